@@ -1,0 +1,255 @@
+"""What may be asked of a running swarm's launcher, and what it answers: two closed families.
+
+The command line, the visualizer and applications send these through control.RemoteRef. A **selector** names peers:
+``core-3`` (a peer), ``worker-1`` (a worker), ``core`` or ``core:10%`` (of a group), ``10%`` or ``all`` (of the swarm).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all commands."""
+
+
+class GetStatus(Command, frozen=True, kw_only=True, tag=True):
+    """Status of the swarm, with fresh snapshots of every live peer compared with the sorted truth."""
+
+
+class GetPeers(Command, frozen=True, kw_only=True, tag=True):
+    """One row for each peer that the selector names."""
+
+    select: str = "all"
+
+
+class Join(Command, frozen=True, kw_only=True, tag=True):
+    """Have peers that are not in the ring join it."""
+
+    select: str = "all"
+
+
+class Lookup(Command, frozen=True, kw_only=True, tag=True):
+    """Who owns ``value`` (an address, a peer's name, or a place in hex), as seen from peer ``via`` (empty: any)."""
+
+    value: str
+    via: str = ""
+    iterative: bool = False
+
+
+class Send(Command, frozen=True, kw_only=True, tag=True):
+    """Send from peer ``via`` (empty: any) to a name or address, and wait for the receipt."""
+
+    target: str
+    payload: bytes
+    via: str = ""
+    duplicates: int | None = None
+    timeout: float = 10.0
+
+
+class SendToAll(Command, frozen=True, kw_only=True, tag=True):
+    """Broadcast from peer ``via`` (empty: any), and count who got it within ``timeout`` seconds."""
+
+    payload: bytes
+    via: str = ""
+    timeout: float = 5.0
+
+
+class Kill(Command, frozen=True, kw_only=True, tag=True):
+    """End peers, which stay dead until Restart. ``hard``: without a farewell. A worker gets SIGKILL and is supervised back."""
+
+    select: str
+    hard: bool = False
+
+
+class Stop(Command, frozen=True, kw_only=True, tag=True):
+    """Have peers leave the ring and end. They stay stopped until Restart."""
+
+    select: str
+
+
+class Restart(Command, frozen=True, kw_only=True, tag=True):
+    """Start peers again (stopping them first when they live), under the same names and addresses, and join them."""
+
+    select: str
+
+
+class Add(Command, frozen=True, kw_only=True, tag=True):
+    """Start and join ``count`` more peers of a group."""
+
+    group: str
+    count: int = 1
+
+
+class Scale(Command, frozen=True, kw_only=True, tag=True):
+    """Have exactly ``count`` peers of a group: add, or stop those with the highest numbers."""
+
+    group: str
+    count: int
+
+
+class RunLoad(Command, frozen=True, kw_only=True, tag=True):
+    """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``."""
+
+    rate: float
+    count: int | None = None
+    duration: float | None = None
+    payload: int = 64
+    timeout: float = 10.0
+    seed: int = 0
+
+
+class Down(Command, frozen=True, kw_only=True, tag=True):
+    """End the swarm, gracefully."""
+
+
+AnyCommand = (
+    GetStatus
+    | GetPeers
+    | Join
+    | Lookup
+    | Send
+    | SendToAll
+    | Kill
+    | Stop
+    | Restart
+    | Add
+    | Scale
+    | RunLoad
+    | Down
+)
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all replies."""
+
+
+class Refused(Reply, frozen=True, kw_only=True, tag=True):
+    """The command could not be carried out: what is wrong and what to do."""
+
+    reason: str
+
+
+class Done(Reply, frozen=True, kw_only=True, tag=True):
+    """Carried out; ``peers`` names those concerned."""
+
+    peers: tuple[str, ...] = ()
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker process."""
+
+    name: str
+    pid: int
+    peers: int
+    restarts: int
+    rss_bytes: int
+    state: str
+
+
+class MessageCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Application messages, over all peers since the start."""
+
+    sent: int = 0
+    delivered: int = 0
+    failed: int = 0
+    dropped: dict[str, int] = {}
+
+
+class Status(Reply, frozen=True, kw_only=True, tag=True):
+    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth."""
+
+    run: str
+    name: str
+    state: str
+    launcher_pid: int
+    peers: int
+    joined: int
+    dead: int
+    ring_proven: bool
+    wrong_successors: int
+    wrong_predecessors: int
+    workers: tuple[WorkerStatus, ...]
+    restarts: int
+    messages: MessageCounts
+    proven_after_s: float | None
+    uptime_s: float
+    problems: tuple[str, ...] = ()
+
+
+class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One peer."""
+
+    name: str
+    address: str
+    place: str
+    worker: str
+    phase: str
+    predecessor: str
+    successors: tuple[str, ...]
+    fingers: int
+    restarts: int
+
+
+class Peers(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to GetPeers."""
+
+    rows: tuple[PeerRow, ...]
+
+
+class LookupResult(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to Lookup. ``right``: the owner is the one the sorted truth names."""
+
+    owner: str
+    owner_name: str
+    place: str
+    route: tuple[str, ...]
+    hops: int
+    seconds: float
+    right: bool
+    failure: str = ""
+
+
+class SendResult(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to Send: the receipt."""
+
+    status: str
+    reason: str
+    attempts: int
+    hops: int
+    round_trip_s: float
+
+
+class BroadcastResult(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to SendToAll: how many live peers got the body, of how many others; ``bodies`` counts transmissions received."""
+
+    reached: int
+    expected: int
+    seconds: float
+
+
+class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to RunLoad; latencies in seconds from the intended start to the receipt; counts are the receivers'."""
+
+    sent: int
+    delivered: int
+    lost: int
+    failed: int
+    duplicated: int
+    altered: int
+    wrong_peer: int
+    rate: float
+    achieved_rate: float
+    seconds: float
+    latency_p50_s: float
+    latency_p99_s: float
+    latency_max_s: float
+    hops_mean: float
+    hops_p99: float
+    hops_max: int
+    failures: dict[str, int]
+
+
+AnyReply = (
+    Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadResult
+)

@@ -1,0 +1,72 @@
+"""Every error Cicada raises on purpose, sorted by who is to blame.
+
+``Misuse`` is the caller's fault, ``PeerFault`` a remote peer's, ``Unavailable`` the environment's.
+Expected outcomes (a lookup that times out, a message nobody acknowledged) are values, not exceptions.
+"""
+
+from __future__ import annotations
+
+
+class CicadaError(Exception):
+    """Base of every error raised by Cicada."""
+
+
+class Misuse(CicadaError):
+    """The caller asked for something that cannot be right. The message says what to do instead."""
+
+
+class NotBound(Misuse, RuntimeError):
+    """A peer was used before ``bind`` gave it an address, or after ``close``."""
+
+
+class PayloadTooLarge(Misuse, ValueError):
+    """A payload exceeds what one message may carry; ``size`` and ``max`` are in bytes."""
+
+    def __init__(self, size: int, max: int) -> None:
+        super().__init__(f"payload of {size} bytes is too large: send at most {max} bytes in one message")
+        self.size = size
+        self.max = max
+
+
+class ConfigError(CicadaError, ValueError):
+    """One mistake in a configuration file, at ``file:line:column`` (line and column count from 1)."""
+
+    def __init__(self, problem: str, *, file: str = "", line: int = 0, column: int = 0) -> None:
+        where = f"{file}:{line}:{column}: " if line else f"{file}: " if file else ""
+        super().__init__(where + problem)
+        self.problem = problem
+        self.file = file
+        self.line = line
+        self.column = column
+
+
+class PeerFault(CicadaError):
+    """Input from a remote peer broke a rule. It costs that peer only; nothing else stops."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class MalformedMessage(PeerFault):
+    """Bytes from a remote peer are not a message. The only error the wire decoders raise."""
+
+
+class Unavailable(CicadaError, OSError):
+    """The environment refused: a port in use, an address that cannot be bound, too few descriptors."""
+
+
+class RingNotReady(CicadaError):
+    """The peer could not enter the ring, or is not in it at present."""
+
+
+class MailboxFull(CicadaError):
+    """A bounded mailbox had no room and its policy is to refuse."""
+
+
+class DeliveryTimeout(CicadaError, TimeoutError):
+    """A wait ended before its outcome was known."""
+
+
+class KeyChanged(CicadaError):
+    """A pinned peer presented another key than the one that was pinned."""

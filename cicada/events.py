@@ -1,0 +1,217 @@
+"""Bus events: what happened in a swarm, as values. State is a fold over them.
+
+The publisher wraps each into an Envelope; cores only emit the event itself.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+EVENT_VERSION = 1
+"""Rises when an event changes its meaning. Fields may be appended with defaults without a new version."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Base of all events. The tag is the class name."""
+
+
+# Ring
+
+
+class PhaseChanged(Event, frozen=True, kw_only=True, tag=True):
+    """A RingNode entered another phase."""
+
+    phase: str
+    reason: str = ""
+
+
+class SuccessorsChanged(Event, frozen=True, kw_only=True, tag=True):
+    """The whole successor list, head first, by address."""
+
+    successors: tuple[str, ...]
+
+
+class PredecessorChanged(Event, frozen=True, kw_only=True, tag=True):
+    """Empty: none known."""
+
+    predecessor: str
+
+
+class FingersChanged(Event, frozen=True, kw_only=True, tag=True):
+    """Peers that entered and left the finger table."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class PeerSuspected(Event, frozen=True, kw_only=True, tag=True):
+    """A peer was taken out of all tables and put into quarantine."""
+
+    suspect: str
+    reason: str
+
+
+class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
+    """A lookup that this peer asked for ended. ``owner`` is empty when it failed, and ``reason`` says why."""
+
+    place: str
+    owner: str
+    hops: int
+    seconds: float
+    reason: str = ""
+
+
+RingEvent = (
+    PhaseChanged | SuccessorsChanged | PredecessorChanged | FingersChanged | PeerSuspected | LookupFinished
+)
+
+
+# Routing
+
+
+class MessageSettled(Event, frozen=True, kw_only=True, tag=True):
+    """A receipt of this peer settled."""
+
+    message: int
+    status: str
+    reason: str
+    attempts: int
+    hops: int
+    round_trip_s: float
+
+
+class MessageDropped(Event, frozen=True, kw_only=True, tag=True):
+    """This peer dropped a message on its way, or refused it."""
+
+    reason: str
+    count: int = 1
+
+
+class BroadcastReceived(Event, frozen=True, kw_only=True, tag=True):
+    """A broadcast reached this peer for the first time."""
+
+    origin: str
+    message: int
+    hops: int
+
+
+RoutingEvent = MessageSettled | MessageDropped | BroadcastReceived
+
+
+# Links
+
+
+class LinkOpened(Event, frozen=True, kw_only=True, tag=True):
+    """A handshake with ``remote`` finished; ``dialled``: by this side."""
+
+    remote: str
+    dialled: bool
+
+
+class LinkClosed(Event, frozen=True, kw_only=True, tag=True):
+    """A link ended."""
+
+    remote: str
+    reason: str
+
+
+class PeerFaulted(Event, frozen=True, kw_only=True, tag=True):
+    """A remote broke a rule and lost its link or connection."""
+
+    remote: str
+    reason: str
+
+
+LinkEvent = LinkOpened | LinkClosed | PeerFaulted
+
+
+# Supervision and the run
+
+
+class PeerStarted(Event, frozen=True, kw_only=True, tag=True):
+    """A peer listens at ``address``."""
+
+    address: str
+    place: str
+
+
+class PeerStopped(Event, frozen=True, kw_only=True, tag=True):
+    """A peer ended: ``how`` is left, killed, stopped or failed."""
+
+    how: str
+
+
+class ChildExited(Event, frozen=True, kw_only=True, tag=True):
+    """A supervised actor or worker ended without being asked to."""
+
+    child: str
+    reason: str
+
+
+class ChildRestarted(Event, frozen=True, kw_only=True, tag=True):
+    """Supervision started it again; ``restarts`` counts since the supervisor began."""
+
+    child: str
+    restarts: int
+
+
+class Escalated(Event, frozen=True, kw_only=True, tag=True):
+    """A supervisor gave up: more failures within its window than its intensity allows."""
+
+    child: str
+    reason: str
+
+
+class WorkerStarted(Event, frozen=True, kw_only=True, tag=True):
+    """A worker process is up."""
+
+    worker: str
+    pid: int
+
+
+class WorkerExited(Event, frozen=True, kw_only=True, tag=True):
+    """A worker process ended; ``expected``: it was told to."""
+
+    worker: str
+    pid: int
+    exit: str
+    expected: bool
+
+
+class RunStateChanged(Event, frozen=True, kw_only=True, tag=True):
+    """The swarm as a whole: starting, joining, proven, degraded, stopping, stopped, failed."""
+
+    state: str
+    detail: str = ""
+
+
+class CommandReceived(Event, frozen=True, kw_only=True, tag=True):
+    """Somebody asked the launcher to do something to the swarm."""
+
+    command: str
+
+
+RunEvent = (
+    PeerStarted
+    | PeerStopped
+    | ChildExited
+    | ChildRestarted
+    | Escalated
+    | WorkerStarted
+    | WorkerExited
+    | RunStateChanged
+    | CommandReceived
+)
+
+AnyEvent = RingEvent | RoutingEvent | LinkEvent | RunEvent
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as it travels: who, which in order, when."""
+
+    source: str  # publisher: launcher, worker-0, ...
+    sequence: int  # per source, without gaps
+    time_ms: int  # wall clock
+    peer: str  # name or address of the peer it is about; empty: the source itself
+    event: AnyEvent
+    version: int = EVENT_VERSION

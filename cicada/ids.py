@@ -1,0 +1,120 @@
+"""Names of things: addresses, places on the ring, peers.
+
+An address is canonical text, ``ip:port`` with a numeric IP (IPv6 in brackets, RFC 5952; v4-mapped folded).
+A place is the SHA-256 of that text read as a 256-bit unsigned integer, so whoever knows the address knows the place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from functools import lru_cache
+from typing import Final, NewType
+
+from cicada.errors import Misuse
+
+Address = NewType("Address", str)
+Place = NewType("Place", int)
+
+RING_BITS: Final = 256
+RING_SIZE: Final = 1 << RING_BITS
+PLACE_BYTES: Final = RING_BITS // 8
+MAX_PORT: Final = 65535
+_REMEMBERED: Final = 1 << 16
+
+
+def canonical_address(host: str, port: int) -> Address:
+    """The canonical text of a numeric ``host`` and ``port``.
+
+    Raises Misuse when ``host`` is not a numeric IP address or ``port`` is not in 1..65535.
+    """
+    if not 1 <= port <= MAX_PORT:
+        raise Misuse(f"port {port} is out of range: use 1 to {MAX_PORT}")
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        raise Misuse(f"{host!r} is not a numeric IP address: resolve host names first") from None
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            return Address(f"[{ip.compressed}]:{port}")
+        ip = ip.ipv4_mapped
+    return Address(f"{ip}:{port}")
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Host (without brackets) and port of ``host:port`` text. Raises Misuse when it has another form."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        raise Misuse(f"{text!r} is not an address: write host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+@lru_cache(_REMEMBERED)
+def is_canonical(text: str) -> bool:
+    """Whether ``text`` is exactly the canonical form of an address."""
+    try:
+        return canonical_address(*split_address(text)) == text
+    except Misuse:
+        return False
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether the address can only be reached from this machine."""
+    return ipaddress.ip_address(split_address(address)[0]).is_loopback
+
+
+class Peer:
+    """A member of the swarm as the ring names it: an address and the place that follows from it.
+
+    Immutable; two peers are equal when their addresses are.
+    """
+
+    __slots__ = ("address", "place")
+
+    address: Address
+    place: Place
+
+    def __init__(self, address: Address) -> None:
+        object.__setattr__(self, "address", address)
+        object.__setattr__(self, "place", place_of(address))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Peer is immutable: cannot set {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Peer) and self.address == other.address)
+
+    def __hash__(self) -> int:
+        return hash(self.address)
+
+    def __repr__(self) -> str:
+        return f"Peer({self.address})"
+
+    def __reduce__(self) -> tuple[type[Peer], tuple[Address]]:
+        return (Peer, (self.address,))
+
+
+@lru_cache(_REMEMBERED)
+def peer_at(address: Address) -> Peer:
+    """The peer at a canonical address. Values are shared, because tables of hundreds of peers name the same few."""
+    return Peer(address)
+
+
+def place_of(address: Address) -> Place:
+    """SHA-256 of the canonical address text, as an unsigned integer."""
+    return Place(int.from_bytes(hashlib.sha256(address.encode()).digest(), "big"))
+
+
+def place_to_bytes(place: Place) -> bytes:
+    """The 32 big-endian bytes of a place."""
+    return place.to_bytes(PLACE_BYTES, "big")
+
+
+def place_from_bytes(raw: bytes) -> Place:
+    """The place that 32 big-endian bytes name."""
+    return Place(int.from_bytes(raw, "big"))
+
+
+def short(place: Place) -> str:
+    """The first eight hex digits of a place, for people."""
+    return f"{place >> (RING_BITS - 32):08x}"

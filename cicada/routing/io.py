@@ -1,0 +1,137 @@
+"""Inputs and outputs of Router: two closed families."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from cicada.chord.io import TableChanged
+from cicada.events import RoutingEvent
+from cicada.ids import Peer, Place
+from cicada.wire.routed import RouterMessage
+
+
+class Verdict(enum.IntEnum):
+    """What became of a message at its destination, as its ack says."""
+
+    DELIVERED = 1  # in the application's mailbox
+    BUSY = 2  # the mailbox has no room: not taken, may be sent again
+    RESTARTED = 3  # addressed to an earlier life of the destination; this life did not take it
+
+
+class Status(enum.Enum):
+    """How a receipt settled."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Reason(enum.Enum):
+    """Why a receipt failed."""
+
+    NO_SUCH_PEER = "no such peer"
+    TIMED_OUT = "timed out"
+    RESTARTED = "unknown: peer restarted"
+    BUSY = "destination's mailbox is full"
+    NOT_IN_RING = "this peer is not in a ring"
+    OVERLOADED = "too many messages in flight"
+    CLOSED = "this peer was closed"
+
+
+# Inputs
+
+
+class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliver ``payload`` to the peer at ``place``. ``copies`` leave per attempt, by different next hops where there are.
+
+    ``id`` is unique per boot of this peer; the same id sent again is the same message (a restarted Router is given its
+    unsettled messages anew, and the destination's window keeps them single).
+    """
+
+    id: int
+    place: Place
+    payload: bytes
+    copies: int
+    deadline: float
+
+
+class SendBroadcast(msgspec.Struct, frozen=True):
+    """Give ``payload`` to every peer of the ring but this one."""
+
+    id: int
+    payload: bytes
+
+
+class RoutedReceived(msgspec.Struct, frozen=True):
+    """A routed message or broadcast came over a link from ``sender``."""
+
+    sender: Peer
+    message: RouterMessage
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The owner of the mailbox decided about a Deliver, whose ``ticket`` it names."""
+
+    ticket: int
+    verdict: Verdict
+
+
+class NextHopLost(msgspec.Struct, frozen=True):
+    """The link with the peer broke or its acks stopped. ``undelivered`` were sent to it and not acknowledged."""
+
+    peer: Peer
+    undelivered: tuple[RouterMessage, ...] = ()
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """``next_deadline()`` may have passed."""
+
+
+RouterInput = SendMessage | SendBroadcast | RoutedReceived | Judged | NextHopLost | TableChanged | Alarm
+
+
+# Outputs
+
+
+class Forward(msgspec.Struct, frozen=True):
+    """Send over the link with ``peer``. ``source`` is the peer it came from (None: this one), for fair queues."""
+
+    peer: Peer
+    message: RouterMessage
+    source: Peer | None
+
+
+class Deliver(msgspec.Struct, frozen=True, kw_only=True):
+    """Put the message into the application's mailbox unless it is there already, and answer Judged.
+
+    ``(origin, origin_boot, message)`` identifies it. Broadcasts have ``ticket`` 0 and are not answered.
+    """
+
+    ticket: int
+    origin: Peer
+    origin_boot: int
+    message: int
+    payload: bytes
+    hops: int
+    broadcast: bool = False
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """A SendMessage ended. ``hops`` and ``round_trip_s`` are those of the acknowledged copy (0 when failed)."""
+
+    id: int
+    status: Status
+    reason: Reason | None
+    attempts: int
+    hops: int
+    round_trip_s: float
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Tell whoever watches."""
+
+    event: RoutingEvent
+
+
+RouterOutput = Forward | Deliver | Settled | Tell

@@ -1,0 +1,43 @@
+"""Bytes to messages and back. Decoding is total: a message, or MalformedMessage; nothing else, and no side effects."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from cicada.errors import MalformedMessage
+from cicada.limits import WIRE
+from cicada.wire.frames import Hello, LinkAck, Refusal, Welcome
+from cicada.wire.ring import RingMessage
+from cicada.wire.routed import RouterMessage
+
+Message = RingMessage | RouterMessage
+HandshakeBody = Hello | Welcome | Refusal | LinkAck
+H = TypeVar("H", Hello, Welcome, Refusal, LinkAck)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message | HandshakeBody) -> bytes:
+    """The MessagePack bytes of a message: an array of its tag and its fields in order."""
+    return _encoder.encode(message)
+
+
+def decode(raw: bytes) -> Message:
+    """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
+    if len(raw) > WIRE.max_frame:
+        raise MalformedMessage("message-size")
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"message: {str(error)[:200]}") from None
+
+
+def decode_body(raw: bytes, kind: type[H]) -> H:
+    """A handshake or ack body. Raises MalformedMessage and nothing else."""
+    try:
+        return msgspec.msgpack.decode(raw, type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"{kind.__name__.lower()}: {str(error)[:200]}") from None

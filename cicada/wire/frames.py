@@ -1,0 +1,134 @@
+"""Link frames: ``length(4) type(1) index(4) counter(8) body``, big-endian; the length counts all that follows it.
+
+``index`` is the receiver's random number for the link; ``counter`` starts at 1 and strictly rises. The 13 header bytes
+are what a cipher authenticates; until links are encrypted the cipher slot is ``PlainCipher``.
+The first frame of a link is HELLO with index 0: its body names the dialled and the own address, in clear.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Final, Protocol
+
+import msgspec
+
+from cicada.errors import MalformedMessage
+from cicada.limits import WIRE
+from cicada.wire.checks import check_addresses, check_range
+
+PROTOCOL_VERSION: Final = 1
+"""Peers link only when their versions are equal. Within a version, fields may be appended to a message, with a default:
+older peers ignore what follows the fields they know."""
+
+MAX_INDEX: Final = (1 << 32) - 1
+LENGTH: Final = struct.Struct(">I")
+HEADER: Final = struct.Struct(">BIQ")
+PREFIXED: Final = struct.Struct(">IBIQ")
+
+
+class FrameType(enum.IntEnum):
+    """What a frame is for."""
+
+    HELLO = 1  # opens a link; Noise message 1 later
+    WELCOME = 2  # accepts it; Noise message 2 later
+    REFUSED = 3  # the dialled address cannot or will not serve; body: Refusal
+    DATA = 4  # sealed: Piggyback ack, then one message
+    ACK = 5  # sealed: an ack alone
+    PING = 6  # sealed, empty: asks for an ACK
+    PROVE = 7  # sealed challenge, over a connection dialled back to the claimed address
+    PROVEN = 8  # its sealed answer, on the same connection
+    CLOSE = 9  # sealed, empty: the link ends, nothing was lost
+    UNKNOWN = 10  # a hint in clear: no link has this index here; header index = the index that is unknown
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One frame as cut from the stream. ``header`` is what the cipher authenticates."""
+
+    type: FrameType
+    index: int
+    counter: int
+    header: bytes
+    body: bytes
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Body of HELLO. ``dialled`` is the address as dialled, ``own`` the sender's claim, ``index`` where it wants answers."""
+
+    version: int
+    swarm: str
+    dialled: str
+    own: str
+    index: int
+    incarnation: int
+
+    def __post_init__(self) -> None:
+        check_addresses(self.dialled, self.own)
+        check_range("index", self.index, 1, MAX_INDEX)
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Body of WELCOME: the responder's index for the link."""
+
+    version: int
+    index: int
+    incarnation: int
+
+    def __post_init__(self) -> None:
+        check_range("index", self.index, 1, MAX_INDEX)
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Body of REFUSED: why, in a word (``version``, ``swarm``, ``unknown-address``, ``busy``)."""
+
+    reason: str
+
+
+class LinkAck(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Everything up to ``counter`` was received; the ack waited ``held_us`` microseconds for company."""
+
+    counter: int
+    held_us: int
+
+
+class Cipher(Protocol):
+    """The cipher slot of a link: one direction, one key, the nonce is the counter."""
+
+    def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
+        """Ciphertext of ``body``, bound to ``header``."""
+        ...
+
+    def open(self, counter: int, header: bytes, body: bytes) -> bytes:
+        """Plaintext, or PeerFault when it is not authentic."""
+        ...
+
+
+class PlainCipher:
+    """No encryption: loopback only, until Noise takes this slot."""
+
+    def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
+        return body
+
+    def open(self, counter: int, header: bytes, body: bytes) -> bytes:
+        return body
+
+
+def encode_frame(type: FrameType, index: int, counter: int, body: bytes) -> bytes:
+    """The bytes of one frame, length prefix included. ``body`` is already sealed."""
+    return PREFIXED.pack(HEADER.size + len(body), type, index, counter) + body
+
+
+def header_of(type: FrameType, index: int, counter: int) -> bytes:
+    """The 13 bytes a cipher authenticates."""
+    return HEADER.pack(type, index, counter)
+
+
+def decode_frame(raw: bytes) -> Frame:
+    """A frame from its bytes without the length prefix. Raises MalformedMessage and nothing else."""
+    if not HEADER.size <= len(raw) <= WIRE.max_frame:
+        raise MalformedMessage("frame-size")
+    kind, index, counter = HEADER.unpack_from(raw)
+    try:
+        return Frame(FrameType(kind), index, counter, raw[: HEADER.size], raw[HEADER.size :])
+    except ValueError:
+        raise MalformedMessage("frame-type") from None
