@@ -1,0 +1,68 @@
+"""Cicada: a resilient peer-to-peer communication framework.
+
+``SwarmPeer`` is the way in; ``cicada.aio.SwarmPeer`` is its twin on asyncio. Public names are loaded when first used
+(PEP 562), so that importing one part, ``cicada.bus`` say, does not load the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from cicada import aio
+    from cicada.aio import Message, Receipt
+    from cicada.errors import (
+        CicadaError,
+        ConfigError,
+        DeliveryTimeout,
+        KeyChanged,
+        MailboxFull,
+        MalformedMessage,
+        Misuse,
+        NotBound,
+        PayloadTooLarge,
+        PeerFault,
+        RingNotReady,
+        Unavailable,
+    )
+    from cicada.peer import SwarmPeer
+
+__all__ = [
+    "SwarmPeer",
+    "aio",
+    "Message",
+    "Receipt",
+    "CicadaError",
+    "ConfigError",
+    "DeliveryTimeout",
+    "KeyChanged",
+    "MailboxFull",
+    "MalformedMessage",
+    "Misuse",
+    "NotBound",
+    "PayloadTooLarge",
+    "PeerFault",
+    "RingNotReady",
+    "Unavailable",
+    "__version__",
+]
+
+_HOMES: Final = {"SwarmPeer": "cicada.peer", "Message": "cicada.aio", "Receipt": "cicada.aio"}
+_MODULES: Final = frozenset({"aio"})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("cicada-swarm")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    value = getattr(importlib.import_module(_HOMES.get(name, "cicada.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -74,6 +74,13 @@ class Restart(Command, frozen=True, kw_only=True, tag=True):
     select: str
 
 
+class Crash(Command, frozen=True, kw_only=True, tag=True):
+    """Have one actor of each peer fail (``transport``, ``ring`` or ``router``), as a defect would. Supervision brings it back."""
+
+    select: str
+    actor: str
+
+
 class Add(Command, frozen=True, kw_only=True, tag=True):
     """Start and join ``count`` more peers of a group."""
 
@@ -113,6 +120,7 @@ AnyCommand = (
     | Kill
     | Stop
     | Restart
+    | Crash
     | Add
     | Scale
     | RunLoad
@@ -229,7 +237,12 @@ class BroadcastResult(Reply, frozen=True, kw_only=True, tag=True):
 
 
 class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
-    """Answer to RunLoad; latencies in seconds from the intended start to the receipt; counts are the receivers'."""
+    """Answer to RunLoad; latencies in seconds from the intended start to the receipt.
+
+    ``delivered``, ``duplicated``, ``altered`` and ``wrong_peer`` are counted where messages arrive, ``failed`` and
+    ``acknowledged`` where their receipts settle. ``lost`` were sent and reached nobody; ``acknowledged_lost`` are those
+    among them that a receipt calls delivered. ``late_starts``: the generator itself was behind.
+    """
 
     sent: int
     delivered: int
@@ -248,6 +261,9 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     hops_p99: float
     hops_max: int
     failures: dict[str, int]
+    acknowledged: int = 0
+    acknowledged_lost: int = 0
+    late_starts: int = 0
 
 
 AnyReply = (

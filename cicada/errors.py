@@ -40,6 +40,14 @@ class ConfigError(CicadaError, ValueError):
         self.column = column
 
 
+class ConfigErrors(ConfigError):
+    """Every mistake in a configuration, in the order of the file: ``errors`` is never empty."""
+
+    def __init__(self, errors: tuple[ConfigError, ...]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+
+
 class PeerFault(CicadaError):
     """Input from a remote peer broke a rule. It costs that peer only; nothing else stops."""
 

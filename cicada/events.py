@@ -191,6 +191,13 @@ class CommandReceived(Event, frozen=True, kw_only=True, tag=True):
     command: str
 
 
+class EventsLost(Event, frozen=True, kw_only=True, tag=True):
+    """This publisher or recorder lost events since it last said so: nobody took them fast enough, or the file was full."""
+
+    count: int
+    reason: str
+
+
 RunEvent = (
     PeerStarted
     | PeerStopped
@@ -201,6 +208,7 @@ RunEvent = (
     | WorkerExited
     | RunStateChanged
     | CommandReceived
+    | EventsLost
 )
 
 AnyEvent = RingEvent | RoutingEvent | LinkEvent | RunEvent
@@ -210,7 +218,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One event as it travels: who, which in order, when."""
 
     source: str  # publisher: launcher, worker-0, ...
-    sequence: int  # per source, without gaps
+    sequence: int  # per source and kind of event, from 1, without gaps: whoever takes only some kinds still sees gaps
     time_ms: int  # wall clock
     peer: str  # name or address of the peer it is about; empty: the source itself
     event: AnyEvent

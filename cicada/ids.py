@@ -20,13 +20,15 @@ RING_BITS: Final = 256
 RING_SIZE: Final = 1 << RING_BITS
 PLACE_BYTES: Final = RING_BITS // 8
 MAX_PORT: Final = 65535
+LONGEST_ADDRESS: Final = len("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
 _REMEMBERED: Final = 1 << 16
 
 
 def canonical_address(host: str, port: int) -> Address:
     """The canonical text of a numeric ``host`` and ``port``.
 
-    Raises Misuse when ``host`` is not a numeric IP address or ``port`` is not in 1..65535.
+    Raises Misuse when ``host`` is not a numeric IP address, has a zone (fe80::1%eth0 means something else on
+    every machine), or ``port`` is not in 1..65535.
     """
     if not 1 <= port <= MAX_PORT:
         raise Misuse(f"port {port} is out of range: use 1 to {MAX_PORT}")
@@ -35,6 +37,8 @@ def canonical_address(host: str, port: int) -> Address:
     except ValueError:
         raise Misuse(f"{host!r} is not a numeric IP address: resolve host names first") from None
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None:
+            raise Misuse(f"{host!r} has a zone: use an address that names the same host everywhere")
         if ip.ipv4_mapped is None:
             return Address(f"[{ip.compressed}]:{port}")
         ip = ip.ipv4_mapped
@@ -44,7 +48,7 @@ def canonical_address(host: str, port: int) -> Address:
 def split_address(text: str) -> tuple[str, int]:
     """Host (without brackets) and port of ``host:port`` text. Raises Misuse when it has another form."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit():
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > len(str(MAX_PORT)):
         raise Misuse(f"{text!r} is not an address: write host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

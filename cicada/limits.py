@@ -22,6 +22,8 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = 64  # entries of a successor list: 4r, the cap of the distinct-host rule
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
+    seal_overhead: int = 16  # what a cipher adds to a body: the tag of ChaCha20-Poly1305
+    max_text: int = 64  # characters of a reason or of a swarm's name; a guess, and they are words
 
 
 class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,13 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
     quarantine_probe: float = 0.1  # probes per node and round (facts 1b: merges halves in 17-18 rounds)
     quarantine_size: int = 64
     quarantine_seconds: float = 3600.0
+    suspect_hold: float = 3.0  # a suspect is not listed again this long; a dead one has left all lists by then
+    hint_hold: float = 30.0  # nor dialled as a finger this long; one turn through all finger intervals
+    prove_timeout: float = 5.0  # back-stop: links answer a Prove within dial_timeout and a handshake
+    query_attempts: int = 3  # back-stop: a link that is up but whose ring is silent, 0.3 + 0.6 + 1.2 s
+    retry_pause: float = 0.2  # before a failed lookup or join is tried again; rings in repair need some round trips
+    rejoin_seconds: float = 10.0  # how long one that lost all successors looks for its ring before it is one alone
+    reactive_jitter: float = 0.01  # lets nudges that come together cause one round
 
 
 class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +66,13 @@ class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int = 16  # m, finger candidates per interval: mean hops 2.95 at N = 1000
     known_peers: int = 192  # design: 128-256; a known peer costs about 1 KB
     pending_lookups: int = 256
+    walk_width: int = 3  # entries asked at once when the head is dead: dead dials are silent for 2 s each
+    tail_dials: int = 4  # at once, to verify list entries; a list of r is done in four round trips
+    suitors: int = 8  # notifiers waiting to become predecessor, nearest kept; one is enough, the rest are a head start
+    remembered: int = 256  # peers whose incarnation is remembered: known_peers and some strangers
+    timed_peers: int = 64  # peers whose round trip is remembered: heads, predecessors and those before them
+    rejoin_seeds: int = 8  # known peers through which a lost node looks for its ring
+    step_hops: int = 4  # peers named by one answer of an iterative lookup
     waiting_joiners: int = 256  # join requests parked at one predecessor; the next is told to come back
 
 
@@ -75,6 +91,14 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     idle_close: float = 60.0
     ping_interval: float = 60.0
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
+    proof_linger: float = 0.5  # a link made only for a proof may be used this long: a proven head is asked at once
+    busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
+    blocked_retry: float = 0.02  # frames that a full connection did not take are offered again; a flush of 1 MiB
+    redial_interval: float = 1.0  # at most one automatic new dial per peer, when its other end forgot the link
+    fair_quantum: int = 4 * KIB  # bytes a source may send per turn: a dozen small messages
+    max_links: int = 1024  # per hosted peer: five times known_peers, for strangers that link with us
+    max_dials: int = 256  # per hosted peer, at the same time; above known_peers, so only floods meet it
+    max_proofs: int = 4096  # remembered; an older one is proven anew
 
 
 class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +113,21 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_connection_backlog: int = 1 * MIB  # bytes waiting for a peer that does not read
     retry_full_pipe: float = 0.005
     flush_bytes: int = 64 * KIB  # frames to one connection are joined up to this size
+    retry_full_pipe_max: float = 0.32  # the pause doubles while a connection takes nothing
+    stalled_seconds: float = 10.0  # then it is closed; links give up after 4 s
+    connect_timeout: float = 2.0  # TCP alone; a dial into the void is silent (design section 2)
+    unauthenticated_frame: int = 4 * KIB  # a stranger needs HELLO or PROVE, both well below 2 KiB
+    unauthenticated_bytes: int = 256 * KIB  # some hundred peers may greet over one connection before the first is through
+    unused_seconds: float = 1.0  # a connection nobody uses is kept this long, so that bursts of proofs share it
+    linger: float = 0.5  # a closed connection may take this long to hand its last bytes to the kernel
+    sweep_interval: float = 1.0  # expired strangers, unused connections and lingering ones are looked for this often
+    chunks_per_turn: int = 64  # received before the loop serves others; a chunk is at most 8 KiB, so some 5 ms
+    hints_per_second: int = 256  # UNKNOWN and REFUSED, per connection, each way; a restarted peer has this many links
+    max_indexes: int = 1 << 18  # 1,024 links for each of 256 hosted peers
+    max_descriptors: int = 1 << 20  # what we raise the soft limit to at most; Linux refuses more by default
+    reserved_descriptors: int = 64  # interpreter, event loop, libzmq, control and bus sockets, logs
+    listen_backlog: int = 1024  # a mass join dials faster than libzmq accepts; its default is 100
+    rebind_patience: float = 0.1  # libzmq closes a listener on its own thread, within a millisecond when not starved
 
 
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,20 +135,29 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     hop_limit: int = 48  # greedy paths at N = 16384 stay below 12; the rest is for rings in repair
     timeout: float = 10.0  # default of send(timeout=)
+    copies_max: int = 16  # per attempt; more disjoint first hops than r = 16 do not exist near a sender
     attempts: int = 6
     retry_first: float = 1.0  # before a round trip to the destination was measured
     retry_floor: float = 0.5
     retry_ceiling: float = 3.0
     no_such_peer_after: float = 1.0  # a ring in repair may deny a peer that exists; deny only after asking again
     pending_sends: int = 65536
+    pending_bytes: int = 64 * MIB  # payloads of messages not settled yet; as much as a mailbox
     contacts: int = 4096  # destinations whose boot id is remembered
     contact_seconds: float = 30.0
-    dedupe_ids: int = 1024  # remembered message ids per origin
+    dedupe_ids: int = 65536  # consecutive ids remembered per origin: pending_sends, so no live message falls below
     dedupe_origins: int = 4096
+    dedupe_seconds: float = 60.0  # an origin silent for this long may be forgotten; copies live a few seconds
     mailbox: int = 8192  # messages
     mailbox_bytes: int = 64 * MIB
     broadcast_ids: int = 4096
     broadcast_seconds: float = 120.0
+    broadcast_extensions: int = 16  # hand-overs one peer may serve for one broadcast; r delegates in a row may be dead
+    tickets: int = 8192  # messages whose verdict is awaited; the next is answered BUSY
+    ticket_seconds: float = 10.0  # a verdict this late is for nobody: its sender's timer has fired
+    lost_hop_seconds: float = 2.0  # a lost next hop that the ring still lists is tried again; a dial takes this long
+    detours: int = 1024  # messages whose failed hops are remembered; only re-routed ones are
+    batch: int = 256  # due messages one call of the Router handles: 5 ms at 20 us each
 
 
 class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +165,107 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     inbox: int = 16384
     batch: int = 128  # messages one actor may handle before the others have a turn
+    turn: int = 256  # messages of all actors between two polls of the sockets: 5 ms at 20 us each
     ask_timeout: float = 5.0
+    stall: float = 0.05  # seconds the loop may be late before it counts as stalled; ten full turns
+    clock_tick: float = 0.05  # seconds between two looks for a stall; 20 wake-ups a second cost 0.02% of a core
+    drain_polls: int = 3  # after a stall, polls of the sockets before deadlines fire: read, decode, route
+
+
+class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Exported actors and those who talk to them from other processes."""
+
+    max_path: int = 106  # bytes of a socket's path; Linux has room for 108 with the closing zero, libzmq uses one more
+    max_message: int = 64 * MIB  # snapshots of 1,000 peers with all their tables are under 4 MB
+    pending: int = 1024  # requests in flight, per client and per exported actor
+    clients: int = 256  # of one exported actor; the CLI, the visualizer and a few applications
+    reads: int = 64  # requests taken in before the rest of the loop has a turn
+    linger: float = 0.2  # seconds the last answers may take to leave when an export closes
+
+
+class SupervisionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How hard a supervisor tries. What a configuration may change in [supervision]."""
+
+    max_restarts: int = 5  # failures within ``within``; the next one escalates. OTP's default is 1 in 5 s, made for single servers
+    within: float = 30.0  # seconds; a crash loop ends within this, a peer that fails once a minute lives on
+    backoff: float = 0.1  # seconds before the first restart, doubled with each further one
+    stop_timeout: float = 5.0  # seconds a child may take to stop before its supervisor goes on without it
+
+
+class ConfigLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a configuration file may hold."""
+
+    max_file: int = 1 * MIB  # bytes; a swarm of a thousand groups is a tenth of this
+    max_name: int = 48  # characters of a swarm's or group's name: folders and peers are named after it
+    max_workers: int = 256  # processes on one machine; a guess
+    max_syntax_errors: int = 20  # then the file is not TOML at all
+
+
+class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The stream of events."""
+
+    queue: int = 10_000  # events waiting for the proxy or a subscriber; about a second of 1,000 busy peers, 2 MB
+    subscribe_timeout: float = 1.0  # for a first subscription to arrive at a new publisher; measured 0.01
+    batch: int = 256  # events one subscriber takes before others on its loop have a turn
+    stop_timeout: float = 2.0  # the proxy ends within this many seconds of being told to
+    recording_flush_bytes: int = 64 * KIB  # a recording is written in pieces of this size
+    recording_flush: float = 0.5  # or this often (seconds), so that a follower sees what happened
+    recording_max: int = 512 * MIB  # bytes of one recording; an hour of a churning swarm of 1,000
+    max_event: int = 1 * MIB  # bytes of one event, either encoding
+
+
+class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The load generator."""
+
+    default_rate: float = 200.0  # messages a second over the swarm; a tenth of what two cores carry
+    default_duration: float = 10.0  # seconds, when neither duration nor count is given
+    max_messages: int = 10_000_000  # of one run: accounting keeps about 100 bytes for each
+    late: float = 0.1  # seconds behind its intended time from which a start counts as late
+    late_share: float = 0.01  # of all starts; above it the generator itself was the bottleneck
+
+
+class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Worker processes and the swarm as a whole. Seconds where nothing else is said."""
+
+    worker_ready: float = 20.0  # from the fork to an answering worker; measured 0.05-0.5
+    start_peers: float = 30.0  # binding 1,000 ports takes 0.2
+    join: float = 10.0  # one peer's join before it is tried again through another member
+    join_attempts: int = 3
+    report_grace: float = 5.0  # a worker's answer may be this much later than the peers it waits for
+    views: float = 10.0  # snapshots of all peers of a worker; a worker that is busy joining answers late
+    snapshot: float = 5.0  # of one peer; below ``views``
+    poll_min: float = 0.1  # between two comparisons with the truth while the ring is not proven
+    poll_share: float = 0.1  # of one core at most goes into comparing
+    poll_calm: float = 5.0  # between two comparisons while it is proven
+    stop_peers: float = 5.0  # a graceful leave
+    shutdown: float = 3.0  # a worker's end after it was asked, then SIGKILL
+    kill_wait: float = 5.0  # for the operating system to reap a killed process
+    lookup: float = 5.0
+    load_grace: float = 5.0  # after the last receipt should have settled
+    load_poll: float = 0.25
+    load_burst: int = 32  # messages a late sender may send before others get a turn on the loop
+    broadcast_poll: float = 0.02
+    detach: float = 30.0  # until a detached launcher's control plane answers
+    port_problems: int = 10  # ports in use that are named one by one
+    commands: int = 64  # carried out at the same time; the next is refused
+    subscription: float = 0.5  # a worker waits this long at its start for the recorder of its events
+    subscription_poll: float = 0.002
+    last_words: float = 0.05  # between a worker's last reply and its end, so that reply and events leave it
+
+
+class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the command line waits, in seconds. Ctrl-C ends every wait."""
+
+    read: float = 30.0  # status, peers: the launcher's own wait for its workers and some
+    change: float = 300.0  # restarting 1,000 peers one wave after another
+    grace: float = 30.0  # beyond the time that the swarm itself was given
+    proven: float = 60.0  # default of status --timeout
+    down: float = 30.0  # from asking for the end to the end of the launcher
+    poll: float = 0.1  # between two looks at a swarm that is waited for
+    demo_wait: float = 30.0  # the demo's ring of 20; it takes 1-2
+    demo_peers: int = 20
+    demo_messages: int = 200
+    demo_rate: float = 200.0  # messages a second
 
 
 WIRE: Final = WireLimits()
@@ -127,3 +275,10 @@ LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
 DELIVERY: Final = DeliveryLimits()
 ACTOR: Final = ActorLimits()
+REMOTE: Final = RemoteLimits()
+SUPERVISION: Final = SupervisionLimits()
+CONFIG: Final = ConfigLimits()
+BUS: Final = BusLimits()
+LOAD: Final = LoadLimits()
+LAUNCHER: Final = LauncherLimits()
+CLI: Final = CliLimits()

@@ -1,0 +1,1 @@
+"""The stream of a swarm's events: publishers, one proxy, subscribers, recordings."""

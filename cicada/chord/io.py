@@ -67,6 +67,12 @@ class FindOwner(msgspec.Struct, frozen=True):
     iterative: bool = False
 
 
+class SetExtra(msgspec.Struct, frozen=True):
+    """Put ``data`` (at most WIRE.max_extra bytes) on every ring message from now on."""
+
+    data: bytes
+
+
 class TimerFired(msgspec.Struct, frozen=True):
     """``next_deadline()`` may have passed. Early, late and double wakes are harmless."""
 
@@ -79,6 +85,7 @@ RingInput = (
     | PeerProven
     | PeerUnreachable
     | FindOwner
+    | SetExtra
     | TimerFired
 )
 
@@ -139,6 +146,13 @@ class TableChanged(msgspec.Struct, frozen=True):
     known: tuple[Peer, ...]
 
 
+class ExtraReceived(msgspec.Struct, frozen=True):
+    """A neighbour's upper layers put ``data`` on a ring message that came straight from it."""
+
+    sender: Peer
+    data: bytes
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
@@ -146,7 +160,16 @@ class Emit(msgspec.Struct, frozen=True):
 
 
 RingOutput = (
-    SendTo | Prove | Joined | JoinFailed | Left | OwnerFound | OwnerNotFound | TableChanged | Emit
+    SendTo
+    | Prove
+    | Joined
+    | JoinFailed
+    | Left
+    | OwnerFound
+    | OwnerNotFound
+    | TableChanged
+    | ExtraReceived
+    | Emit
 )
 
 

@@ -18,6 +18,7 @@ class Verdict(enum.IntEnum):
     DELIVERED = 1  # in the application's mailbox
     BUSY = 2  # the mailbox has no room: not taken, may be sent again
     RESTARTED = 3  # addressed to an earlier life of the destination; this life did not take it
+    STALE = 4  # overtaken by so many later messages that nobody can tell any more whether it was taken
 
 
 class Status(enum.Enum):
@@ -33,6 +34,7 @@ class Reason(enum.Enum):
     NO_SUCH_PEER = "no such peer"
     TIMED_OUT = "timed out"
     RESTARTED = "unknown: peer restarted"
+    STALE = "unknown: overtaken by too many later messages"
     BUSY = "destination's mailbox is full"
     NOT_IN_RING = "this peer is not in a ring"
     OVERLOADED = "too many messages in flight"
@@ -43,10 +45,11 @@ class Reason(enum.Enum):
 
 
 class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliver ``payload`` to the peer at ``place``. ``copies`` leave per attempt, by different next hops where there are.
+    """Deliver ``payload`` to the peer at ``place``. ``copies`` leave per attempt (at least one), by different next hops
+    as far as there are.
 
-    ``id`` is unique per boot of this peer; the same id sent again is the same message (a restarted Router is given its
-    unsettled messages anew, and the destination's window keeps them single).
+    ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
+    Router is given its unsettled messages anew, and the destination's window keeps them single).
     """
 
     id: int

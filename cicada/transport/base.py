@@ -1,8 +1,11 @@
 """What an endpoint promises. The ZeroMQ endpoint and its in-memory twin pass the same contract tests.
 
 An endpoint carries length-prefixed frames between addresses, over connections that hosted peers share. It knows nothing
-of links, ciphers or rings. Everything happens on one event loop; no call blocks; receivers are called back from the loop,
-never from inside a call they made.
+of links, ciphers or rings. Everything happens on one event loop, from whose thread alone it may be used; no call blocks;
+receivers are called back from the loop, never from inside a call they made.
+
+A connection is *dialled* (we connected to exactly that address) or *accepted* (somebody connected to a hosted one). Both
+carry frames both ways. One dialled connection per remote address is shared by all receivers that ask for it.
 """
 
 from __future__ import annotations
@@ -17,42 +20,57 @@ ConnectionId = NewType("ConnectionId", int)
 
 
 class Receiver(Protocol):
-    """Who is told what happens. One per hosted peer. An exception it raises is logged and costs that frame only."""
+    """Who is told what happens. One per hosted peer, told apart by hash and equality.
+
+    An exception it raises is logged and costs that call only.
+    """
 
     def on_connected(self, remote: Address, connection: ConnectionId) -> None:
-        """A ``connect`` succeeded, or the connection was there already."""
+        """A ``connect`` succeeded, or the connection was there already: this receiver now uses it."""
         ...
 
     def on_connect_failed(self, remote: Address, reason: str) -> None:
-        """A ``connect`` failed or timed out."""
+        """A ``connect`` failed: ``refused``, ``timeout``, ``descriptors`` (too many connections), ``not-loopback``
+        (links are plain yet), ``unusable-address``, ``closed`` (the remote is hosted here and stopped)."""
         ...
 
     def on_frame(self, connection: ConnectionId, frame: Frame) -> None:
-        """A frame for one of this receiver's indexes, or a HELLO for its listened address."""
+        """A frame for one of this receiver's indexes, a HELLO for its listened address, or an UNKNOWN on a connection
+        it uses. Frames of one connection come in order, and none after its end was reported."""
         ...
 
     def on_disconnected(self, connection: ConnectionId, reason: str) -> None:
-        """A connection this receiver used is gone, and all frames not yet acknowledged may be lost."""
+        """A connection this receiver used is gone, and all frames not yet acknowledged may be lost. Not called for a
+        connection it released. ``idle``: closed here to make room, which says nothing about the other end; ``closed``:
+        the other end did; anything else: a fault of the other end, or what ``drop`` was told."""
         ...
 
 
 class Endpoint(Protocol):
     """The connections of one worker."""
 
-    def listen(self, address: Address, receiver: Receiver) -> None:
-        """Accept connections for a hosted address. Raises Unavailable, naming the address and what to do."""
+    def listen(self, address: Address, receiver: Receiver, *, bind_to: Address | None = None) -> None:
+        """Accept connections for a hosted address, the one that HELLOs name. ``bind_to`` is where it is bound when a
+        port mapping lets others dial another address than this machine has.
+
+        Raises Unavailable, naming the address and what to do: port in use, not an address of this machine, too few
+        descriptors. Raises Misuse when the address is hosted here already, or may not be bound while links are plain.
+        """
         ...
 
     def unlisten(self, address: Address) -> None:
-        """Stop accepting for the address. Unknown addresses are ignored."""
+        """Stop accepting for the address; accepted connections stay. Unknown addresses are ignored."""
         ...
 
     def connect(self, remote: Address, receiver: Receiver) -> None:
-        """Have a connection that this endpoint dialled to exactly ``remote``; answered by a callback within dial_timeout."""
+        """Have a connection that this endpoint dialled to exactly ``remote``; answered by one callback within
+        ``connect_timeout``, however often it was asked meanwhile. A remote hosted here is reached without the kernel,
+        by the same rules."""
         ...
 
     def attach(self, receiver: Receiver) -> int:
-        """A fresh random 32-bit index: frames that bear it go to ``receiver``."""
+        """A fresh random 32-bit index, never 0: frames that bear it go to ``receiver``. Raises Unavailable when the
+        process holds too many."""
         ...
 
     def detach(self, index: int) -> None:
@@ -60,29 +78,38 @@ class Endpoint(Protocol):
         ...
 
     def authenticated(self, connection: ConnectionId, receiver: Receiver) -> None:
-        """``receiver`` finished a handshake on the connection: it is exempt from the limits for strangers,
-        and the receiver will hear of its end."""
+        """``receiver`` finished a handshake or a proof on the connection and uses it from now on. An accepted
+        connection must hear this within ``unauthenticated_seconds``, and may carry only few and short frames before."""
         ...
 
     def release(self, connection: ConnectionId, receiver: Receiver) -> None:
-        """``receiver`` has no more use for the connection. One without users is closed when idle."""
+        """``receiver`` uses the connection no more (uses are not counted: one release ends them all). A dialled one
+        without users is closed after ``unused_seconds``; an accepted one becomes a stranger's again."""
         ...
 
-    def send(self, connection: ConnectionId, frame: bytes) -> bool:
+    def forget(self, receiver: Receiver) -> None:
+        """Everything at once: unlisten, detach and release whatever the receiver holds, and call it no more for it."""
+        ...
+
+    def send(self, connection: ConnectionId, frame: bytes, /) -> bool:
         """Queue the bytes of one frame (length prefix included). Frames sent in one loop turn leave together, in order.
 
-        False: the backlog is full or the connection is gone, and the frame was not taken.
+        False: the backlog is full or the connection is gone, and the frame was not taken. Raises Misuse for a frame
+        that no peer would accept.
         """
         ...
 
     def drop(self, connection: ConnectionId, reason: str) -> None:
-        """Close a connection because of a fault of its other end."""
+        """Close a connection because of a fault of its other end. All its users hear of it, this caller too."""
         ...
 
     def counters(self) -> dict[str, int]:
-        """How often each named thing happened since the start: refusals and drops by reason, frames and bytes."""
+        """How often each named thing happened since the start: ``frames.*``, ``chunks.*`` and ``bytes.*`` sent and
+        received, ``connections.*`` made, ``closed.<reason>``, ``dial-failed.<reason>``, ``refused.<reason>``,
+        ``unsent.<reason>`` and hints."""
         ...
 
     def close(self) -> None:
-        """Close everything. Idempotent. Receivers are not called back."""
+        """Close everything, after passing on what was sent. Takes up to ``linger`` seconds when a peer does not read.
+        Idempotent. Receivers are not called back."""
         ...

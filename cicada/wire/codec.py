@@ -1,4 +1,4 @@
-"""Bytes to messages and back. Decoding is total: a message, or MalformedMessage; nothing else, and no side effects."""
+"""Bytes to messages and back. Decoding is total: a message or MalformedMessage, and no side effects."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import msgspec
 
 from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
-from cicada.wire.frames import Hello, LinkAck, Refusal, Welcome
+from cicada.wire.frames import Hello, Refusal, Welcome
 from cicada.wire.ring import RingMessage
 from cicada.wire.routed import RouterMessage
 
 Message = RingMessage | RouterMessage
-HandshakeBody = Hello | Welcome | Refusal | LinkAck
-H = TypeVar("H", Hello, Welcome, Refusal, LinkAck)
+HandshakeBody = Hello | Welcome | Refusal
+H = TypeVar("H", bound=HandshakeBody)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
@@ -36,7 +36,9 @@ def decode(raw: bytes) -> Message:
 
 
 def decode_body(raw: bytes, kind: type[H]) -> H:
-    """A handshake or ack body. Raises MalformedMessage and nothing else."""
+    """A handshake body. Raises MalformedMessage and nothing else."""
+    if len(raw) > WIRE.max_frame:
+        raise MalformedMessage("message-size")
     try:
         return msgspec.msgpack.decode(raw, type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

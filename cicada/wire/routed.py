@@ -1,112 +1,105 @@
 """Routed messages: what travels through relays to a place, and broadcasts.
 
-A relay reads ``target`` and ``hops`` and nothing else. ``origin`` is the sender's canonical address: answers are
-routed to its place like any other message.
+A relay reads ``target`` and ``hops`` and nothing else. ``origin`` is the sender's canonical address: answers
+are routed to its place like any other message.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from cicada.limits import WIRE
-from cicada.wire.checks import check_addresses, check_place, check_range, check_size
-
-DIGEST_BYTES = 16
+from cicada.wire.fields import (
+    AddressText,
+    Digest,
+    Hops,
+    Number,
+    Payload,
+    PlaceBytes,
+    Small,
+    Verdict,
+    check_addresses,
+)
 
 
 class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What a relay needs: where to, and how far it has come."""
 
-    target: bytes
-    origin: str
-    hops: int
+    target: PlaceBytes
+    origin: AddressText
+    hops: Hops
 
     def __post_init__(self) -> None:
-        check_place(self.target)
         check_addresses(self.origin)
-        check_range("hops", self.hops, 0, WIRE.max_path)
-        self._check()
-
-    def _check(self) -> None:
-        """Refuses field values that no honest peer sends. Raises ValueError."""
 
 
 class Contact(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=32):
     """First word to a destination: which boot are you? The session handshake will take its place."""
 
-    request: int
+    request: Number
 
 
 class ContactReply(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=33):
     """Answer to Contact: the destination's boot id."""
 
-    request: int
-    boot: int
+    request: Number
+    boot: Number
 
 
 class Data(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=34):
     """One copy of an application message.
 
-    ``(origin, origin_boot, message)`` identifies the message for ever; ``attempt`` and ``copy`` tell its copies apart.
-    ``boot`` names the destination's life: another life answers Restarted rather than risk a second delivery.
+    ``(origin, origin_boot, message)`` identifies the message for ever; ``attempt`` and ``copy`` tell its
+    copies apart. ``boot`` names the destination's life: another life refuses it rather than risk a second
+    delivery.
     """
 
-    origin_boot: int
-    message: int
-    boot: int
-    attempt: int
-    copy: int
-    payload: bytes
-
-    def _check(self) -> None:
-        check_size("payload", self.payload, WIRE.max_payload)
+    origin_boot: Number
+    message: Number
+    boot: Number
+    attempt: Small
+    copy: Small
+    payload: Payload
 
 
 class DataAck(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=35):
-    """The destination's word on a Data. ``status`` is a routing.Verdict value, ``digest`` hashes the payload it got.
+    """The destination's word on a Data: ``digest`` hashes the payload it got, ``status`` says what became of it.
 
     ``data_hops`` is the number of links the copy crossed to get there.
     """
 
-    origin_boot: int
-    message: int
-    attempt: int
-    copy: int
-    status: int
-    boot: int
-    digest: bytes
-    data_hops: int
-
-    def _check(self) -> None:
-        check_range("digest length", len(self.digest), DIGEST_BYTES, DIGEST_BYTES)
+    origin_boot: Number
+    message: Number
+    attempt: Small
+    copy: Small
+    status: Verdict
+    boot: Number
+    digest: Digest
+    data_hops: Hops
 
 
 class NoSuchPeer(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=36):
-    """From the peer whose arc holds the place: nobody lives at ``place``. ``request`` and ``message`` echo what asked (or 0)."""
+    """From the peer whose arc holds it: nobody lives at ``place``. ``request`` and ``message`` echo what asked.
 
-    place: bytes
-    request: int
-    message: int
+    One of the two is 0: it was a Data that asked, or a Contact.
+    """
 
-    def _check(self) -> None:
-        check_place(self.place)
+    place: PlaceBytes
+    request: Number
+    message: Number
 
 
 class Broadcast(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag=48):
     """A body on its way down the interval tree: the receiver serves the places in (itself, ``limit``)."""
 
-    origin: str
-    origin_boot: int
-    message: int
-    limit: bytes
-    hops: int
-    payload: bytes
+    origin: AddressText
+    origin_boot: Number
+    message: Number
+    limit: PlaceBytes
+    hops: Hops
+    payload: Payload
 
     def __post_init__(self) -> None:
         check_addresses(self.origin)
-        check_place(self.limit)
-        check_range("hops", self.hops, 0, WIRE.max_path)
-        check_size("payload", self.payload, WIRE.max_payload)
 
 
 RoutedMessage = Contact | ContactReply | Data | DataAck | NoSuchPeer

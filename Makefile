@@ -1,0 +1,69 @@
+# Every target sets up what it needs: python3 (3.11 or newer, with venv), git and make are enough.
+# Another interpreter: make PYTHON=python3.13 test. Arguments for pytest: make test ARGS='-k ring -x'.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    := $(VENV)/.ready-to-run
+DEV    := $(VENV)/.ready-to-develop
+ARGS   ?=
+SOURCE := cicada launcher tests benchmarks
+
+# Sizes of the long proofs; `make prove CICADA_STEPS=100000` for a shorter one.
+prove: export CICADA_STEPS ?= 1000000
+prove: export CICADA_FUZZ ?= 1000000
+PROOF_TIMEOUT ?= 3600
+
+.PHONY: help demo test check format prove bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    start a swarm of 20 peers, watch it prove its ring and deliver, end it"
+	@echo "make test    all tests, within five minutes"
+	@echo "make check   style, types"
+	@echo "make format  have ruff lay out the code"
+	@echo "make prove   the long proofs in full"
+	@echo "make bench   the benchmarks"
+	@echo "make clean   remove what the targets made"
+
+demo: $(RUN)
+	$(BIN)/cicada demo
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV)
+	$(BIN)/ruff check $(SOURCE)
+	$(BIN)/ruff format --check $(SOURCE)
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix $(SOURCE)
+	$(BIN)/ruff format $(SOURCE)
+
+prove: $(DEV)
+	$(BIN)/python -m pytest -m "prove or sized" --timeout $(PROOF_TIMEOUT) $(ARGS)
+
+bench: $(DEV)
+	$(BIN)/python -m benchmarks.actors $(ARGS)
+	$(BIN)/python -m benchmarks.relay $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find $(SOURCE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip 25.1 is the first to know dependency groups.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Cicada needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(RUN): pyproject.toml $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --editable ".[fast]"
+	@touch $@
+
+$(DEV): pyproject.toml $(RUN)
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@

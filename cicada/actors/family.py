@@ -1,0 +1,89 @@
+"""What a peer's actors tell each other, besides the inputs of their cores. Immutable values; a request names where its
+reply goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import Any
+
+import msgspec
+import pykka
+
+from cicada.actors.receipt import Receipt
+from cicada.chord.io import OwnerFound, OwnerNotFound, RingSnapshot
+from cicada.ids import Peer, Place
+
+Ref = pykka.ActorRef[Any]
+
+
+class Kind(enum.Enum):
+    """The supervised actors of a peer, in start order."""
+
+    TRANSPORT = "transport"
+    RING = "ring"
+    ROUTER = "router"
+
+
+class Wired(msgspec.Struct, frozen=True):
+    """From the supervisor, after each start of any of them: your siblings, and who you belong to."""
+
+    supervisor: Ref
+    transport: Ref
+    ring: Ref
+    router: Ref
+
+
+class Crash(msgspec.Struct, frozen=True):
+    """Fail now. For tests of supervision."""
+
+
+class TakeSnapshot(msgspec.Struct, frozen=True):
+    """Answer with the ring's state at this instant."""
+
+    reply: asyncio.Future[RingSnapshot]
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """Enter the ring of ``seeds`` before ``deadline``. The reply is empty, or says why it failed."""
+
+    seeds: tuple[Peer, ...]
+    deadline: float
+    reply: asyncio.Future[str]
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """Leave the ring with a farewell; the peer is then a ring of one again. The reply comes when it was said."""
+
+    reply: asyncio.Future[None]
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Deliver ``payload`` to the peer at ``place`` and settle ``receipt``."""
+
+    place: Place
+    payload: bytes
+    copies: int
+    deadline: float
+    receipt: Receipt
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """Give ``payload`` to every other peer of the ring."""
+
+    payload: bytes
+
+
+class Locate(msgspec.Struct, frozen=True):
+    """Who owns ``place``?"""
+
+    place: Place
+    iterative: bool
+    reply: asyncio.Future[OwnerFound | OwnerNotFound]
+
+
+class InjectCrash(msgspec.Struct, frozen=True):
+    """Have the actor of this kind fail. For tests of supervision."""
+
+    kind: Kind

@@ -1,0 +1,281 @@
+"""The host: everything the peers of one event loop share. It starts with the first of them and ends with the last."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import random
+import socket
+import weakref
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import msgspec
+
+from cicada.actors.alarm import Alarms, LoopClock
+from cicada.actors.family import Ref
+from cicada.actors.loop import LoopDispatcher
+from cicada.actors.mailbox import Mailbox
+from cicada.actors.peer import Holdings, PeerSupervisor
+from cicada.actors.pump import Publish, Surroundings
+from cicada.actors.receipt import Receipt, failed
+from cicada.actors.transport import Attachment
+from cicada.errors import Misuse, Unavailable
+from cicada.events import PeerStarted, PeerStopped
+from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.routing.io import Reason
+from cicada.transport.base import Endpoint
+from cicada.transport.zeromq import ZmqEndpoint
+
+__all__ = ["Host", "HostedPeer", "PeerStats", "Publish"]
+
+_logger = logging.getLogger("cicada.host")
+_FREE_PORT_TRIES = 16
+
+
+class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included."""
+
+    sent: int
+    delivered: int
+    failed: int
+    dropped: dict[str, int]
+    restarts: int
+
+
+class Host:
+    """One dispatcher, one clock, one endpoint for all peers of a loop."""
+
+    _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Host] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def current(cls) -> Host:
+        """The host of the running loop. Raises Misuse when no loop runs."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise Misuse("no event loop is running: use cicada.SwarmPeer, or call this from a coroutine") from None
+        host = cls._by_loop.get(loop)
+        if host is None:
+            host = cls._by_loop[loop] = cls(loop)
+        return host
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.dispatcher = LoopDispatcher(loop)
+        self.clock = LoopClock(loop)
+        self.alarms = Alarms(self.clock, loop)
+        self.endpoint: Endpoint = ZmqEndpoint(loop)
+        self.entropy = random.SystemRandom()
+        self._hosted: set[HostedPeer] = set()
+        self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start_peer(
+        self,
+        *,
+        host: str,
+        port: int,
+        external_ip: str | None = None,
+        external_port: int | None = None,
+        name: str = "",
+        publish: Publish | None = None,
+        on_new_peer: Callable[[Peer], None] | None = None,
+        swarm: str = "",
+    ) -> HostedPeer:
+        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
+        attachment = Attachment(self.endpoint)
+        address = self._listen(attachment, host, port, external_ip, external_port)
+        peer = peer_at(address)
+        around = Surroundings(
+            own=peer,
+            name=name or address,
+            dispatcher=self.dispatcher,
+            clock=self.clock,
+            alarms=self.alarms,
+            publish=publish,
+            tally=Counter(),
+            entropy=self.entropy,
+        )
+        hosted = HostedPeer(self, around, attachment, swarm, on_new_peer)
+        self._hosted.add(hosted)
+        if publish is not None:
+            publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
+        return hosted
+
+    def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
+        """Run an application's hook off the loop, one at a time, in order."""
+        if self._hooks is None:
+            self._hooks = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="cicada-hooks")
+        self._hooks.submit(_guarded, name, hook, *arguments)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end, or to the end of the host."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def gone(self, hosted: HostedPeer) -> None:
+        """A peer has ended completely. The last one closes the host."""
+        self._hosted.discard(hosted)
+        self._close_if_empty()
+
+    def _close_if_empty(self) -> None:
+        if self._hosted:
+            return
+        self._by_loop.pop(self.loop, None)
+        for task in self._tasks:
+            task.cancel()
+        self.alarms.close()
+        self.clock.close()
+        self.endpoint.close()
+        if self._hooks is not None:
+            self._hooks.shutdown(wait=False)
+
+    def _listen(
+        self, attachment: Attachment, host: str, port: int, external_ip: str | None, external_port: int | None
+    ) -> Address:
+        """Bind, at a free port when ``port`` is 0, and return the address that others dial."""
+        for tries_left in reversed(range(_FREE_PORT_TRIES)):
+            try:
+                bound = canonical_address(host, port or _free_port(host))
+                advertised = canonical_address(external_ip or host, external_port or split_address(bound)[1])
+                self.endpoint.listen(advertised, attachment, bind_to=bound)
+            except (Unavailable, Misuse) as error:
+                if port or not tries_left or isinstance(error, Misuse):
+                    self._close_if_empty()
+                    raise
+            else:
+                return advertised
+        raise Unavailable(f"no free port at {host} in {_FREE_PORT_TRIES} tries")
+
+
+class HostedPeer:
+    """The application's handle on one peer's actors."""
+
+    def __init__(
+        self,
+        host: Host,
+        around: Surroundings,
+        attachment: Attachment,
+        swarm: str,
+        on_new_peer: Callable[[Peer], None] | None,
+    ) -> None:
+        self._host = host
+        self._around = around
+        self._attachment = attachment
+        self._holdings = Holdings(mailbox=Mailbox())
+        self.ended = False
+        self.gone: asyncio.Future[None] = host.loop.create_future()
+        self._supervisor: Ref = PeerSupervisor.start(
+            around,
+            attachment=attachment,
+            incarnations=_incarnations(host.clock),
+            boot=host.entropy.getrandbits(63) | 1,
+            swarm=swarm,
+            holdings=self._holdings,
+            on_failed=lambda reason: self.end("failed"),
+            on_new_peer=on_new_peer,
+            on_ended=self._on_ended,
+        )
+
+    @property
+    def peer(self) -> Peer:
+        """Who this is."""
+        return self._around.own
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """Where its messages lie."""
+        return self._holdings.mailbox
+
+    @property
+    def contacts(self) -> tuple[Peer, ...]:
+        """The proven peers it knows."""
+        return self._holdings.contacts
+
+    @property
+    def failure(self) -> str:
+        """Why supervision gave it up; empty while it has not."""
+        return self._holdings.failure
+
+    def tell(self, message: object) -> None:
+        """To its supervisor."""
+        self._supervisor.tell(message)
+
+    def now(self) -> float:
+        """Seconds on the clock that deadlines are measured on."""
+        return self._around.clock.now()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside the peer."""
+        self._host.spawn(work)
+
+    def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
+        """Run an application's hook off the loop."""
+        self._host.run_hook(name, hook, *arguments)
+
+    def stats(self) -> PeerStats:
+        """Counters until now."""
+        holdings = self._holdings
+        dropped = +Counter(self._around.tally)
+        if holdings.mailbox.refused:
+            dropped["mailbox-full"] += holdings.mailbox.refused
+        return PeerStats(
+            sent=holdings.sent,
+            delivered=holdings.delivered,
+            failed=holdings.failed,
+            dropped=dict(dropped),
+            restarts=holdings.restarts,
+        )
+
+    def fail_unresolved(self, receipt: Receipt) -> None:
+        """The target's host name means nothing, so nobody lives there."""
+        self._holdings.sent += 1
+        self._holdings.failed += 1
+        receipt.settle(failed(0, Reason.NO_SUCH_PEER))
+
+    def end(self, how: str) -> None:
+        """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word."""
+        if self.ended:
+            return
+        self.ended = True
+        if how == "killed":
+            self._attachment.cut()
+        self._host.endpoint.unlisten(self._around.own.address)
+        self._supervisor.stop(block=False)
+        if self._around.publish is not None:
+            self._around.publish(self._around.name, PeerStopped(how=how))
+
+    def _on_ended(self) -> None:
+        if not self.gone.done():
+            self.gone.set_result(None)
+            self._host.gone(self)
+
+
+def _incarnations(clock: LoopClock) -> Iterator[int]:
+    """Wall-clock milliseconds, and always more than the last."""
+    last = 0
+    while True:
+        last = max(clock.wall_ms(), last + 1)
+        yield last
+
+
+def _free_port(host: str) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise Unavailable(f"cannot bind {host}: {error.strerror}: use an address of this machine") from None
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _guarded(name: str, hook: Callable[..., object], *arguments: object) -> None:
+    try:
+        hook(*arguments)
+    except Exception:  # the application's fault: it must not cost messages
+        _logger.exception("the %s hook failed", name)

@@ -1,0 +1,225 @@
+"""Actors without threads: a dispatcher runs the actors of one event loop, a batch at a time.
+
+A thousand peers are some four thousand actors. With a thread each, every message would pay for a switch of threads;
+here a tell between two actors of one loop is an append to a deque.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from threading import get_ident
+from typing import Any, Self, TypeVar
+
+from pykka._envelope import Envelope
+from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
+
+from cicada.actors.base import ActorExit, GuardedActor, GuardedRef, must_fit
+from cicada.limits import ACTOR, ActorLimits
+
+A = TypeVar("A", bound="LoopActor")
+
+_NOT_PLAIN = frozenset({Envelope, _ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
+
+
+class LoopDispatcher:
+    """Gives the actors of one event loop their turns. Make one per loop, on that loop's thread.
+
+    Actors that have messages take turns of at most ``limits.batch`` messages; after about ``limits.turn`` messages
+    altogether the loop looks at its sockets and timers before it goes on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None, limits: ActorLimits = ACTOR) -> None:
+        self.loop = loop or asyncio.get_running_loop()
+        self.limits = limits
+        self.thread = get_ident()
+        self.ready: deque[LoopActor] = deque()
+        self.awake = False  # a turn is scheduled or under way
+
+    def schedule(self, actor: LoopActor) -> None:
+        """Give ``actor`` a turn soon. On the loop's thread only, and not while it already waits for one."""
+        self.ready.append(actor)
+        if not self.awake:
+            self.awake = True
+            self.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        ready = self.ready
+        batch = self.limits.batch
+        budget = self.limits.turn
+        while ready and budget > 0:
+            actor = ready.popleft()
+            budget -= actor.run(batch)
+            inbox = actor.actor_inbox
+            if inbox.queue:
+                ready.append(actor)
+            else:
+                inbox.scheduled = False
+        if ready:
+            self.loop.call_soon(self._turn)
+        else:
+            self.awake = False
+
+
+class LoopInbox:
+    """The inbox of a LoopActor. Plain tells lie in ``queue`` as they are; asks in Pykka's envelopes.
+
+    ``scheduled`` belongs to the loop's thread: the actor waits for a turn or has it. ``called`` is set by other
+    threads when they ask the loop to look; it is cleared before the loop does, so no message is left lying.
+    """
+
+    __slots__ = ("actor", "called", "dispatcher", "queue", "room", "scheduled", "thread")
+
+    def __init__(self) -> None:
+        self.queue: deque[Any] = deque()
+        self.room = 0  # 0 before the start and after the end, so that the fast path needs one comparison only
+        self.scheduled = False
+        self.called = False
+
+    def attach(self, actor: LoopActor, dispatcher: LoopDispatcher) -> None:
+        """Name the actor and its loop. Before anybody has a reference to the actor."""
+        self.actor = actor
+        self.dispatcher = dispatcher
+        self.thread = dispatcher.thread
+        self.room = actor.capacity
+
+    def post(self, item: Any) -> None:
+        """Take one message, plain or in an envelope, from any thread. This is the hot path of everything."""
+        queue = self.queue
+        if len(queue) >= self.room and not self._admit(item):
+            return
+        queue.append(item)
+        if get_ident() != self.thread:
+            self.call_loop()
+        elif not self.scheduled:
+            self.scheduled = True
+            self.dispatcher.schedule(self.actor)
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        self.post(envelope)
+
+    def get(self) -> Envelope[Any]:
+        item = self.queue.popleft()
+        return item if type(item) is Envelope else Envelope(item)
+
+    def empty(self) -> bool:
+        return not self.queue
+
+    def _admit(self, item: Any) -> bool:
+        actor = self.actor
+        if actor.actor_stopped.is_set():
+            actor.discard(item)
+            return False
+        if must_fit(item):
+            return True
+        actor.overflowed(item)
+        return False
+
+    def call_loop(self) -> None:
+        if self.called:
+            return
+        self.called = True
+        try:
+            self.dispatcher.loop.call_soon_threadsafe(self._called_by_thread)
+        except RuntimeError:  # the loop is closed, so the actor will never have a turn again
+            self.actor.abandon()
+
+    def _called_by_thread(self) -> None:
+        self.called = False
+        if not self.scheduled:
+            self.scheduled = True
+            self.dispatcher.schedule(self.actor)
+
+
+class LoopRef(GuardedRef[A]):
+    """Reference to a LoopActor."""
+
+    def __init__(self, actor: A) -> None:
+        super().__init__(actor)
+        self._post = actor.actor_inbox.post
+
+    def tell(self, message: Any) -> None:
+        """As GuardedRef promises; about a quarter of a microsecond on the loop's own thread."""
+        self._post(message)
+
+
+class LoopActor(GuardedActor):
+    """An actor on an event loop: ``on_start``, ``on_receive`` and ``on_stop`` run there and must not block.
+
+    ``dispatcher`` is that of its loop. Starting only queues it: ``on_start`` runs at its first turn, so whoever
+    starts it on the loop can watch it before anything can fail.
+    """
+
+    actor_inbox: LoopInbox
+
+    def __init__(self, dispatcher: LoopDispatcher) -> None:
+        super().__init__()
+        self._begun = False
+        self.dispatcher = dispatcher
+        self.actor_inbox.attach(self, dispatcher)
+
+    @staticmethod
+    def _create_actor_inbox() -> LoopInbox:
+        return LoopInbox()
+
+    def _create_ref(self) -> LoopRef[Self]:
+        return LoopRef(self)
+
+    def _start_actor_loop(self) -> None:
+        inbox = self.actor_inbox
+        if get_ident() != inbox.thread:
+            inbox.call_loop()
+        elif not inbox.scheduled:
+            inbox.scheduled = True
+            self.dispatcher.schedule(self)
+
+    def run(self, limit: int) -> int:
+        """For the dispatcher: handle up to ``limit`` messages and say how many it were (at least one). Never raises.
+        """
+        if not self._begun:
+            self._begun = True
+            self._begin()
+        if self.actor_stopped.is_set():
+            self._discard_all()
+            return 1
+        queue = self.actor_inbox.queue
+        receive = self.on_receive
+        handled = 0
+        try:
+            while queue and handled < limit:
+                item = queue.popleft()
+                handled += 1
+                if type(item) not in _NOT_PLAIN:
+                    receive(item)
+                elif self._handle_special(item):
+                    break
+        except BaseException as error:  # noqa: BLE001  reported by _fail
+            self._fail(error)
+        if self.actor_stopped.is_set():
+            self._discard_all()
+        return handled
+
+    def abandon(self) -> None:
+        """For the inbox: the loop is closed, so the actor counts as failed, and what it holds is answered. Any
+        thread.
+        """
+        self._leave()
+        self.ending.settle(ActorExit(urn=self.actor_urn, failed=True, reason="its event loop is closed"))
+        self._discard_all()
+
+    def _handle_special(self, item: Any) -> bool:
+        """Handle a stop, an ask or a proxy's message. True: the actor has ended."""
+        if type(item) is Envelope:
+            self._handle_envelope(item)
+        else:
+            self._handle_receive(item)
+        return self.actor_stopped.is_set()
+
+    def _leave(self) -> None:
+        self.actor_inbox.room = 0
+        super()._leave()
+
+    def _discard_all(self) -> None:
+        queue = self.actor_inbox.queue
+        while queue:
+            self.discard(queue.popleft())

@@ -1,0 +1,121 @@
+"""A pump: the actor around a pure core. It feeds what it is told, carries out the outputs in order, and re-arms one alarm."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from cicada.actors.alarm import Alarms, LoopClock, Wake
+from cicada.actors.family import Crash, Wired
+from cicada.actors.loop import LoopActor, LoopDispatcher
+from cicada.events import AnyEvent
+from cicada.ids import Peer
+
+Publish = Callable[[str, AnyEvent], None]
+"""Told ``(peer name, event)`` for each event. Must not block."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the actors of one peer share: who they are, and the services of their event loop."""
+
+    own: Peer
+    name: str
+    dispatcher: LoopDispatcher
+    clock: LoopClock
+    alarms: Alarms
+    publish: Publish | None
+    tally: Counter[str]  # messages dropped, by reason
+    entropy: random.Random
+
+
+class Core(Protocol):
+    """What a pump drives."""
+
+    def handle(self, input: Any, now: float, /) -> Any:
+        """Outputs, in the order in which they are to be carried out."""
+        ...
+
+    def next_deadline(self) -> float | None:
+        """When ``timer`` should be fed, at the latest."""
+        ...
+
+
+C = TypeVar("C", bound=Core)
+
+
+class Pump(LoopActor, Generic[C]):
+    """Subclasses make the core in ``make_core`` and name in ``carriers`` what carries out each class of output."""
+
+    def __init__(self, around: Surroundings, timer: object) -> None:
+        super().__init__(around.dispatcher)
+        self.around = around
+        self._timer = timer
+        self._now = around.clock.now
+        self._armed_at = math.inf
+        self.wired: Wired | None = None
+
+    def make_core(self) -> C:
+        """A fresh core. Called at the actor's first turn."""
+        raise NotImplementedError
+
+    def carriers(self) -> dict[type, Callable[[Any], object]]:
+        """Output class to what carries it out."""
+        raise NotImplementedError
+
+    def specials(self) -> dict[type, Callable[[Any], object]]:
+        """Messages that are not inputs of the core, and what handles them."""
+        return {}
+
+    def on_start(self) -> None:
+        self.core = self.make_core()
+        self._carriers = self.carriers()
+        self._specials: dict[type, Callable[[Any], object]] = {
+            Wired: self.on_wired,
+            Wake: self._on_wake,
+            Crash: self._on_crash,
+            **self.specials(),
+        }
+
+    def on_receive(self, message: Any) -> None:
+        special = self._specials.get(type(message))
+        if special is None:
+            self.feed(message)
+        else:
+            special(message)
+
+    def feed(self, input: object) -> None:
+        """One input through the core."""
+        carriers = self._carriers
+        for output in self.core.handle(input, self._now()):
+            carriers[type(output)](output)
+        deadline = self.core.next_deadline()
+        if deadline is not None and deadline < self._armed_at:
+            self._armed_at = deadline
+            self.around.alarms.arm(self.actor_ref, deadline)
+
+    def on_wired(self, wired: Wired) -> None:
+        """The siblings were started, or some of them anew."""
+        self.wired = wired
+
+    def on_stop(self) -> None:
+        self.around.alarms.cancel(self.actor_ref)
+
+    def on_failure(self, *_: object) -> None:
+        self.around.alarms.cancel(self.actor_ref)
+
+    def publish(self, event: AnyEvent) -> None:
+        """Hand an event to whoever watches."""
+        if self.around.publish is not None:
+            self.around.publish(self.around.name, event)
+
+    def _on_wake(self, _: Wake) -> None:
+        self._armed_at = math.inf
+        self.feed(self._timer)
+
+    def _on_crash(self, _: Crash) -> None:
+        raise RuntimeError("crash injected by a test")

@@ -1,0 +1,97 @@
+"""What a sender holds while its message is on the way, and after."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Generator
+
+from cicada.errors import DeliveryTimeout, Misuse
+from cicada.routing.io import Reason, Settled, Status
+
+
+class Receipt:
+    """The fate of one message, known at once as an object and later as a fact.
+
+    Wait by ``receipt.result(timeout)`` from any thread but the event loop's, or by ``await receipt`` on a loop.
+    Waiting never raises for a message that failed: ``delivered`` and ``reason`` say so.
+    """
+
+    __slots__ = ("_future", "_settled")
+
+    def __init__(self) -> None:
+        self._future: concurrent.futures.Future[Receipt] = concurrent.futures.Future()
+        self._settled: Settled | None = None
+
+    def settle(self, settled: Settled) -> None:
+        """For the peer that sent the message: the first word counts, later ones are ignored."""
+        if self._settled is None:
+            self._settled = settled
+            self._future.set_result(self)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the outcome is known."""
+        return self._settled is not None
+
+    @property
+    def status(self) -> str:
+        """``pending``, ``delivered`` or ``failed``."""
+        return "pending" if self._settled is None else self._settled.status.value
+
+    @property
+    def delivered(self) -> bool:
+        """The destination acknowledged: the message is in its application's mailbox."""
+        return self._settled is not None and self._settled.status is Status.DELIVERED
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, in words; None while pending and when delivered."""
+        return None if self._settled is None or self._settled.reason is None else self._settled.reason.value
+
+    @property
+    def attempts(self) -> int:
+        """How often the message was sent, its copies counted as one."""
+        return 0 if self._settled is None else self._settled.attempts
+
+    @property
+    def hops(self) -> int:
+        """Links the acknowledged copy crossed."""
+        return 0 if self._settled is None else self._settled.hops
+
+    @property
+    def round_trip_s(self) -> float:
+        """Seconds from the acknowledged attempt to its ack."""
+        return 0.0 if self._settled is None else self._settled.round_trip_s
+
+    def result(self, timeout: float | None = 30.0) -> Receipt:
+        """This receipt, settled. Raises DeliveryTimeout when that takes longer than ``timeout`` seconds (None: for ever).
+
+        Raises Misuse on a thread that runs an event loop: there, ``await`` the receipt.
+        """
+        if not self.settled and _on_a_loop():
+            raise Misuse("Receipt.result() would stop the event loop it waits for: use 'await receipt'")
+        try:
+            return self._future.result(timeout)
+        except concurrent.futures.TimeoutError:
+            raise DeliveryTimeout(f"no word about the message within {timeout} s") from None
+
+    def __await__(self) -> Generator[object, None, Receipt]:
+        return asyncio.wrap_future(self._future).__await__()
+
+    def __repr__(self) -> str:
+        because = f" ({self.reason})" if self.reason else ""
+        return f"<Receipt {self.status}{because}, {self.attempts} attempts, {self.hops} hops>"
+
+
+def failed(id: int, reason: Reason, attempts: int = 0) -> Settled:
+    """A failure that happened before or beside routing."""
+    return Settled(id=id, status=Status.FAILED, reason=reason, attempts=attempts, hops=0, round_trip_s=0.0)
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""The RingActor: the pump around a peer's RingNode. A crash or a new start always means a fresh node."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cicada.actors.family import TakeSnapshot, Wired
+from cicada.actors.pump import Pump, Surroundings
+from cicada.chord import io
+from cicada.chord.node import RingNode
+from cicada.transport import linkio
+
+Incarnations = Iterator[int]
+"""Strictly rising numbers for the lives of one peer's RingNodes."""
+
+
+class RingActor(Pump[RingNode]):
+    """Keeps the peer's place in the ring, by the rules of RingNode."""
+
+    def __init__(self, around: Surroundings, incarnations: Incarnations) -> None:
+        super().__init__(around, io.TimerFired())
+        self._incarnations = incarnations
+        self._table: io.TableChanged | None = None
+        self._kept: frozenset[Any] = frozenset()
+
+    def make_core(self) -> RingNode:
+        seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
+        return RingNode(self.around.own, next(self._incarnations), rng=random.Random(seed))
+
+    def carriers(self) -> dict[type, Callable[[Any], object]]:
+        return {
+            io.SendTo: self._send,
+            io.Prove: lambda output: self._tell_transport(linkio.Prove(output.peer)),
+            io.TableChanged: self._table_changed,
+            io.Emit: self._emit,
+            io.Joined: self._tell_supervisor,
+            io.JoinFailed: self._tell_supervisor,
+            io.Left: self._tell_supervisor,
+            io.OwnerFound: self._tell_supervisor,
+            io.OwnerNotFound: self._tell_supervisor,
+            io.ExtraReceived: lambda output: None,  # nobody rides on ring messages yet
+        }
+
+    def specials(self) -> dict[type, Callable[[Any], object]]:
+        return {TakeSnapshot: self._take_snapshot, io.JoinRing: self._begin_anew, io.CreateRing: self._begin_anew}
+
+    def on_wired(self, wired: Wired) -> None:
+        super().on_wired(wired)
+        if self._table is not None:
+            wired.router.tell(self._table)
+
+    def _begin_anew(self, input: io.JoinRing | io.CreateRing) -> None:
+        """A node lives once: whatever ring it was in, another ring is another life."""
+        if self.core.snapshot().phase != "idle":
+            self.core = self.make_core()
+        self.feed(input)
+
+    def _send(self, output: io.SendTo) -> None:
+        self._tell_transport(linkio.SendMessage(output.peer, output.message))
+
+    def _tell_transport(self, input: linkio.LinkInput) -> None:
+        if self.wired is not None:
+            self.wired.transport.tell(input)
+
+    def _tell_supervisor(self, output: object) -> None:
+        if self.wired is not None:
+            self.wired.supervisor.tell(output)
+
+    def _table_changed(self, output: io.TableChanged) -> None:
+        self._table = output
+        if self.wired is None:
+            return
+        self.wired.router.tell(output)
+        self.wired.supervisor.tell(output)
+        kept = frozenset(peer for peer in (output.head, output.predecessor) if peer not in (None, self.around.own))
+        if kept != self._kept:
+            self._kept = kept
+            self.wired.transport.tell(linkio.Keep(kept))
+
+    def _emit(self, output: io.Emit) -> None:
+        self.publish(output.event)
+
+    def _take_snapshot(self, request: TakeSnapshot) -> None:
+        if not request.reply.done():
+            request.reply.set_result(self.core.snapshot())
+
+

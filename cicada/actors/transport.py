@@ -1,0 +1,173 @@
+"""The TransportActor: the pump around a peer's links, and its attachment to the worker's endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from cicada.actors.family import Ref
+from cicada.actors.pump import Pump, Surroundings
+from cicada.chord import io as ring
+from cicada.ids import Address
+from cicada.routing import io as routing
+from cicada.transport import linkio
+from cicada.transport.base import ConnectionId, Endpoint
+from cicada.transport.links import Links
+from cicada.wire.frames import Frame
+from cicada.wire.ring import RingMessage
+from cicada.wire.routed import RouterMessage
+
+_RING = frozenset(get_args(RingMessage))
+_ROUTER = frozenset(get_args(RouterMessage))
+
+
+class Attachment:
+    """What one peer holds of the endpoint: its listener, indexes and connections. It outlives crashes of the actor it
+    serves, so that nothing of a dead one stays behind (``reset``) and the address stays taken."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._target: Ref | None = None
+        self.is_cut = False
+        self._indexes: set[int] = set()
+        self._connections: set[ConnectionId] = set()
+
+    def serve(self, target: Ref) -> None:
+        """From now on callbacks go to this actor."""
+        self._target = None if self.is_cut else target
+
+    def cut(self) -> None:
+        """From now on nothing is sent or received, as if the process had died."""
+        self.is_cut = True
+        self.reset()
+
+    def attach(self) -> int:
+        index = self.endpoint.attach(self)
+        self._indexes.add(index)
+        return index
+
+    def detach(self, index: int) -> None:
+        self._indexes.discard(index)
+        self.endpoint.detach(index)
+
+    def authenticated(self, connection: ConnectionId) -> None:
+        """A handshake finished on the connection."""
+        self._connections.add(connection)
+        self.endpoint.authenticated(connection, self)
+
+    def release(self, connection: ConnectionId) -> None:
+        """The peer has no more use for the connection."""
+        self._connections.discard(connection)
+        self.endpoint.release(connection, self)
+
+    def reset(self) -> None:
+        """Give back everything but the listener."""
+        self._target = None
+        for index in self._indexes:
+            self.endpoint.detach(index)
+        self._indexes.clear()
+        for connection in self._connections:
+            self.endpoint.release(connection, self)
+        self._connections.clear()
+
+    def on_connected(self, remote: Address, connection: ConnectionId) -> None:
+        if self._target is None:
+            self.endpoint.release(connection, self)
+        else:
+            self._connections.add(connection)
+            self._target.tell(linkio.Connected(remote, connection))
+
+    def on_connect_failed(self, remote: Address, reason: str) -> None:
+        if self._target is not None:
+            self._target.tell(linkio.ConnectFailed(remote, reason))
+
+    def on_frame(self, connection: ConnectionId, frame: Frame) -> None:
+        if self._target is not None:
+            self._target.tell(linkio.FrameArrived(connection, frame))
+
+    def on_disconnected(self, connection: ConnectionId, reason: str) -> None:
+        self._connections.discard(connection)
+        if self._target is not None:
+            self._target.tell(linkio.Disconnected(connection, reason))
+
+
+class TransportActor(Pump[Links]):
+    """Dials, shakes hands, seals and opens frames, by the rules of Links."""
+
+    def __init__(self, around: Surroundings, attachment: Attachment, incarnation: int, swarm: str) -> None:
+        super().__init__(around, linkio.TimerFired())
+        self._attachment = attachment
+        self._incarnation = incarnation
+        self._swarm = swarm
+        self._send = attachment.endpoint.send
+        self._not_taken: list[linkio.NotTaken] = []
+
+    def make_core(self) -> Links:
+        self._attachment.serve(self.actor_ref)
+        return Links(
+            self.around.own.address,
+            self._incarnation,
+            swarm=self._swarm,
+            indexes=self._attachment,
+            entropy=self.around.entropy,
+        )
+
+    def carriers(self) -> dict[type, Callable[[Any], object]]:
+        attachment = self._attachment
+        return {
+            linkio.Transmit: self._transmit,
+            linkio.Received: self._received,
+            linkio.Proven: lambda output: self._tell_ring(ring.PeerProven(output.peer)),
+            linkio.Unreachable: self._unreachable,
+            linkio.Connect: lambda output: attachment.endpoint.connect(output.remote, attachment),
+            linkio.Release: lambda output: attachment.release(output.connection),
+            linkio.Authenticated: lambda output: attachment.authenticated(output.connection),
+            linkio.DropConnection: lambda output: attachment.endpoint.drop(output.connection, output.reason),
+            linkio.Dropped: self._dropped,
+            linkio.Emit: lambda output: self.publish(output.event),
+        }
+
+    def feed(self, input: object) -> None:
+        super().feed(input)
+        while self._not_taken:
+            waiting, self._not_taken = self._not_taken, []
+            for frame in waiting:
+                super().feed(frame)
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        if not self._attachment.is_cut:
+            super().feed(linkio.CloseAll("stopped"))
+
+    def _transmit(self, output: linkio.Transmit) -> None:
+        connection = output.connection
+        if any(waiting.connection == connection for waiting in self._not_taken) or not self._send(
+            connection, output.frame
+        ):
+            self._not_taken.append(linkio.NotTaken(connection, output.frame))
+
+    def _received(self, output: linkio.Received) -> None:
+        if self.wired is None:
+            self.around.tally["not-wired"] += 1
+        elif type(output.message) in _ROUTER:
+            self.wired.router.tell(routing.RoutedReceived(output.peer, output.message))  # type: ignore[arg-type]
+        else:
+            self.wired.ring.tell(ring.MessageReceived(output.peer, output.message))  # type: ignore[arg-type]
+
+    def _unreachable(self, output: linkio.Unreachable) -> None:
+        if self.wired is None:
+            return
+        lost = output.undelivered
+        self.wired.ring.tell(
+            ring.PeerUnreachable(output.peer, tuple(m for m in lost if type(m) in _RING))  # type: ignore[misc]
+        )
+        self.wired.router.tell(
+            routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) in _ROUTER))  # type: ignore[misc]
+        )
+
+    def _tell_ring(self, input: ring.RingInput) -> None:
+        if self.wired is not None:
+            self.wired.ring.tell(input)
+
+    def _dropped(self, output: linkio.Dropped) -> None:
+        self.around.tally[output.reason] += output.count

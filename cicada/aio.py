@@ -1,0 +1,372 @@
+"""SwarmPeer on asyncio: one peer of a swarm, embedded in an application's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from cicada.actors.family import Announce, Enter, InjectCrash, Kind, Locate, Submit, TakeSnapshot, Withdraw
+from cicada.actors.host import Host, HostedPeer, PeerStats, Publish
+from cicada.actors.mailbox import HostPort, Message
+from cicada.actors.receipt import Receipt
+from cicada.chord.io import LookupFailure, OwnerFound, RingSnapshot
+from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
+from cicada.ids import RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
+from cicada.limits import DELIVERY, WIRE
+
+__all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
+
+T = TypeVar("T")
+LOOPBACK = "127.0.0.1"
+
+Hooks = Mapping[str, Callable[..., object]]
+HOOKS = ("send", "recv", "new_peer")
+
+
+class Lookup(msgspec.Struct, frozen=True, kw_only=True):
+    """Who owns a place: the peer whose own place is the first at or after it. ``route`` begins with the asking peer."""
+
+    place: Place
+    owner: HostPort
+    route: tuple[HostPort, ...]
+    hops: int
+    seconds: float
+
+
+class SwarmPeer:
+    """A peer of a swarm, on the running event loop.
+
+    ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
+    connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
+    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing.
+
+    Use it as an async context manager, or call ``close``.
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        hooks: Hooks | None = None,
+        name: str = "",
+        publish: Publish | None = None,
+    ) -> None:
+        for unknown in set(hooks or {}) - set(HOOKS):
+            raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
+        self._hooks = dict(hooks or {})
+        self._name = name
+        self._publish = publish
+        self._hosted: HostedPeer | None = None
+        self._closed = False
+        if host is not None or port is not None:
+            self.bind(host or LOOPBACK, port or 0)
+
+    def bind(
+        self,
+        host: str = LOOPBACK,
+        port: int = 0,
+        external_ip: str | None = None,
+        external_port: int | None = None,
+    ) -> HostPort:
+        """Listen at ``host:port`` (port 0: a free one) and become a ring of one; returns the address others use.
+
+        ``external_ip`` and ``external_port`` are what others dial when a router translates the address.
+        Raises Unavailable when the address cannot be bound, Misuse when it is not numeric or already bound.
+        """
+        if self._hosted is not None:
+            raise Misuse(f"this peer is already bound to {self._hosted.peer.address}")
+        if self._closed:
+            raise NotBound("this peer is closed: make a new one")
+        self._hosted = Host.current().start_peer(
+            host=host,
+            port=port,
+            external_ip=external_ip,
+            external_port=external_port,
+            name=self._name,
+            publish=self._publish,
+            on_new_peer=self._new_peer_hook(),
+        )
+        return self.listener
+
+    async def connect(
+        self, host: str | tuple[str, int] | SwarmPeer, port: int | None = None, timeout: float = 10.0
+    ) -> None:
+        """Enter the ring of the peer at ``host, port`` (or of an address tuple, or of another SwarmPeer).
+
+        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds.
+        """
+        hosted = self._bound()
+        seed = await _resolved(host if port is None else (str(host), port))
+        if seed == hosted.peer:
+            raise Misuse(f"{seed.address} is this peer itself: connect to another")
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        hosted.tell(Enter((seed,), hosted.now() + timeout, reply))
+        failure = await _answer(reply, timeout + 1.0, f"joining through {seed.address}")
+        if failure:
+            raise RingNotReady(f"cannot join through {seed.address}: {failure}")
+
+    def send(
+        self,
+        target: Target,
+        data: bytes | str,
+        duplicates: int | None = None,
+        timeout: float = DELIVERY.timeout,
+    ) -> Receipt:
+        """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
+
+        The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
+        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops.
+        Raises PayloadTooLarge and Misuse at once.
+        """
+        hosted = self._bound()
+        payload = _payload(data)
+        copies = 1 if duplicates is None else duplicates + 1
+        if not 1 <= copies <= DELIVERY.copies_max:
+            raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
+        receipt = Receipt()
+        place = _place(target)
+        if place is None:
+            hosted.spawn(self._send_resolved(target, payload, copies, timeout, receipt))
+        else:
+            hosted.tell(Submit(place, payload, copies, hosted.now() + timeout, receipt))
+        self._run_hook("send", target, payload)
+        return receipt
+
+    async def recv(self, timeout: float | None = None) -> Message:
+        """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""
+        message = await self._bound(closed_is_fine=True).mailbox.take(timeout)
+        self._run_hook("recv", message)
+        return message
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self._messages()
+
+    async def broadcast(self, data: bytes | str) -> None:
+        """Give ``data`` to every other peer of the ring. Raises PayloadTooLarge."""
+        payload = _payload(data)
+        self._bound().tell(Announce(payload))
+        self._run_hook("send", None, payload)
+
+    async def lookup(
+        self, value: Target | str | bytes, timeout: float = 5.0, *, iterative: bool = False
+    ) -> Lookup | LookupFailure:
+        """Who owns ``value``: an address, a place, a peer, or any text or bytes (hashed with SHA-256).
+
+        A lookup that fails is a value too: the LookupFailure says why.
+        """
+        hosted = self._bound()
+        place = await _lookup_place(value)
+        started = hosted.now()
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        hosted.tell(Locate(place, iterative, reply))
+        try:
+            answer = await _answer(reply, timeout, "lookup")
+        except DeliveryTimeout:
+            return LookupFailure.TIMED_OUT
+        if not isinstance(answer, OwnerFound):
+            failure: LookupFailure = answer.reason
+            return failure
+        return Lookup(
+            place=place,
+            owner=_host_port(answer.owner),
+            route=tuple(_host_port(peer) for peer in answer.route),
+            hops=answer.hops,
+            seconds=hosted.now() - started,
+        )
+
+    async def get_route(self, value: Target | str | bytes, timeout: float = 5.0) -> tuple[HostPort, ...]:
+        """The peers a lookup of ``value`` passes, this one first, the owner last. Raises RingNotReady when it fails."""
+        found = await self.lookup(value, timeout)
+        if isinstance(found, LookupFailure):
+            raise RingNotReady(f"no route: the lookup ended with {found.value!r}")
+        return found.route if found.route[-1:] == (found.owner,) else (*found.route, found.owner)
+
+    async def disconnect(self, timeout: float = 5.0) -> None:
+        """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
+        reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._bound().tell(Withdraw(reply))
+        await _answer(reply, timeout, "leaving the ring")
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent."""
+        self._closed = True
+        if self._hosted is not None and not self._hosted.ended:
+            try:
+                await self.disconnect(timeout)
+            except (DeliveryTimeout, NotBound):
+                pass  # an ended or stuck peer needs no farewell
+            self._hosted.end("left")
+            await _answer(self._hosted.gone, timeout, "ending")
+
+    def kill(self) -> None:
+        """End at once without a farewell: actors, links and listener are dropped as if the process had died."""
+        self._closed = True
+        if self._hosted is not None:
+            self._hosted.end("killed")
+
+    def crash(self, kind: str) -> None:
+        """Make the actor ``transport``, ``ring`` or ``router`` fail; supervision starts it again. For tests."""
+        self._bound().tell(InjectCrash(Kind(kind)))
+
+    async def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
+        """The ring's state at this peer, at one instant."""
+        reply: asyncio.Future[RingSnapshot] = asyncio.get_running_loop().create_future()
+        self._bound().tell(TakeSnapshot(reply))
+        return await _answer(reply, timeout, "snapshot")
+
+    def stats(self) -> PeerStats:
+        """Counters since ``bind``."""
+        return self._bound(closed_is_fine=True).stats()
+
+    @property
+    def listener(self) -> HostPort:
+        """The address others dial."""
+        return _host_port(self._bound(closed_is_fine=True).peer)
+
+    @property
+    def hash(self) -> Place:
+        """This peer's place on the ring."""
+        return self._bound(closed_is_fine=True).peer.place
+
+    @property
+    def peers(self) -> tuple[HostPort, ...]:
+        """The peers this one knows and has dialled."""
+        return tuple(_host_port(peer) for peer in self._bound().contacts)
+
+    @property
+    def peek(self) -> Message | None:
+        """The message ``recv`` would return now, left in the mailbox; None when there is none."""
+        return self._bound(closed_is_fine=True).mailbox.peek()
+
+    @property
+    def bound(self) -> bool:
+        """Whether the peer listens."""
+        return self._hosted is not None and not self._hosted.ended
+
+    @property
+    def failed(self) -> str:
+        """Why supervision gave this peer up; empty while it has not."""
+        return "" if self._hosted is None else self._hosted.failure
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        where = "unbound" if self._hosted is None else self._hosted.peer.address
+        return f"<SwarmPeer {where}{' closed' if self._closed else ''}>"
+
+    async def _messages(self) -> AsyncIterator[Message]:
+        while True:
+            try:
+                yield await self.recv(None)
+            except NotBound:
+                return
+
+    async def _send_resolved(
+        self, target: Target, payload: bytes, copies: int, timeout: float, receipt: Receipt
+    ) -> None:
+        hosted = self._bound()
+        deadline = hosted.now() + timeout
+        try:
+            place = (await _resolved(target)).place
+        except Misuse:
+            hosted.fail_unresolved(receipt)
+            return
+        hosted.tell(Submit(place, payload, copies, deadline, receipt))
+
+    def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
+        if self._hosted is None:
+            raise NotBound("this peer has no address yet: call bind() first")
+        if self._hosted.ended and not closed_is_fine:
+            raise NotBound(self._hosted.failure or "this peer is closed: make a new one")
+        return self._hosted
+
+    def _run_hook(self, name: str, *arguments: object) -> None:
+        hook = self._hooks.get(name)
+        if hook is not None and self._hosted is not None:
+            self._hosted.run_hook(name, hook, *arguments)
+
+    def _new_peer_hook(self) -> Callable[[Peer], None] | None:
+        return (lambda peer: self._run_hook("new_peer", _host_port(peer))) if "new_peer" in self._hooks else None
+
+
+Target = tuple[str, int] | Place | int | SwarmPeer
+
+
+def _payload(data: bytes | str) -> bytes:
+    payload = data.encode() if isinstance(data, str) else bytes(data)
+    if len(payload) > WIRE.max_payload:
+        raise PayloadTooLarge(len(payload), WIRE.max_payload)
+    return payload
+
+
+def _host_port(peer: Peer) -> HostPort:
+    return HostPort(*split_address(peer.address))
+
+
+def _place(target: Target) -> Place | None:
+    """The target's place when no name has to be resolved for it."""
+    if isinstance(target, SwarmPeer):
+        return target.hash
+    if isinstance(target, int):
+        if not 0 <= target < RING_SIZE:
+            raise Misuse(f"place {target} is outside the ring")
+        return Place(target)
+    if not isinstance(target, tuple) or len(target) != 2:
+        raise Misuse(f"cannot send to {target!r}: use (host, port), a place or a SwarmPeer")
+    try:
+        return place_of(canonical_address(*target))
+    except Misuse:
+        if not 1 <= target[1] <= 65535:
+            raise
+        return None
+
+
+async def _resolved(target: Target | str) -> Peer:
+    """The peer at an address whose host may be a name. Raises Misuse when there is no such host."""
+    if isinstance(target, SwarmPeer):
+        return target._bound(closed_is_fine=True).peer
+    if isinstance(target, str):
+        target = split_address(target)
+    if not isinstance(target, tuple):
+        raise Misuse(f"{target!r} is not an address: use (host, port) or a SwarmPeer")
+    host, port = target
+    try:
+        return peer_at(canonical_address(host, port))
+    except Misuse:
+        if not 1 <= port <= 65535:
+            raise
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port)
+    except OSError as error:
+        raise Misuse(f"host {host!r} cannot be resolved: {error.strerror or error}") from None
+    numeric = min(found, key=lambda info: info[0])[4]
+    return peer_at(canonical_address(str(numeric[0]), port))
+
+
+async def _lookup_place(value: Target | str | bytes) -> Place:
+    if isinstance(value, bytes | str):
+        raw = value.encode() if isinstance(value, str) else value
+        return Place(int.from_bytes(hashlib.sha256(raw).digest(), "big"))
+    place = _place(value)
+    return (await _resolved(value)).place if place is None else place
+
+
+async def _answer(reply: asyncio.Future[T], timeout: float, what: str) -> T:
+    try:
+        async with asyncio.timeout(None if math.isinf(timeout) else timeout):
+            return await reply
+    except TimeoutError:
+        raise DeliveryTimeout(f"{what}: no answer within {timeout} s") from None

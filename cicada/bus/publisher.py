@@ -1,0 +1,132 @@
+"""The sending end of the bus: one in each process that has something to tell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+
+import msgspec
+import zmq
+
+from cicada.bus.topics import covers, topic_of
+from cicada.clock import Clock
+from cicada.events import AnyEvent, Envelope, EventsLost
+from cicada.limits import BUS, BusLimits
+
+_SUBSCRIBE = 1
+
+
+class Publisher:
+    """Publishes the events of one source through the proxy at ``endpoint``, on the running asyncio loop.
+
+    It never blocks and never raises because of a slow or absent proxy: what finds no room is counted in ``lost`` and
+    told as EventsLost as soon as there is room again. What nobody subscribed to is numbered but not encoded.
+    """
+
+    def __init__(self, endpoint: str, source: str, *, clock: Clock, limits: BusLimits = BUS) -> None:
+        self._endpoint = endpoint
+        self._source = source
+        self._clock = clock
+        self._limits = limits
+        self._encoder = msgspec.msgpack.Encoder()
+        self._prefixes: set[bytes] = set()
+        self._wanted: dict[type[AnyEvent], bool] = {}
+        self._sequences: Counter[type[AnyEvent]] = Counter()
+        self._untold = 0
+        self._subscribed = asyncio.Event()
+        self._socket: zmq.Socket[bytes] | None = None
+        self.lost = 0
+        """Events that somebody wanted and nobody got, since the start."""
+
+    def open(self, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+        """Connect, in ``context`` (None: the process's own). The proxy need not be there yet."""
+        socket = (context or zmq.Context.instance()).socket(zmq.XPUB)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDHWM, self._limits.queue)
+        socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told to us instead of dropping in silence
+        socket.connect(self._endpoint)
+        self._socket = socket
+        asyncio.get_running_loop().add_reader(socket.fileno(), self._read_subscriptions)
+        self._read_subscriptions()
+
+    async def subscribed(self, timeout: float = BUS.subscribe_timeout) -> bool:
+        """Wait until a subscription is known here, at most ``timeout`` seconds; whether there is one.
+
+        What is published before is lost on everybody, so a run that is recorded waits for its recorder.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._subscribed.wait()
+        return self._subscribed.is_set()
+
+    def close(self) -> None:
+        """Stop publishing; what still waits is dropped. Safe to call twice."""
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+        self._socket = None
+        self._prefixes.clear()
+        self._wanted.clear()
+
+    def wants(self, kind: type[AnyEvent]) -> bool:
+        """Whether anybody subscribed to this kind of event, as far as is known here."""
+        wanted = self._wanted.get(kind)
+        if wanted is None:
+            wanted = self._wanted[kind] = covers(self._prefixes, topic_of(kind))
+        return wanted
+
+    def publish(self, peer: str, event: AnyEvent) -> None:
+        """Tell whoever subscribed. ``peer`` names the peer it is about; empty: the source itself."""
+        kind = type(event)
+        self._sequences[kind] += 1
+        if not self.wants(kind):
+            return
+        if not (self._tell_loss() and self._send(kind, peer, event)):
+            self.lost += 1
+            self._untold += 1
+
+    def _tell_loss(self) -> bool:
+        """Say how many were lost, if any. False while there is no room even for that."""
+        if self._untold and self.wants(EventsLost):
+            self._sequences[EventsLost] += 1
+            if not self._send(EventsLost, "", EventsLost(count=self._untold, reason="bus queue full")):
+                self._sequences[EventsLost] -= 1
+                return False
+        self._untold = 0
+        return True
+
+    def _send(self, kind: type[AnyEvent], peer: str, event: AnyEvent) -> bool:
+        """Queue one event. False when there was no room."""
+        if self._socket is None:
+            return False
+        envelope = Envelope(
+            source=self._source,
+            sequence=self._sequences[kind],
+            time_ms=self._clock.wall_ms(),
+            peer=peer,
+            event=event,
+        )
+        try:
+            self._socket.send_multipart((topic_of(kind), self._encoder.encode(envelope)), zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        finally:
+            # Sending may consume the descriptor's edge that announces a subscription
+            if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                self._read_subscriptions()
+        return True
+
+    def _read_subscriptions(self) -> None:
+        while self._socket is not None:
+            try:
+                frame = self._socket.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            self._wanted.clear()
+            if frame[:1] and frame[0] == _SUBSCRIBE:
+                self._prefixes.add(frame[1:])
+                self._subscribed.set()
+            else:
+                self._prefixes.discard(frame[1:])

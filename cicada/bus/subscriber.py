@@ -1,0 +1,133 @@
+"""The receiving end of the bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+
+import msgspec
+import zmq
+
+from cicada.bus.topics import EVERYTHING
+from cicada.errors import DeliveryTimeout, Misuse
+from cicada.events import Envelope
+from cicada.limits import BUS, BusLimits
+
+
+class GapDetector:
+    """Counts the events of each source that never came, by the holes in the sequence of each kind."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, type], int] = {}
+        self.missed: Counter[str] = Counter()
+        """Missed events by source."""
+
+    def notice(self, envelope: Envelope) -> int:
+        """How many events of this kind and source are missing right before this one.
+
+        Nothing is known to be missing before the first one. A source that started again counts from 1 again.
+        """
+        key = (envelope.source, type(envelope.event))
+        last = self._last.get(key)
+        self._last[key] = envelope.sequence
+        if last is None:
+            return 0
+        gap = envelope.sequence - (last if envelope.sequence > last else 0) - 1
+        if gap:
+            self.missed[envelope.source] += gap
+        return gap
+
+
+class Subscriber:
+    """An asynchronous iterator of the envelopes under ``topics`` (prefixes), to be used in ``async with``.
+
+    Late subscribers get what is published from then on. ``gaps.missed`` counts what this one was too slow for,
+    ``malformed`` what could not be read (a publisher of another version).
+    """
+
+    def __init__(
+        self, endpoint: str, topics: Iterable[bytes] = (EVERYTHING,), *, limits: BusLimits = BUS
+    ) -> None:
+        self._endpoint = endpoint
+        self._topics = tuple(topics)
+        self._limits = limits
+        self._decoder = msgspec.msgpack.Decoder(Envelope)
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._taken = 0
+        self.gaps = GapDetector()
+        self.malformed = 0
+
+    async def __aenter__(self) -> Subscriber:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.RCVHWM, self._limits.queue)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, self._limits.max_event)
+        for topic in self._topics:
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        self._socket.connect(self._endpoint)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._context is not None:
+            self._context.destroy(linger=0)
+        self._context = None
+        self._socket = None
+
+    def __aiter__(self) -> AsyncIterator[Envelope]:
+        return self._envelopes()
+
+    async def receive(self, timeout: float | None) -> Envelope:
+        """The next envelope. Raises DeliveryTimeout when none came within ``timeout`` seconds (None: wait for ever)."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._next()
+        except TimeoutError:
+            raise DeliveryTimeout(f"no event within {timeout} s") from None
+
+    async def _envelopes(self) -> AsyncIterator[Envelope]:
+        while self._socket is not None:
+            yield await self._next()
+
+    async def _next(self) -> Envelope:
+        while True:
+            raw = self._take()
+            if raw is None:
+                await self._readable()
+                continue
+            self._taken += 1
+            if self._taken % self._limits.batch == 0:
+                await asyncio.sleep(0)
+            try:
+                envelope = self._decoder.decode(raw)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                self.malformed += 1
+                continue
+            self.gaps.notice(envelope)
+            return envelope
+
+    def _take(self) -> bytes | None:
+        """The body of the next event, None when there is none now. No wait can lose what was taken."""
+        if self._socket is None:
+            raise Misuse("a subscriber receives inside its 'async with' only")
+        try:
+            return self._socket.recv_multipart(zmq.DONTWAIT)[-1]
+        except zmq.Again:
+            return None
+
+    async def _readable(self) -> None:
+        """Wait until something may have come. The descriptor is watched only here, so an idle reader costs nothing."""
+        if self._socket is None:
+            return
+        loop = asyncio.get_running_loop()
+        descriptor = self._socket.fileno()
+        ready = asyncio.Event()
+        loop.add_reader(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(descriptor)

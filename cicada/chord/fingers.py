@@ -1,0 +1,135 @@
+"""The finger table: proven peers by how far they are, and hints whom to dial next.
+
+Interval i of a node holds the peers at distances [2**i, 2**(i+1)). Each keeps up to m candidates, the nearest to its
+beginning first, which are the ones Chord's finger would be followed by (design section 4: at N = 1000 mean hops fall
+from 4.3 with m = 1 to 2.95 with m = 16).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from cicada.chord.circle import distance, interval_of
+from cicada.ids import Peer
+
+
+class Fingers:
+    """At most ``candidates`` peers an interval and ``budget`` in all. Hints are bounded like the table itself."""
+
+    __slots__ = ("_budget", "_candidates", "_hints", "_own", "_size", "_table", "added", "removed")
+
+    added: list[Peer]
+    removed: list[Peer]
+
+    def __init__(self, own: Peer, candidates: int, budget: int) -> None:
+        self._own = own
+        self._candidates = candidates
+        self._budget = budget
+        self._table: dict[int, list[Peer]] = {}
+        self._hints: dict[int, list[Peer]] = {}
+        self._size = 0
+        self.added = []
+        self.removed = []
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, peer: Peer) -> bool:
+        return peer in self._table.get(interval_of(self._own.place, peer.place), ())
+
+    def add(self, peer: Peer) -> None:
+        """A proven peer enters if its interval has room or it is nearer than the farthest there, which then goes."""
+        self._discard_hint(peer)
+        if not self._wants(peer):
+            return
+        self._insert(self._table, peer)
+        self._size += 1
+        self.added.append(peer)
+        candidates = self._table[interval_of(self._own.place, peer.place)]
+        if len(candidates) > self._candidates:
+            self._evict(candidates)
+        elif self._size > self._budget:
+            self._evict(max(self._table.values(), key=len))
+
+    def remove(self, peer: Peer) -> None:
+        """The peer is unreachable or gone: it is neither finger nor hint."""
+        self._discard_hint(peer)
+        interval = interval_of(self._own.place, peer.place)
+        if peer in self._table.get(interval, ()):
+            self._table[interval].remove(peer)
+            self._size -= 1
+            self.removed.append(peer)
+
+    def hint(self, peer: Peer) -> bool:
+        """Somebody named a peer, which nobody here has dialled; whether it is worth a dial and was not known as such."""
+        hints = self._hints.get(interval_of(self._own.place, peer.place), ())
+        if peer in hints or not self._wants(peer):
+            return False
+        self._insert(self._hints, peer)
+        hints = self._hints[interval_of(self._own.place, peer.place)]
+        if len(hints) > self._candidates:
+            return hints.pop() is not peer
+        return True
+
+    def take_hint(self) -> Peer | None:
+        """The peer to dial next: for the least covered interval (the farther one of equals), its nearest hint."""
+        waiting = [interval for interval, hints in self._hints.items() if hints]
+        while waiting:
+            interval = min(waiting, key=lambda interval: (len(self._table.get(interval, ())), -interval))
+            peer = self._hints[interval].pop(0)
+            if self._wants(peer):
+                return peer
+            if not self._hints[interval]:
+                waiting.remove(interval)
+        return None
+
+    @property
+    def has_hints(self) -> bool:
+        """Whether there is anybody to dial."""
+        return any(self._hints.values())
+
+    def peers(self) -> list[Peer]:
+        """All fingers, nearest first."""
+        return [peer for interval in sorted(self._table) for peer in self._table[interval]]
+
+    def clear(self) -> None:
+        """Forget all fingers and hints."""
+        self.removed.extend(self.peers())
+        self._table.clear()
+        self._hints.clear()
+        self._size = 0
+
+    def take_changes(self) -> tuple[tuple[Peer, ...], tuple[Peer, ...]]:
+        """Who entered and who left since the last call."""
+        added = tuple(peer for peer in self.added if peer in self)
+        removed = tuple(peer for peer in self.removed if peer not in self)
+        self.added.clear()
+        self.removed.clear()
+        return added, removed
+
+    def _wants(self, peer: Peer) -> bool:
+        """Whether the table would take the peer: it is new, and there is room or it beats the interval's farthest."""
+        if peer == self._own:
+            return False
+        candidates = self._table.get(interval_of(self._own.place, peer.place), ())
+        if peer in candidates:
+            return False
+        if len(candidates) < self._candidates:
+            return self._size < self._budget or len(candidates) < self._candidates // 2
+        return self._distance(peer) < self._distance(candidates[-1])
+
+    def _insert(self, table: dict[int, list[Peer]], peer: Peer) -> None:
+        row = table.setdefault(interval_of(self._own.place, peer.place), [])
+        row.insert(bisect_left(row, self._distance(peer), key=self._distance), peer)
+
+    def _evict(self, candidates: list[Peer]) -> None:
+        self.removed.append(candidates.pop())
+        self._size -= 1
+
+    def _discard_hint(self, peer: Peer) -> None:
+        hints = self._hints.get(interval_of(self._own.place, peer.place))
+        if hints and peer in hints:
+            hints.remove(peer)
+
+    def _distance(self, peer: Peer) -> int:
+        return distance(self._own.place, peer.place)

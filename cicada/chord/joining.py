@@ -1,0 +1,199 @@
+"""Joining: find the place's predecessor through a seed, prove the head of its list, copy the head's list, enter.
+
+Zave's Join copies the predecessor's list in one step. Here a dial to the head comes between answer and entry, long
+enough for the list to age, so the head is asked once it is proven: Join and the first StabilizeFromSuccessor in one.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from cicada.chord.circle import between
+from cicada.chord.io import JoinFailed, LookupFailure
+from cicada.chord.requests import Purpose
+from cicada.chord.ring import Ring
+from cicada.chord.successors import arrange
+from cicada.chord.timers import Timer
+from cicada.ids import Address, Peer, peer_at, place_to_bytes
+from cicada.wire.ring import FindSuccessor, Found, LookupFailed, State
+
+_NAMED_SEEDS = 4
+_WORDS = {
+    LookupFailure.NOT_MEMBER.value: "is not a member of a ring",
+    LookupFailure.OVERLOADED.value: "leads to a part of the ring that is overloaded",
+    LookupFailure.NO_ROUTE.value: "knows no way to this place",
+    LookupFailure.HOP_LIMIT.value: "knows only ways that are too long",
+}
+
+
+class _Stage(enum.Enum):
+    OFF = enum.auto()
+    PAUSED = enum.auto()  # until a seed is asked again
+    ASKING = enum.auto()
+    ENTERING = enum.auto()  # dialling and asking the head of the list that was found
+    WAITING = enum.auto()  # yielded to a peer that wants to join through this one
+
+
+class Joiner:
+    """One attempt after the other, through one seed after the other, until the deadline."""
+
+    __slots__ = (
+        *("_asked", "_deadline", "_entries", "_next", "_outcomes", "_predecessor", "_request", "_ring"),
+        *("_seed", "_seeds", "_stage"),
+    )
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self.stop()
+
+    def stop(self) -> None:
+        """Want nothing."""
+        self._stage = _Stage.OFF
+        self._asked = False
+        self._seeds: tuple[Peer, ...] = ()
+        self._seed: Peer | None = None
+        self._next = 0
+        self._deadline = 0.0
+        self._outcomes: dict[Peer, str] = {}
+        self._request = 0
+        self._entries: tuple[Peer, ...] = ()
+        self._predecessor: Peer | None = None
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the application waits for Joined or JoinFailed."""
+        return self._asked
+
+    @property
+    def seeds(self) -> tuple[Peer, ...]:
+        """Through whom this node joins."""
+        return self._seeds
+
+    def start(self, seeds: tuple[Peer, ...], deadline: float, asked_for: bool) -> None:
+        """Begin; a join that runs already goes on with these seeds and this deadline instead."""
+        asked_for |= self._asked
+        self.stop()
+        self._asked = asked_for
+        self._seeds = tuple(seed for seed in dict.fromkeys(seeds) if seed != self._ring.peer)
+        self._deadline = deadline
+        # One id for all attempts: a late answer to an earlier one is as good.
+        self._request = self._ring.new_request()
+        self._ask_next()
+
+    def wait_for_peer(self) -> None:
+        """Two peers join through each other, and this one gives way: be a ring of one and wait to be joined."""
+        self._stage = _Stage.WAITING
+        self._ring.timers.start(Timer.JOIN, self._deadline)
+
+    def is_answer(self, message: Found | LookupFailed) -> bool:
+        """Whether the message answers this join."""
+        return self._stage is not _Stage.OFF and message.request == self._request
+
+    def on_found(self, message: Found) -> None:
+        """The predecessor of this node's place answered with its list."""
+        if self._stage not in (_Stage.ASKING, _Stage.PAUSED):
+            return
+        ring = self._ring
+        predecessor = peer_at(Address(message.predecessor))
+        listed = [peer_at(Address(address)) for address in message.successors]
+        entries = arrange(ring.peer, listed, ring.limits.successors)
+        if not entries or not between(predecessor.place, ring.peer.place, entries[0].place):
+            self._fail_attempt("gave an answer that fits no ring")
+            return
+        self._stage = _Stage.ENTERING
+        self._entries = entries
+        self._predecessor = predecessor
+        ring.timers.start(Timer.JOIN, self._deadline)
+        if predecessor not in ring.proofs:
+            ring.prove(predecessor)
+        self._ask_head()
+
+    def on_proven(self, peer: Peer) -> None:
+        """A dial succeeded."""
+        if self._stage is _Stage.ENTERING and peer in self._entries[:1]:
+            self._ask_head()
+
+    def on_state(self, sender: Peer, message: State) -> bool:
+        """The head answered with its list; whether the node may enter now."""
+        if self._stage is not _Stage.ENTERING or sender not in self._entries[:1]:
+            return False
+        rest = [peer_at(Address(address)) for address in message.successors]
+        self._entries = arrange(self._ring.peer, (sender, *rest), self._ring.limits.successors)
+        return True
+
+    def on_failed(self, sender: Peer, message: LookupFailed) -> None:
+        """The lookup got stuck somewhere."""
+        if self._stage is _Stage.ASKING:
+            self._fail_attempt(_WORDS.get(message.reason, "could not help"))
+
+    def on_gone(self, peer: Peer) -> None:
+        """The peer is unreachable or in no ring: walk to the next entry, or begin anew."""
+        if self._stage is _Stage.ASKING and peer == self._seed:
+            self._fail_attempt("is unreachable")
+        elif self._stage is _Stage.ENTERING and peer in self._entries:
+            self._entries = tuple(entry for entry in self._entries if entry != peer)
+            if self._entries:
+                self._ask_head()
+            else:
+                self._fail_attempt("named only successors that are unreachable")
+
+    def on_timer(self) -> str:
+        """Time for the next seed. Returns why the join failed, empty while it goes on."""
+        if self._ring.now >= self._deadline or not self._seeds:
+            return self._reason()
+        if self._stage is _Stage.ASKING and self._seed is not None:
+            self._outcomes[self._seed] = "did not answer in time"
+        if self._stage is not _Stage.WAITING:
+            self._ask_next()
+        return ""
+
+    def take_result(self) -> tuple[tuple[Peer, ...], Peer | None]:
+        """The list and the predecessor to enter with."""
+        return self._entries, self._predecessor
+
+    def fail(self, reason: str) -> None:
+        """Say that the join failed, if anybody waits for it, and stop."""
+        if self._asked:
+            self._ring.outputs.append(JoinFailed(reason))
+        self.stop()
+
+    def _ask_next(self) -> None:
+        ring = self._ring
+        if not self._seeds:
+            ring.timers.start(Timer.JOIN, ring.now)
+            return
+        self._seed = self._seeds[self._next % len(self._seeds)]
+        self._next += 1
+        self._stage = _Stage.ASKING
+        ring.timers.start(Timer.JOIN, min(ring.now + ring.timings.join_timeout, self._deadline))
+        message = FindSuccessor(
+            incarnation=ring.incarnation,
+            extra=ring.extra,
+            request=self._request,
+            target=place_to_bytes(ring.peer.place),
+            path=(ring.peer.address,),
+            joining=ring.incarnation,
+        )
+        ring.send(self._seed, message)
+
+    def _ask_head(self) -> None:
+        head = self._entries[0]
+        if head in self._ring.proofs:
+            self._ring.ask(head, Purpose.JOIN)
+        else:
+            self._ring.prove(head)
+
+    def _fail_attempt(self, outcome: str) -> None:
+        """Pause before the next attempt, so that seeds which refuse at once are not asked in a storm."""
+        if self._seed is not None:
+            self._outcomes[self._seed] = outcome
+        self._stage = _Stage.PAUSED
+        pause = self._ring.timings.retry_pause * (1.0 - self._ring.timings.jitter * self._ring.rng.random())
+        self._ring.timers.start(Timer.JOIN, min(self._ring.now + pause, self._deadline))
+
+    def _reason(self) -> str:
+        if not self._seeds:
+            return "no seed to join through: name the address of another peer"
+        known = [f"{seed.address} {self._outcomes.get(seed, 'was not asked yet')}" for seed in self._seeds]
+        more = len(known) - _NAMED_SEEDS
+        return "; ".join(known[:_NAMED_SEEDS]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,68 @@
+"""Who has answered at its own address, and whom we are dialling to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cicada.ids import Peer
+
+
+class Proofs:
+    """Peers whose dial proof arrived, and dials under way with the time by which they must have been answered."""
+
+    __slots__ = ("_dials", "_proven")
+
+    def __init__(self) -> None:
+        self._proven: set[Peer] = set()
+        self._dials: dict[Peer, float] = {}
+
+    def __contains__(self, peer: Peer) -> bool:
+        return peer in self._proven
+
+    def add(self, peer: Peer) -> None:
+        """The proof arrived."""
+        self._dials.pop(peer, None)
+        self._proven.add(peer)
+
+    def remove(self, peer: Peer) -> None:
+        """A dial failed: what was proven is proven no longer."""
+        self._dials.pop(peer, None)
+        self._proven.discard(peer)
+
+    def dial(self, peer: Peer, deadline: float) -> bool:
+        """Note a dial; False when one is under way already."""
+        if peer in self._dials:
+            return False
+        self._dials[peer] = deadline
+        return True
+
+    def is_dialling(self, peer: Peer) -> bool:
+        """Whether a dial is under way."""
+        return peer in self._dials
+
+    @property
+    def dials(self) -> int:
+        """How many dials are under way."""
+        return len(self._dials)
+
+    def overdue(self, now: float) -> list[Peer]:
+        """Dials that nobody answered in time."""
+        return [peer for peer, deadline in self._dials.items() if deadline <= now]
+
+    def next_deadline(self) -> float | None:
+        """When the first dial is overdue."""
+        return min(self._dials.values(), default=None)
+
+    def prune(self, keep: Collection[Peer], size: int) -> None:
+        """Hold at most ``size`` proofs, dropping those of peers outside ``keep``; they can be dialled again."""
+        if len(self._proven) > size:
+            self._proven.intersection_update(keep)
+
+    def clear(self) -> None:
+        """Trust nobody."""
+        self._proven.clear()
+        self._dials.clear()
+
+    def peers(self) -> list[Peer]:
+        """All proven peers, ordered by place so that runs can be replayed."""
+        return sorted(self._proven, key=lambda peer: peer.place)

@@ -1,0 +1,34 @@
+"""A token bucket: so many at once, so many a second in the long run."""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """Holds up to ``burst`` tokens, full at first, and gains ``rate`` tokens a second."""
+
+    __slots__ = ("_burst", "_rate", "_tokens", "_updated")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._updated: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Take one token if there is one."""
+        self._refill(now)
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def ready_at(self, now: float) -> float:
+        """When there will be a token to take: ``now`` or later."""
+        self._refill(now)
+        # The margin outweighs rounding: whoever wakes at this time must find the token whole.
+        return now if self._tokens >= 1.0 else now + (1.0 - self._tokens) / self._rate + 1e-6
+
+    def _refill(self, now: float) -> None:
+        elapsed = 0.0 if self._updated is None else max(0.0, now - self._updated)
+        self._tokens = min(float(self._burst), self._tokens + elapsed * self._rate)
+        self._updated = now

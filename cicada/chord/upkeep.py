@@ -1,0 +1,128 @@
+"""Upkeep: verify the tail of the list, fill the fingers, visit suspects. All of it bounded, none of it urgent."""
+
+from __future__ import annotations
+
+from cicada.chord.circle import between, distance, finger_start
+from cicada.chord.lookups import Lookup, Wanted
+from cicada.chord.rectifying import Rectifier
+from cicada.chord.ring import Ring
+from cicada.chord.searching import Searcher
+from cicada.chord.stabilizing import Stabilizer
+from cicada.chord.timers import Timer
+from cicada.chord.tokens import TokenBucket
+from cicada.ids import RING_BITS, Address, Peer, peer_at
+from cicada.wire.ring import Found
+
+
+class Upkeep:
+    """Background work of one member."""
+
+    __slots__ = (
+        *("_dial_tokens", "_interval", "_news", "_next", "_rectifier", "_ring", "_searcher", "_stabilizer"),
+        "_visiting",
+    )
+
+    def __init__(self, ring: Ring, stabilizer: Stabilizer, rectifier: Rectifier, searcher: Searcher) -> None:
+        self._ring = ring
+        self._stabilizer = stabilizer
+        self._rectifier = rectifier
+        self._searcher = searcher
+        self._dial_tokens = TokenBucket(ring.timings.finger_dial_rate, ring.timings.finger_dial_burst)
+        self._interval = ring.timings.fix_fingers_min
+        self._next = 0
+        self._news = False
+        self._visiting: Peer | None = None
+
+    def reset(self) -> None:
+        """Begin anew: this node has just entered a ring."""
+        self._interval = self._ring.timings.fix_fingers_min
+        self._visiting = None
+
+    def verify_tail(self) -> None:
+        """Dial unproven entries, nearest first, a few at a time. The list does not wait for them."""
+        ring = self._ring
+        for entry in ring.successors.entries:
+            if ring.proofs.dials >= ring.limits.tail_dials:
+                return
+            if entry not in ring.proofs:
+                ring.prove(entry)
+
+    def learn(self, addresses: tuple[str, ...]) -> None:
+        """Somebody named peers: those that would improve the fingers are dialled in their turn."""
+        ring = self._ring
+        self._news |= ring.learn(addresses)
+        if ring.fingers.has_hints and not ring.timers.is_running(Timer.DIAL_FINGERS):
+            ring.timers.start(Timer.DIAL_FINGERS, self._dial_tokens.ready_at(ring.now))
+
+    def dial_finger(self) -> None:
+        """A token is due: dial the hint that the table needs most."""
+        ring = self._ring
+        while ring.fingers.has_hints and self._dial_tokens.take(ring.now):
+            hint = ring.fingers.take_hint()
+            if hint is None:
+                return
+            if hint in ring.proofs:
+                ring.mark_proven(hint)
+            else:
+                ring.prove(hint)
+        if ring.fingers.has_hints:
+            ring.timers.start(Timer.DIAL_FINGERS, self._dial_tokens.ready_at(ring.now))
+
+    def fix_fingers(self) -> None:
+        """Look up the beginning of the next finger interval; rarely, when the last turns brought nothing new."""
+        ring, timings = self._ring, self._ring.timings
+        if self._news:
+            self._interval = max(timings.fix_fingers_min, self._interval / 2)
+        else:
+            self._interval = min(timings.fix_fingers_max, self._interval * timings.growth)
+        self._news = False
+        jitter = 1.0 - timings.jitter * ring.rng.random()
+        ring.timers.start(Timer.FIX_FINGERS, ring.now + self._interval * jitter)
+        entries = ring.successors.entries
+        if len(entries) < ring.limits.successors:
+            return  # the list holds the whole ring
+        lowest = distance(ring.peer.place, entries[-1].place).bit_length()
+        if lowest < RING_BITS:
+            self._next = self._next - 1 if lowest < self._next <= RING_BITS else RING_BITS
+            self._searcher.find_fingers(finger_start(ring.peer.place, self._next - 1))
+
+    def visit_suspect(self) -> None:
+        """Once per round, sometimes: dial a suspect, in case it is alive, and perhaps in another ring by now."""
+        ring = self._ring
+        if ring.rng.random() >= ring.timings.quarantine_probe:
+            return
+        suspect = ring.quarantine.choose(ring.rng, ring.now)
+        if suspect is not None and not ring.is_avoided(suspect):
+            self.visit(suspect)
+
+    def visit(self, stranger: Peer) -> None:
+        """Dial a peer and ask it about this node's place."""
+        self._visiting = stranger
+        if stranger in self._ring.proofs:
+            self.on_proven(stranger)
+        else:
+            self._ring.prove(stranger)
+
+    def on_proven(self, peer: Peer) -> None:
+        """A dial succeeded."""
+        if peer == self._visiting:
+            self._visiting = None
+            self._searcher.find_in_other_ring(peer)
+
+    def on_lookup(self, row: Lookup, found: Found) -> None:
+        """A lookup that upkeep began was answered."""
+        if row.wanted is not Wanted.MERGE:
+            return
+        ring = self._ring
+        answered_by = row.tried[-1]
+        owner = peer_at(Address(found.successors[0]))
+        predecessor = peer_at(Address(found.predecessor))
+        if ring.peer in (owner, predecessor):
+            ring.quarantine.release(answered_by)  # it finds this node: one ring
+            return
+        if ring.is_nearer_successor(owner):
+            self._stabilizer.consider(owner)
+        else:
+            ring.notify(owner)
+        if between(predecessor.place, ring.peer.place, owner.place):
+            self._rectifier.on_notify(predecessor)

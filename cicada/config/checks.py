@@ -1,0 +1,103 @@
+"""Rules between fields and between groups. They read the document, so that one mistake hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from cicada.config.positions import Path
+from cicada.config.source import Document
+from cicada.errors import Misuse
+from cicada.ids import MAX_PORT, canonical_address, split_address
+
+Problem = tuple[Path, str]
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports that one group asks for."""
+
+    index: int
+    name: str
+    host: str
+    first: int
+    count: int
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+
+def problems_between(document: Document) -> Iterator[Problem]:
+    """Every rule broken by values that are each right by themselves."""
+    if document.get("group") == []:
+        yield ("group",), "there must be at least one [[group]]"
+    yield from _workers(document)
+    yield from _names(document)
+    ranges = tuple(_ranges(document))
+    yield from _past_the_last_port(ranges)
+    yield from _overlaps(ranges)
+
+
+def _workers(document: Document) -> Iterator[Problem]:
+    swarm = document.get("swarm")
+    if isinstance(swarm, dict) and "peers_per_worker" in swarm and isinstance(swarm.get("workers"), int):
+        yield ("swarm", "peers_per_worker"), "workers is a number already: give one of the two"
+
+
+def _groups(document: Document) -> Iterator[tuple[int, dict[str, object]]]:
+    groups = document.get("group")
+    for index, group in enumerate(groups if isinstance(groups, list) else ()):
+        if isinstance(group, dict):
+            yield index, group
+
+
+def _names(document: Document) -> Iterator[Problem]:
+    first: dict[object, int] = {}
+    for index, group in _groups(document):
+        name = group.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            problem = f"group[{first[name]}] is called {name!r} already: choose another name"
+            yield ("group", index, "name"), problem
+        first.setdefault(name, index)
+
+
+def _ranges(document: Document) -> Iterator[Range]:
+    """Ports of the groups whose count and address are right."""
+    for index, group in _groups(document):
+        count, address = group.get("count"), group.get("address")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1 or not isinstance(address, str):
+            continue
+        try:
+            host, port = split_address(canonical_address(*split_address(address)))
+        except Misuse:
+            continue
+        yield Range(index=index, name=str(group.get("name", "peer")), host=host, first=port, count=count)
+
+
+def _past_the_last_port(ranges: tuple[Range, ...]) -> Iterator[Problem]:
+    for ports in ranges:
+        if ports.last <= MAX_PORT:
+            continue
+        end = MAX_PORT + 1
+        peer = f"{ports.name}-{end - ports.first}"
+        problem = f"{ports.count} peers from port {ports.first} run past {MAX_PORT}: {peer} would get {end}"
+        start = end - ports.count
+        remedy = f"start at {start} or lower" if start >= 1 else "use groups with different addresses"
+        yield ("group", ports.index, "address"), f"{problem}; {remedy}"
+
+
+def _overlaps(ranges: tuple[Range, ...]) -> Iterator[Problem]:
+    for position, later in enumerate(ranges):
+        for earlier in ranges[:position]:
+            port = max(earlier.first, later.first)
+            if earlier.host != later.host or port > min(earlier.last, later.last):
+                continue
+            mine, theirs = f"{later.name}-{port - later.first}", f"{earlier.name}-{port - earlier.first}"
+            free = earlier.last + 1
+            remedy = f"start at port {free}" if free + later.count - 1 <= MAX_PORT else "choose other ports"
+            problem = f"port {port} would be both {mine}'s and {theirs}'s (group[{earlier.index}]); {remedy}"
+            yield ("group", later.index, "address"), problem
+            break

@@ -1,0 +1,152 @@
+"""The configuration of a swarm, as values. What is here is valid; ``load_config`` reports what is not."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from cicada.errors import Misuse
+from cicada.ids import Address, canonical_address, split_address
+from cicada.limits import CONFIG, DELIVERY, SUPERVISION
+
+RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
+"""Words that a selector or an event's source already means something by."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_NUMBERED = re.compile(r".*-[0-9]+")
+_LARGEST_SEED = 2**63 - 1  # what TOML can hold
+
+
+def _problem(text: str) -> PydanticCustomError:
+    return PydanticCustomError("cicada", "{text}", {"text": text})
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise _problem("a name starts with a letter and has only letters, digits, '-' and '_'")
+    if len(value) > CONFIG.max_name:
+        raise _problem(f"a name has at most {CONFIG.max_name} characters, this one has {len(value)}")
+    return value
+
+
+def _group_name(value: str) -> str:
+    value = _name(value)
+    if value in RESERVED_NAMES:
+        raise _problem(f"{value!r} already has a meaning in selectors: choose another name")
+    if _NUMBERED.fullmatch(value):
+        raise _problem("ends like a peer's name (name-number): choose another name")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        host, port = split_address(value)
+        canonical = canonical_address(host, port)
+    except Misuse as error:
+        raise _problem(_address_problem(value, str(error))) from None
+    if not ipaddress.ip_address(host).is_loopback:
+        raise _problem(
+            f"{host} is not a loopback address, and links are not encrypted: "
+            "use 127.0.0.1, another 127.x.y.z, or [::1]"
+        )
+    return canonical
+
+
+def _address_problem(value: str, reason: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if colon and host and not host.startswith("[") and re.search("[A-Za-z]", host) and ":" not in host:
+        return f'{host!r} is a host name: write its numeric address, for example "127.0.0.1:{port}"'
+    return reason if colon else f'{reason}, for example "127.0.0.1:20000"'
+
+
+def _workers(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= CONFIG.max_workers:
+        return value
+    raise _problem(f'expected "auto" or a whole number from 1 to {CONFIG.max_workers}')
+
+
+class Section(BaseModel):
+    """Base of all tables: closed, immutable, strictly typed; its own errors never quote the file."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        validate_default=True,
+    )
+
+
+class Swarm(Section):
+    """``[swarm]``. ``peers_per_worker`` and a number of ``workers`` exclude each other."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] = 0
+    workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers)] = "auto"
+    peers_per_worker: Annotated[int, Field(ge=1)] | None = None
+
+
+class Group(Section):
+    """``[[group]]``: ``count`` peers ``<name>-0``, ``<name>-1``, ... on the ports from ``address`` on."""
+
+    name: Annotated[str, AfterValidator(_group_name)]
+    count: Annotated[int, Field(ge=1)]
+    address: Annotated[str, AfterValidator(_address)]
+
+    def peer_name(self, index: int) -> str:
+        """The name of a peer of this group."""
+        return f"{self.name}-{index}"
+
+    def address_of(self, index: int) -> Address:
+        """Where peer ``index`` listens, also past ``count``. Raises Misuse when its port would pass 65535."""
+        host, port = split_address(self.address)
+        return canonical_address(host, port + index)
+
+    def peers(self) -> tuple[tuple[str, Address], ...]:
+        """Name and address of each of the ``count`` peers."""
+        return tuple((self.peer_name(index), self.address_of(index)) for index in range(self.count))
+
+
+class PeerSettings(Section):
+    """``[peer]``: what holds for every peer."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    send_timeout_s: Annotated[float, Field(gt=0)] = DELIVERY.timeout
+    mailbox_messages: Annotated[int, Field(ge=1)] = DELIVERY.mailbox
+    mailbox_bytes: Annotated[int, Field(ge=1)] = DELIVERY.mailbox_bytes
+
+
+class Supervision(Section):
+    """``[supervision]`` of workers: more than ``max_restarts`` failures ``within_s`` seconds are given up."""
+
+    max_restarts: Annotated[int, Field(ge=0)] = SUPERVISION.max_restarts
+    within_s: Annotated[float, Field(gt=0)] = SUPERVISION.within
+    backoff_s: Annotated[float, Field(ge=0)] = SUPERVISION.backoff
+
+
+class Launch(Section):
+    """``[launch]``. ``waves = false``: all peers join at once, unsorted, through one address."""
+
+    waves: bool = True
+
+
+class Config(Section):
+    """A whole, valid configuration. Peers of all groups have different names and addresses."""
+
+    swarm: Swarm
+    groups: Annotated[tuple[Group, ...], Field(alias="group", strict=False)]
+    peer: PeerSettings = PeerSettings()
+    supervision: Supervision = Supervision()
+    launch: Launch = Launch()
+
+    @property
+    def peer_count(self) -> int:
+        """Peers of all groups."""
+        return sum(group.count for group in self.groups)

@@ -1,0 +1,108 @@
+"""Exactly once: which messages an application's mailbox has taken already.
+
+The owner of the mailbox keeps the window, so it survives crashes of the Router, which keeps none.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cicada.ids import Address, Peer
+from cicada.limits import DELIVERY, DeliveryLimits
+from cicada.routing.io import Verdict
+
+_CHUNK_BITS = 10
+_CHUNK = 1 << _CHUNK_BITS
+_FULL = (1 << _CHUNK) - 1
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """``fresh``: put the message into the mailbox, now. ``verdict`` is what the Router is to be told, as Judged."""
+
+    fresh: bool
+    verdict: Verdict
+
+
+class DedupeWindow:
+    """The messages taken, by (origin, origin_boot, message id).
+
+    For each origin it remembers exactly every taken id within ``dedupe_ids`` of the highest one. An older id is never
+    taken: it is STALE, because it may have been. An origin is forgotten only to make room, and only after
+    ``dedupe_seconds`` of silence; while there is no room, strangers are BUSY rather than a message taken twice.
+    """
+
+    def __init__(self, limits: DeliveryLimits = DELIVERY) -> None:
+        self._limits = limits
+        self._origins: dict[tuple[Address, int], _Ids] = {}
+
+    def __len__(self) -> int:
+        return len(self._origins)
+
+    def judge(self, origin: Peer, origin_boot: int, message: int, *, has_room: bool, now: float) -> Judgement:
+        """Whether to take a message, and what to tell its sender. A message judged fresh is remembered as taken.
+
+        ``has_room``: the mailbox can take it. ``now`` is in monotonic seconds.
+        """
+        key = (origin.address, origin_boot)
+        ids = self._origins.get(key)
+        if ids is not None:
+            verdict = ids.verdict_on(message)
+            if verdict is not None:
+                self._touch(key, ids, now)
+                return Judgement(fresh=False, verdict=verdict)
+        if not has_room or (ids is None and not self._make_room(now)):
+            return Judgement(fresh=False, verdict=Verdict.BUSY)
+        ids = ids or _Ids(max(self._limits.dedupe_ids >> _CHUNK_BITS, 1))
+        ids.add(message)
+        self._touch(key, ids, now)
+        return Judgement(fresh=True, verdict=Verdict.DELIVERED)
+
+    def _touch(self, key: tuple[Address, int], ids: _Ids, now: float) -> None:
+        ids.heard_at = now
+        self._origins.pop(key, None)
+        self._origins[key] = ids
+
+    def _make_room(self, now: float) -> bool:
+        if len(self._origins) < self._limits.dedupe_origins:
+            return True
+        oldest = next(iter(self._origins))
+        if now - self._origins[oldest].heard_at < self._limits.dedupe_seconds:
+            return False
+        del self._origins[oldest]
+        return True
+
+
+class _Ids:
+    """A sliding set of ids: one bit for each, in chunks. Full chunks share one integer."""
+
+    __slots__ = ("_chunks", "_floor", "_newest", "_span", "heard_at")
+
+    def __init__(self, span: int) -> None:
+        self._chunks: dict[int, int] = {}
+        self._span = span
+        self._floor = 0
+        self._newest = -1
+        self.heard_at = 0.0
+
+    def verdict_on(self, message: int) -> Verdict | None:
+        """DELIVERED when it was taken, STALE when that is not known any more, None when it is new."""
+        chunk = message >> _CHUNK_BITS
+        if self._chunks.get(chunk, 0) >> (message & _CHUNK - 1) & 1:
+            return Verdict.DELIVERED
+        return Verdict.STALE if chunk < self._floor else None
+
+    def add(self, message: int) -> None:
+        chunk = message >> _CHUNK_BITS
+        bits = self._chunks.get(chunk, 0) | 1 << (message & _CHUNK - 1)
+        self._chunks[chunk] = _FULL if bits == _FULL else bits
+        if chunk > self._newest:
+            self._newest = chunk
+            self._raise_floor(chunk - self._span)
+
+    def _raise_floor(self, floor: int) -> None:
+        """One chunk more than the span is kept, so that the youngest, partly used one does not shorten it."""
+        if floor <= self._floor:
+            return
+        self._floor = floor
+        for chunk in [chunk for chunk in self._chunks if chunk < floor]:
+            del self._chunks[chunk]

@@ -1,0 +1,157 @@
+"""Who is next: the peers this one knows, by clockwise distance, and the greedy choice among them.
+
+A message moves to the known peer nearest to its target that does not lie past it, so the distance left shrinks with
+every hop and paths cannot loop (Chord, section 4.3, with all known peers as fingers).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection
+
+from cicada.chord.io import TableChanged
+from cicada.ids import RING_SIZE, Peer, Place
+from cicada.limits import DeliveryLimits
+
+_MASK = RING_SIZE - 1
+
+
+class RoutingTable:
+    """Known peers sorted by clockwise distance from ``own``. Immutable; ``lost`` peers are left out.
+
+    ``arc`` is the distance to the head: places strictly inside it belong to nobody. In a ring of one it is the
+    whole circle.
+    """
+
+    __slots__ = ("_delegates", "_distances", "_hops", "_own", "arc")
+
+    def __init__(
+        self, own: Peer, head: Peer, known: Collection[Peer], lost: Collection[Peer] = frozenset()
+    ) -> None:
+        self._own: int = own.place
+        self.arc: int = (head.place - own.place) & _MASK or RING_SIZE
+        usable = {*known, head}.difference(lost, (own,))
+        entries = sorted(((peer.place - self._own) & _MASK, peer.address, peer) for peer in usable)
+        self._distances = [distance for distance, _, _ in entries]
+        self._hops: list[Peer | None] = [None, *(peer for _, _, peer in entries)]
+        self._delegates = _spread(self._distances)
+
+    def __len__(self) -> int:
+        return len(self._distances)
+
+    def next_hop(self, place: int) -> Peer | None:
+        """The known peer of best progress towards ``place``: at it or before it, never past it."""
+        return self._hops[bisect_right(self._distances, (place - self._own) & _MASK)]
+
+    def next_hops(self, place: int, count: int, exclude: Collection[Peer] = frozenset()) -> tuple[Peer, ...]:
+        """Up to ``count`` distinct peers of progress towards ``place``, best first, none of ``exclude``."""
+        chosen: list[Peer] = []
+        position = bisect_right(self._distances, (place - self._own) & _MASK)
+        while len(chosen) < count:
+            hop = self._hops[position]
+            if hop is None:
+                break
+            if hop not in exclude:
+                chosen.append(hop)
+            position -= 1
+        return tuple(chosen)
+
+    def nobody_at(self, place: int) -> bool:
+        """Whether the ring says that nobody lives there: strictly between this peer and its head."""
+        return 0 < (place - self._own) & _MASK < self.arc
+
+    def distance(self, place: int) -> int:
+        """Clockwise distance from the own place, below the size of the circle."""
+        return (place - self._own) & _MASK
+
+    def place(self, distance: int) -> Place:
+        """The place that many steps clockwise from the own one."""
+        return Place((self._own + distance) & _MASK)
+
+    def before(self, distance: int) -> Peer | None:
+        """The last known peer strictly nearer than ``distance``."""
+        return self._hops[bisect_left(self._distances, distance)]
+
+    def delegates(self, start: int, limit: int) -> tuple[tuple[int, Peer], ...]:
+        """Peers to share the distances in [start, limit) among, nearest first, with their distances.
+
+        The first known peer of the range is among them, so that nobody lies before the first. The others are spread
+        so that their number and the depth of the tree they begin grow with the logarithm of the ring.
+        """
+        first = bisect_left(self._distances, start)
+        last = bisect_left(self._distances, limit)
+        if first >= last:
+            return ()
+        spread = self._delegates[bisect_right(self._delegates, first) : bisect_left(self._delegates, last)]
+        return tuple(self._entry(position) for position in (first, *spread))
+
+    def _entry(self, position: int) -> tuple[int, Peer]:
+        hop = self._hops[position + 1]
+        if hop is None:
+            raise IndexError(position)
+        return self._distances[position], hop
+
+
+def _spread(distances: list[int]) -> list[int]:
+    """Positions of the nearest peer of each doubling interval of distance, and of every doubling rank.
+
+    Distances halve what is left where the table is sparse; ranks do where it is complete and peers are bunched.
+    """
+    chosen: list[int] = []
+    interval = 0
+    for position, distance in enumerate(distances):
+        if distance.bit_length() != interval or (position + 1) & position == 0:
+            chosen.append(position)
+            interval = distance.bit_length()
+    return chosen
+
+
+class Routes:
+    """What the ring last said, less the next hops that were lost since."""
+
+    def __init__(self, own: Peer, limits: DeliveryLimits) -> None:
+        self._own = own
+        self._limits = limits
+        self._said = TableChanged(head=None, predecessor=None, known=())
+        self._lost: dict[Peer, float] = {}
+        self._table: RoutingTable | None = None
+        self._is_current = True
+
+    def table(self) -> RoutingTable | None:
+        """The table to route by at present; None while this peer is not in a ring.
+
+        Made when first asked for: while peers join in masses it changes far more often than messages need it.
+        """
+        if not self._is_current:
+            self._is_current = True
+            head = self._said.head
+            if head is None:
+                self._table = None
+            else:
+                self._table = RoutingTable(self._own, head, self._said.known, self._lost)
+        return self._table
+
+    def update(self, change: TableChanged) -> None:
+        """Route by what the ring says now. A lost peer that it lists still has to wait out its time."""
+        self._said = change
+        self._is_current = False
+        if self._lost:
+            listed = {*change.known, change.head}
+            self._lost = {peer: until for peer, until in self._lost.items() if peer in listed}
+
+    def lose(self, peer: Peer, now: float) -> None:
+        """Leave ``peer`` out for ``lost_hop_seconds``, or until the ring drops it. Strangers are ignored."""
+        if peer in self._said.known or peer == self._said.head:
+            self._lost[peer] = now + self._limits.lost_hop_seconds
+            self._is_current = False
+
+    def restore(self, now: float) -> None:
+        """Use lost peers again whose time is over and that the ring never dropped."""
+        over = [peer for peer, until in self._lost.items() if until <= now]
+        for peer in over:
+            del self._lost[peer]
+            self._is_current = False
+
+    def next_deadline(self) -> float | None:
+        """When ``restore`` has something to do."""
+        return min(self._lost.values()) if self._lost else None

@@ -1,0 +1,215 @@
+"""What opening, closing and dialling have in common: the tables of one peer's links, and the rules for messages whose
+link ended. Shared by Links and its Handshakes; nothing outside uses it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from cicada.errors import Unavailable
+from cicada.events import LinkClosed, LinkEvent, LinkOpened, PeerFaulted
+from cicada.ids import Address, Peer
+from cicada.limits import LinkLimits
+from cicada.transport.base import ConnectionId
+from cicada.transport.link import Link
+from cicada.transport.linkio import (
+    Authenticated,
+    Connect,
+    Dropped,
+    Emit,
+    IndexSource,
+    LinkOutput,
+    Release,
+    Transmit,
+    Unreachable,
+)
+from cicada.transport.linkqueues import Waiting
+from cicada.transport.linktable import Dial, DialPhase, LinkTable, Remote
+from cicada.transport.linktimers import Alarms
+from cicada.wire.codec import Message
+
+
+class LinkCore:
+    """Links, dials, proofs and alarms of one peer. Outputs of the input at hand gather in ``out``."""
+
+    def __init__(self, own: Address, *, indexes: IndexSource, limits: LinkLimits) -> None:
+        self.own = own
+        self.limits = limits
+        self.indexes = indexes
+        self.table = LinkTable(own)
+        self.alarms: Alarms[Link | Dial] = Alarms()
+        self.counts: Counter[str] = Counter()
+        self.out: list[LinkOutput] = []
+        self._proofs: dict[Peer, None] = {}  # in the order of proving
+
+    # Outputs
+
+    def emit(self, event: LinkEvent) -> None:
+        """Tell whoever watches."""
+        self.out.append(Emit(event))
+
+    def report_fault(self, remote: Address | str, reason: str) -> None:
+        """Somebody broke a rule. ``remote`` is empty when nobody said who."""
+        self.counts["faults"] += 1
+        self.emit(PeerFaulted(remote=remote, reason=reason))
+
+    def transmit(self, connection: ConnectionId, frame: bytes) -> None:
+        """Send a frame that is no link's."""
+        self.out.append(Transmit(connection, frame))
+
+    def drop(self, reason: str, count: int) -> None:
+        """Messages were dropped for good."""
+        if count:
+            self.counts[f"dropped.{reason}"] += count
+            self.out.append(Dropped(reason, count))
+
+    def unreachable(self, peer: Peer, messages: tuple[Message, ...], reason: str) -> None:
+        """Hand messages back; whatever proved the peer proves it no longer."""
+        self._proofs.pop(peer, None)
+        self.counts["unreachable"] += 1
+        self.out.append(Unreachable(peer, messages, reason))
+
+    # Proofs
+
+    @property
+    def proven(self) -> frozenset[Peer]:
+        """The peers whose proof is kept."""
+        return frozenset(self._proofs)
+
+    def is_proven(self, peer: Peer) -> bool:
+        """Whether the peer's proof is kept."""
+        return peer in self._proofs
+
+    def remember_proof(self, peer: Peer) -> None:
+        """The peer answered at its address. The oldest proof goes when there are too many."""
+        self._proofs[peer] = None
+        if len(self._proofs) > self.limits.max_proofs:
+            del self._proofs[next(iter(self._proofs))]
+
+    # Links
+
+    def open_link(self, link: Link, now: float) -> None:
+        """Enter a link, and send over it what waited for one."""
+        replaced = self.table.add(link)
+        self.counts["opened"] += 1
+        self.out.append(Authenticated(link.connection))
+        self.emit(LinkOpened(remote=link.peer.address, dialled=link.dialled))
+        if replaced is not None:
+            self.hand_on(replaced, "replaced", now)
+        dial = self.table.remote(link.peer).dial
+        if dial is not None and dial.queue.bytes:
+            self.move(self.table.remote(link.peer), dial.take_queue(self.limits), now)
+        self.arm(link)
+
+    def attach(self) -> int:
+        """A fresh index; 0: the process holds too many."""
+        try:
+            return self.indexes.attach()
+        except Unavailable:
+            return 0
+
+    def close_link(self, link: Link, reason: str, now: float) -> None:
+        """Forget a link. What it had not finished is still in it."""
+        remote = self.table.remotes[link.peer.address]
+        released = self.table.remove(link)
+        self.alarms.disarm(link)
+        self.indexes.detach(link.index)
+        self.counts["closed"] += 1
+        self.counts["frames_sent"] += link.sent
+        self.counts["frames_received"] += link.received
+        self.emit(LinkClosed(remote=link.peer.address, reason=reason))
+        dial = remote.dial
+        if dial is not None and dial.link is link:
+            dial.link, dial.phase, dial.retry_at = None, DialPhase.GREETING, now
+            self.arm(dial)
+        if released:
+            self.out.append(Release(link.connection))
+
+    def hand_on(self, link: Link, reason: str, now: float) -> None:
+        """Close a link whose peer is not in doubt: what it had not finished goes over another link, or a new dial."""
+        self.close_link(link, reason, now)
+        remote = self.table.remotes[link.peer.address]
+        items = link.take_unfinished()
+        if items and not self.move(remote, items, now):
+            self.unreachable(link.peer, tuple(item.message for item in items), reason)
+        self.table.forget(remote)
+
+    def hand_back(self, link: Link, reason: str, now: float) -> None:
+        """Close a link whose peer is in doubt: the upper layers learn of it and choose other ways."""
+        self.close_link(link, reason, now)
+        self.unreachable(link.peer, link.unfinished(), reason)
+        self.table.forget(self.table.remotes[link.peer.address])
+
+    def fault(self, link: Link, reason: str, now: float) -> None:
+        """The peer broke a rule on a link: it loses that link."""
+        self.report_fault(link.peer.address, reason)
+        link.close(now, self.out)
+        self.hand_back(link, reason, now)
+
+    def arm(self, thing: Link | Dial) -> None:
+        """Wake a link or dial when it wants to be woken."""
+        self.alarms.arm(thing, thing.next_due())
+
+    # Messages
+
+    def move(self, remote: Remote, items: Iterable[Waiting], now: float) -> bool:
+        """Send over the open link; wait for the dial under way; or dial anew. False: that was done a moment ago.
+
+        What was sent once before may arrive twice: the layers above take each message once.
+        """
+        link = self.table.settle(remote)
+        if link is not None:
+            dropped = sum(link.send(item.message, item.raw, item.source, now, self.out) for item in items)
+            self.arm(link)
+        else:
+            if remote.dial is None:
+                if now - remote.redialled_at < self.limits.redial_interval:
+                    return False
+                remote.redialled_at = now
+            dial = remote.dial or self.start_dial(remote, now)
+            dropped = sum(dial.queue.push(item) for item in items)
+        self.drop("queue-full", dropped)
+        return True
+
+    # Dials
+
+    @property
+    def is_full(self) -> bool:
+        """No further dial may start."""
+        table, limits = self.table, self.limits
+        return table.dialling >= limits.max_dials or table.outbound + table.dialling >= limits.max_links
+
+    def start_dial(self, remote: Remote, now: float) -> Dial:
+        """Ask for a connection. The endpoint answers within ``dial_timeout``; the deadline is twice that."""
+        dial = remote.dial = Dial(remote, self.limits, now + 2 * self.limits.dial_timeout)
+        self.table.dialling += 1
+        self.counts["dials"] += 1
+        self.out.append(Connect(remote.peer.address))
+        self.arm(dial)
+        return dial
+
+    def end_dial(self, dial: Dial) -> None:
+        """Forget a dial, however it ended."""
+        dial.remote.dial = None
+        self.table.dialling -= 1
+        self.alarms.disarm(dial)
+        if dial.index:
+            del self.table.dials[dial.index]
+            self.indexes.detach(dial.index)
+        if dial.connection is not None and self.table.leave(dial.connection, dial):
+            self.out.append(Release(dial.connection))
+
+    def fail_dial(self, dial: Dial, reason: str, now: float) -> None:
+        """The peer did not answer at its address. An inbound link with it, if there is one, carries on."""
+        self.end_dial(dial)
+        self.counts["dials_failed"] += 1
+        remote = dial.remote
+        items = list(dial.queue)
+        if self.table.settle(remote) is None:
+            self.unreachable(remote.peer, tuple(item.message for item in items), reason)
+        else:
+            if dial.wanted:
+                self.unreachable(remote.peer, (), reason)
+            self.move(remote, items, now)
+        self.table.forget(remote)

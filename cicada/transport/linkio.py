@@ -1,0 +1,236 @@
+"""Inputs and outputs of Links: two closed families. The pump translates endpoint callbacks and tells into inputs, and
+carries outputs out in the order given.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from cicada.events import LinkEvent
+from cicada.ids import Address, Peer
+from cicada.transport.base import ConnectionId
+from cicada.wire.codec import Message
+from cicada.wire.frames import Frame
+
+
+class IndexSource(Protocol):
+    """Where indexes come from: the endpoint's ``attach`` and ``detach`` for one receiver. An id source, no I/O."""
+
+    def attach(self) -> int:
+        """A fresh random 32-bit index, never 0; frames that bear it will arrive here. Raises Unavailable."""
+        ...
+
+    def detach(self, index: int) -> None:
+        """Give an index back."""
+        ...
+
+
+class Entropy(Protocol):
+    """Where the challenges of proofs come from: the operating system, except in simulations."""
+
+    def randbytes(self, n: int, /) -> bytes:
+        """``n`` bytes that no peer can guess."""
+        ...
+
+
+# Inputs
+
+
+class SendMessage(msgspec.Struct, frozen=True):
+    """Send ``message`` to the peer, dialling it when there is no link. ``source`` is the peer a relayed message came
+    from (None: this peer), for the fair queues."""
+
+    peer: Peer
+    message: Message
+    source: Peer | None = None
+
+
+class Prove(msgspec.Struct, frozen=True):
+    """Find out whether the peer answers at its address. Answered by Proven or Unreachable, at once when the proof is
+    kept; askings that wait together get one answer together."""
+
+    peer: Peer
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """From now on exactly the links with these peers (head, predecessor) are pinged and never closed as idle."""
+
+    peers: frozenset[Peer]
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """A Connect succeeded: ``connection`` was dialled by our endpoint to exactly ``remote``."""
+
+    remote: Address
+    connection: ConnectionId
+
+
+class ConnectFailed(msgspec.Struct, frozen=True):
+    """A Connect failed or timed out."""
+
+    remote: Address
+    reason: str
+
+
+class FrameArrived(msgspec.Struct, frozen=True):
+    """A frame for one of our indexes, a HELLO for our address, or an UNKNOWN on a connection that we use."""
+
+    connection: ConnectionId
+    frame: Frame
+
+
+class Disconnected(msgspec.Struct, frozen=True):
+    """The connection is gone. ``idle``: our endpoint closed it by design, which says nothing about the peers on it."""
+
+    connection: ConnectionId
+    reason: str
+
+
+class NotTaken(msgspec.Struct, frozen=True):
+    """The endpoint did not take the frame of a Transmit (backlog full). It will be handed out again a little later."""
+
+    connection: ConnectionId
+    frame: bytes
+
+
+class CloseAll(msgspec.Struct, frozen=True):
+    """Say CLOSE on every link and forget everything: this peer ends. Messages that wait are dropped and counted."""
+
+    reason: str
+
+
+class TimerFired(msgspec.Struct, frozen=True):
+    """``next_deadline()`` may have passed. Early, late and double wakes are harmless."""
+
+
+LinkInput = (
+    SendMessage
+    | Prove
+    | Keep
+    | Connected
+    | ConnectFailed
+    | FrameArrived
+    | Disconnected
+    | NotTaken
+    | CloseAll
+    | TimerFired
+)
+
+
+# Outputs
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """Have the endpoint connect to ``remote``; answer with Connected or ConnectFailed."""
+
+    remote: Address
+
+
+class Release(msgspec.Struct, frozen=True):
+    """This peer has no more use for the connection."""
+
+    connection: ConnectionId
+
+
+class Authenticated(msgspec.Struct, frozen=True):
+    """A handshake finished on the connection: it is a stranger's no longer."""
+
+    connection: ConnectionId
+
+
+class DropConnection(msgspec.Struct, frozen=True):
+    """Close the connection: what came over it was not even a handshake."""
+
+    connection: ConnectionId
+    reason: str
+
+
+class Transmit(msgspec.Struct, frozen=True):
+    """Give the bytes of one frame (length prefix included) to the endpoint.
+
+    When it does not take them, answer NotTaken, and answer NotTaken without trying for all later Transmits on the same
+    connection in the same list of outputs: a frame must never overtake an earlier one of its link.
+    """
+
+    connection: ConnectionId
+    frame: bytes
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A message came over a link with ``peer``, whose life is ``incarnation``. Its address is claimed, not proven."""
+
+    peer: Peer
+    message: Message
+    incarnation: int
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """Answer to Prove: over a connection dialled to exactly its address, the peer finished a handshake, or showed
+    that it holds the link which it had opened."""
+
+    peer: Peer
+
+
+class Unreachable(msgspec.Struct, frozen=True):
+    """The peer could not be dialled, its connection broke, its acks stopped, or it broke a rule: no proof is kept.
+
+    ``undelivered`` were sent to it and not acknowledged (they may have arrived), oldest first, then those that still
+    waited; the very objects that were given to SendMessage.
+    """
+
+    peer: Peer
+    undelivered: tuple[Message, ...]
+    reason: str
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """``count`` messages were dropped for good: ``queue-full``, ``too-large``, ``self`` or ``closed``."""
+
+    reason: str
+    count: int
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """Tell whoever watches."""
+
+    event: LinkEvent
+
+
+LinkOutput = (
+    Connect
+    | Release
+    | Authenticated
+    | DropConnection
+    | Transmit
+    | Received
+    | Proven
+    | Unreachable
+    | Dropped
+    | Emit
+)
+
+
+class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One open link at one instant; sizes in bytes, times in seconds."""
+
+    peer: Peer
+    index: int
+    connection: ConnectionId
+    dialled: bool
+    incarnation: int
+    sent: int
+    received: int
+    unacknowledged: int
+    queued: int
+    round_trip_s: float
+    timeout_s: float
+
+
+class LinksSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All links of one peer at one instant. Nothing in it can be used to change them."""
+
+    links: tuple[LinkRow, ...]
+    dialling: tuple[Peer, ...]
+    proven: frozenset[Peer]

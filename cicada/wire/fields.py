@@ -1,0 +1,69 @@
+"""Types of message fields. The decoder checks what a type says; ``check_*`` what a type cannot say.
+
+Integers end at 63 bits: every language has them, and no honest value comes near.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from cicada.ids import LONGEST_ADDRESS, PLACE_BYTES, is_canonical
+from cicada.limits import WIRE
+
+MAX_INDEX: Final = (1 << 32) - 1
+MAX_NUMBER: Final = (1 << 63) - 1
+DIGEST_BYTES: Final = 16
+
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+"""An id, a counter or a time; 0 is allowed and often means none."""
+
+Small = Annotated[int, Meta(ge=0, le=(1 << 16) - 1)]
+"""A version, an attempt, the number of a copy."""
+
+Verdict = Annotated[int, Meta(ge=0, le=255)]
+"""What became of a message; the meaning of each value is routing's."""
+
+Hops = Annotated[int, Meta(ge=0, le=WIRE.max_path)]
+"""How many links were crossed."""
+
+Index = Annotated[int, Meta(ge=1, le=MAX_INDEX)]
+"""The receiver's random 32-bit number for a link; 0 belongs to HELLO."""
+
+Text = Annotated[str, Meta(max_length=WIRE.max_text)]
+"""A word for machines or people: a reason, the name of a swarm."""
+
+AddressText = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
+"""A canonical address, which ``check_addresses`` must confirm; empty where the class says so."""
+
+Addresses = Annotated[tuple[AddressText, ...], Meta(max_length=WIRE.max_list)]
+"""A list of peers in ring order."""
+
+Path = Annotated[tuple[AddressText, ...], Meta(min_length=1, max_length=WIRE.max_path)]
+"""The peers a message passed, the asking peer first."""
+
+PlaceBytes = Annotated[bytes, Meta(min_length=PLACE_BYTES, max_length=PLACE_BYTES)]
+"""A place, big-endian."""
+
+Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
+"""A hash of a payload."""
+
+Payload = Annotated[bytes, Meta(max_length=WIRE.max_payload)]
+"""An application's bytes, or one fragment of them."""
+
+Extra = Annotated[bytes, Meta(max_length=WIRE.max_extra)]
+"""What upper layers put on a ring message."""
+
+
+def check_addresses(*addresses: str) -> None:
+    """All must be canonical. Raises ValueError, which the codec turns into MalformedMessage."""
+    for address in addresses:
+        if not is_canonical(address):
+            raise ValueError(f"not a canonical address: {address!r}")
+
+
+def check_position(position: int, path: tuple[str, ...]) -> None:
+    """Must index an entry of ``path``. Raises ValueError."""
+    if position >= len(path):
+        raise ValueError(f"position {position} in a path of {len(path)}")

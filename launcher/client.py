@@ -1,0 +1,102 @@
+"""A running swarm as the command line sees it: found by its run folder, asked through its launcher's control socket."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from cicada.commands import AnyCommand, AnyReply, Down, GetStatus, Refused, Status
+from cicada.control import SyncRemoteRef
+from cicada.errors import CicadaError, DeliveryTimeout, Unavailable
+from cicada.limits import CLI
+from launcher.exits import SwarmLost
+from launcher.runfolder import RunInfo, is_running, read_info
+
+R = TypeVar("R")
+
+
+def find_run(folder: Path) -> RunInfo:
+    """What the run folder says about its running swarm.
+
+    Raises Unavailable when there is no swarm, SwarmLost when its launcher died without taking it down.
+    """
+    info = read_info(folder)
+    if info is None:
+        raise Unavailable(
+            f"no swarm in {folder}: start one with `cicada up configs/swarm-20.toml -d`, or name its folder with --run"
+        )
+    if is_running(folder):
+        return info
+    if Path(info.control).parent.exists():  # a launcher that ends in order removes its sockets
+        raise SwarmLost(
+            f"the swarm {info.name} in {folder} is lost: its launcher (pid {info.launcher_pid}) died; "
+            f"start it again with `cicada up {folder}/config.resolved.toml -d`"
+        )
+    raise Unavailable(f"the swarm {info.name} in {folder} has ended: start it again with `cicada up`")
+
+
+class SwarmClient:
+    """Asks the launcher of the swarm in a run folder; a context manager. Use on one thread, without an event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.info = find_run(folder)
+        self._ref: SyncRemoteRef[AnyCommand, AnyReply] = SyncRemoteRef(
+            self.info.control, commands=AnyCommand, replies=AnyReply, what="launcher"
+        )
+
+    def ask(self, command: AnyCommand, reply: type[R], timeout: float) -> R:
+        """The launcher's answer. Raises CicadaError with the launcher's words when it refuses, SwarmLost when it dies."""
+        try:
+            answer = self._ref.ask(command, timeout)
+        except Unavailable as error:
+            raise SwarmLost(f"the swarm {self.info.name} is lost: {error}") from error
+        if isinstance(answer, Refused):
+            raise CicadaError(answer.reason)
+        if not isinstance(answer, reply):
+            raise CicadaError(f"the launcher answered with {type(answer).__name__}: is it another version?")
+        return answer
+
+    def wait_proven(self, timeout: float) -> Status:
+        """The first status whose ring is proven. Raises DeliveryTimeout, saying what is wrong with it."""
+        give_up = time.monotonic() + timeout
+        while True:
+            status = self.ask(GetStatus(), Status, CLI.read)
+            if status.ring_proven:
+                return status
+            if time.monotonic() >= give_up:
+                raise DeliveryTimeout(_unproven(status, timeout))
+            time.sleep(CLI.poll)
+
+    def down(self, timeout: float) -> None:
+        """End the swarm and wait until its launcher is gone. Raises DeliveryTimeout when it is not."""
+        self._ref.ask(Down(), timeout)
+        give_up = time.monotonic() + timeout
+        while is_running(self._folder):
+            if time.monotonic() >= give_up:
+                raise DeliveryTimeout(
+                    f"the launcher (pid {self.info.launcher_pid}) has not ended within {timeout:g} s: "
+                    "kill it, its workers end with it"
+                )
+            time.sleep(CLI.poll)
+
+    def close(self) -> None:
+        """Let go of the connection; the swarm lives on."""
+        self._ref.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _unproven(status: Status, timeout: float) -> str:
+    return (
+        f"the ring is not proven after {timeout:g} s: {status.joined} of {status.peers} peers joined, "
+        f"{status.wrong_successors} with wrong successors, {status.wrong_predecessors} with a wrong predecessor"
+    )

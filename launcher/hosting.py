@@ -1,0 +1,198 @@
+"""The peers of one worker: carries out what the launcher asks, for many peers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from cicada.aio import Message, SwarmPeer
+from cicada.chord.io import RingSnapshot
+from cicada.errors import CicadaError, Misuse
+from cicada.events import AnyEvent
+from cicada.ids import split_address
+from cicada.limits import LAUNCHER
+from launcher.protocol import (
+    AnyWorkerCommand,
+    AnyWorkerReply,
+    Counters,
+    CrashActors,
+    JoinPeers,
+    KillPeers,
+    PeerAddress,
+    PeerView,
+    ReadCounters,
+    Report,
+    Shutdown,
+    StartPeers,
+    StopPeers,
+    TakeViews,
+    Views,
+    sum_counters,
+)
+from launcher.traffic import Traffic, hosted_peer
+
+MEMBER = "member"
+
+_logger = logging.getLogger("cicada.launcher.worker")
+
+Publish = Callable[[str, AnyEvent], None]
+
+
+class HostedPeer:
+    """A peer of this worker, and the task that empties its mailbox."""
+
+    def __init__(self, name: str, peer: SwarmPeer, on_message: Callable[[str, Message], None]) -> None:
+        self.name = name
+        self.peer = peer
+        self._on_message = on_message
+        self._reader = asyncio.get_running_loop().create_task(self._read(), name=f"reader of {name}")
+
+    async def _read(self) -> None:
+        async for message in self.peer:
+            self._on_message(self.name, message)
+
+    async def end(self) -> None:
+        """Stop reading, once the peer has ended."""
+        self._reader.cancel()
+        await asyncio.wait([self._reader], timeout=LAUNCHER.snapshot)
+
+
+class Hosting:
+    """All peers of this process. Used on one event loop only."""
+
+    def __init__(self, publish: Publish | None = None) -> None:
+        self._publish = publish
+        self._hosted: dict[str, HostedPeer] = {}
+        self._ended = Counters()
+        self._traffic = Traffic(self._hosted)
+        self.finished = asyncio.Event()
+
+    async def carry_out(self, command: AnyWorkerCommand) -> AnyWorkerReply:
+        """Do what the launcher asks. What is wrong with one peer is in the reply and concerns no other."""
+        match command:
+            case StartPeers():
+                return await self._start(command.peers)
+            case JoinPeers():
+                joins = {join.name: join.seed for join in command.joins}
+                return await self._each(joins, lambda name: self._join(name, joins[name], command.timeout))
+            case TakeViews():
+                return Views(peers=tuple(await asyncio.gather(*map(_view, self._hosted.values()))))
+            case ReadCounters():
+                return sum_counters([self._ended, *map(_counters, self._hosted.values())])
+            case StopPeers():
+                return await self._each(command.names, lambda name: self._stop(name, command.timeout))
+            case KillPeers():
+                return await self._each(command.names, self._kill)
+            case CrashActors():
+                return await self._each(command.names, lambda name: self._crash(name, command.actor))
+            case Shutdown():
+                return await self._shut_down()
+            case _:
+                return await self._traffic.carry_out(command)
+
+    async def _each(self, names: Iterable[str], act: Callable[[str], Awaitable[None]]) -> Report:
+        """Act on every named peer at the same time."""
+        chosen = list(names)
+        outcomes = await asyncio.gather(*(self._attempt(name, act) for name in chosen))
+        failed = {name: problem for name, problem in zip(chosen, outcomes, strict=True) if problem}
+        return Report(done=tuple(name for name in chosen if name not in failed), failed=failed)
+
+    async def _attempt(self, name: str, act: Callable[[str], Awaitable[None]]) -> str:
+        try:
+            await act(name)
+        except CicadaError as error:
+            return str(error)
+        except Exception as error:  # the boundary between peers: one's defect is reported, the others go on
+            _logger.exception("%s failed", name)
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _peer(self, name: str) -> SwarmPeer:
+        return hosted_peer(self._hosted, name)
+
+    async def _start(self, peers: Iterable[PeerAddress]) -> Report:
+        addresses = {peer.name: peer.address for peer in peers}
+        report = await self._each(addresses, lambda name: self._start_one(name, addresses[name]))
+        gc.freeze()  # what a started peer holds stays: the collector need not walk through it again and again
+        return report
+
+    async def _start_one(self, name: str, address: str) -> None:
+        if name in self._hosted:
+            raise Misuse(f"{name} runs already")
+        peer = SwarmPeer(name=name, publish=self._publish)
+        peer.bind(*split_address(address))
+        self._hosted[name] = HostedPeer(name, peer, self._traffic.received)
+
+    async def _join(self, name: str, seed: str, timeout: float) -> None:
+        await self._peer(name).connect(split_address(seed), timeout=timeout)
+
+    async def _stop(self, name: str, timeout: float) -> None:
+        await self._peer(name).close(timeout)
+        await self._forget(name)
+
+    async def _kill(self, name: str) -> None:
+        self._peer(name).kill()
+        await self._forget(name)
+
+    async def _crash(self, name: str, actor: str) -> None:
+        self._peer(name).crash(actor)
+
+    async def _forget(self, name: str) -> None:
+        hosted = self._hosted.pop(name)
+        self._ended = sum_counters([self._ended, _counters(hosted)])
+        await hosted.end()
+
+    async def _shut_down(self) -> Report:
+        await self._traffic.end_load()
+        report = await self._each(list(self._hosted), self._kill)
+        self.finished.set()
+        return report
+
+
+def _counters(hosted: HostedPeer) -> Counters:
+    stats = hosted.peer.stats()
+    return Counters(
+        sent=stats.sent,
+        delivered=stats.delivered,
+        failed=stats.failed,
+        dropped=dict(stats.dropped),
+        restarts=stats.restarts,
+    )
+
+
+async def _view(hosted: HostedPeer) -> PeerView:
+    try:
+        snapshot = await hosted.peer.snapshot(LAUNCHER.snapshot)
+    except CicadaError as error:
+        return _silent(hosted, str(error))
+    return _seen(hosted, snapshot)
+
+
+def _seen(hosted: HostedPeer, snapshot: RingSnapshot) -> PeerView:
+    predecessor = snapshot.predecessor
+    return PeerView(
+        name=hosted.name,
+        phase=snapshot.phase,
+        joined=snapshot.phase == MEMBER,
+        predecessor=predecessor.address if predecessor is not None else None,
+        successors=tuple(peer.address for peer in snapshot.successors),
+        fingers=len(snapshot.fingers),
+        restarts=hosted.peer.stats().restarts,
+        failed=hosted.peer.failed,
+    )
+
+
+def _silent(hosted: HostedPeer, reason: str) -> PeerView:
+    return PeerView(
+        name=hosted.name,
+        phase="failed" if hosted.peer.failed else "unknown",
+        joined=False,
+        predecessor=None,
+        successors=(),
+        fingers=0,
+        restarts=hosted.peer.stats().restarts,
+        silent=reason,
+        failed=hosted.peer.failed,
+    )

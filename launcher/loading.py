@@ -1,0 +1,85 @@
+"""One worker's share of a load: sends it on time through its peers, and accounts for what they receive."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from cicada.aio import Message, Receipt, SwarmPeer
+from cicada.errors import CicadaError
+from cicada.ids import canonical_address, split_address
+from cicada.limits import LAUNCHER
+from launcher.load import Accountant, LoadShare, Shot
+from launcher.protocol import LoadReport
+
+
+class LoadWork:
+    """Sends from its making on, in the open loop: the next message never waits for the last one's receipt."""
+
+    def __init__(self, share: LoadShare, peers: Mapping[str, SwarmPeer]) -> None:
+        self._share = share
+        self._peers = peers
+        self._accountant = Accountant(share.plan)
+        self._loop = asyncio.get_running_loop()
+        self._started = time.monotonic()  # the loop's own clock may stand still for a whole turn
+        self._seconds: float | None = None
+        self._receipts: set[asyncio.Task[None]] = set()
+        self._sender = self._loop.create_task(self._send_all(), name="load")
+
+    @property
+    def finished(self) -> bool:
+        """Everything was sent, and every receipt has settled."""
+        return self._sender.done() and not self._receipts
+
+    def received(self, name: str, message: Message) -> None:
+        """Hosted peer ``name`` took this out of its mailbox."""
+        self._accountant.received(name, canonical_address(*message.source), message.data)
+
+    def report(self, *, final: bool) -> LoadReport:
+        """Whether it is finished; the account only when it is, or when it is asked for all the same (``final``)."""
+        if not (final or self.finished):
+            return LoadReport(finished=False)
+        seconds = self._elapsed() if self._seconds is None else self._seconds
+        return LoadReport(finished=self.finished, part=self._accountant.part(seconds))
+
+    async def end(self) -> None:
+        """Send no more, and wait for nothing."""
+        tasks = [self._sender, *self._receipts]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    async def _send_all(self) -> None:
+        burst = 0
+        for shot in self._share.shots():
+            early = shot.at - self._elapsed()
+            burst = burst + 1 if early <= 0 else 0
+            if early > 0 or burst % LAUNCHER.load_burst == 0:
+                await asyncio.sleep(max(0.0, early))
+            self._send(shot)
+        self._seconds = self._elapsed()
+
+    def _send(self, shot: Shot) -> None:
+        self._accountant.sent(self._elapsed() - shot.at)
+        payload = self._accountant.payload_of(shot)
+        try:
+            receipt = self._peers[shot.source.name].send(
+                split_address(shot.target.address), payload, timeout=self._share.plan.timeout
+            )
+        except CicadaError as error:
+            self._accountant.failed(str(error))
+            return
+        task = self._loop.create_task(self._settle(shot, receipt))
+        self._receipts.add(task)
+        task.add_done_callback(self._receipts.discard)
+
+    async def _settle(self, shot: Shot, receipt: Receipt) -> None:
+        await receipt
+        if receipt.delivered:
+            self._accountant.acknowledged(shot.number, hops=receipt.hops, latency=self._elapsed() - shot.at)
+        else:
+            self._accountant.failed(receipt.reason or "unknown")

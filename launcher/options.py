@@ -1,0 +1,84 @@
+"""Options that several verbs share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cicada.errors import Misuse, PayloadTooLarge
+from cicada.limits import WIRE
+
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|)")
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_LATEST = Path("runs/latest")
+
+
+def seconds(text: str) -> float:
+    """``250ms``, ``60s``, ``2m``, ``1h`` or plain seconds, above 0."""
+    match = _DURATION.fullmatch(text.strip())
+    value = float(match["number"]) * _UNITS[match["unit"]] if match else 0.0
+    if value <= 0:
+        raise typer.BadParameter(f"{text!r} is not a time: write 60s, 2m or 250ms")
+    return value
+
+
+def assignments(texts: Sequence[str], example: str) -> list[tuple[str, str]]:
+    """``KEY=VALUE`` texts, taken apart. Raises BadParameter for a text of another form."""
+    pairs = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{text!r}: write {example}")
+        pairs.append((key.strip(), value.strip()))
+    return pairs
+
+
+def group_counts(texts: Sequence[str]) -> dict[str, int]:
+    """``GROUP=COUNT`` texts. Raises BadParameter for a text of another form."""
+    counts = {}
+    for group, text in assignments(texts, "GROUP=COUNT, for example -n core=300"):
+        if not text.isascii() or not text.isdigit():
+            raise typer.BadParameter(f"'{group}={text}': the count must be a whole number")
+        counts[group] = int(text)
+    return counts
+
+
+def payload_of(text: str) -> bytes:
+    """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, and Misuse for no bytes at all."""
+    payload = typer.get_binary_stream("stdin").read(WIRE.max_payload + 1) if text == "-" else text.encode()
+    if len(payload) > WIRE.max_payload:
+        raise PayloadTooLarge(len(payload), WIRE.max_payload)
+    if not payload:
+        raise Misuse("there is nothing to send: give a text, or bytes on standard input with -")
+    return payload
+
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file that describes the swarm.")]
+SelectArgument = Annotated[
+    str,
+    typer.Argument(metavar="SELECT", help="core-3, worker-1, core, core:10%, 10% or all."),
+]
+RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run folder of the swarm.")]
+NewRunOption = Annotated[
+    Path | None, typer.Option("--run", metavar="DIR", help="Run folder; otherwise a new one under runs/.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ViaOption = Annotated[
+    str, typer.Option("--via", metavar="PEER", help="Peer that asks or sends; otherwise any.")
+]
+CountsOption = Annotated[
+    list[str] | None, typer.Option("-n", metavar="GROUP=COUNT", help="Size of a group; may be repeated.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as swarm.seed=7; may be repeated."),
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", metavar="TIME", parser=seconds, help="How long to wait at most.")
+]
+
+LATEST_RUN = _LATEST

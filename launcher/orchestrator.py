@@ -1,0 +1,207 @@
+"""Carries out the commands of whoever controls the swarm: the launcher's core, as its control plane sees it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+from cicada.commands import (
+    Add,
+    AnyCommand,
+    AnyReply,
+    Crash,
+    Done,
+    Down,
+    GetPeers,
+    GetStatus,
+    Join,
+    Kill,
+    Lookup,
+    PeerRow,
+    Peers,
+    Refused,
+    Restart,
+    RunLoad,
+    Scale,
+    Send,
+    SendToAll,
+    Stop,
+)
+from cicada.errors import CicadaError, Misuse
+from cicada.events import AnyEvent, CommandReceived
+from cicada.ids import short
+from launcher.monitor import Monitor
+from launcher.plan import derived_seed
+from launcher.ports import require_free
+from launcher.protocol import PeerView
+from launcher.requests import Requests
+from launcher.roster import ENDED, LIVE, RETURNING, Member, State
+from launcher.selectors import Selection, select
+from launcher.statistics import Statistics
+from launcher.swarm import Problems, Swarm
+
+Publish = Callable[[str, AnyEvent], None]
+
+
+class Orchestrator:
+    """Answers every command with a reply, never with an exception. Used on one event loop only."""
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        monitor: Monitor,
+        statistics: Statistics,
+        publish: Publish,
+        *,
+        seed: int,
+        on_down: Callable[[], None],
+    ) -> None:
+        self._swarm = swarm
+        self._roster = swarm.roster
+        self._monitor = monitor
+        self._statistics = statistics
+        self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")))
+        self._publish = publish
+        self._draws = random.Random(derived_seed(seed, "selectors"))
+        self._on_down = on_down
+
+    async def carry_out(self, command: AnyCommand) -> AnyReply:
+        """Do it; what cannot be done is Refused with the reason and what to do."""
+        if not isinstance(command, GetStatus | GetPeers):
+            self._publish("", CommandReceived(command=type(command).__name__))
+        try:
+            return await self._dispatch(command)
+        except CicadaError as error:
+            return Refused(reason=str(error))
+        finally:
+            self._monitor.poke()
+
+    async def _dispatch(self, command: AnyCommand) -> AnyReply:
+        match command:
+            case GetStatus():
+                return await self._statistics.status()
+            case GetPeers():
+                return await self._peers(command)
+            case Lookup() | Send() | SendToAll() | RunLoad():
+                return await self._requests.carry_out(command)
+            case Down():
+                self._on_down()
+                return Done(peers=tuple(member.name for member in self._roster.live()))
+            case _:
+                async with self._swarm.changes:
+                    return await self._change(command)
+
+    async def _change(self, command: Join | Kill | Stop | Restart | Add | Scale | Crash) -> AnyReply:
+        match command:
+            case Join():
+                return await self._join(command)
+            case Kill():
+                return await self._kill(command)
+            case Stop():
+                members = self._select(command.select, LIVE)
+                return _done(members, await self._swarm.stop(members, State.STOPPED))
+            case Restart():
+                return await self._restart(self._select(command.select))
+            case Add():
+                return await self._add(command.group, command.count)
+            case Scale():
+                return await self._scale(command)
+            case Crash():
+                members = self._select(command.select, LIVE)
+                return _done(members, await self._swarm.crash(members, command.actor))
+
+    async def _peers(self, command: GetPeers) -> Peers:
+        members = self._select(command.select)
+        views = await self._swarm.views()
+        return Peers(rows=tuple(_row(member, views.get(member.name)) for member in members))
+
+    async def _join(self, command: Join) -> AnyReply:
+        named = self._select(command.select)
+        idle = [member for member in named if member.state is State.IDLE]
+        problems = await self._swarm.start(idle)
+        problems |= await self._swarm.join(named)
+        ended = [member.name for member in named if member.state in ENDED]
+        if ended and len(ended) == len(named):
+            raise Misuse(f"{ended[0]} has ended: bring it back with `cicada restart {command.select}`")
+        return _done([member for member in named if member.state is State.JOINED], problems)
+
+    async def _kill(self, command: Kill) -> AnyReply:
+        selection = self._selection(command.select, LIVE)
+        if selection.workers:
+            for worker in selection.workers:
+                self._swarm.pool.kill(worker)
+            return Done(peers=selection.peers)
+        members = [self._roster[name] for name in selection.peers]
+        kill = self._swarm.kill(members) if command.hard else self._swarm.stop(members, State.KILLED)
+        return _done(members, await kill)
+
+    async def _restart(self, members: list[Member]) -> AnyReply:
+        """Peers that live end first. The book keeps those that are to come back; they start as if they were new."""
+        live = [member for member in members if member.state in LIVE]
+        problems = await self._swarm.stop(live, State.STOPPED)
+        back = [
+            member for member in members if member.name not in problems and member.state is not State.LOST
+        ]
+        problems |= await self._begin(back)
+        return _done(members, problems)
+
+    async def _add(self, group: str, count: int) -> AnyReply:
+        if count < 1:
+            raise Misuse(f"cannot add {count} peers: add at least 1")
+        members = self._roster.grow(group, count)
+        try:
+            require_free((member.planned for member in members), {})
+        except CicadaError:
+            self._roster.forget(members)
+            raise
+        return _done(members, await self._begin(members))
+
+    async def _scale(self, command: Scale) -> AnyReply:
+        if command.count < 0:
+            raise Misuse(f"cannot scale to {command.count} peers: give 0 or more")
+        plan = self._roster.scale(command.group, command.count)
+        leaving = [self._roster[name] for name in plan.leave]
+        problems = await self._swarm.stop(leaving, State.RETIRED)
+        back = [self._roster[name] for name in plan.back]
+        problems |= await self._begin(back)
+        if plan.fresh:
+            added = await self._add(command.group, plan.fresh)
+            if isinstance(added, Refused):
+                return added
+            back += [self._roster[name] for name in added.peers] if isinstance(added, Done) else []
+        return _done([*leaving, *back], problems)
+
+    async def _begin(self, members: Iterable[Member]) -> Problems:
+        chosen = list(members)
+        problems = await self._swarm.start(chosen)
+        return problems | await self._swarm.join(chosen)
+
+    def _select(self, text: str, states: Iterable[State] = ()) -> list[Member]:
+        return [self._roster[name] for name in self._selection(text, states).peers]
+
+    def _selection(self, text: str, states: Iterable[State] = ()) -> Selection:
+        return select(text, self._roster.candidates(*states), self._swarm.pool.names, self._draws)
+
+
+def _done(members: Iterable[Member], problems: Problems) -> Done | Refused:
+    """Refused when it failed for anybody, since whoever asked must know; it is done for the others all the same."""
+    names = tuple(member.name for member in members)
+    if not problems:
+        return Done(peers=names)
+    first = "; ".join(f"{name}: {problem}" for name, problem in list(problems.items())[:3])
+    return Refused(reason=f"failed for {len(problems)} of {len(names)} peers: {first}")
+
+
+def _row(member: Member, view: PeerView | None) -> PeerRow:
+    seen = view is not None and member.state in RETURNING
+    return PeerRow(
+        name=member.name,
+        address=member.address,
+        place=short(member.peer.place),
+        worker=member.worker,
+        phase=view.phase if view is not None and seen else member.state.value,
+        predecessor=(view.predecessor or "") if view is not None else "",
+        successors=view.successors if view is not None else (),
+        fingers=view.fingers if view is not None else 0,
+        restarts=view.restarts if view is not None else 0,
+    )

@@ -1,0 +1,207 @@
+"""What commands print: data on standard output, for people or as JSON; progress on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import typer
+
+from cicada.commands import (
+    BroadcastResult,
+    Done,
+    LoadResult,
+    LookupResult,
+    PeerRow,
+    Peers,
+    Reply,
+    SendResult,
+    Status,
+)
+from cicada.limits import LOAD
+
+_MIB = 1024 * 1024
+_NAMED = 5
+
+
+def progress(text: str) -> None:
+    """Say on standard error how far it is."""
+    typer.echo(text, err=True)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print data for people."""
+    for line in lines:
+        typer.echo(line)
+
+
+def show_json(value: object) -> None:
+    """Print data for programs, indented, in the order of its fields."""
+    plain = msgspec.to_builtins(value)
+    if isinstance(plain, dict) and isinstance(value, Reply):
+        del plain["type"]  # which of the replies it is follows from what was asked
+    typer.echo(msgspec.json.format(msgspec.json.encode(plain)).decode())
+
+
+def good(text: str) -> str:
+    """Text about something that is as it should be."""
+    return typer.style(text, fg=typer.colors.GREEN)
+
+
+def bad(text: str) -> str:
+    """Text about something that is not as it should be."""
+    return typer.style(text, fg=typer.colors.RED)
+
+
+def faint(text: str) -> str:
+    """Text that explains other text."""
+    return typer.style(text, dim=True)
+
+
+def status_lines(status: Status) -> Iterator[str]:
+    """A swarm on one screen."""
+    yield f"{typer.style(status.name, bold=True)}  {status.state}  {faint(status.run)}"
+    yield f"  ring      {_ring(status)}"
+    dead = f", {status.dead} dead" if status.dead else ""
+    yield f"  peers     {status.joined} of {status.peers} joined{dead}"
+    for index, worker in enumerate(status.workers):
+        memory = f"{worker.rss_bytes / _MIB:.0f} MiB"
+        restarts = f", {_counted(worker.restarts, 'restart')}" if worker.restarts else ""
+        label = "workers" if index == 0 else ""
+        yield f"  {label:<9} {worker.name}  pid {worker.pid}  {worker.peers} peers, {memory}{restarts}  {worker.state}"
+    messages = status.messages
+    failed = bad(f", {messages.failed} failed") if messages.failed else ""
+    yield f"  messages  {messages.sent} sent, {messages.delivered} delivered{failed}{_reasons(messages.dropped)}"
+    yield f"  restarts  {status.restarts}"
+    yield f"  up        {_duration(status.uptime_s)}  {faint(f'launcher pid {status.launcher_pid}')}"
+    for problem in status.problems:
+        yield bad(f"  problem   {problem}")
+
+
+def _ring(status: Status) -> str:
+    if status.ring_proven:
+        after = f" {status.proven_after_s:.1f} s after the start" if status.proven_after_s is not None else ""
+        return good("proven") + after
+    wrong = f"{status.wrong_successors} wrong successor lists, {status.wrong_predecessors} wrong predecessors"
+    return bad("not proven") + f": {wrong}"
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    if not counts:
+        return ""
+    ordered = sorted(counts.items(), key=lambda entry: -entry[1])
+    return "; dropped: " + ", ".join(f"{count} {reason}" for reason, count in ordered)
+
+
+def peer_lines(peers: Peers) -> Iterator[str]:
+    """One line for each peer, in columns."""
+    header = (
+        "NAME",
+        "ADDRESS",
+        "PLACE",
+        "PHASE",
+        "WORKER",
+        "PREDECESSOR",
+        "SUCCESSOR",
+        "FINGERS",
+        "RESTARTS",
+    )
+    return _columns([header, *map(_peer_cells, peers.rows)])
+
+
+def _peer_cells(row: PeerRow) -> tuple[str, ...]:
+    head = row.successors[0] if row.successors else "-"
+    place = row.place[:8]
+    neighbours = (row.predecessor or "-", head)
+    return (
+        row.name,
+        row.address,
+        place,
+        row.phase,
+        row.worker,
+        *neighbours,
+        str(row.fingers),
+        str(row.restarts),
+    )
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def done_lines(verb: str, done: Done) -> Iterator[str]:
+    """Which peers a command concerned."""
+    names = ", ".join(done.peers[:_NAMED]) + (", ..." if len(done.peers) > _NAMED else "")
+    yield f"{verb} {_counted(len(done.peers), 'peer')}{': ' if names else ''}{names}"
+
+
+def lookup_lines(result: LookupResult) -> Iterator[str]:
+    """Who owns a place, and how that was found."""
+    if result.failure:
+        yield bad(f"not found: {result.failure}")
+        return
+    verdict = good("right") if result.right else bad("wrong owner")
+    yield f"{result.owner_name or result.owner}  {result.owner}  {verdict}"
+    took = f"{_counted(result.hops, 'hop')} in {result.seconds * 1000:.1f} ms"
+    yield f"  {took}: {' > '.join(result.route)}" if result.route else f"  {took}"
+
+
+def send_lines(result: SendResult) -> Iterator[str]:
+    """How a receipt settled."""
+    attempts = _counted(result.attempts, "attempt")
+    if result.status == "delivered":
+        yield (
+            f"{good('delivered')} in {result.round_trip_s * 1000:.1f} ms "
+            f"over {_counted(result.hops, 'hop')}, {attempts}"
+        )
+    else:
+        yield f"{bad('failed')}: {result.reason}, {attempts}"
+
+
+def broadcast_lines(result: BroadcastResult) -> Iterator[str]:
+    """How many peers a broadcast reached."""
+    paint = good if result.reached >= result.expected else bad
+    yield (
+        paint(f"reached {result.reached} of {result.expected} peers")
+        + f" within {result.seconds * 1000:.0f} ms"
+    )
+
+
+def load_lines(result: LoadResult) -> Iterator[str]:
+    """What became of a load."""
+    paint = good if is_flawless(result) else bad
+    yield paint(f"{result.delivered} of {result.sent} messages delivered exactly once and intact")
+    yield f"  rate      {result.achieved_rate:.0f} of {result.rate:.0f} messages a second, for {result.seconds:.1f} s"
+    yield (
+        f"  wrong     {result.lost} lost, {result.duplicated} duplicated, {result.altered} altered, "
+        f"{result.wrong_peer} at a wrong peer, {result.acknowledged_lost} acknowledged but lost"
+    )
+    yield (
+        f"  latency   p50 {result.latency_p50_s * 1000:.1f} ms, p99 {result.latency_p99_s * 1000:.1f} ms, "
+        f"max {result.latency_max_s * 1000:.1f} ms"
+    )
+    yield f"  hops      mean {result.hops_mean:.2f}, p99 {result.hops_p99:.0f}, max {result.hops_max}"
+    if result.failures:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.failures.items()))
+        yield bad(f"  receipts  {result.failed} failed: {reasons}")
+    if result.late_starts > LOAD.late_share * result.sent:
+        yield bad(f"  unreliable: {result.late_starts} messages left late, so the sender was the bottleneck")
+
+
+def is_flawless(result: LoadResult) -> bool:
+    """Whether every message arrived once, intact, at the right peer, and its sender knows."""
+    wrong = result.lost, result.failed, result.duplicated, result.altered, result.wrong_peer
+    return result.sent > 0 and not any(wrong)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _duration(value: float) -> str:
+    minutes, rest = divmod(int(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s")
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,143 @@
+"""The worker processes of a swarm: started, asked, watched and ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import psutil
+
+from cicada.control import RemoteRef
+from cicada.errors import CicadaError, Unavailable
+from cicada.limits import LAUNCHER
+from launcher.process import WorkerProcess, WorkerSpec
+from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Shutdown
+from launcher.worker import worker_main
+
+R = TypeVar("R")
+
+WorkerRef = RemoteRef[AnyWorkerCommand, AnyWorkerReply]
+OnExit = Callable[[str, int, str], None]
+"""Called with a worker's name, process id, and how it ended."""
+
+
+class Worker:
+    """One life of one worker: its process and the way to ask it."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.process = WorkerProcess(spec, worker_main)
+        self.pid = self.process.pid
+        self.ref: WorkerRef = RemoteRef(
+            spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply, what=spec.name
+        )
+
+    async def connect(self) -> None:
+        """Wait until it answers. Raises Unavailable when it does not."""
+        await self.process.ready(LAUNCHER.worker_ready)
+        await self.ref.connect(LAUNCHER.worker_ready)
+
+
+class WorkerPool:
+    """All workers by name. Used on one event loop only."""
+
+    def __init__(self, specs: Mapping[str, WorkerSpec], on_exit: OnExit) -> None:
+        self._specs = dict(specs)
+        self._on_exit = on_exit
+        self._workers: dict[str, Worker] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All workers, whether they run or not."""
+        return tuple(self._specs)
+
+    def pid(self, name: str) -> int:
+        """The process id, 0 when the worker does not run."""
+        worker = self._workers.get(name)
+        return worker.pid if worker is not None else 0
+
+    def rss_bytes(self, name: str) -> int:
+        """Resident memory of the worker, 0 when it does not run."""
+        try:
+            return int(psutil.Process(self.pid(name)).memory_info().rss) if self.pid(name) else 0
+        except psutil.Error:
+            return 0
+
+    async def start(self, name: str) -> int:
+        """Start the worker and wait until it answers; returns its process id. Raises Unavailable when it does not.
+
+        ``on_exit`` is called once when it ends, for whatever reason, a start that failed included.
+        """
+        try:
+            worker = Worker(self._specs[name])
+        except Unavailable as error:
+            asyncio.get_running_loop().call_soon(self._on_exit, name, 0, str(error))
+            raise
+        self._workers[name] = worker
+        self._watchers[name] = asyncio.create_task(self._watch(name, worker), name=f"watch {name}")
+        try:
+            await worker.connect()
+        except CicadaError:
+            worker.process.kill()
+            raise
+        return worker.pid
+
+    async def ask(self, name: str, command: AnyWorkerCommand, expected: type[R], timeout: float) -> R:
+        """The worker's reply. Raises Unavailable when it is gone, DeliveryTimeout when it is silent."""
+        worker = self._workers.get(name)
+        if worker is None:
+            raise Unavailable(f"{name} is not running: it is being restarted, or was given up")
+        reply = await worker.ref.ask(command, timeout)
+        if not isinstance(reply, expected):
+            raise Unavailable(f"{name} answered {reply!r}, which is not a {expected.__name__}")
+        return reply
+
+    async def ask_each(
+        self, commands: Mapping[str, AnyWorkerCommand], expected: type[R], timeout: float
+    ) -> dict[str, R | CicadaError]:
+        """Ask several workers at the same time; what failed stands in the place of its reply."""
+        replies = await asyncio.gather(
+            *(self._attempt(name, command, expected, timeout) for name, command in commands.items())
+        )
+        return dict(zip(commands, replies, strict=True))
+
+    def kill(self, name: str) -> None:
+        """Kill the worker's process (SIGKILL), as a fault would. Raises Unavailable when it does not run."""
+        worker = self._workers.get(name)
+        if worker is None:
+            raise Unavailable(f"{name} is not running: it is being restarted, or was given up")
+        worker.process.kill()
+
+    async def shut_down(self, timeout: float) -> None:
+        """End all workers, gracefully within ``timeout`` seconds, then by force. Nothing is left afterwards."""
+        running = [name for name in self._workers if name in self._watchers]
+        if timeout > 0:
+            await asyncio.gather(*(self._ask_to_end(name, timeout) for name in running))
+        for name in running:
+            if name in self._workers:
+                self._workers[name].process.kill()
+        watchers = list(self._watchers.values())
+        if watchers:
+            await asyncio.wait(watchers, timeout=LAUNCHER.kill_wait)
+
+    async def _ask_to_end(self, name: str, timeout: float) -> None:
+        watcher = self._watchers[name]
+        await self._attempt(name, Shutdown(), object, timeout)
+        await asyncio.wait([watcher], timeout=timeout)
+
+    async def _attempt(
+        self, name: str, command: AnyWorkerCommand, expected: type[R], timeout: float
+    ) -> R | CicadaError:
+        try:
+            return await self.ask(name, command, expected, timeout)
+        except CicadaError as error:
+            return error
+
+    async def _watch(self, name: str, worker: Worker) -> None:
+        how = await worker.process.ended()
+        if self._workers.get(name) is worker:
+            del self._workers[name], self._watchers[name]
+        await worker.ref.close()
+        worker.process.close()
+        self._on_exit(name, worker.pid, how)

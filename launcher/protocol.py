@@ -1,0 +1,231 @@
+"""What the launcher asks of a worker, and what the worker answers: two closed families.
+
+Every command concerns many peers at once. What fails for one peer is part of the reply; the others are not affected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from cicada.commands import SendResult
+from launcher.load import LoadPart, LoadShare
+
+
+class WorkerCommand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of what a worker is asked."""
+
+
+class PeerAddress(msgspec.Struct, frozen=True):
+    """A peer by name, and the address it listens at."""
+
+    name: str
+    address: str
+
+
+class StartPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Create these peers and bind them. Each is then a ring of one. Answered by Report."""
+
+    peers: tuple[PeerAddress, ...]
+
+
+class JoinSeed(msgspec.Struct, frozen=True):
+    """A hosted peer, and the address of the member it joins through."""
+
+    name: str
+    seed: str
+
+
+class JoinPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Have hosted peers enter the ring, all at once, each within ``timeout`` seconds. Answered by Report."""
+
+    joins: tuple[JoinSeed, ...]
+    timeout: float
+
+
+class TakeViews(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Where every hosted peer stands, at this instant. Answered by Views."""
+
+
+class ReadCounters(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Sums over all peers that this worker hosted so far. Answered by Counters."""
+
+
+class StopPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Have hosted peers leave the ring, within ``timeout`` seconds each, and end. Answered by Report."""
+
+    names: tuple[str, ...]
+    timeout: float
+
+
+class KillPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Drop the actors and links of hosted peers without a farewell. Answered by Report."""
+
+    names: tuple[str, ...]
+
+
+class CrashActors(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Have one actor of each of these peers fail: ``actor`` is transport, ring or router. Answered by Report."""
+
+    names: tuple[str, ...]
+    actor: str
+
+
+class FindOwner(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Ask hosted peer ``via`` who owns a place, in hex. Answered by Owner."""
+
+    via: str
+    place: str
+    iterative: bool
+    timeout: float
+
+
+class SendOne(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Send from hosted peer ``via`` to an address. Answered by commands.SendResult."""
+
+    via: str
+    target: str
+    payload: bytes
+    duplicates: int | None
+    timeout: float
+
+
+class WatchBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Count from now on which hosted peers receive a broadcast with this payload. Answered by Report."""
+
+    payload: bytes
+
+
+class SendBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Broadcast from hosted peer ``via``. Answered by Report."""
+
+    via: str
+    payload: bytes
+
+
+class CountBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """How many hosted peers received the broadcast that is watched. Answered by Reached."""
+
+
+class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Begin to send this worker's share of a load, and to account for what its peers receive. Answered by Report."""
+
+    share: LoadShare
+
+
+class CollectLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """How far the load is. Answered by LoadReport, with the account when it is finished or ``final``."""
+
+    final: bool
+
+
+class EndLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Send no more, and forget the account. Answered by Report."""
+
+
+class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """End all peers without a farewell, since the whole swarm ends, and then the process. Answered by Report."""
+
+
+AnyWorkerCommand = (
+    StartPeers
+    | JoinPeers
+    | TakeViews
+    | ReadCounters
+    | StopPeers
+    | KillPeers
+    | CrashActors
+    | FindOwner
+    | SendOne
+    | WatchBroadcast
+    | SendBroadcast
+    | CountBroadcast
+    | StartLoad
+    | CollectLoad
+    | EndLoad
+    | Shutdown
+)
+
+
+class WorkerReply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of what a worker answers."""
+
+
+class Report(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """For which peers a command succeeded, and why it failed for the others."""
+
+    done: tuple[str, ...] = ()
+    failed: dict[str, str] = {}
+
+
+class PeerView(msgspec.Struct, frozen=True, kw_only=True):
+    """One peer at this instant. ``silent``: why it gave no snapshot; ``failed``: why its supervisor gave up."""
+
+    name: str
+    phase: str
+    joined: bool
+    predecessor: str | None
+    successors: tuple[str, ...]
+    fingers: int
+    restarts: int
+    silent: str = ""
+    failed: str = ""
+
+
+class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """Answer to TakeViews."""
+
+    peers: tuple[PeerView, ...]
+
+
+class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """Answer to ReadCounters: application messages and drops, and restarts of actors."""
+
+    sent: int = 0
+    delivered: int = 0
+    failed: int = 0
+    dropped: dict[str, int] = {}
+    restarts: int = 0
+
+
+class Owner(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """Answer to FindOwner. ``failure`` is empty when the owner was found; ``route`` starts with the asking peer."""
+
+    owner: str = ""
+    route: tuple[str, ...] = ()
+    hops: int = 0
+    seconds: float = 0.0
+    failure: str = ""
+
+
+class Reached(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """Answer to CountBroadcast: peers that received it."""
+
+    peers: int
+
+
+class LoadReport(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """Answer to CollectLoad. ``finished``: everything was sent and every receipt settled."""
+
+    finished: bool
+    part: LoadPart | None = None
+
+
+AnyWorkerReply = Report | Views | Counters | Owner | SendResult | Reached | LoadReport
+
+
+def sum_counters(parts: Iterable[Counters]) -> Counters:
+    """The counters of several peers, or workers, as one."""
+    every = list(parts)
+    dropped: Counter[str] = Counter()
+    for part in every:
+        dropped.update(part.dropped)
+    return Counters(
+        sent=sum(part.sent for part in every),
+        delivered=sum(part.delivered for part in every),
+        failed=sum(part.failed for part in every),
+        dropped=dict(dropped),
+        restarts=sum(part.restarts for part in every),
+    )

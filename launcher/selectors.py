@@ -1,0 +1,83 @@
+"""Selectors: the words by which commands name peers.
+
+``core-3`` is a peer, ``worker-1`` a worker, ``core`` a group, ``core:10%`` a share of a group, ``10%`` a share of the
+swarm, ``all`` the swarm.
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from cicada.errors import Misuse
+
+EVERYONE = "all"
+
+_SHARE = re.compile(r"(?:(?P<group>.+):)?(?P<percent>\d+(?:\.\d+)?)%")
+_SUGGESTIONS = 3
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A peer that a selector may name."""
+
+    name: str
+    group: str
+    worker: str
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What a selector names. ``workers`` is empty unless it named a worker, whose peers ``peers`` are then."""
+
+    peers: tuple[str, ...]
+    workers: tuple[str, ...] = ()
+
+
+def select(
+    text: str, candidates: Iterable[Candidate], workers: Sequence[str], rng: random.Random
+) -> Selection:
+    """What ``text`` names among the candidates; a share is drawn with ``rng`` and holds at least one peer.
+
+    Raises Misuse when it names nothing, with the nearest names there are.
+    """
+    everyone = tuple(candidates)
+    share = _SHARE.fullmatch(text)
+    if share:
+        return _draw(text, everyone, share["group"], float(share["percent"]), rng)
+    if text in workers:
+        return Selection(tuple(c.name for c in everyone if c.worker == text), (text,))
+    names = _named(text, everyone)
+    if not names:
+        raise Misuse(_nothing(text, everyone, workers))
+    return Selection(names)
+
+
+def _named(text: str, everyone: Sequence[Candidate]) -> tuple[str, ...]:
+    if text == EVERYONE:
+        return tuple(c.name for c in everyone)
+    return tuple(c.name for c in everyone if c.name == text) or tuple(
+        c.name for c in everyone if c.group == text
+    )
+
+
+def _draw(
+    text: str, everyone: Sequence[Candidate], group: str | None, percent: float, rng: random.Random
+) -> Selection:
+    if not 0 < percent <= 100:
+        raise Misuse(f"{text!r}: a share is more than 0% and at most 100%")
+    pool = _named(group or EVERYONE, everyone)
+    if not pool:
+        raise Misuse(_nothing(group or text, everyone, ()))
+    size = max(1, round(len(pool) * percent / 100))
+    drawn = set(rng.sample(pool, size))
+    return Selection(tuple(name for name in pool if name in drawn))
+
+
+def _nothing(text: str, everyone: Sequence[Candidate], workers: Sequence[str]) -> str:
+    known = [EVERYONE, *dict.fromkeys(c.group for c in everyone), *workers, *(c.name for c in everyone)]
+    near = difflib.get_close_matches(text, known, n=_SUGGESTIONS)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"no peer to act on is called {text!r}{hint}"

@@ -1,0 +1,55 @@
+"""The actor by which a process answers commands from another one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cicada.actors.loop import LoopActor, LoopDispatcher
+from cicada.actors.remote import RemoteCall
+from cicada.limits import LAUNCHER
+
+_logger = logging.getLogger("cicada.launcher")
+
+
+class CommandActor(LoopActor):
+    """Carries out commands with ``carry_out``, several at a time, and replies to each when it is done.
+
+    Commands take time, and the loop must go on meanwhile; hence a task for each. ``failure`` makes the reply to a
+    command that met a defect, or that is one too many.
+    """
+
+    def __init__(
+        self,
+        dispatcher: LoopDispatcher,
+        carry_out: Callable[[Any], Awaitable[Any]],
+        failure: Callable[[str], Any],
+    ) -> None:
+        super().__init__(dispatcher)
+        self._carry_out = carry_out
+        self._failure = failure
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_receive(self, message: Any) -> None:
+        if not isinstance(message, RemoteCall):
+            return
+        if len(self._tasks) >= LAUNCHER.commands:
+            message.reply(self._failure(f"busy with {len(self._tasks)} commands: try again later"))
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def on_stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _answer(self, call: RemoteCall) -> None:
+        try:
+            reply = await self._carry_out(call.command)
+        except Exception as error:  # the boundary of the control plane: a defect costs this command only
+            _logger.exception("%s met a defect", type(call.command).__name__)
+            reply = self._failure(f"defect: {type(error).__name__}: {error}")
+        call.reply(reply)

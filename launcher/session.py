@@ -1,0 +1,216 @@
+"""One run of a swarm, from the first process to the last: builds the parts, brings the swarm up, takes it down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+
+from cicada.actors.loop import LoopDispatcher
+from cicada.actors.remote import export
+from cicada.bus.proxy import BusProxy
+from cicada.bus.publisher import Publisher
+from cicada.bus.recording import Recorder, record
+from cicada.bus.subscriber import Subscriber
+from cicada.bus.topics import state_topics
+from cicada.clock import SystemClock
+from cicada.commands import AnyCommand, AnyReply, Refused
+from cicada.config import Config, to_toml
+from cicada.errors import Unavailable
+from cicada.limits import LAUNCHER
+from launcher.monitor import Monitor, RunState
+from launcher.orchestrator import Orchestrator
+from launcher.plan import Plan
+from launcher.pool import WorkerPool
+from launcher.process import WorkerSpec
+from launcher.roster import Roster
+from launcher.runfolder import CONTROL_SOCKET, ControlFolder, RunFolder, RunInfo, git_revision
+from launcher.serving import CommandActor
+from launcher.statistics import Statistics
+from launcher.supervisor import WorkerSupervisor
+from launcher.swarm import Problems, Swarm
+
+SOURCE = "launcher"
+"""How the launcher calls itself on the bus."""
+
+_PUBLISHERS = "bus-in"
+_SUBSCRIBERS = "bus-out"
+_NAMED_PROBLEMS = 3
+
+_logger = logging.getLogger("cicada.launcher")
+
+
+class Session:
+    """A run, an async context manager: inside, its control plane answers; afterwards nothing of it is left."""
+
+    def __init__(self, config: Config, plan: Plan, folder: RunFolder, since: float) -> None:
+        self._config = config
+        self._folder = folder
+        self._control = ControlFolder()
+        self._stack = AsyncExitStack()
+        self._observing: asyncio.Task[None] | None = None
+        self._immediately = False
+        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done when the run is to end: empty when somebody asked for it, or why the swarm is lost."""
+        events = f"ipc://{self._control.socket(_PUBLISHERS)}"
+        self._proxy = BusProxy(events, f"ipc://{self._control.socket(_SUBSCRIBERS)}")
+        self._publisher = Publisher(events, SOURCE, clock=SystemClock())
+        specs = {name: self._spec(name, events) for name in plan.workers}
+        self.pool = WorkerPool(specs, self._worker_ended)
+        self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
+        self.monitor = Monitor(self.swarm, lambda event: self._publisher.publish("", event), since)
+        self._supervisor = WorkerSupervisor(
+            self.swarm, config.supervision, self._publisher.publish, self._lost
+        )
+        statistics = Statistics(folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor)
+        self.orchestrator = Orchestrator(
+            self.swarm,
+            self.monitor,
+            statistics,
+            self._publisher.publish,
+            seed=config.swarm.seed,
+            on_down=lambda: self.end(""),
+        )
+
+    @property
+    def control(self) -> str:
+        """The path of the launcher's control socket."""
+        return self._control.socket(CONTROL_SOCKET)
+
+    def end(self, reason: str) -> None:
+        """The run is to end. The first reason counts."""
+        if not self.over.done():
+            self.over.set_result(reason)
+
+    def end_immediately(self) -> None:
+        """Whoever waits for the graceful end has waited long enough."""
+        self._immediately = True
+        self.end("")
+        for name in self.pool.names:
+            if self.pool.pid(name):
+                self.pool.kill(name)
+
+    async def __aenter__(self) -> Session:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            self._control.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self.monitor.enter(RunState.STOPPING)
+            self._supervisor.stop()
+            await _cancelled(self._observing)
+            await self.pool.shut_down(0.0 if self._immediately else LAUNCHER.shutdown)
+            await self.monitor.enter(RunState.STOPPED)
+            await asyncio.sleep(LAUNCHER.last_words)
+        finally:
+            await self._stack.aclose()
+            self._control.close()
+
+    async def bring_up(self) -> None:
+        """Start workers and peers, join them, and keep watch from then on.
+
+        Raises Unavailable when a worker or a peer cannot be started. Peers that do not get in at first are tried again
+        while the run goes on.
+        """
+        await self.monitor.enter(RunState.STARTING)
+        async with self.swarm.changes:
+            _require(await self.swarm.start_workers())
+            for name in self.pool.names:
+                self._supervisor.started(name)
+            _require(await self.swarm.start(self.swarm.roster))
+            await self.monitor.enter(RunState.JOINING)
+            for name, problem in (await self.swarm.join(self.swarm.roster)).items():
+                _logger.warning("%s did not join at first: %s", name, problem)
+        self._observing = asyncio.create_task(self.monitor.run(), name="monitor")
+
+    async def _open(self) -> None:
+        self._folder.write_config(to_toml(self._config))
+        self._proxy.start()
+        self._stack.callback(self._proxy.stop)
+        await self._record()
+        self._publisher.open()
+        self._stack.callback(self._publisher.close)
+        actor = CommandActor.start(
+            LoopDispatcher(), self.orchestrator.carry_out, lambda reason: Refused(reason=reason)
+        )
+        self._stack.callback(actor.stop, block=False)
+        self._stack.enter_context(export(actor, self.control, commands=AnyCommand, replies=AnyReply))
+        self._folder.write_info(await self._info())
+
+    async def _record(self) -> None:
+        recorder = Recorder(self._folder.events, clock=SystemClock())
+        recorder.open()
+        self._stack.callback(recorder.close)
+        subscriber = await self._stack.enter_async_context(
+            Subscriber(self._proxy.subscribers, state_topics())
+        )
+        recording = asyncio.create_task(record(subscriber, recorder), name="recording")
+        self._stack.push_async_callback(_cancelled, recording)
+
+    async def _info(self) -> RunInfo:
+        return RunInfo(
+            run=self._folder.run,
+            name=self._config.swarm.name,
+            control=self.control,
+            events=self._proxy.subscribers,
+            launcher_pid=os.getpid(),
+            launcher_started=psutil.Process().create_time(),
+            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            version=_version(),
+            git=await asyncio.to_thread(git_revision),
+            python=platform.python_version(),
+            host=platform.node(),
+            seed=self._config.swarm.seed,
+            argv=tuple(sys.argv),
+        )
+
+    def _spec(self, name: str, events: str) -> WorkerSpec:
+        return WorkerSpec(
+            name=name,
+            control=self._control.socket(name),
+            events=events,
+            control_folder=str(self._control.path),
+        )
+
+    def _worker_ended(self, worker: str, pid: int, how: str) -> None:
+        self._supervisor.exited(worker, pid, how)
+        self.monitor.poke()
+
+    def _lost(self, reason: str) -> None:
+        _logger.error("the swarm is lost: %s", reason)
+        self.end(f"the swarm is lost: {reason}")
+
+
+def _require(problems: Problems) -> None:
+    if problems:
+        first = list(problems.items())[:_NAMED_PROBLEMS]
+        named = "; ".join(f"{name}: {problem}" for name, problem in first)
+        more = f"; and {len(problems) - len(first)} more" if len(problems) > len(first) else ""
+        raise Unavailable(f"the swarm cannot start: {named}{more}")
+
+
+def _version() -> str:
+    try:
+        return version("cicada-swarm")
+    except PackageNotFoundError:
+        return "source"
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

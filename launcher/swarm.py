@@ -1,0 +1,196 @@
+"""The peers of a running swarm: started, joined and ended through their workers, and looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from cicada.errors import CicadaError
+from cicada.ids import Peer
+from cicada.limits import LAUNCHER
+from launcher.pool import WorkerPool
+from launcher.protocol import (
+    AnyWorkerCommand,
+    Counters,
+    CrashActors,
+    JoinPeers,
+    JoinSeed,
+    KillPeers,
+    PeerAddress,
+    PeerView,
+    ReadCounters,
+    Report,
+    StartPeers,
+    StopPeers,
+    TakeViews,
+    Views,
+    sum_counters,
+)
+from launcher.roster import Member, Roster, State
+from launcher.waves import Wave, gap_wave, one_seed_wave
+
+Problems = dict[str, str]
+"""Why something failed, by peer or worker."""
+
+Make = Callable[[tuple[str, ...]], AnyWorkerCommand]
+
+
+class Swarm:
+    """Carries out changes, one at a time: hold ``changes`` around everything that starts, joins or ends peers."""
+
+    def __init__(self, roster: Roster, pool: WorkerPool, *, waves: bool) -> None:
+        self.roster = roster
+        self.pool = pool
+        self.changes = asyncio.Lock()
+        self._next_wave = gap_wave if waves else one_seed_wave
+
+    async def start_workers(self) -> Problems:
+        """Start all workers at once."""
+        names = self.pool.names
+        outcomes = await asyncio.gather(*(self._start_worker(name) for name in names))
+        return {name: problem for name, problem in zip(names, outcomes, strict=True) if problem}
+
+    async def revive(self, worker: str) -> Problems:
+        """Start a dead worker again, with its peers at their addresses, and join them through those that live.
+
+        Raises Unavailable when the process does not start. Takes ``changes`` itself, once the process is there.
+        """
+        await self.pool.start(worker)
+        async with self.changes:
+            back = [member for member in self.roster.hosted_by(worker) if member.state is State.LOST]
+            problems = await self.start(back)
+            return problems | await self.join(back)
+
+    async def start(self, members: Iterable[Member]) -> Problems:
+        """Have the members listen. Those that can are UP, the others IDLE with their problem.
+
+        They count as UP while their worker is asked, so that they return with it should it die meanwhile.
+        """
+        chosen = {member.name: member for member in members}
+        self.roster.mark(chosen, State.UP)
+
+        def command(names: tuple[str, ...]) -> StartPeers:
+            return StartPeers(peers=tuple(PeerAddress(name, chosen[name].address) for name in names))
+
+        outcome = await self._tell(chosen.values(), command, LAUNCHER.start_peers)
+        for name, problem in outcome.failed.items():
+            self.roster.mark([name], State.IDLE, f"did not start: {problem}")
+        return outcome.problems
+
+    async def join(self, members: Iterable[Member]) -> Problems:
+        """Bring the members that are UP into the ring of the joined ones, in waves; returns who did not get in."""
+        waiting = {member.peer: member for member in members if member.state is State.UP}
+        failures: Counter[Peer] = Counter()
+        problems: Problems = {}
+        while wave := self._next_wave(self._joined(), waiting, failures):
+            for peer, problem in (await self._join_wave(wave)).items():
+                failures[peer] += 1
+                if failures[peer] >= LAUNCHER.join_attempts:
+                    member = waiting.pop(peer)
+                    problems[member.name] = member.problem = problem
+            for joined in [peer for peer, member in waiting.items() if member.state is not State.UP]:
+                del waiting[joined]
+        return problems
+
+    async def stop(self, members: Iterable[Member], state: State) -> Problems:
+        """Have the members leave the ring and end; they are in ``state`` afterwards."""
+        timeout = LAUNCHER.stop_peers
+        return await self._end(members, state, lambda names: StopPeers(names=names, timeout=timeout), timeout)
+
+    async def kill(self, members: Iterable[Member]) -> Problems:
+        """End the members without a farewell."""
+        return await self._end(members, State.KILLED, lambda names: KillPeers(names=names), 0.0)
+
+    async def crash(self, members: Iterable[Member], actor: str) -> Problems:
+        """Have one actor of each member fail."""
+        outcome = await self._tell(
+            members, lambda names: CrashActors(names=names, actor=actor), LAUNCHER.report_grace
+        )
+        return outcome.problems
+
+    async def views(self) -> dict[str, PeerView]:
+        """Every live peer that answers, as it is now. Marks those that were given up."""
+        commands = {name: TakeViews() for name in self.pool.names if self.pool.pid(name)}
+        replies = await self.pool.ask_each(commands, Views, LAUNCHER.views)
+        seen = {
+            view.name: view for reply in replies.values() if isinstance(reply, Views) for view in reply.peers
+        }
+        for view in seen.values():
+            if view.failed:
+                self.roster.mark([view.name], State.FAILED, f"gave up: {view.failed}")
+        return seen
+
+    async def counters(self) -> Counters:
+        """Sums over all peers; what a killed worker had counted is gone with it."""
+        commands = {name: ReadCounters() for name in self.pool.names if self.pool.pid(name)}
+        replies = await self.pool.ask_each(commands, Counters, LAUNCHER.views)
+        return sum_counters(reply for reply in replies.values() if isinstance(reply, Counters))
+
+    async def _start_worker(self, name: str) -> str:
+        try:
+            await self.pool.start(name)
+        except CicadaError as error:
+            return str(error)
+        return ""
+
+    async def _join_wave(self, wave: Wave) -> dict[Peer, str]:
+        """Who failed to join, and why."""
+        by_name = {self.roster.name_at(joining.peer.address): joining for joining in wave}
+        self.roster.mark((name for name, joining in by_name.items() if joining.seed is None), State.JOINED)
+        seeded = {name: joining.seed for name, joining in by_name.items() if joining.seed is not None}
+        members = [self.roster[name] for name in seeded]
+
+        def command(names: tuple[str, ...]) -> JoinPeers:
+            joins = tuple(JoinSeed(name, seeded[name].address) for name in names)
+            return JoinPeers(joins=joins, timeout=LAUNCHER.join)
+
+        outcome = await self._tell(members, command, LAUNCHER.join + LAUNCHER.report_grace)
+        self.roster.mark((name for name in outcome.done if self.roster[name].state is State.UP), State.JOINED)
+        return {self.roster[name].peer: problem for name, problem in outcome.problems.items()}
+
+    def _joined(self) -> list[Peer]:
+        return [member.peer for member in self.roster.having(State.JOINED)]
+
+    async def _end(self, members: Iterable[Member], state: State, make: Make, timeout: float) -> Problems:
+        """Mark first: a worker that dies meanwhile must not bring back what was told to end."""
+        chosen = list(members)
+        self.roster.mark((member.name for member in chosen), state)
+        outcome = await self._tell(chosen, make, timeout + LAUNCHER.report_grace)
+        return outcome.problems
+
+    async def _tell(self, members: Iterable[Member], make: Make, timeout: float) -> _Outcome:
+        """Send one command to each worker concerned, about all its members."""
+        names = _by_worker(members)
+        commands = {worker: make(tuple(hosted)) for worker, hosted in names.items()}
+        replies = await self.pool.ask_each(commands, Report, timeout)
+        outcome = _Outcome()
+        for worker, reply in replies.items():
+            if isinstance(reply, Report):
+                outcome.done += reply.done
+                outcome.failed |= reply.failed
+            else:
+                outcome.unanswered |= dict.fromkeys(names[worker], str(reply))
+        return outcome
+
+
+class _Outcome(msgspec.Struct):
+    """For whom a command succeeded, for whom it failed, and whose worker did not answer."""
+
+    done: list[str] = msgspec.field(default_factory=list)
+    failed: Problems = msgspec.field(default_factory=dict)
+    unanswered: Problems = msgspec.field(default_factory=dict)
+
+    @property
+    def problems(self) -> Problems:
+        """Everybody for whom it is not known to have succeeded."""
+        return self.failed | self.unanswered
+
+
+def _by_worker(members: Iterable[Member]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for member in members:
+        names.setdefault(member.worker, []).append(member.name)
+    return names

@@ -1,0 +1,158 @@
+"""Messages through the peers of one worker: lookups, sends, broadcasts and load, as the launcher asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from cicada.aio import HostPort, Message, SwarmPeer
+from cicada.chord.io import LookupFailure
+from cicada.commands import SendResult
+from cicada.errors import CicadaError, Misuse
+from cicada.ids import Address, canonical_address, place_from_bytes, split_address
+from cicada.limits import LAUNCHER
+from launcher.loading import LoadWork
+from launcher.protocol import (
+    AnyWorkerReply,
+    CollectLoad,
+    CountBroadcast,
+    EndLoad,
+    FindOwner,
+    LoadReport,
+    Owner,
+    Reached,
+    Report,
+    SendBroadcast,
+    SendOne,
+    StartLoad,
+    WatchBroadcast,
+)
+
+TrafficCommand = (
+    FindOwner | SendOne | WatchBroadcast | SendBroadcast | CountBroadcast | StartLoad | CollectLoad | EndLoad
+)
+
+
+class Hosted(Protocol):
+    """What hosts a peer here."""
+
+    @property
+    def peer(self) -> SwarmPeer: ...
+
+
+def hosted_peer(hosted: Mapping[str, Hosted], name: str) -> SwarmPeer:
+    """The peer called ``name``. Raises Misuse when it does not run here."""
+    try:
+        return hosted[name].peer
+    except KeyError:
+        raise Misuse(f"{name} does not run here") from None
+
+
+class Traffic:
+    """Sends through the peers in ``hosted`` and watches what they receive. Used on one event loop only."""
+
+    def __init__(self, hosted: Mapping[str, Hosted]) -> None:
+        self._hosted = hosted
+        self._watched: bytes | None = None
+        self._reached: set[str] = set()
+        self._load: LoadWork | None = None
+
+    async def carry_out(self, command: TrafficCommand) -> AnyWorkerReply:
+        """Do what the launcher asks; what goes wrong is in the reply."""
+        match command:
+            case FindOwner():
+                return await self._find_owner(command)
+            case SendOne():
+                return await self._send(command)
+            case WatchBroadcast():
+                self._watched, self._reached = command.payload, set()
+                return Report()
+            case SendBroadcast():
+                return await self._broadcast(command)
+            case CountBroadcast():
+                return Reached(peers=len(self._reached))
+            case StartLoad():
+                return self._start_load(command)
+            case CollectLoad():
+                return self._collect_load(command)
+            case EndLoad():
+                await self.end_load()
+                return Report()
+
+    def received(self, name: str, message: Message) -> None:
+        """Hosted peer ``name`` took this out of its mailbox."""
+        if message.kind == "broadcast":
+            if message.data == self._watched:
+                self._reached.add(name)
+        elif self._load is not None:
+            self._load.received(name, message)
+
+    async def end_load(self) -> None:
+        """Stop sending, if a load runs."""
+        if self._load is not None:
+            load, self._load = self._load, None
+            await load.end()
+
+    async def _find_owner(self, command: FindOwner) -> Owner:
+        place = place_from_bytes(bytes.fromhex(command.place))
+        try:
+            peer = hosted_peer(self._hosted, command.via)
+            found = await peer.lookup(place, iterative=command.iterative, timeout=command.timeout)
+        except CicadaError as error:
+            return Owner(failure=str(error))
+        if isinstance(found, LookupFailure):
+            return Owner(failure=found.value)
+        return Owner(
+            owner=_address(found.owner),
+            route=tuple(map(_address, found.route)),
+            hops=found.hops,
+            seconds=found.seconds,
+        )
+
+    async def _send(self, command: SendOne) -> SendResult:
+        try:
+            peer = hosted_peer(self._hosted, command.via)
+            receipt = peer.send(
+                split_address(command.target), command.payload, command.duplicates, command.timeout
+            )
+            async with asyncio.timeout(command.timeout + LAUNCHER.report_grace):
+                await receipt
+        except CicadaError as error:
+            return _failed_send(str(error))
+        except TimeoutError:
+            return _failed_send("timed out")
+        return SendResult(
+            status=receipt.status,
+            reason=receipt.reason or "",
+            attempts=receipt.attempts,
+            hops=receipt.hops,
+            round_trip_s=receipt.round_trip_s,
+        )
+
+    async def _broadcast(self, command: SendBroadcast) -> Report:
+        try:
+            await hosted_peer(self._hosted, command.via).broadcast(command.payload)
+        except CicadaError as error:
+            return Report(failed={command.via: str(error)})
+        return Report(done=(command.via,))
+
+    def _start_load(self, command: StartLoad) -> Report:
+        if self._load is not None:
+            return Report(failed={"load": "another load runs: wait for its end"})
+        peers = {name: hosted.peer for name, hosted in self._hosted.items()}
+        self._load = LoadWork(command.share, peers)
+        return Report()
+
+    def _collect_load(self, command: CollectLoad) -> LoadReport | Report:
+        if self._load is None:
+            return Report(failed={"load": "no load runs"})
+        return self._load.report(final=command.final)
+
+
+def _failed_send(reason: str) -> SendResult:
+    return SendResult(status="failed", reason=reason, attempts=0, hops=0, round_trip_s=0.0)
+
+
+def _address(where: HostPort) -> Address:
+    return canonical_address(where.host, where.port)

@@ -1,0 +1,67 @@
+"""A worker process: one event loop that hosts peers and answers the launcher."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+from cicada.actors.loop import LoopDispatcher
+from cicada.actors.remote import export
+from cicada.bus.publisher import Publisher
+from cicada.clock import SystemClock
+from cicada.events import PeerStarted
+from cicada.limits import LAUNCHER
+from launcher.hosting import Hosting
+from launcher.process import Ready, WorkerSpec
+from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
+from launcher.serving import CommandActor
+
+_GC_THRESHOLDS = (20_000, 20, 50)
+"""A worker makes and drops tens of thousands of small values a second and no cycles worth speaking of: look for
+garbage seldom. The default 700 costs a tenth of its time."""
+
+
+def worker_main(spec: WorkerSpec, ready: Ready) -> None:
+    """Host peers as the launcher asks, until it says that it is over. Runs in a process of its own."""
+    logging.basicConfig(
+        format=f"%(asctime)s {spec.name} %(levelname)s %(name)s: %(message)s", level=logging.WARNING
+    )
+    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.freeze()
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(_serve(spec, ready))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def _serve(spec: WorkerSpec, ready: Ready) -> None:
+    publisher = Publisher(spec.events, spec.name, clock=SystemClock())
+    publisher.open()
+    hosting = Hosting(publisher.publish)
+    actor = CommandActor.start(
+        LoopDispatcher(), hosting.carry_out, lambda reason: Report(failed={spec.name: reason})
+    )
+    try:
+        with export(actor, spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply):
+            await _subscribed(publisher)
+            ready()
+            await hosting.finished.wait()
+            await asyncio.sleep(LAUNCHER.last_words)
+    finally:
+        actor.stop(block=False)
+        publisher.close()
+
+
+async def _subscribed(publisher: Publisher) -> None:
+    """Wait a moment for the recorder's subscription, so that the very first events are recorded too."""
+    for _ in range(round(LAUNCHER.subscription / LAUNCHER.subscription_poll)):
+        if publisher.wants(PeerStarted):
+            return
+        await asyncio.sleep(LAUNCHER.subscription_poll)

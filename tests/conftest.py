@@ -1,0 +1,65 @@
+"""What every test gets: seeds that repeat, ``--rewrite``, and a check that nothing is left running."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+
+LEFTOVER_SECONDS = 5.0
+T = TypeVar("T")
+
+# The suite repeats exactly, run after run; CICADA_EXPLORE=1 tries other values, and prints how to replay a failure.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "exploring", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("exploring" if os.environ.get("CICADA_EXPLORE") else "repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="write expected files anew; review the diff")
+
+
+@pytest.fixture
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    """Whether expected files are to be written rather than compared."""
+    return bool(request.config.getoption("--rewrite"))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Threads that a test started must be gone when it ends."""
+    before = set(threading.enumerate())
+    yield
+    left = _wait_until_empty(lambda: [t.name for t in threading.enumerate() if t not in before])
+    assert not left, f"threads left running: {left}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_process_is_left() -> Iterator[None]:
+    """Processes that a test module started must be gone when it ends."""
+    before = set(_children())
+    yield
+    left = _wait_until_empty(lambda: [pid for pid in _children() if pid not in before])
+    assert not left, f"processes left running: {left}"
+
+
+def _children() -> list[int]:
+    alive = psutil.Process().children(recursive=True)
+    return [child.pid for child in alive if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def _wait_until_empty(look: Callable[[], list[T]]) -> list[T]:
+    give_up = time.monotonic() + LEFTOVER_SECONDS
+    while (found := look()) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return found

@@ -1,0 +1,167 @@
+"""Everything a stranger can make a Router remember is bounded."""
+
+from __future__ import annotations
+
+import tracemalloc
+from random import Random
+
+from cicada.chord.io import TableChanged
+from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
+from cicada.limits import DeliveryLimits
+from cicada.routing.broadcasting import Broadcasts
+from cicada.routing.contacts import Contacts
+from cicada.routing.detours import Detours
+from cicada.routing.introductions import Introductions
+from cicada.routing.io import Alarm, NextHopLost, RoutedReceived, SendMessage
+from cicada.routing.router import Router
+from cicada.routing.sending import Sends
+from cicada.routing.table import Routes
+from cicada.routing.tickets import Tickets
+from cicada.routing.timers import Timers
+from cicada.wire.routed import Broadcast, Contact, Data, DataAck, NoSuchPeer
+from tests.routing.swarm import peers_at
+
+PEERS = peers_at(35000, 30)
+OWN, HEAD, LAST = PEERS[0], PEERS[1], PEERS[-1]
+LIMITS = DeliveryLimits(
+    detours=10, tickets=10, broadcast_ids=10, contacts=10, pending_sends=10, ticket_seconds=1e9
+)
+TABLE = TableChanged(head=HEAD, predecessor=LAST, known=PEERS[1:])
+ROUNDS = 3_000
+
+
+def data(number: int, origin: Peer = LAST, target: Peer = OWN) -> Data:
+    return Data(
+        target=place_to_bytes(target.place),
+        origin=origin.address,
+        hops=1,
+        origin_boot=number + 1,
+        message=number + 1,
+        boot=0,
+        attempt=1,
+        copy=0,
+        payload=bytes(64),
+    )
+
+
+def broadcast(number: int) -> Broadcast:
+    return Broadcast(
+        origin=LAST.address,
+        origin_boot=number,
+        message=number,
+        limit=place_to_bytes(PEERS[5].place),
+        hops=1,
+        payload=b"all",
+    )
+
+
+def routes() -> Routes:
+    routes = Routes(OWN, LIMITS)
+    routes.update(TABLE)
+    return routes
+
+
+def test_failed_hops_are_remembered_of_the_latest_messages_only() -> None:
+    detours = Detours(LIMITS)
+    for number in range(ROUNDS):
+        detours.failed(data(number), HEAD)
+    assert len(detours) == 10
+    assert detours.failed(data(ROUNDS - 1), LAST) == {HEAD, LAST}
+    assert detours.failed(data(0), LAST) == {LAST}
+
+
+def test_tickets_broadcasts_and_contacts_are_bounded() -> None:
+    tickets = Tickets(OWN, 7, LIMITS, Random(1))
+    broadcasts = Broadcasts(OWN, 7, routes(), LIMITS)
+    contacts = Contacts(LIMITS)
+    for number in range(ROUNDS):
+        tickets.issue(data(number), 0.0)
+        broadcasts.on_broadcast(broadcast(number), LAST, 0.0)
+        contacts.measured(Place(number), 0.1)
+    assert (len(tickets), len(broadcasts), len(contacts)) == (10, 10, 10)
+
+
+def test_introductions_end_with_the_messages_that_wait_for_them() -> None:
+    introductions = Introductions(OWN, routes(), Contacts(LIMITS), LIMITS, Random(1))
+    for number in range(ROUNDS):
+        introductions.ask(Place(number), number, 0.0)
+        introductions.drop(Place(number), number)
+    assert len(introductions) == 0
+    assert introductions.next_deadline() is None
+
+
+def test_messages_that_settle_leave_nothing_behind() -> None:
+    sends = Sends(OWN, 7, routes(), LIMITS, Random(1))
+    for number in range(1, ROUNDS):
+        message = SendMessage(id=number, place=LAST.place, payload=b"x", copies=1, deadline=number + 0.5)
+        sends.submit(message, float(number))
+        sends.fire(number + 0.6)
+    assert len(sends) == 0
+    assert sends.next_deadline() is None
+
+
+def test_a_timer_that_is_set_again_and_again_takes_no_more_memory() -> None:
+    timers = Timers()
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            timers.set(number % 3, float(number))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(timers) == 3
+    assert peak < 64 * 1024
+
+
+def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -> None:
+    router = Router(OWN, 7, limits=LIMITS, rng=Random(1))
+    router.handle(TABLE, 0.0)
+
+    def flood(first: int) -> None:
+        for number in range(first, first + 400):
+            now = number * 0.001
+            own = place_to_bytes(OWN.place)
+            nowhere = place_to_bytes(Place((OWN.place + 1 + number) % RING_SIZE))
+            relayed = data(number, target=PEERS[9])
+            contact = Contact(target=own, origin=LAST.address, hops=1, request=number)
+            for message in (
+                data(number),
+                relayed,
+                contact,
+                Contact(target=nowhere, origin=LAST.address, hops=1, request=number),
+                broadcast(number),
+                NoSuchPeer(
+                    target=own, origin=HEAD.address, hops=1, place=own, request=number, message=number
+                ),
+                DataAck(
+                    target=own,
+                    origin=HEAD.address,
+                    hops=1,
+                    origin_boot=7,
+                    message=number,
+                    attempt=1,
+                    copy=0,
+                    status=1,
+                    boot=1,
+                    digest=bytes(16),
+                    data_hops=1,
+                ),
+            ):
+                router.handle(RoutedReceived(LAST, message), now)
+            router.handle(NextHopLost(PEERS[9], (relayed,)), now)
+            router.handle(
+                SendMessage(id=number + 1, place=Place(number), payload=b"x", copies=2, deadline=now + 0.005),
+                now,
+            )
+            router.handle(Alarm(), now)
+
+    tracemalloc.start()
+    try:
+        flood(0)
+        before, _ = tracemalloc.get_traced_memory()
+        for first in range(400, 2_400, 400):
+            flood(first)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 64 * 1024

@@ -1,0 +1,264 @@
+"""What a Router does with messages of others: relay, deny, answer, drop."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from cicada.chord.io import TableChanged
+from cicada.events import MessageDropped
+from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
+from cicada.limits import DeliveryLimits
+from cicada.routing.io import (
+    Deliver,
+    Forward,
+    Judged,
+    NextHopLost,
+    RoutedReceived,
+    RouterOutput,
+    SendMessage,
+    Tell,
+    Verdict,
+)
+from cicada.routing.router import Router
+from cicada.routing.sending import digest_of
+from cicada.wire.routed import (
+    Contact,
+    ContactReply,
+    Data,
+    DataAck,
+    NoSuchPeer,
+    RoutedMessage,
+)
+from tests.routing.swarm import peers_at
+
+PEERS = peers_at(32000, 8)
+OWN, HEAD, *MIDDLE, ORIGIN = PEERS
+BOOT = 77
+LIMITS = DeliveryLimits(hop_limit=5, tickets=3, ticket_seconds=10.0)
+
+
+@pytest.fixture
+def router() -> Router:
+    router = Router(OWN, BOOT, limits=LIMITS, rng=Random(1))
+    router.handle(TableChanged(head=HEAD, predecessor=ORIGIN, known=PEERS[1:]), 0.0)
+    return router
+
+
+def data(target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: int = 9) -> Data:
+    return Data(
+        target=place_to_bytes(target),
+        origin=ORIGIN.address,
+        hops=hops,
+        origin_boot=5,
+        message=message,
+        boot=boot,
+        attempt=2,
+        copy=1,
+        payload=b"payload",
+    )
+
+
+def receive(router: Router, message: RoutedMessage, now: float = 0.0) -> list[RouterOutput]:
+    return router.handle(RoutedReceived(ORIGIN, message), now)
+
+
+def dropped(reason: str) -> list[RouterOutput]:
+    return [Tell(MessageDropped(reason=reason))]
+
+
+def nowhere(after: Peer) -> Place:
+    return Place((after.place + 1) % RING_SIZE)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_message_for_a_known_peer_goes_straight_there(router: Router, number: int) -> None:
+    message = data(PEERS[number].place)
+    assert receive(router, message) == [Forward(PEERS[number], replace(message, hops=3), ORIGIN)]
+    assert router.counters()["forwarded"] == 1
+
+
+def test_a_message_for_an_unknown_place_goes_to_the_last_known_peer_before_it(router: Router) -> None:
+    message = data(nowhere(PEERS[4]))
+    assert receive(router, message) == [Forward(PEERS[4], replace(message, hops=3), ORIGIN)]
+
+
+def test_a_message_that_crossed_too_many_links_is_dropped_and_counted(router: Router) -> None:
+    assert len(receive(router, data(PEERS[4].place, hops=4))) == 1
+    assert receive(router, data(PEERS[4].place, hops=5)) == dropped("hop-limit")
+    assert router.counters()["dropped:hop-limit"] == 1
+
+
+def test_a_peer_that_is_not_in_a_ring_relays_nothing(router: Router) -> None:
+    router.handle(TableChanged(head=None, predecessor=None, known=()), 1.0)
+    assert receive(router, data(PEERS[4].place)) == dropped("not-in-ring")
+
+
+@pytest.mark.parametrize(
+    ("asked", "request_echo", "message_echo"),
+    [
+        (Contact(target=place_to_bytes(nowhere(OWN)), origin=ORIGIN.address, hops=2, request=31), 31, 0),
+        (data(nowhere(OWN)), 0, 9),
+    ],
+)
+def test_who_asks_for_a_place_on_the_own_arc_is_told_that_nobody_lives_there(
+    router: Router, asked: Contact | Data, request_echo: int, message_echo: int
+) -> None:
+    denial = NoSuchPeer(
+        target=place_to_bytes(ORIGIN.place),
+        origin=OWN.address,
+        hops=1,
+        place=asked.target,
+        request=request_echo,
+        message=message_echo,
+    )
+    assert receive(router, asked) == [Forward(ORIGIN, denial, None)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ContactReply(target=place_to_bytes(nowhere(OWN)), origin=ORIGIN.address, hops=1, request=1, boot=1),
+        NoSuchPeer(
+            target=place_to_bytes(nowhere(OWN)),
+            origin=ORIGIN.address,
+            hops=1,
+            place=bytes(32),
+            request=1,
+            message=0,
+        ),
+    ],
+)
+def test_an_answer_to_nobody_is_not_answered(router: Router, answer: RoutedMessage) -> None:
+    assert receive(router, answer) == dropped("answer-to-nobody")
+
+
+def test_a_contact_is_answered_with_the_boot_id(router: Router) -> None:
+    contact = Contact(target=place_to_bytes(OWN.place), origin=ORIGIN.address, hops=3, request=31)
+    reply = ContactReply(
+        target=place_to_bytes(ORIGIN.place), origin=OWN.address, hops=1, request=31, boot=BOOT
+    )
+    assert receive(router, contact) == [Forward(ORIGIN, reply, None)]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DELIVERED, Verdict.BUSY, Verdict.STALE])
+def test_an_ack_says_the_verdict_and_hashes_what_was_received(router: Router, verdict: Verdict) -> None:
+    (deliver,) = receive(router, data(hops=4))
+    assert isinstance(deliver, Deliver)
+    assert (deliver.origin, deliver.origin_boot, deliver.message) == (ORIGIN, 5, 9)
+    assert (deliver.payload, deliver.hops, deliver.broadcast) == (b"payload", 4, False)
+    ack = DataAck(
+        target=place_to_bytes(ORIGIN.place),
+        origin=OWN.address,
+        hops=1,
+        origin_boot=5,
+        message=9,
+        attempt=2,
+        copy=1,
+        status=verdict,
+        boot=BOOT,
+        digest=digest_of(b"payload"),
+        data_hops=4,
+    )
+    assert router.handle(Judged(deliver.ticket, verdict), 0.0) == [Forward(ORIGIN, ack, None)]
+
+
+def test_a_verdict_counts_once(router: Router) -> None:
+    (deliver,) = receive(router, data())
+    assert isinstance(deliver, Deliver)
+    assert router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0)
+    assert router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0) == []
+    assert router.counters()["ignored:late-verdict"] == 1
+
+
+def test_a_verdict_for_an_earlier_life_of_the_router_acknowledges_nothing(router: Router) -> None:
+    (deliver,) = receive(router, data())
+    assert isinstance(deliver, Deliver)
+    next_life = Router(OWN, BOOT, limits=LIMITS, rng=Random(2))
+    next_life.handle(TableChanged(head=HEAD, predecessor=ORIGIN, known=PEERS[1:]), 0.0)
+    receive(next_life, data(message=10))
+    assert next_life.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0) == []
+
+
+@pytest.mark.parametrize(("boot", "is_delivered"), [(BOOT, True), (0, True), (BOOT + 1, False)])
+def test_a_message_for_another_life_is_not_delivered_but_answered_restarted(
+    router: Router, boot: int, is_delivered: bool
+) -> None:
+    (output,) = receive(router, data(boot=boot))
+    if is_delivered:
+        assert isinstance(output, Deliver)
+    else:
+        assert isinstance(output, Forward)
+        assert isinstance(output.message, DataAck)
+        assert output.message.status == Verdict.RESTARTED
+        assert output.message.boot == BOOT
+
+
+def test_messages_beyond_the_tickets_are_answered_busy_until_verdicts_come_or_tickets_age(
+    router: Router,
+) -> None:
+    tickets = [receive(router, data(message=number))[0] for number in range(3)]
+    drop, busy = receive(router, data(message=3), now=10.0)
+    assert [drop] == dropped("tickets-full")
+    assert isinstance(busy, Forward)
+    assert isinstance(busy.message, DataAck)
+    assert busy.message.status == Verdict.BUSY
+    assert isinstance(tickets[0], Deliver)
+    router.handle(Judged(tickets[0].ticket, Verdict.DELIVERED), 10.0)
+    assert isinstance(receive(router, data(message=3), now=10.0)[0], Deliver)
+    assert isinstance(receive(router, data(message=4), now=10.1)[0], Deliver)  # two tickets were too old
+
+
+def test_an_undelivered_message_takes_another_hop_and_later_ones_do_too(router: Router) -> None:
+    message = data(nowhere(PEERS[4]))
+    (first,) = receive(router, message)
+    assert isinstance(first, Forward)
+    (second,) = router.handle(NextHopLost(PEERS[4], (first.message,)), 0.5)
+    assert second == Forward(PEERS[3], replace(message, hops=4), None)
+    (other,) = receive(router, data(nowhere(PEERS[4]), message=10))
+    assert isinstance(other, Forward)
+    assert other.peer == PEERS[3]
+    assert router.counters()["rerouted"] == 1
+
+
+def test_a_message_never_goes_back_over_a_hop_that_failed_it(router: Router) -> None:
+    (first,) = receive(router, data(nowhere(PEERS[4])))
+    assert isinstance(first, Forward)
+    (second,) = router.handle(NextHopLost(PEERS[4], (first.message,)), 0.0)
+    assert isinstance(second, Forward)
+    # The ring dropped the peer and proved it again, so others may use it.
+    router.handle(TableChanged(head=HEAD, predecessor=ORIGIN, known=PEERS[1:4]), 1.0)
+    router.handle(TableChanged(head=HEAD, predecessor=ORIGIN, known=PEERS[1:]), 1.0)
+    (third,) = router.handle(NextHopLost(PEERS[3], (second.message,)), 1.0)
+    assert isinstance(third, Forward)
+    assert third.peer == PEERS[2]
+    (other,) = receive(router, data(nowhere(PEERS[4]), message=10))
+    assert isinstance(other, Forward)
+    assert other.peer == PEERS[4]
+
+
+def test_rerouting_ends_at_the_hop_limit(router: Router) -> None:
+    message = data(nowhere(PEERS[6]), hops=3)
+    (forward,) = receive(router, message)
+    assert isinstance(forward, Forward)
+    (forward,) = router.handle(NextHopLost(PEERS[6], (forward.message,)), 0.0)
+    assert isinstance(forward, Forward)
+    assert router.handle(NextHopLost(PEERS[5], (forward.message,)), 0.0) == dropped("hop-limit")
+
+
+def test_a_place_whose_only_way_is_lost_is_not_said_to_be_nobodys(router: Router) -> None:
+    (forward,) = receive(router, data(HEAD.place))
+    assert isinstance(forward, Forward)
+    assert router.handle(NextHopLost(HEAD, (forward.message,)), 0.0) == dropped("no-route")
+
+
+def test_a_flood_of_other_peoples_messages_leaves_nothing_behind(router: Router) -> None:
+    for number in range(5_000):
+        (forward,) = receive(router, data(nowhere(PEERS[4]), message=number), now=number * 0.01)
+        assert isinstance(forward, Forward)
+        router.handle(NextHopLost(PEERS[4], (forward.message,)), number * 0.01)
+        receive(router, data(message=number), now=number * 0.01)
+    assert router.counters()["rerouted"] == 5_000
+    assert router.handle(SendMessage(id=1, place=ORIGIN.place, payload=b"", copies=1, deadline=99.0), 50.0)

@@ -1,0 +1,158 @@
+"""Every class of the wire, and for each: samples with fixed values, and a Hypothesis strategy of all legal values."""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args, get_type_hints
+
+import msgspec
+from hypothesis import strategies as st
+
+from cicada.ids import Address, canonical_address, place_of, place_to_bytes
+from cicada.limits import WIRE
+from cicada.wire import fields
+from cicada.wire.codec import HandshakeBody, Message
+from cicada.wire.frames import PROTOCOL_VERSION, Hello, Refusal, Welcome
+from cicada.wire.ring import (
+    FindSuccessor,
+    Found,
+    GetNextHop,
+    GetState,
+    Leaving,
+    LookupFailed,
+    NextHop,
+    Notify,
+    NotMember,
+    Nudge,
+    State,
+)
+from cicada.wire.routed import Broadcast, Contact, ContactReply, Data, DataAck, NoSuchPeer
+
+MESSAGES: Final[tuple[type[Message], ...]] = get_args(Message)
+BODIES: Final[tuple[type[HandshakeBody], ...]] = get_args(HandshakeBody)
+OPTIONAL_ADDRESS: Final = frozenset({(State, "predecessor"), (Leaving, "predecessor")})
+
+A, B, C = (canonical_address("127.0.0.1", port) for port in (20000, 20001, 20002))
+SIX = canonical_address("2001:db8::7", 50000)
+PLACE = place_to_bytes(place_of(A))
+BORN = 1_800_000_000_000
+BOOT = fields.MAX_NUMBER
+DIGEST = bytes(range(fields.DIGEST_BYTES))
+
+MESSAGE_SAMPLES: Final[dict[str, Message]] = {
+    "find successor": FindSuccessor(incarnation=BORN, request=7, target=PLACE, path=(A,)),
+    "find successor to join": FindSuccessor(
+        incarnation=BORN, extra=b"\x00\xff", request=1 << 40, target=PLACE, path=(A, SIX, B), joining=BORN
+    ),
+    "found": Found(incarnation=0, request=7, predecessor=B, successors=(C, A), path=(A, B), position=1),
+    "lookup failed": LookupFailed(incarnation=1, request=7, reason="not-member", path=(A,), position=0),
+    "get state": GetState(incarnation=BORN, request=0),
+    "state": State(incarnation=BORN, request=1, predecessor=B, successors=(C, SIX)),
+    "state of a peer alone": State(incarnation=BORN, request=1, predecessor="", successors=()),
+    "not member": NotMember(incarnation=BORN, request=2),
+    "notify": Notify(incarnation=BORN),
+    "nudge": Nudge(incarnation=BORN, extra=bytes(WIRE.max_extra)),
+    "leaving": Leaving(incarnation=BORN, predecessor=C, successors=(B,)),
+    "get next hop": GetNextHop(incarnation=BORN, request=3, target=PLACE),
+    "next hop": NextHop(incarnation=BORN, request=3, hops=(B, C), final=False),
+    "next hop, final": NextHop(incarnation=BORN, request=3, hops=(B,), final=True),
+    "contact": Contact(target=PLACE, origin=B, hops=0, request=9),
+    "contact reply": ContactReply(target=PLACE, origin=B, hops=2, request=9, boot=BOOT),
+    "data": Data(
+        target=PLACE,
+        origin=B,
+        hops=3,
+        origin_boot=5,
+        message=300,
+        boot=BOOT,
+        attempt=1,
+        copy=0,
+        payload=b"hello!",
+    ),
+    "data without a payload": Data(
+        target=PLACE, origin=SIX, hops=0, origin_boot=5, message=0, boot=0, attempt=6, copy=3, payload=b""
+    ),
+    "data ack": DataAck(
+        target=PLACE,
+        origin=A,
+        hops=1,
+        origin_boot=5,
+        message=300,
+        attempt=1,
+        copy=0,
+        status=1,
+        boot=BOOT,
+        digest=DIGEST,
+        data_hops=WIRE.max_path,
+    ),
+    "no such peer": NoSuchPeer(target=PLACE, origin=C, hops=1, place=PLACE[::-1], request=0, message=300),
+    "broadcast": Broadcast(origin=A, origin_boot=5, message=1, limit=PLACE, hops=4, payload=b"all of you"),
+}
+
+BODY_SAMPLES: Final[dict[str, HandshakeBody]] = {
+    "hello": Hello(
+        version=PROTOCOL_VERSION,
+        swarm="swarm-20",
+        dialled=A,
+        own=SIX,
+        index=fields.MAX_INDEX,
+        incarnation=BORN,
+    ),
+    "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN),
+    "refusal": Refusal(reason="unknown-address"),
+}
+
+
+def _address(host: Any, port: int) -> Address:
+    return canonical_address(str(host), port)
+
+
+addresses = st.builds(_address, st.ip_addresses(), st.integers(1, 65535))
+numbers = st.integers(0, fields.MAX_NUMBER)
+
+STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
+    bool: st.booleans(),
+    fields.Number: numbers,
+    fields.Small: st.integers(0, (1 << 16) - 1),
+    fields.Verdict: st.integers(0, 255),
+    fields.Hops: st.integers(0, WIRE.max_path),
+    fields.Index: st.integers(1, fields.MAX_INDEX),
+    fields.Text: st.text(max_size=WIRE.max_text),
+    fields.AddressText: addresses,
+    fields.Addresses: st.lists(addresses, max_size=8).map(tuple),
+    fields.Path: st.lists(addresses, min_size=1, max_size=8).map(tuple),
+    fields.PlaceBytes: st.binary(min_size=32, max_size=32),
+    fields.Digest: st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES),
+    fields.Payload: st.binary(max_size=300),
+    fields.Extra: st.binary(max_size=64),
+}
+
+
+@st.composite
+def legal(draw: st.DrawFn, kind: type[msgspec.Struct]) -> Any:
+    """Any legal value of a wire class."""
+    values = {}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if name in kind.__struct_fields__:
+            strategy = STRATEGIES[hint]
+            values[name] = draw(st.just("") | strategy if (kind, name) in OPTIONAL_ADDRESS else strategy)
+    if "position" in values:
+        values["position"] %= len(values["path"])
+    return kind(**values)
+
+
+any_message = st.sampled_from(MESSAGES).flatmap(legal)
+any_body = st.sampled_from(BODIES).flatmap(legal)
+
+
+def tag_of(kind: type[msgspec.Struct]) -> int | None:
+    """The number that names the class on the wire; None for handshake bodies, which the frame type names."""
+    tag = kind.__struct_config__.tag
+    return tag if isinstance(tag, int) else None
+
+
+def wire_values(value: msgspec.Struct) -> list[Any]:
+    """What an independent MessagePack reader must find."""
+    tag = tag_of(type(value))
+    found = [getattr(value, name) for name in value.__struct_fields__]
+    plain = [list(item) if isinstance(item, tuple) else item for item in found]
+    return plain if tag is None else [tag, *plain]
