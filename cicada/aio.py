@@ -80,10 +80,10 @@ class SwarmPeer:
         ``external_ip`` and ``external_port`` are what others dial when a router translates the address.
         Raises Unavailable when the address cannot be bound, Misuse when it is not numeric or already bound.
         """
-        if self._hosted is not None:
-            raise Misuse(f"this peer is already bound to {self._hosted.peer.address}")
         if self._closed:
             raise NotBound("this peer is closed: make a new one")
+        if self._hosted is not None:
+            raise Misuse(f"this peer is already bound to {self._hosted.peer.address}")
         self._hosted = Host.current().start_peer(
             host=host,
             port=port,

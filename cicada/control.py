@@ -87,8 +87,7 @@ class RemoteRef(Generic[C, R]):
         self._closed = False
 
     async def connect(self, timeout: float = ACTOR.ask_timeout) -> None:
-        """Make sure that the actor is there; the other calls do not need it. After Unavailable it may be tried again.
-        """
+        """Make sure that the actor is there; no other call needs it. After Unavailable it may be tried again."""
         await self._request(Watch, timeout)
 
     async def tell(self, command: C, timeout: float = ACTOR.ask_timeout) -> None:
@@ -103,7 +102,9 @@ class RemoteRef(Generic[C, R]):
         try:
             return self._replies.decode(raw)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise CicadaError(f"the {self._what} at {self._path} gave a reply of another family: {error}") from None
+            raise CicadaError(
+                f"the {self._what} at {self._path} gave a reply of another family: {error}"
+            ) from None
 
     async def stop(self, timeout: float = ACTOR.ask_timeout) -> None:
         """Returns once the actor has ended; at once if it has already."""
@@ -155,7 +156,9 @@ class RemoteRef(Generic[C, R]):
         if timeout <= 0:
             raise Misuse(f"time-out of {timeout} s: give a positive number of seconds")
         if len(self._pending) >= self._limits.pending:
-            raise MailboxFull(f"{len(self._pending)} requests to the {self._what} at {self._path} are in flight")
+            raise MailboxFull(
+                f"{len(self._pending)} requests to the {self._what} at {self._path} are in flight"
+            )
         number = next(self._ids)
         future = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
@@ -163,7 +166,9 @@ class RemoteRef(Generic[C, R]):
                 await connection.send(_encoder.encode(make(number)))
                 return await future
         except TimeoutError:
-            raise DeliveryTimeout(f"the {self._what} at {self._path} did not answer within {timeout} s") from None
+            raise DeliveryTimeout(
+                f"the {self._what} at {self._path} did not answer within {timeout} s"
+            ) from None
         finally:
             self._pending.pop(number, None)
 
@@ -276,7 +281,9 @@ class _Connection:
         self._on_lost = on_lost
         self._socket: zmq.asyncio.Socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
         self._socket.set(zmq.LINGER, 0)  # every request is answered, so nothing is worth keeping at the end
-        self._socket.set(zmq.RECONNECT_IVL, -1)  # a new process at the path is another actor
+        # A new process at the path is another actor, so this never reconnects: it is closed long before. The value that
+        # forbids reconnecting (-1) would also throw away what arrived just before the end.
+        self._socket.set(zmq.RECONNECT_IVL, 600_000)
         self._socket.set(zmq.MAXMSGSIZE, limits.max_message)
         self._monitor: zmq.asyncio.Socket = self._socket.get_monitor_socket(_CONNECTED | _LOST)
         self._socket.connect(url)

@@ -89,7 +89,7 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ceiling: float = 4.0
     dial_timeout: float = 2.0  # a refused dial is silent (design section 2)
     idle_close: float = 60.0
-    ping_interval: float = 60.0
+    ping_interval: float = 45.0  # design: once a minute; less than idle_close, or the other end closes first
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
     proof_linger: float = 0.5  # a link made only for a proof may be used this long: a proven head is asked at once
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
@@ -264,6 +264,8 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     poll: float = 0.1  # between two looks at a swarm that is waited for
     demo_wait: float = 30.0  # the demo's ring of 20; it takes 1-2
     demo_peers: int = 20
+    demo_first_port: int = 23100  # the first of 20 free ports in a row is used; all below the ephemeral ports
+    demo_last_port: int = 32700
     demo_messages: int = 200
     demo_rate: float = 200.0  # messages a second
 

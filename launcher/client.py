@@ -48,7 +48,7 @@ class SwarmClient:
         )
 
     def ask(self, command: AnyCommand, reply: type[R], timeout: float) -> R:
-        """The launcher's answer. Raises CicadaError with the launcher's words when it refuses, SwarmLost when it dies."""
+        """The launcher's answer. Raises CicadaError with its words when it refuses, SwarmLost when it dies."""
         try:
             answer = self._ref.ask(command, timeout)
         except Unavailable as error:

@@ -13,8 +13,10 @@ from cicada.errors import Misuse, PayloadTooLarge
 from cicada.limits import WIRE
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|)")
+
+LATEST_RUN = Path("runs/latest")
+
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
-_LATEST = Path("runs/latest")
 
 
 def seconds(text: str) -> float:
@@ -48,7 +50,7 @@ def group_counts(texts: Sequence[str]) -> dict[str, int]:
 
 
 def payload_of(text: str) -> bytes:
-    """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, and Misuse for no bytes at all."""
+    """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, Misuse when there are none."""
     payload = typer.get_binary_stream("stdin").read(WIRE.max_payload + 1) if text == "-" else text.encode()
     if len(payload) > WIRE.max_payload:
         raise PayloadTooLarge(len(payload), WIRE.max_payload)
@@ -80,5 +82,3 @@ SetOption = Annotated[
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", metavar="TIME", parser=seconds, help="How long to wait at most.")
 ]
-
-LATEST_RUN = _LATEST

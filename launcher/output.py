@@ -53,6 +53,11 @@ def bad(text: str) -> str:
     return typer.style(text, fg=typer.colors.RED)
 
 
+def strong(text: str) -> str:
+    """Text that heads other text."""
+    return typer.style(text, bold=True)
+
+
 def faint(text: str) -> str:
     """Text that explains other text."""
     return typer.style(text, dim=True)
@@ -60,7 +65,7 @@ def faint(text: str) -> str:
 
 def status_lines(status: Status) -> Iterator[str]:
     """A swarm on one screen."""
-    yield f"{typer.style(status.name, bold=True)}  {status.state}  {faint(status.run)}"
+    yield f"{strong(status.name)}  {status.state}  {faint(status.run)}"
     yield f"  ring      {_ring(status)}"
     dead = f", {status.dead} dead" if status.dead else ""
     yield f"  peers     {status.joined} of {status.peers} joined{dead}"

@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from launcher.cli import app
+
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text()
 PROGRAMS: Final = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -40,7 +42,17 @@ def test_the_first_program_fits_on_ten_lines() -> None:
     assert len(lines) <= 10
 
 
-def test_the_verbs_of_the_readme_are_those_of_the_command() -> None:
+def test_the_table_of_verbs_has_every_verb_of_the_command_and_no_other() -> None:
+    table = README.partition("| verb | does |\n")[2].partition("\n\n")[0]
+    named = {
+        verb
+        for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
+        for verb in re.findall(r"`([a-z]+)", row)
+    }
+    assert named == {command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def test_python_dash_m_cicada_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cicada", "--help"],
         cwd=ROOT,
@@ -49,11 +61,4 @@ def test_the_verbs_of_the_readme_are_those_of_the_command() -> None:
         timeout=30,
         check=True,
     )
-    named = {
-        word
-        for row in re.findall(r"^\| (`.*?) \|", README, re.MULTILINE)
-        for word in re.findall(r"`([a-z]+)", row)
-    }
-    verbs = {verb for verb in named if re.search(rf"\b{verb}\b", done.stdout)}
-    assert "up" in verbs
-    assert named - verbs - {"peer", "source", "duplicates"} == set()
+    assert "Usage: cicada" in done.stdout

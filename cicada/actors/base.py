@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import logging
 import queue
-import weakref
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
@@ -139,6 +138,11 @@ class GuardedActor(pykka.Actor):
         super().__init__()
         self._actor_ref = self._create_ref()
 
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> GuardedRef[Self]:
+        """Make the actor and start it."""
+        return cast("GuardedRef[Self]", super().start(*args, **kwargs))
+
     def _create_ref(self) -> GuardedRef[Self]:
         return GuardedRef(self)
 
@@ -201,7 +205,9 @@ class GuardedActor(pykka.Actor):
     def overflowed(self, item: object) -> None:
         """Count and, where somebody can hear it, refuse a message for which there was no room."""
         self.dropped["inbox-full"] += 1
-        error = MailboxFull(f"the inbox of {self} holds {self.capacity} messages and is full: send less, or later")
+        error = MailboxFull(
+            f"the inbox of {self} holds {self.capacity} messages and is full: send less, or later"
+        )
         if isinstance(item, Envelope) and item.reply_to is not None:
             item.reply_to.set_exception((MailboxFull, error, None))
         elif self.overflow is Overflow.REFUSE:
@@ -242,21 +248,18 @@ class BoundedInbox:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
-        self._actor: weakref.ref[BlockingActor] | None = None
 
     def attach(self, actor: BlockingActor) -> None:
         """Name the actor whose bound, policy and counters apply. Before anybody has a reference to it."""
-        self._actor = weakref.ref(actor)
+        self._actor = actor
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        actor = self._actor() if self._actor is not None else None
-        if actor is None:
-            _answer_dead(envelope)
-        elif self._queue.qsize() >= actor.capacity and not must_fit(envelope) and actor.ending.exit is None:
+        actor = self._actor
+        if self._queue.qsize() >= actor.capacity and not must_fit(envelope) and actor.ending.exit is None:
             actor.overflowed(envelope)
         else:
             self._queue.put(envelope)
-            if actor.ending.exit is not None:  # it may have emptied its inbox for the last time before this came in
+            if actor.ending.exit is not None:  # it may have looked for the last time before this came in
                 self.discard_all(actor)
 
     def get(self) -> Envelope[Any]:
@@ -300,8 +303,3 @@ class BlockingActor(GuardedActor, pykka.ThreadingActor):
             except BaseException as error:  # noqa: BLE001
                 self._fail(error)
         self.actor_inbox.discard_all(self)
-
-
-def _answer_dead(envelope: Envelope[Any]) -> None:
-    if envelope.reply_to is not None:
-        envelope.reply_to.set_exception((pykka.ActorDeadError, pykka.ActorDeadError("the actor is gone"), None))

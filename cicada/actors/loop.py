@@ -41,7 +41,10 @@ class LoopDispatcher:
         self.ready.append(actor)
         if not self.awake:
             self.awake = True
-            self.loop.call_soon(self._turn)
+            try:
+                self.loop.call_soon(self._turn)
+            except RuntimeError:  # the loop is closed: there are no turns any more
+                actor.abandon()
 
     def _turn(self) -> None:
         ready = self.ready
@@ -96,6 +99,8 @@ class LoopInbox:
             self.dispatcher.schedule(self.actor)
 
     def put(self, envelope: Envelope[Any], /) -> None:
+        if self.dispatcher.loop.is_closed():  # whoever asks must not wait for an answer that cannot come
+            self.actor.abandon()
         self.post(envelope)
 
     def get(self) -> Envelope[Any]:
@@ -174,8 +179,7 @@ class LoopActor(GuardedActor):
             self.dispatcher.schedule(self)
 
     def run(self, limit: int) -> int:
-        """For the dispatcher: handle up to ``limit`` messages and say how many it were (at least one). Never raises.
-        """
+        """For the dispatcher: handle up to ``limit`` messages; what it took of the turn, at least 1. Never raises."""
         if not self._begun:
             self._begun = True
             self._begin()
@@ -197,12 +201,10 @@ class LoopActor(GuardedActor):
             self._fail(error)
         if self.actor_stopped.is_set():
             self._discard_all()
-        return handled
+        return handled or 1
 
     def abandon(self) -> None:
-        """For the inbox: the loop is closed, so the actor counts as failed, and what it holds is answered. Any
-        thread.
-        """
+        """The loop is closed: the actor counts as failed and what it holds is answered. From any thread; idempotent."""
         self._leave()
         self.ending.settle(ActorExit(urn=self.actor_urn, failed=True, reason="its event loop is closed"))
         self._discard_all()

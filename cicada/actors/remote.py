@@ -1,5 +1,4 @@
-"""The server side of RemoteRef: other processes tell, ask, stop and watch an actor of this one over a local socket.
-"""
+"""The server side of RemoteRef: other processes tell, ask, stop and watch an actor of this one over a local socket."""
 
 from __future__ import annotations
 
@@ -77,7 +76,9 @@ def export(
 class Exported:
     """An actor's socket; a context manager. Use on the event loop where it was exported."""
 
-    def __init__(self, ref: GuardedRef[Any], path: str, commands: Any, replies: Any, limits: RemoteLimits) -> None:
+    def __init__(
+        self, ref: GuardedRef[Any], path: str, commands: Any, replies: Any, limits: RemoteLimits
+    ) -> None:
         self._ref = ref
         self._commands: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(commands)
         self._replies = replies
@@ -137,7 +138,8 @@ class Exported:
         elif self._remember(client):
             self._carry_out(client, request)
         else:
-            self._refuse(client, request.id, "full", f"{len(self._clients)} clients are connected, which is the limit")
+            reason = f"{len(self._clients)} clients are connected, which is the limit"
+            self._refuse(client, request.id, "full", reason)
 
     def _carry_out(self, client: bytes, request: Request) -> None:
         match request:
@@ -170,7 +172,9 @@ class Exported:
         if timeout is None:
             self._tell(client, number, command)
         elif len(self._calls) >= self._limits.pending or (client, number) in self._calls:
-            self._refuse(client, number, "full", f"{len(self._calls)} requests are in flight, which is the limit")
+            self._refuse(
+                client, number, "full", f"{len(self._calls)} requests are in flight, which is the limit"
+            )
         else:
             self._calls[client, number] = call = _Call(self, client, number, timeout)
             future = self._ask(RemoteCall(command, call.reply))
@@ -310,7 +314,9 @@ def _own_folder(folder: str) -> None:
     except OSError as error:
         raise Unavailable(f"cannot use the folder {folder}: {error}") from None
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
-        raise Misuse(f"others may enter {folder} and so command the actor: use a folder of your own with mode 0700")
+        raise Misuse(
+            f"others may enter {folder} and so command the actor: use a folder of your own with mode 0700"
+        )
 
 
 def _answers(path: str) -> bool:

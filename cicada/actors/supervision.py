@@ -151,7 +151,9 @@ def _restart(spec: SupervisorSpec, child: str, at: float) -> tuple[Action, ...]:
             assert_never(spec.strategy)
     stops = tuple(Stop(other.name) for other in reversed(affected) if other.name != child)
     starts = tuple(
-        Start(other.name, at) for other in affected if other.name == child or other.restart is not Restart.NEVER
+        Start(other.name, at)
+        for other in affected
+        if other.name == child or other.restart is not Restart.NEVER
     )
     return stops + starts
 

@@ -19,7 +19,6 @@ from cicada.actors.supervision import (
     History,
     Start,
     Stop,
-    Strategy,
     SupervisorSpec,
     decide,
     recorded,
@@ -102,6 +101,8 @@ class ActorSupervisor:
         end = Exit(child=exit.child, failed=exit.failed, reason=exit.reason)
         actions = decide(self._spec, self._history, end, now)
         self._history = recorded(self._spec, self._history, end, now)
+        if any(isinstance(action, Escalate) for action in actions):
+            self._plan.clear()  # nothing is started only to be stopped
         self._follow(actions)
 
     def stop(self) -> None:
@@ -116,7 +117,7 @@ class ActorSupervisor:
 
     def _advance(self) -> None:
         while not self._stopping and (action := self._next_due()) is not None:
-            self._plan.remove(action)
+            del self._plan[0]
             match action:
                 case Stop(child=child):
                     self._stop_child(child)
@@ -126,17 +127,11 @@ class ActorSupervisor:
                     self._give_up(reason)
 
     def _next_due(self) -> Action | None:
-        """The next action; in a one-for-one supervisor no child waits for another's back-off."""
-        now = self._clock.now()
-        waits = []
-        for action in self._plan:
-            if not isinstance(action, Start) or action.at <= now:
-                return action
-            waits.append(action.at - now)
-            if self._spec.strategy is not Strategy.ONE_FOR_ONE:
-                break
-        if waits:
-            self._set_timer("back-off", min(waits), self._advance)
+        """The next action, unless a back-off has to pass first."""
+        action = self._plan[0] if self._plan else None
+        if not isinstance(action, Start) or action.at <= (now := self._clock.now()):
+            return action
+        self._set_timer("back-off", action.at - now, self._advance)
         return None
 
     def _start_child(self, child: str) -> None:

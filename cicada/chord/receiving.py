@@ -86,12 +86,13 @@ class Receiver:
             self._life.relay.refuse(message, LookupFailure.NOT_MEMBER)
 
     def _give_way(self, message: FindSuccessor) -> bool:
-        """Two lone peers that join through each other would refuse each other for ever: the lower place gives way."""
+        """Two peers that join only through each other would refuse each other for ever: the lower place gives way."""
         origin = peer_at(Address(message.path[0]))
         ring = self._ring
         if (
             not (ring.phase is Phase.JOINING and message.joining and self._life.joiner.is_asked_for)
-            or origin not in self._life.joiner.seeds
+            or len(message.path) > 1
+            or self._life.joiner.seeds != (origin,)
             or origin.place < ring.peer.place
         ):
             return False

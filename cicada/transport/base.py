@@ -59,7 +59,8 @@ class Endpoint(Protocol):
         ...
 
     def unlisten(self, address: Address) -> None:
-        """Stop accepting for the address; accepted connections stay. Unknown addresses are ignored."""
+        """Stop accepting for the address, and close (``unlistened``) the connections accepted for it; what was sent
+        before still leaves. Unknown addresses are ignored."""
         ...
 
     def connect(self, remote: Address, receiver: Receiver) -> None:

@@ -21,7 +21,7 @@ class Callbacks:
         self._waiting: deque[Callable[[], None]] = deque()
         self._closed = False
 
-    def later(self, call: Callable[[Unpack[Args]], None], *args: Unpack[Args]) -> None:
+    def later(self, call: Callable[[Unpack[Args]], None], *args: *Args) -> None:
         """Call from the next turn of the loop, after all that were asked for before."""
         if self._closed:
             return
@@ -29,7 +29,7 @@ class Callbacks:
             self._loop.call_soon(self._run)
         self._waiting.append(lambda: self.now(call, *args))
 
-    def now(self, call: Callable[[Unpack[Args]], None], *args: Unpack[Args]) -> None:
+    def now(self, call: Callable[[Unpack[Args]], None], *args: *Args) -> None:
         """Call at once; only for callers that the loop called."""
         if self._closed:
             return

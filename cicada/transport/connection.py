@@ -22,13 +22,14 @@ class Connection:
     """Mutable state, owned by the endpoint; receivers only ever see its id.
 
     ``remote`` is set for connections we dialled, ``source`` (what counts as one stranger) for those we accepted.
-    ``partner`` is the other end, when this endpoint holds both.
+    ``home`` is the bound address at which we accepted it. ``partner`` is the other end, when this endpoint holds both.
     """
 
     __slots__ = (
         "_hint_window",
         "_hints",
         "alarm",
+        "home",
         "id",
         "last_used",
         "partner",
@@ -48,6 +49,7 @@ class Connection:
         self.id = id
         self.remote = remote
         self.source = source
+        self.home: Address | None = None
         self.phase = Phase.OPEN if remote is None else Phase.DIALLING
         self.users: dict[Receiver, None] = {}
         self.waiting: dict[Receiver, None] = {}

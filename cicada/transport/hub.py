@@ -27,6 +27,7 @@ from cicada.wire.frames import Frame, FrameType, Hello, Refusal, encode_frame
 _EVICTED_SHARE: Final = 64
 """When connections run out, one in this many is closed, so that looking for the idlest is rare."""
 _INDEX_ATTEMPTS: Final = 64
+_EVERYWHERE: Final = ("0.0.0.0:", "[::]:")
 _HELLO: Final = FrameType.HELLO
 _UNKNOWN: Final = FrameType.UNKNOWN
 
@@ -78,10 +79,10 @@ class Hub(abc.ABC):
     def unlisten(self, address: Address) -> None:
         if self._hosted.pop(address, None) is None:
             return
-        self._unbind(self._bound.pop(address))
-        connection = self._outgoing.get(address)
-        if connection is not None and connection.partner is not None:
-            self._shut(connection, "closed")
+        home = self._bound.pop(address)
+        for connection in [c for c in self._connections.values() if _accepted_at(c, home)]:
+            self._shut(connection, "unlistened")
+        self._unbind(home)
 
     def connect(self, remote: Address, receiver: Receiver) -> None:
         self._check_open()
@@ -132,13 +133,13 @@ class Hub(abc.ABC):
                 self._retire(known)
 
     def forget(self, receiver: Receiver) -> None:
-        for address in [a for a, hosted in self._hosted.items() if hosted is receiver]:
-            self.unlisten(address)
         for index in [i for i, owner in self._indexes.items() if owner is receiver]:
             self.detach(index)
         for connection in list(self._connections.values()):
             connection.waiting.pop(receiver, None)
             self.release(connection.id, receiver)
+        for address in [a for a, hosted in self._hosted.items() if hosted is receiver]:
+            self.unlisten(address)
 
     def drop(self, connection: ConnectionId, reason: str) -> None:
         known = self._connections.get(connection)
@@ -199,8 +200,12 @@ class Hub(abc.ABC):
         return "" if self._make_room() else "descriptors"
 
     def _lingering(self) -> int:
-        """Connections that were closed here and still hold a descriptor."""
+        """Connections that were closed here and may still hold a descriptor."""
         return 0
+
+    def _stop_lingering(self) -> None:
+        """Give back the descriptors of closed connections at once."""
+        return
 
     def flushed(self) -> None:
         """A round of transmissions ended."""
@@ -216,12 +221,13 @@ class Hub(abc.ABC):
 
     # What a subclass reports
 
-    def _accepted(self, source: str) -> Connection | None:
-        """Somebody connected from ``source``. None: there is no room, refuse it."""
+    def _accepted(self, source: str, home: Address | None) -> Connection | None:
+        """Somebody connected from ``source`` to the bound address ``home``. None: there is no room, refuse it."""
         if not self._make_room():
             self._count["refused.descriptors"] += 1
             return None
         connection = self._new(source=source)
+        connection.home = home
         self._count["connections.accepted"] += 1
         self._become_stranger(connection)
         return connection
@@ -316,15 +322,16 @@ class Hub(abc.ABC):
 
     def _start(self, connection: Connection, remote: Address) -> None:
         if remote in self._hosted:
-            self._pair(connection)
+            self._pair(connection, self._bound[remote])
             return
         timeout = self.limits.connect_timeout
         connection.alarm = self.loop.call_later(timeout, self._dial_failed, connection, "timeout")
         self._dial(connection, remote)
 
-    def _pair(self, connection: Connection) -> None:
+    def _pair(self, connection: Connection, home: Address) -> None:
         """The other end is hosted here: no kernel, else the same."""
         other = self._new(source="local")
+        other.home = home
         connection.partner = other
         other.partner = connection
         self._locals += 2
@@ -365,8 +372,17 @@ class Hub(abc.ABC):
         self._lost(connection, reason)
 
     def _make_room(self) -> bool:
-        """Close the longest idle connections when there are too many. False: that was not possible."""
-        if len(self._connections) - self._locals + self._lingering() < self._max_connections:
+        """When there are too many connections, close the oldest stranger, or else the longest idle ones: strangers must
+        not displace who is known. False: that was not possible."""
+        used = len(self._connections) - self._locals
+        if used + self._lingering() < self._max_connections:
+            return True
+        self._stop_lingering()
+        if used < self._max_connections:
+            return True
+        stranger = self._strangers.oldest()
+        if stranger is not None:
+            self.drop(stranger, "strangers")
             return True
         remote = [c for c in self._connections.values() if c.partner is None and c.phase is Phase.OPEN]
         remote.sort(key=lambda connection: connection.last_used)
@@ -427,3 +443,11 @@ class Hub(abc.ABC):
     def _check_open(self) -> None:
         if self._closed:
             raise Misuse("the endpoint is closed: make a new one")
+
+
+def _accepted_at(connection: Connection, bound: Address) -> bool:
+    """Whether the connection came in at a bound address, which may stand for all addresses of this machine."""
+    home = connection.home
+    if home is None or home == bound:
+        return home is not None
+    return bound.startswith(_EVERYWHERE) and home.rpartition(":")[2] == bound.rpartition(":")[2]

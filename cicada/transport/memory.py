@@ -164,7 +164,7 @@ class MemoryEndpoint(Hub):
         if other is None:
             self._dial_failed(connection, "refused")
             return
-        accepted = other._accepted(source_of(split_address(remote)[0]))
+        accepted = other._accepted(source_of(split_address(remote)[0]), remote)
         if accepted is None:
             self._dial_failed(connection, "refused")
             return

@@ -58,6 +58,10 @@ class Strangers:
             self.remove(displaced[0])
         return displaced
 
+    def oldest(self) -> ConnectionId | None:
+        """Who is a stranger for longest."""
+        return next(iter(self._deadlines), None)
+
     def remove(self, connection: ConnectionId) -> None:
         """Forget a connection: authenticated, or gone. Unknown ones are ignored."""
         entry = self._deadlines.pop(connection, None)

@@ -99,17 +99,27 @@ class StreamSocket:
         self._drain()
 
     def _drain(self) -> None:
-        """Read until there is nothing more, or the budget of one turn is spent."""
+        """Read what there is, and come back when that was not all. A failure must not end it: what was announced once
+        is not announced again."""
+        exhausted = False
+        try:
+            exhausted = self._read()
+        finally:
+            if not exhausted and self._open and not self._scheduled:
+                self._schedule()
+
+    def _read(self) -> bool:
+        """Read until there is nothing more (True), or the budget of one turn is spent (False)."""
         recv = self.socket.recv
         find = self.known.get
         listener = self._listener
         for _ in range(self._budget):
             if not self._open:
-                return
+                return True
             try:
                 route = recv(_NOBLOCK)
             except zmq.Again:
-                return
+                return True
             connection = find(route)
             if connection is None or connection.phase is not Phase.OPEN:
                 listener.on_notice(route, recv(_NOBLOCK, False))
@@ -119,5 +129,4 @@ class StreamSocket:
                 listener.receive(connection, chunk)
             else:
                 listener.on_ended(connection)
-        if self._open and not self._scheduled:
-            self._schedule()
+        return False

@@ -23,7 +23,7 @@ from cicada.limits import ENDPOINT, EndpointLimits
 from cicada.transport.connection import Connection
 from cicada.transport.descriptors import budget_of, raise_descriptor_limit
 from cicada.transport.hub import Hub
-from cicada.transport.lingering import Held, Lingering, cut, hold
+from cicada.transport.lingering import NOT_HELD, Held, Lingering, cut, hold, local_address
 from cicada.transport.strangers import source_of
 from cicada.transport.streams import StreamSocket
 
@@ -74,6 +74,7 @@ class ZmqEndpoint(Hub):
         self._unbound_at: dict[Address, float] = {}
         self._next_route = 0
         self._refusals = self._watch_refusals()
+        self._read_refusals()  # nothing is announced before the first look
 
     # Listening
 
@@ -142,7 +143,7 @@ class ZmqEndpoint(Hub):
             except zmq.Again:
                 return
             if _EVENT.unpack(event)[0] == zmq.EVENT_CLOSED:
-                connection = self._outgoing.get(Address(where.decode().removeprefix("tcp://")))
+                connection = self._outgoing.get(_without_alias(where.decode()))
                 if connection is not None:
                     self._dial_failed(connection, "refused")
 
@@ -157,8 +158,8 @@ class ZmqEndpoint(Hub):
             return
         if route[0] == _DIALLED:
             return
-        held = hold(int(notice.get(zmq.SRCFD)))
-        connection = self._accepted(source_of(str(notice.get("Peer-Address"))))
+        source, held = _origin(notice)
+        connection = self._accepted(source, local_address(held))
         if connection is None:
             self._close_accepted(route, held)
         else:
@@ -202,7 +203,7 @@ class ZmqEndpoint(Hub):
         self._closing.add(route, held, self.loop.time())
         try:
             if not self._listener.send(route, b""):
-                cut(held)
+                self._note_cut_off(cut(held))
         except zmq.ZMQError as error:
             if error.errno != errno.EHOSTUNREACH:
                 raise
@@ -229,10 +230,15 @@ class ZmqEndpoint(Hub):
     def _lingering(self) -> int:
         return len(self._closing)
 
+    def _stop_lingering(self) -> None:
+        self._note_cut_off(self._closing.cut_all())
+
     def _swept(self, now: float) -> None:
-        cut_off = self._closing.sweep(now)
-        if cut_off:
-            self._count["cut-off"] += cut_off
+        self._note_cut_off(self._closing.sweep(now))
+
+    def _note_cut_off(self, connections: int) -> None:
+        if connections:
+            self._count["cut-off"] += connections
 
     def _finish(self) -> None:
         self.loop.remove_reader(int(self._refusals.getsockopt(zmq.FD)))
@@ -243,6 +249,15 @@ class ZmqEndpoint(Hub):
         self._context.term()
 
 
+def _origin(notice: zmq.Frame) -> tuple[str, Held]:
+    """Where a connection comes from. libzmq knows neither of one that was reset before it looked; those, which will end
+    at once, count as one source."""
+    try:
+        return source_of(str(notice.get("Peer-Address"))), hold(int(notice.get(zmq.SRCFD)))
+    except zmq.ZMQError:
+        return "reset", NOT_HELD
+
+
 def _alias(remote: Address) -> str:
     """The address as we give it to libzmq, with a zero before the port.
 
@@ -251,6 +266,12 @@ def _alias(remote: Address) -> str:
     """
     host, port = remote.rsplit(":", 1)
     return f"tcp://{host}:0{port}"
+
+
+def _without_alias(endpoint: str) -> Address:
+    """The address behind what libzmq calls an endpoint, in either form."""
+    host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
+    return Address(f"{host}:{int(port)}")
 
 
 def _unbindable(address: Address, error: zmq.ZMQError) -> Unavailable:

@@ -84,5 +84,7 @@ def socket_url(path: str) -> str:
     """The ZeroMQ endpoint of a local socket. Raises Misuse when the path does not fit into a socket address."""
     size = len(path.encode(errors="surrogateescape"))
     if not 0 < size <= REMOTE.max_path:
-        raise Misuse(f"socket path {path!r} has {size} bytes: choose a folder so that it has 1 to {REMOTE.max_path}")
+        raise Misuse(
+            f"socket path {path!r} has {size} bytes: choose a folder so that it has 1 to {REMOTE.max_path}"
+        )
     return f"ipc://{path}"

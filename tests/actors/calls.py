@@ -62,7 +62,8 @@ class Server(LoopActor):
     def on_receive(self, message: Any) -> None:
         call: RemoteCall = message
         self.heard.append(call.command)
-        match call.command:
+        command: AnyCall = call.command
+        match command:
             case Add(a=a, b=b):
                 call.reply(Sum(a + b))
             case Later():

@@ -112,9 +112,8 @@ async def stop(*refs: GuardedRef[Any]) -> None:
         await settled(ref.stop(block=False))
 
 
-async def ended(ref: pykka.ActorRef[Any]) -> ActorExit:
+async def ended(ref: GuardedRef[Any]) -> ActorExit:
     """How the actor ended, once it has."""
-    assert isinstance(ref, GuardedRef)
     loop = asyncio.get_running_loop()
     future: asyncio.Future[ActorExit] = loop.create_future()
     ref.watch(lambda end: loop.call_soon_threadsafe(future.set_result, end))

@@ -33,15 +33,11 @@ Starter = Callable[..., GuardedRef[Any]]
 
 
 def start_on_loop(**hooks: Any) -> GuardedRef[Any]:
-    ref = Probe.start(LoopDispatcher(), **hooks)
-    assert isinstance(ref, GuardedRef)
-    return ref
+    return Probe.start(LoopDispatcher(), **hooks)
 
 
 def start_on_thread(**hooks: Any) -> GuardedRef[Any]:
-    ref = BlockingProbe.start(**hooks)
-    assert isinstance(ref, GuardedRef)
-    return ref
+    return BlockingProbe.start(**hooks)
 
 
 @pytest.fixture(params=[start_on_loop, start_on_thread], ids=["loop", "thread"])
@@ -78,7 +74,9 @@ async def test_whatever_a_handler_raises_ends_that_actor_and_no_other(
 
 
 @pytest.mark.parametrize("blow", [raise_error, raise_exit])
-async def test_a_failing_start_is_reported_and_ends_the_actor(start: Starter, blow: Callable[[], None]) -> None:
+async def test_a_failing_start_is_reported_and_ends_the_actor(
+    start: Starter, blow: Callable[[], None]
+) -> None:
     ref = start(on_start=blow)
     assert (await ended(ref)).failed
     assert not ref.is_alive()
@@ -96,7 +94,14 @@ async def test_a_failing_ask_tells_the_asker_and_ends_the_actor(start: Starter) 
     ref = start()
     with pytest.raises(ValueError, match="told to fail"):
         await asked(ref, fail)
-    assert (await ended(ref)).failed
+    assert (await ended(ref)).reason == "ValueError: told to fail"
+
+
+async def test_a_tell_to_an_actor_that_has_ended_is_dropped_and_counted(start: Starter) -> None:
+    ref = start()
+    await stop(ref)
+    ref.tell("too late")
+    await eventually(lambda: ref.dropped == {"actor-ended": 1})
 
 
 async def test_an_asker_is_not_made_to_exit_by_the_actor_it_asked(start: Starter) -> None:
@@ -109,7 +114,7 @@ async def test_an_asker_is_not_made_to_exit_by_the_actor_it_asked(start: Starter
 async def test_what_waits_behind_a_failure_is_answered_or_counted(start: Starter) -> None:
     gate = threading.Event()
     ref = start()
-    if isinstance(ref._actor_weakref(), BlockingProbe):
+    if issubclass(ref.actor_class, BlockingProbe):
         ref.tell(lambda _: gate.wait(PATIENCE))
     ref.tell(fail)
     ref.tell("behind")
@@ -190,7 +195,12 @@ class SmallBlockingProbe(BlockingProbe):
 async def test_the_inbox_of_an_actor_on_a_thread_is_bounded_too() -> None:
     gate, entered = threading.Event(), threading.Event()
     ref = SmallBlockingProbe.start()
-    ref.tell(lambda _: (entered.set(), gate.wait(PATIENCE)))
+
+    def hold(_: object) -> None:
+        entered.set()
+        gate.wait(PATIENCE)
+
+    ref.tell(hold)
     await eventually(entered.is_set)
     for number in range(10):
         ref.tell(number)
@@ -200,7 +210,6 @@ async def test_the_inbox_of_an_actor_on_a_thread_is_bounded_too() -> None:
     stopping = ref.stop(block=False)
     gate.set()
     await settled(stopping)
-    assert isinstance(ref, GuardedRef)
     assert ref.dropped == {"inbox-full": 7}
 
 
@@ -210,7 +219,7 @@ async def test_actors_on_a_loop_and_on_a_thread_talk_to_each_other() -> None:
     thread_ref = BlockingProbe.start()
     for number in range(100):
         thread_ref.tell(lambda _, number=number: loop_ref.tell(number))
-    await stop(*(ref for ref in (thread_ref, loop_ref) if isinstance(ref, GuardedRef)))
+    await stop(thread_ref, loop_ref)
     assert answers == list(range(100))
 
 

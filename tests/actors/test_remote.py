@@ -1,4 +1,6 @@
-"""An exported actor is told, asked, stopped and watched from elsewhere; every way it can go wrong has one clear error."""
+"""An exported actor is told, asked, stopped and watched from elsewhere; every way it can go wrong has one clear
+error.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +49,7 @@ class Exhibit:
     def __init__(self, folder: Path, kind: type[Server] = Server, limits: RemoteLimits | None = None) -> None:
         self.path = str(folder / "sockets" / "server")
         self.heard: list[Any] = []
-        started = kind.start(LoopDispatcher(), self.heard)
-        assert isinstance(started, GuardedRef)
-        self.ref: GuardedRef[Any] = started
+        self.ref: GuardedRef[Any] = kind.start(LoopDispatcher(), self.heard)
         self.exported: Exported = export(
             self.ref, self.path, commands=AnyCall, replies=AnyAnswer, limits=limits or RemoteLimits()
         )
@@ -208,7 +208,12 @@ async def test_garbage_is_counted_and_others_are_served_on(exhibit: Exhibit, ref
     with zmq.asyncio.Context.instance().socket(zmq.DEALER) as vandal:
         vandal.set(zmq.LINGER, 0)
         vandal.connect(f"ipc://{exhibit.path}")
-        for garbage in ([b""], [b"\xff" * 100], [b"a", b"b", b"c"], [msgspec.msgpack.encode(["ask", -1, 1.0, 2])]):
+        for garbage in (
+            [b""],
+            [b"\xff" * 100],
+            [b"a", b"b", b"c"],
+            [msgspec.msgpack.encode(["ask", -1, 1.0, 2])],
+        ):
             await vandal.send_multipart(garbage)
         await eventually(lambda: exhibit.exported.counters["malformed-request"] == 4)
     assert await ref.ask(Add(1, 1)) == Sum(2)
@@ -264,7 +269,7 @@ async def test_clients_that_left_make_room_for_new_ones(tmp_path: Path) -> None:
 async def test_nobody_at_the_path_is_said_at_once(tmp_path: Path) -> None:
     async with client_of(str(tmp_path / "nobody")) as ref:
         began = time.monotonic()
-        with pytest.raises(Unavailable, match="no server answers at .*/nobody"):
+        with pytest.raises(Unavailable, match=r"no server answers at .*/nobody"):
             await ref.ask(Add(1, 1), timeout=PATIENCE)
         with pytest.raises(Unavailable):
             await ref.watch()
@@ -302,13 +307,14 @@ async def test_a_dead_process_leaves_a_path_that_is_said_to_be_empty(
     running, path = process
     running.kill()
     running.wait(PATIENCE)
-    assert os.path.exists(path)
     async with client_of(path) as ref:
         with pytest.raises(Unavailable, match="no server answers"):
             await ref.connect()
 
 
-def test_code_without_a_loop_uses_the_synchronous_reference(process: tuple[subprocess.Popen[str], str]) -> None:
+def test_code_without_a_loop_uses_the_synchronous_reference(
+    process: tuple[subprocess.Popen[str], str],
+) -> None:
     running, path = process
     with SyncRemoteRef[AnyCall, AnyAnswer](path, commands=AnyCall, replies=AnyAnswer) as ref:
         ref.connect()
@@ -348,7 +354,6 @@ async def test_a_path_that_does_not_fit_is_refused_by_both_sides(tmp_path: Path)
     with pytest.raises(Misuse, match="1 to 106"):
         client_of(path)
     ref = Server.start(LoopDispatcher(), [])
-    assert isinstance(ref, GuardedRef)
     with pytest.raises(Misuse, match="1 to 106"):
         export(ref, path, commands=AnyCall, replies=AnyAnswer)
     await stop(ref)
@@ -359,7 +364,6 @@ async def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None
     folder.mkdir()
     folder.chmod(0o755)
     ref = Server.start(LoopDispatcher(), [])
-    assert isinstance(ref, GuardedRef)
     with pytest.raises(Misuse, match="0700"):
         export(ref, folder / "server", commands=AnyCall, replies=AnyAnswer)
     await stop(ref)

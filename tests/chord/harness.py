@@ -266,17 +266,19 @@ class Swarm:
         self._linked.setdefault(sender, set()).add(to)
         arrival = max(self.now + self._delay(), self._last_arrival.get((sender, to), 0.0))
         self._last_arrival[sender, to] = arrival
-        self._schedule(arrival - self.now, to, MessageReceived(sender, message), sender)
+        self._schedule_at(arrival, to, MessageReceived(sender, message), sender)
 
     def _schedule(self, delay: float, peer: Peer, input: RingInput, sender: Peer | None = None) -> None:
-        entry = (self.now + delay, next(self._order), peer, self._lives[peer], input, sender)
-        heapq.heappush(self._agenda, entry)
+        self._schedule_at(self.now + delay, peer, input, sender)
+
+    def _schedule_at(self, at: float, peer: Peer, input: RingInput, sender: Peer | None = None) -> None:
+        heapq.heappush(self._agenda, (at, next(self._order), peer, self._lives[peer], input, sender))
 
     def _arm(self, peer: Peer, node: RingNode) -> None:
         deadline = node.next_deadline()
         if deadline is not None and deadline < self._woken_at.get(peer, deadline + 1.0):
             self._woken_at[peer] = deadline
-            self._schedule(max(0.0, deadline - self.now), peer, TimerFired())
+            self._schedule_at(max(self.now, deadline), peer, TimerFired())
 
     def _end(self, peer: Peer) -> None:
         del self.nodes[peer]

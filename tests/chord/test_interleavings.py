@@ -112,6 +112,7 @@ def run(seed: int, steps: int) -> Counter[str]:
     return history.done
 
 
+@pytest.mark.sized
 @pytest.mark.timeout(max(120, STEPS // 500))
 def test_the_invariant_holds_after_every_step_of_random_histories() -> None:
     print(f"CICADA_SEED={SEED} CICADA_STEPS={STEPS}")

@@ -434,13 +434,38 @@ async def test_an_authentication_that_comes_too_late_is_told_of_the_end(world: W
 
 
 async def test_forgetting_a_receiver_frees_all_it_held(world: World) -> None:
-    pair = await pair_in(world, unused_seconds=0.05)
+    pair = await pair_in(world, unused_seconds=0.05, max_indexes=1)
     pair.dialling.forget(pair.near)
-    pair.listening.forget(pair.far)
-    pair.listening.listen(pair.address, Recorder())
+    pair.dialling.attach(Recorder())
     await eventually(lambda: pair.dialling.counters().get("closed.unused", 0) == 1)
     assert not pair.near.gone
-    pair.listening.attach(pair.far)
+    pair.listening.forget(pair.far)
+    pair.listening.attach(Recorder())
+    pair.listening.listen(pair.address, Recorder())
+
+
+async def test_forgetting_a_receiver_ends_the_connections_accepted_for_it(world: World) -> None:
+    pair = await pair_in(world)
+    pair.say(b"before")
+    await pair.far.until(lambda: bool(pair.far.frames))
+    pair.answer(b"last words")
+    pair.listening.forget(pair.far)
+    await pair.near.until(lambda: bool(pair.near.gone))
+    assert pair.near.bodies() == [b"last words"]
+    assert pair.near.gone == [(pair.near_connection, "closed")]
+    assert not pair.far.gone
+
+
+async def test_a_receiver_forgotten_while_it_dials_is_not_called(world: World) -> None:
+    listening, dialling = world.endpoint(), world.endpoint()
+    address = free_address()
+    listening.listen(address, Recorder())
+    leaver, stayer = Recorder(), Recorder()
+    dialling.connect(address, leaver)
+    dialling.connect(address, stayer)
+    dialling.forget(leaver)
+    await stayer.until(lambda: bool(stayer.connected))
+    assert not leaver.connected
 
 
 async def test_an_address_is_hosted_once(world: World) -> None:

@@ -1,0 +1,327 @@
+"""What can be asked of a running swarm from any terminal. Each verb is one function that typer turns into a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cicada.commands import (
+    Add,
+    AnyCommand,
+    BroadcastResult,
+    Crash,
+    Done,
+    GetPeers,
+    GetStatus,
+    Join,
+    Kill,
+    LoadResult,
+    Lookup,
+    LookupResult,
+    Peers,
+    Restart,
+    RunLoad,
+    Scale,
+    Send,
+    SendResult,
+    SendToAll,
+    Status,
+    Stop,
+)
+from cicada.limits import CLI, DELIVERY, LAUNCHER, LOAD
+from launcher import output
+from launcher.exits import Exit
+from launcher.options import (
+    LATEST_RUN,
+    JsonOption,
+    RunOption,
+    SelectArgument,
+    TimeoutOption,
+    ViaOption,
+    payload_of,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from launcher.client import SwarmClient
+
+_PROVEN = "proven"
+
+
+def connect(run: Path) -> SwarmClient:
+    """The swarm in a run folder. The client is loaded here, because help must not wait for it."""
+    from launcher.client import SwarmClient
+
+    return SwarmClient(run)
+
+
+def status(
+    as_json: JsonOption = False,
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="proven", help="Wait until the ring is proven.")
+    ] = "",
+    timeout: TimeoutOption = CLI.proven,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Show the state of a swarm.
+
+    \b
+      cicada status
+      cicada status --json --wait proven --timeout 60s
+
+    The ring is proven when fresh snapshots of every live peer equal the sorted truth.
+    """
+    if wait not in ("", _PROVEN):
+        raise typer.BadParameter(f"one can wait for {_PROVEN!r} only, not for {wait!r}")
+    with connect(run) as swarm:
+        found = swarm.wait_proven(timeout) if wait else swarm.ask(GetStatus(), Status, CLI.read)
+    if as_json:
+        output.show_json(found)
+    else:
+        output.show(output.status_lines(found))
+
+
+def peers(select: SelectArgument = "all", as_json: JsonOption = False, run: RunOption = LATEST_RUN) -> None:
+    """List peers: where they are, their phase and neighbours.
+
+    \b
+      cicada peers
+      cicada peers core-3 --json
+    """
+    with connect(run) as swarm:
+        found = swarm.ask(GetPeers(select=select), Peers, CLI.read)
+    if as_json:
+        output.show_json(found.rows)
+    else:
+        output.show(output.peer_lines(found))
+
+
+def lookup(
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="A peer's name, an address, or a place in hex.")
+    ],
+    via: ViaOption = "",
+    iterative: Annotated[
+        bool, typer.Option("--iterative", help="Ask every peer on the way from here, to see where it goes.")
+    ] = False,
+    as_json: JsonOption = False,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Find the owner of a place by asking the ring. Exit code 1 when it is not found or not the right one.
+
+    \b
+      cicada lookup core-7
+      cicada lookup 127.0.0.1:20003 --via core-0
+    """
+    with connect(run) as swarm:
+        command = Lookup(value=value, via=via, iterative=iterative)
+        found = swarm.ask(command, LookupResult, LAUNCHER.lookup + CLI.grace)
+    if as_json:
+        output.show_json(found)
+    else:
+        output.show(output.lookup_lines(found))
+    _exit_unless(found.right and not found.failure)
+
+
+def send(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A peer's name or address.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A text, or - for standard input.")],
+    via: ViaOption = "",
+    duplicates: Annotated[
+        int | None, typer.Option("--duplicates", min=0, help="Extra copies of every attempt.")
+    ] = None,
+    timeout: TimeoutOption = DELIVERY.timeout,
+    as_json: JsonOption = False,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Send a message and show its receipt. Exit code 1 when it was not delivered.
+
+    \b
+      cicada send core-7 "hello"
+      cicada send 127.0.0.1:20003 - --via core-0 < photo.png
+    """
+    payload = payload_of(data)
+    with connect(run) as swarm:
+        command = Send(target=target, payload=payload, via=via, duplicates=duplicates, timeout=timeout)
+        result = swarm.ask(command, SendResult, timeout + CLI.grace)
+    if as_json:
+        output.show_json(result)
+    else:
+        output.show(output.send_lines(result))
+    _exit_unless(result.status == "delivered")
+
+
+def broadcast(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A text, or - for standard input.")],
+    via: ViaOption = "",
+    timeout: TimeoutOption = 5.0,
+    as_json: JsonOption = False,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Send a message to every peer and count who got it. Exit code 1 when somebody did not.
+
+    \b
+      cicada broadcast "all of you"
+    """
+    payload = payload_of(data)
+    with connect(run) as swarm:
+        command = SendToAll(payload=payload, via=via, timeout=timeout)
+        result = swarm.ask(command, BroadcastResult, timeout + CLI.grace)
+    if as_json:
+        output.show_json(result)
+    else:
+        output.show(output.broadcast_lines(result))
+    _exit_unless(result.reached >= result.expected)
+
+
+def join(select: SelectArgument = "all", run: RunOption = LATEST_RUN) -> None:
+    """Have peers that are not in the ring join it.
+
+    \b
+      cicada join core-3
+    """
+    _change(run, Join(select=select), "joined")
+
+
+def kill(
+    select: SelectArgument,
+    hard: Annotated[bool, typer.Option("--hard", help="Drop actors and links without a farewell.")] = False,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Kill peers, which stay dead until `restart`, or a worker, which is supervised back.
+
+    \b
+      cicada kill core-3 --hard
+      cicada kill 10%
+      cicada kill worker-1
+    """
+    _change(run, Kill(select=select, hard=hard), "killed")
+
+
+def stop(select: SelectArgument, run: RunOption = LATEST_RUN) -> None:
+    """Have peers leave the ring and end. They stay stopped until `restart`.
+
+    \b
+      cicada stop core-3
+    """
+    _change(run, Stop(select=select), "stopped")
+
+
+def restart(select: SelectArgument, run: RunOption = LATEST_RUN) -> None:
+    """Start peers again under the same names and addresses, and have them join.
+
+    \b
+      cicada restart core-3
+      cicada restart all
+    """
+    _change(run, Restart(select=select), "restarted")
+
+
+def crash(
+    select: SelectArgument,
+    actor: Annotated[str, typer.Argument(metavar="ACTOR", help="transport, ring or router.")],
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Have one actor of each peer fail, to watch supervision bring it back.
+
+    \b
+      cicada crash core-3 ring
+    """
+    _change(run, Crash(select=select, actor=actor), "crashed an actor of")
+
+
+def add(
+    group: Annotated[str, typer.Argument(metavar="GROUP")],
+    count: Annotated[int, typer.Argument(metavar="COUNT", min=1)] = 1,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Start more peers of a group and have them join.
+
+    \b
+      cicada add core 5
+    """
+    _change(run, Add(group=group, count=count), "added")
+
+
+def scale(
+    group: Annotated[str, typer.Argument(metavar="GROUP")],
+    count: Annotated[int, typer.Argument(metavar="COUNT", min=0)],
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Make a group exactly so large: add peers, or stop those with the highest numbers.
+
+    \b
+      cicada scale core 300
+    """
+    _change(run, Scale(group=group, count=count), "started or stopped")
+
+
+def load(
+    rate: Annotated[float, typer.Option("--rate", help="Messages a second, over the whole swarm.")] = (
+        LOAD.default_rate
+    ),
+    duration: Annotated[
+        float | None, typer.Option("--duration", metavar="TIME", parser=seconds, help="How long to send.")
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="How many messages to send.")] = None,
+    payload: Annotated[int, typer.Option("--payload", help="Bytes of each message.")] = 64,
+    timeout: TimeoutOption = DELIVERY.timeout,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed chooses the same pairs of peers.")] = 0,
+    as_json: JsonOption = False,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Send acknowledged messages between random pairs of peers, and account for every one.
+
+    \b
+      cicada load --count 10000 --rate 500
+      cicada load --duration 30s --payload 1024 --json
+
+    Open loop: messages leave on time whether or not earlier ones have arrived, and latency counts from that time. Exit
+    code 3 unless every message arrived exactly once, intact, at the right peer.
+    """
+    command = RunLoad(rate=rate, count=count, duration=duration, payload=payload, timeout=timeout, seed=seed)
+    with connect(run) as swarm:
+        result = run_load(swarm, command)
+    if as_json:
+        output.show_json(result)
+    else:
+        output.show(output.load_lines(result))
+    if not output.is_flawless(result):
+        raise typer.Exit(Exit.THRESHOLD)
+
+
+def run_load(swarm: SwarmClient, command: RunLoad) -> LoadResult:
+    """Run a load to its end, saying on standard error what will happen."""
+    expected = command.duration or LOAD.default_duration
+    if command.count is not None and command.rate > 0:
+        expected = command.count / command.rate
+    output.progress(f"sending for {expected:.1f} s at {command.rate:g} messages a second ...")
+    return swarm.ask(command, LoadResult, expected + command.timeout + CLI.grace)
+
+
+def down(
+    timeout: TimeoutOption = CLI.down,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """End a swarm, gracefully, and wait until nothing of it is left.
+
+    \b
+      cicada down
+    """
+    with connect(run) as swarm:
+        swarm.down(timeout)
+        output.progress(f"the swarm {swarm.info.name} has ended; its run folder is {run.resolve()}")
+
+
+def _change(run: Path, command: AnyCommand, verb: str) -> None:
+    """Carry out a command that changes the swarm, and name the peers concerned."""
+    with connect(run) as swarm:
+        done = swarm.ask(command, Done, CLI.change)
+    output.show(output.done_lines(verb, done))
+
+
+def _exit_unless(right: bool) -> None:
+    if not right:
+        raise typer.Exit(Exit.FAILURE)

@@ -1,0 +1,59 @@
+"""Small swarms in one loop, and the truth about their rings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from cicada.aio import SwarmPeer
+from cicada.chord.io import RingSnapshot
+from cicada.limits import RING
+
+PATIENCE_S = 20.0
+
+
+@asynccontextmanager
+async def swarm(count: int) -> AsyncIterator[list[SwarmPeer]]:
+    """``count`` peers in one proven ring; closed without farewells at the end."""
+    peers = [SwarmPeer("127.0.0.1", 0) for _ in range(count)]
+    try:
+        await asyncio.gather(*(peer.connect(peers[0], timeout=PATIENCE_S) for peer in peers[1:]))
+        await proven(peers)
+        yield peers
+    finally:
+        for peer in peers:
+            peer.kill()
+
+
+async def proven(peers: Sequence[SwarmPeer]) -> None:
+    """Returns once every peer's successor list and predecessor equal the sorted truth."""
+
+    async def ring_is_right() -> bool:
+        return await wrong(peers) == 0
+
+    await eventually(ring_is_right, "the ring to be proven")
+
+
+async def wrong(peers: Sequence[SwarmPeer]) -> int:
+    """How many peers have a wrong successor list or predecessor."""
+    ring = sorted(peers, key=lambda peer: peer.hash)
+    snapshots = await asyncio.gather(*(peer.snapshot() for peer in ring))
+    return sum(not _right(ring, position, snapshot) for position, snapshot in enumerate(snapshots))
+
+
+def _right(ring: Sequence[SwarmPeer], position: int, snapshot: RingSnapshot) -> bool:
+    count = len(ring)
+    truth = [ring[(position + step) % count].hash for step in range(1, min(count, RING.successors + 1))]
+    predecessor = None if snapshot.predecessor is None else snapshot.predecessor.place
+    expected = ring[position - 1].hash if count > 1 else None
+    return [peer.place for peer in snapshot.successors] == truth and predecessor == expected
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Returns once ``condition`` holds; fails the test when that takes longer than PATIENCE_S."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_S
+    while not await condition():
+        assert loop.time() < deadline, f"waited {PATIENCE_S} s for {what}"
+        await asyncio.sleep(0.02)
