@@ -101,5 +101,3 @@ class BareRelay:
         to = (at + self._steps[(target - at) % peers]) % peers
         frame = _FRAME.pack(_FRAME.size - 4 + len(self._padding), to, target) + self._padding
         self._dialer.send_multipart((self._routes[to], frame), zmq.NOBLOCK)
-
-

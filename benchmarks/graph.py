@@ -26,7 +26,8 @@ class Node(msgspec.Struct, frozen=True):
 def graph(peers: int, base_port: int) -> tuple[Node, ...]:
     """``peers`` nodes in ring order; node ``i`` lives in process ``i % 2``."""
     ring = sorted(
-        (peer_at(canonical_address(HOST, base_port + offset)) for offset in range(peers)), key=lambda peer: peer.place
+        (peer_at(canonical_address(HOST, base_port + offset)) for offset in range(peers)),
+        key=lambda peer: peer.place,
     )
     return tuple(
         Node(index, index % 2, peer, tuple((index + offset) % peers for offset in OFFSETS if offset < peers))

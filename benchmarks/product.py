@@ -45,7 +45,9 @@ def hops_made() -> int:
 class Sink(LoopActor):
     """Stands where the PeerSupervisor does: for each message that arrives, one more to somebody else leaves."""
 
-    def __init__(self, around: Surroundings, peers: tuple[Peer, ...], payload: bytes, rng: random.Random) -> None:
+    def __init__(
+        self, around: Surroundings, peers: tuple[Peer, ...], payload: bytes, rng: random.Random
+    ) -> None:
         super().__init__(around.dispatcher)
         self._own = around.own
         self._peers = peers

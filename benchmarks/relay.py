@@ -26,7 +26,7 @@ WARM_UP_S = 1.0
 ANSWER_S = 60.0
 
 
-def _bare(process: int, pipe: Connection, in_flight: int, seconds: float, uvloop: bool) -> None:
+def _bare(process: int, pipe: Connection, in_flight: int, seconds: float, _uvloop: bool) -> None:
     relay = BareRelay(graph(PEERS, BASE_PORT), process, FRAME_BYTES, process)
     relay.bind()
     pipe.send("bound")
@@ -72,7 +72,9 @@ def measure(kind: str, in_flight: int, seconds: float, uvloop: bool) -> float:
     pipes, processes = [], []
     for process in (0, 1):
         ours, theirs = context.Pipe()
-        child = context.Process(target=target, args=(process, theirs, in_flight, seconds, uvloop), daemon=True)
+        child = context.Process(
+            target=target, args=(process, theirs, in_flight, seconds, uvloop), daemon=True
+        )
         child.start()
         pipes.append(ours)
         processes.append(child)
@@ -102,7 +104,9 @@ def _receive(pipe: Connection) -> str | float:
 
 def main() -> None:
     """Run both sides in turn and print the rates and their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one short pair, to see that it runs")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeat", type=int, default=5)
@@ -119,7 +123,9 @@ def main() -> None:
     if options.json:
         print(json.dumps({"in_flight": options.in_flight, "uvloop": not options.no_uvloop, "runs": rows}))
         return
-    print(f"hops/s, 2 x {PEERS // 2} peers, {FRAME_BYTES}-byte frames, {options.in_flight} in flight, plain links")
+    print(
+        f"hops/s, 2 x {PEERS // 2} peers, {FRAME_BYTES}-byte frames, {options.in_flight} in flight, plain links"
+    )
     for name in ("bare", "product", "ratio"):
         values = [row[name] for row in rows]
         digits = 2 if name == "ratio" else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,7 +18,7 @@ from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
-from cicada.ids import RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
+from cicada.ids import MAX_PORT, RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
 from cicada.limits import DELIVERY, WIRE
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
@@ -198,10 +199,8 @@ class SwarmPeer:
         """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent."""
         self._closed = True
         if self._hosted is not None and not self._hosted.ended:
-            try:
+            with contextlib.suppress(DeliveryTimeout, NotBound):  # an ended or stuck peer needs no farewell
                 await self.disconnect(timeout)
-            except (DeliveryTimeout, NotBound):
-                pass  # an ended or stuck peer needs no farewell
             self._hosted.end("left")
             await _answer(self._hosted.gone, timeout, "ending")
 
@@ -299,7 +298,9 @@ class SwarmPeer:
             self._hosted.run_hook(name, hook, *arguments)
 
     def _new_peer_hook(self) -> Callable[[Peer], None] | None:
-        return (lambda peer: self._run_hook("new_peer", _host_port(peer))) if "new_peer" in self._hooks else None
+        return (
+            (lambda peer: self._run_hook("new_peer", _host_port(peer))) if "new_peer" in self._hooks else None
+        )
 
 
 Target = tuple[str, int] | Place | int | SwarmPeer
@@ -324,12 +325,14 @@ def _place(target: Target) -> Place | None:
         if not 0 <= target < RING_SIZE:
             raise Misuse(f"place {target} is outside the ring")
         return Place(target)
-    if not isinstance(target, tuple) or len(target) != 2:
-        raise Misuse(f"cannot send to {target!r}: use (host, port), a place or a SwarmPeer")
     try:
-        return place_of(canonical_address(*target))
+        host, port = target
+    except (TypeError, ValueError):
+        raise Misuse(f"cannot send to {target!r}: use (host, port), a place or a SwarmPeer") from None
+    try:
+        return place_of(canonical_address(host, port))
     except Misuse:
-        if not 1 <= target[1] <= 65535:
+        if not 1 <= port <= MAX_PORT:
             raise
         return None
 
@@ -346,7 +349,7 @@ async def _resolved(target: Target | str) -> Peer:
     try:
         return peer_at(canonical_address(host, port))
     except Misuse:
-        if not 1 <= port <= 65535:
+        if not 1 <= port <= MAX_PORT:
             raise
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port)

@@ -266,6 +266,4 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     late_starts: int = 0
 
 
-AnyReply = (
-    Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadResult
-)
+AnyReply = Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadResult

@@ -50,12 +50,18 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
     quarantine_probe: float = 0.1  # probes per node and round (facts 1b: merges halves in 17-18 rounds)
     quarantine_size: int = 64
     quarantine_seconds: float = 3600.0
-    suspect_hold: float = 3.0  # a suspect is not listed again this long; a dead one has left all lists by then
+    suspect_hold: float = (
+        3.0  # a suspect is not listed again this long; a dead one has left all lists by then
+    )
     hint_hold: float = 30.0  # nor dialled as a finger this long; one turn through all finger intervals
     prove_timeout: float = 5.0  # back-stop: links answer a Prove within dial_timeout and a handshake
     query_attempts: int = 3  # back-stop: a link that is up but whose ring is silent, 0.3 + 0.6 + 1.2 s
-    retry_pause: float = 0.2  # before a failed lookup or join is tried again; rings in repair need some round trips
-    rejoin_seconds: float = 10.0  # how long one that lost all successors looks for its ring before it is one alone
+    retry_pause: float = (
+        0.2  # before a failed lookup or join is tried again; rings in repair need some round trips
+    )
+    rejoin_seconds: float = (
+        10.0  # how long one that lost all successors looks for its ring before it is one alone
+    )
     reactive_jitter: float = 0.01  # lets nudges that come together cause one round
 
 
@@ -68,7 +74,9 @@ class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
     pending_lookups: int = 256
     walk_width: int = 3  # entries asked at once when the head is dead: dead dials are silent for 2 s each
     tail_dials: int = 4  # at once, to verify list entries; a list of r is done in four round trips
-    suitors: int = 8  # notifiers waiting to become predecessor, nearest kept; one is enough, the rest are a head start
+    suitors: int = (
+        8  # notifiers waiting to become predecessor, nearest kept; one is enough, the rest are a head start
+    )
     remembered: int = 256  # peers whose incarnation is remembered: known_peers and some strangers
     timed_peers: int = 64  # peers whose round trip is remembered: heads, predecessors and those before them
     rejoin_seeds: int = 8  # known peers through which a lost node looks for its ring
@@ -82,7 +90,7 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_unacknowledged: int = 256 * KIB  # per link (design section 6)
     max_queued: int = 1 * MIB  # per link, all queues together
     control_share: float = 0.25  # of sent bytes while data waits
-    ack_delay: float = 0.05  # a link ack waits this long for a frame to ride on
+    ack_delay: float = 0.2  # a link ack waits this long for a frame to ride on
     ack_bytes: int = 64 * KIB  # or for this many unacknowledged bytes
     timeout_first: float = 1.0
     timeout_floor: float = 0.3
@@ -91,10 +99,16 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     idle_close: float = 60.0
     ping_interval: float = 45.0  # design: once a minute; less than idle_close, or the other end closes first
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
-    proof_linger: float = 0.5  # a link made only for a proof may be used this long: a proven head is asked at once
+    proof_linger: float = (
+        0.5  # a link made only for a proof may be used this long: a proven head is asked at once
+    )
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
-    blocked_retry: float = 0.02  # frames that a full connection did not take are offered again; a flush of 1 MiB
-    redial_interval: float = 1.0  # at most one automatic new dial per peer, when its other end forgot the link
+    blocked_retry: float = (
+        0.02  # frames that a full connection did not take are offered again; a flush of 1 MiB
+    )
+    redial_interval: float = (
+        1.0  # at most one automatic new dial per peer, when its other end forgot the link
+    )
     fair_quantum: int = 4 * KIB  # bytes a source may send per turn: a dozen small messages
     max_links: int = 1024  # per hosted peer: five times known_peers, for strangers that link with us
     max_dials: int = 256  # per hosted peer, at the same time; above known_peers, so only floods meet it
@@ -117,17 +131,29 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
     stalled_seconds: float = 10.0  # then it is closed; links give up after 4 s
     connect_timeout: float = 2.0  # TCP alone; a dial into the void is silent (design section 2)
     unauthenticated_frame: int = 4 * KIB  # a stranger needs HELLO or PROVE, both well below 2 KiB
-    unauthenticated_bytes: int = 256 * KIB  # some hundred peers may greet over one connection before the first is through
-    unused_seconds: float = 1.0  # a connection nobody uses is kept this long, so that bursts of proofs share it
+    unauthenticated_bytes: int = (
+        256 * KIB
+    )  # some hundred peers may greet over one connection before the first is through
+    unused_seconds: float = (
+        1.0  # a connection nobody uses is kept this long, so that bursts of proofs share it
+    )
     linger: float = 0.5  # a closed connection may take this long to hand its last bytes to the kernel
-    sweep_interval: float = 1.0  # expired strangers, unused connections and lingering ones are looked for this often
-    chunks_per_turn: int = 64  # received before the loop serves others; a chunk is at most 8 KiB, so some 5 ms
-    hints_per_second: int = 256  # UNKNOWN and REFUSED, per connection, each way; a restarted peer has this many links
+    sweep_interval: float = (
+        1.0  # expired strangers, unused connections and lingering ones are looked for this often
+    )
+    chunks_per_turn: int = (
+        256  # received before the loop serves others; a chunk is at most 8 KiB, so some 5-20 ms
+    )
+    hints_per_second: int = (
+        256  # UNKNOWN and REFUSED, per connection, each way; a restarted peer has this many links
+    )
     max_indexes: int = 1 << 18  # 1,024 links for each of 256 hosted peers
     max_descriptors: int = 1 << 20  # what we raise the soft limit to at most; Linux refuses more by default
     reserved_descriptors: int = 64  # interpreter, event loop, libzmq, control and bus sockets, logs
     listen_backlog: int = 1024  # a mass join dials faster than libzmq accepts; its default is 100
-    rebind_patience: float = 0.1  # libzmq closes a listener on its own thread, within a millisecond when not starved
+    rebind_patience: float = (
+        0.1  # libzmq closes a listener on its own thread, within a millisecond when not starved
+    )
 
 
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,22 +166,30 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     retry_first: float = 1.0  # before a round trip to the destination was measured
     retry_floor: float = 0.5
     retry_ceiling: float = 3.0
-    no_such_peer_after: float = 1.0  # a ring in repair may deny a peer that exists; deny only after asking again
+    no_such_peer_after: float = (
+        1.0  # a ring in repair may deny a peer that exists; deny only after asking again
+    )
     pending_sends: int = 65536
     pending_bytes: int = 64 * MIB  # payloads of messages not settled yet; as much as a mailbox
     contacts: int = 4096  # destinations whose boot id is remembered
     contact_seconds: float = 30.0
-    dedupe_ids: int = 65536  # consecutive ids remembered per origin: pending_sends, so no live message falls below
+    dedupe_ids: int = (
+        65536  # consecutive ids remembered per origin: pending_sends, so no live message falls below
+    )
     dedupe_origins: int = 4096
     dedupe_seconds: float = 60.0  # an origin silent for this long may be forgotten; copies live a few seconds
     mailbox: int = 8192  # messages
     mailbox_bytes: int = 64 * MIB
     broadcast_ids: int = 4096
     broadcast_seconds: float = 120.0
-    broadcast_extensions: int = 16  # hand-overs one peer may serve for one broadcast; r delegates in a row may be dead
+    broadcast_extensions: int = (
+        16  # hand-overs one peer may serve for one broadcast; r delegates in a row may be dead
+    )
     tickets: int = 8192  # messages whose verdict is awaited; the next is answered BUSY
     ticket_seconds: float = 10.0  # a verdict this late is for nobody: its sender's timer has fired
-    lost_hop_seconds: float = 2.0  # a lost next hop that the ring still lists is tried again; a dial takes this long
+    lost_hop_seconds: float = (
+        2.0  # a lost next hop that the ring still lists is tried again; a dial takes this long
+    )
     detours: int = 1024  # messages whose failed hops are remembered; only re-routed ones are
     batch: int = 256  # due messages one call of the Router handles: 5 ms at 20 us each
 
@@ -165,17 +199,24 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     inbox: int = 16384
     batch: int = 128  # messages one actor may handle before the others have a turn
-    turn: int = 256  # messages of all actors between two polls of the sockets: 5 ms at 20 us each
+    turn: int = (
+        2048  # messages of all actors between two polls of the sockets: 20-40 ms under full load, when what
+    )
+    # leaves together is worth more than a quick poll (relay benchmark: 18 k hops/s at 256, 26 k at 2,048)
     ask_timeout: float = 5.0
     stall: float = 0.05  # seconds the loop may be late before it counts as stalled; ten full turns
-    clock_tick: float = 0.05  # seconds between two looks for a stall; 20 wake-ups a second cost 0.02% of a core
+    clock_tick: float = (
+        0.05  # seconds between two looks for a stall; 20 wake-ups a second cost 0.02% of a core
+    )
     drain_polls: int = 3  # after a stall, polls of the sockets before deadlines fire: read, decode, route
 
 
 class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Exported actors and those who talk to them from other processes."""
 
-    max_path: int = 106  # bytes of a socket's path; Linux has room for 108 with the closing zero, libzmq uses one more
+    max_path: int = (
+        106  # bytes of a socket's path; Linux has room for 108 with the closing zero, libzmq uses one more
+    )
     max_message: int = 64 * MIB  # snapshots of 1,000 peers with all their tables are under 4 MB
     pending: int = 1024  # requests in flight, per client and per exported actor
     clients: int = 256  # of one exported actor; the CLI, the visualizer and a few applications
@@ -204,7 +245,9 @@ class ConfigLimits(msgspec.Struct, frozen=True, kw_only=True):
 class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The stream of events."""
 
-    queue: int = 10_000  # events waiting for the proxy or a subscriber; about a second of 1,000 busy peers, 2 MB
+    queue: int = (
+        10_000  # events waiting for the proxy or a subscriber; about a second of 1,000 busy peers, 2 MB
+    )
     subscribe_timeout: float = 1.0  # for a first subscription to arrive at a new publisher; measured 0.01
     batch: int = 256  # events one subscriber takes before others on its loop have a turn
     stop_timeout: float = 2.0  # the proxy ends within this many seconds of being told to

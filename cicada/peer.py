@@ -37,7 +37,9 @@ class _LoopThread:
             self._users += 1
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="cicada-loop", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="cicada-loop", daemon=True
+                )
                 self._thread.start()
             return self._loop
 
@@ -104,7 +106,10 @@ class SwarmPeer:
             raise
 
     def connect(
-        self, host: str | tuple[str, int] | aio.SwarmPeer | SwarmPeer, port: int | None = None, timeout: float = 10.0
+        self,
+        host: str | tuple[str, int] | aio.SwarmPeer | SwarmPeer,
+        port: int | None = None,
+        timeout: float = 10.0,
     ) -> None:
         """Enter the ring of the peer at ``host, port``; returns when this peer is in it, or raises RingNotReady."""
         seed = host._peer if isinstance(host, SwarmPeer) else host
@@ -214,10 +219,14 @@ class SwarmPeer:
     def _run(self, work: Coroutine[Any, Any, T], timeout: float | None) -> T:
         if self._loop is None:
             work.close()
-            raise NotBound("this peer is closed" if self._closed else "this peer has no address yet: call bind() first")
+            raise NotBound(
+                "this peer is closed" if self._closed else "this peer has no address yet: call bind() first"
+            )
         if _on_loop_thread(self._loop):
             work.close()
-            raise Misuse("a sync SwarmPeer cannot be used on its own event loop (in a hook, say): use cicada.aio")
+            raise Misuse(
+                "a sync SwarmPeer cannot be used on its own event loop (in a hook, say): use cicada.aio"
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(None if timeout is None else timeout + _SLACK)

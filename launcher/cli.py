@@ -55,7 +55,7 @@ app = typer.Typer(
 @app.callback()
 def options(
     ctx: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,  # noqa: ARG001
 ) -> None:
     """Swarms of peers on this machine: launch, watch, load and break them.
 
@@ -183,7 +183,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
         app(prog_name="cicada")
-    except Exception as error:  # noqa: BLE001 (the outermost boundary: a defect is one message too, unless asked for more)
+    except Exception as error:
         if "--debug" in sys.argv:
             raise
         output.progress(f"defect: {type(error).__name__}: {error} (`cicada --debug ...` shows where)")

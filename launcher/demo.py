@@ -71,7 +71,7 @@ def _tour(swarm: SwarmClient) -> bool:
     _title("a ring of 20 peers, proven against the sorted truth")
     output.show(output.status_lines(swarm.wait_proven(CLI.demo_wait)))
     steps = (_show_lookup, _show_message, _show_broadcast, _show_load, _show_healing)
-    return all([step(swarm) for step in steps])
+    return sum(step(swarm) for step in steps) == len(steps)  # a step that fails hides no other
 
 
 def _show_lookup(swarm: SwarmClient) -> bool:

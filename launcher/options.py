@@ -19,9 +19,9 @@ LATEST_RUN = Path("runs/latest")
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def seconds(text: str) -> float:
-    """``250ms``, ``60s``, ``2m``, ``1h`` or plain seconds, above 0."""
-    match = _DURATION.fullmatch(text.strip())
+def seconds(text: str | float) -> float:
+    """``250ms``, ``60s``, ``2m``, ``1h`` or plain seconds, above 0. Typer hands defaults over as they are."""
+    match = _DURATION.fullmatch(str(text).strip())
     value = float(match["number"]) * _UNITS[match["unit"]] if match else 0.0
     if value <= 0:
         raise typer.BadParameter(f"{text!r} is not a time: write 60s, 2m or 250ms")

@@ -10,7 +10,7 @@ import socket
 import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -48,7 +48,9 @@ class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
 class Host:
     """One dispatcher, one clock, one endpoint for all peers of a loop."""
 
-    _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Host] = weakref.WeakKeyDictionary()
+    _by_loop: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Host]] = (
+        weakref.WeakKeyDictionary()
+    )
 
     @classmethod
     def current(cls) -> Host:
@@ -56,7 +58,9 @@ class Host:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise Misuse("no event loop is running: use cicada.SwarmPeer, or call this from a coroutine") from None
+            raise Misuse(
+                "no event loop is running: use cicada.SwarmPeer, or call this from a coroutine"
+            ) from None
         host = cls._by_loop.get(loop)
         if host is None:
             host = cls._by_loop[loop] = cls(loop)
@@ -269,7 +273,9 @@ def _free_port(host: str) -> int:
         try:
             probe.bind((host, 0))
         except OSError as error:
-            raise Unavailable(f"cannot bind {host}: {error.strerror}: use an address of this machine") from None
+            raise Unavailable(
+                f"cannot bind {host}: {error.strerror}: use an address of this machine"
+            ) from None
         port: int = probe.getsockname()[1]
         return port
 

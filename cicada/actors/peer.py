@@ -369,5 +369,3 @@ def _answer(reply: asyncio.Future[Any], value: object) -> None:
     """Answer a request unless whoever asked has gone."""
     if not reply.done():
         reply.set_result(value)
-
-

@@ -44,7 +44,11 @@ class RingActor(Pump[RingNode]):
         }
 
     def specials(self) -> dict[type, Callable[[Any], object]]:
-        return {TakeSnapshot: self._take_snapshot, io.JoinRing: self._begin_anew, io.CreateRing: self._begin_anew}
+        return {
+            TakeSnapshot: self._take_snapshot,
+            io.JoinRing: self._begin_anew,
+            io.CreateRing: self._begin_anew,
+        }
 
     def on_wired(self, wired: Wired) -> None:
         super().on_wired(wired)
@@ -74,7 +78,9 @@ class RingActor(Pump[RingNode]):
             return
         self.wired.router.tell(output)
         self.wired.supervisor.tell(output)
-        kept = frozenset(peer for peer in (output.head, output.predecessor) if peer not in (None, self.around.own))
+        kept = frozenset(
+            peer for peer in (output.head, output.predecessor) if peer not in (None, self.around.own)
+        )
         if kept != self._kept:
             self._kept = kept
             self.wired.transport.tell(linkio.Keep(kept))
@@ -85,5 +91,3 @@ class RingActor(Pump[RingNode]):
     def _take_snapshot(self, request: TakeSnapshot) -> None:
         if not request.reply.done():
             request.reply.set_result(self.core.snapshot())
-
-

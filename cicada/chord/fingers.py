@@ -111,7 +111,7 @@ class Fingers:
         """Whether the table would take the peer: it is new, and there is room or it beats the interval's farthest."""
         if peer == self._own:
             return False
-        candidates = self._table.get(interval_of(self._own.place, peer.place), ())
+        candidates = self._table.get(interval_of(self._own.place, peer.place), [])
         if peer in candidates:
             return False
         if len(candidates) < self._candidates:

@@ -18,7 +18,7 @@ from cicada.ids import Peer
 class Lifecycle:
     """Holds the rules of one node and sets all that depends on its phase together."""
 
-    __slots__ = ("joiner", "rectifier", "relay", "ring", "searcher", "stabilizer", "upkeep", "_was_alone")
+    __slots__ = ("_was_alone", "joiner", "rectifier", "relay", "ring", "searcher", "stabilizer", "upkeep")
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
@@ -75,7 +75,7 @@ class Lifecycle:
         ring = self.ring
         entries, predecessor = self.joiner.take_result()
         ring.successors.adopt(entries[0], entries[1:], ring.is_avoided)
-        ring.set_predecessor(predecessor if predecessor in ring.proofs else None)
+        ring.set_predecessor(predecessor if predecessor is not None and predecessor in ring.proofs else None)
         self.stabilizer.reset()
         self.upkeep.reset()
         self.become_member("joined")

@@ -18,7 +18,18 @@ class Wanted(enum.Enum):
 class Lookup:
     """One lookup. ``deadline`` is when it is tried again, or given up after its last attempt."""
 
-    __slots__ = ("attempts", "deadline", "id", "place", "queue", "request", "route", "started", "tried", "wanted")
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "id",
+        "place",
+        "queue",
+        "request",
+        "route",
+        "started",
+        "tried",
+        "wanted",
+    )
 
     def __init__(self, wanted: Wanted, place: Place, request: int, id: int, started: float) -> None:
         self.wanted = wanted

@@ -18,8 +18,8 @@ from cicada.wire.ring import (
     Leaving,
     LookupFailed,
     NextHop,
-    NotMember,
     Notify,
+    NotMember,
     Nudge,
     RingMessage,
     State,
@@ -120,9 +120,12 @@ class Receiver:
             return
         if isinstance(message, Found):
             self._life.upkeep.learn((message.predecessor, *message.successors))
-        elif message.reason == LookupFailure.NOT_MEMBER.value and message.position == len(message.path) - 1:
-            if ring.phase.is_member:
-                self._life.drop(sender)  # the hop that this node chose
+        elif (
+            message.reason == LookupFailure.NOT_MEMBER.value
+            and message.position == len(message.path) - 1
+            and ring.phase.is_member
+        ):
+            self._life.drop(sender)  # the hop that this node chose
         if message.position > 0:
             self._life.relay.pass_back(message, message.position - 1)
         elif self._life.joiner.is_answer(message):

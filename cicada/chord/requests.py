@@ -55,7 +55,9 @@ class Pending:
 
     __slots__ = ("asked_at", "attempts", "deadline", "message", "peer", "purpose")
 
-    def __init__(self, peer: Peer, purpose: Purpose, message: GetState | GetNextHop, now: float, wait: float) -> None:
+    def __init__(
+        self, peer: Peer, purpose: Purpose, message: GetState | GetNextHop, now: float, wait: float
+    ) -> None:
         self.peer = peer
         self.purpose = purpose
         self.message = message

@@ -31,7 +31,18 @@ class Ring:
     """A node's view of the ring. Everything a rule may read or change."""
 
     __slots__ = (
-        *("extra", "fingers", "incarnation", "limits", "lives", "now", "outputs", "peer", "phase", "predecessor"),
+        *(
+            "extra",
+            "fingers",
+            "incarnation",
+            "limits",
+            "lives",
+            "now",
+            "outputs",
+            "peer",
+            "phase",
+            "predecessor",
+        ),
         *("proofs", "quarantine", "requests", "rng", "successors", "timers", "timings"),
         *("_known", "_stale", "_table"),
     )

@@ -214,5 +214,7 @@ class Searcher:
 
     def _report(self, row: Lookup, owner: str, hops: int, reason: str) -> None:
         seconds = self._ring.now - row.started
-        event = LookupFinished(place=f"{row.place:064x}", owner=owner, hops=hops, seconds=seconds, reason=reason)
+        event = LookupFinished(
+            place=f"{row.place:064x}", owner=owner, hops=hops, seconds=seconds, reason=reason
+        )
         self._ring.outputs.append(Emit(event))

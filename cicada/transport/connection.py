@@ -45,7 +45,9 @@ class Connection:
         "waiting",
     )
 
-    def __init__(self, id: ConnectionId, *, remote: Address | None, source: str, max_frame: int, now: float) -> None:
+    def __init__(
+        self, id: ConnectionId, *, remote: Address | None, source: str, max_frame: int, now: float
+    ) -> None:
         self.id = id
         self.remote = remote
         self.source = source

@@ -104,7 +104,9 @@ class Hub(abc.ABC):
 
     def attach(self, receiver: Receiver) -> int:
         if len(self._indexes) >= self.limits.max_indexes:
-            raise Unavailable(f"all {self.limits.max_indexes} link indexes of this process are taken: close some links")
+            raise Unavailable(
+                f"all {self.limits.max_indexes} link indexes of this process are taken: close some links"
+            )
         for _ in range(_INDEX_ATTEMPTS):
             index = self._entropy()
             if index and index not in self._indexes:
@@ -165,7 +167,14 @@ class Hub(abc.ABC):
                 self._outbox.flush(connection)
             connection.phase = Phase.CLOSED
         self._finish()
-        for table in (self._connections, self._outgoing, self._hosted, self._bound, self._indexes, self._unused):
+        for table in (
+            self._connections,
+            self._outgoing,
+            self._hosted,
+            self._bound,
+            self._indexes,
+            self._unused,
+        ):
             table.clear()
         self._outbox.close()
 

@@ -296,7 +296,9 @@ class Handshakes:
         inbound = remote.inbound if remote is not None else None
         if inbound is not None and hello.incarnation < inbound.incarnation:
             return "stale"
-        if len(core.table.links) - core.table.outbound >= core.limits.max_links or not self._inbound.take(now):
+        if len(core.table.links) - core.table.outbound >= core.limits.max_links or not self._inbound.take(
+            now
+        ):
             return "busy"
         return ""
 

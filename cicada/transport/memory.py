@@ -59,7 +59,9 @@ class MemoryNetwork:
 class Wire:
     """One direction of a connection between two endpoints: bytes under way, and whether the reader takes them."""
 
-    def __init__(self, network: MemoryNetwork, dialled: Address, sink: MemoryEndpoint, end: Connection) -> None:
+    def __init__(
+        self, network: MemoryNetwork, dialled: Address, sink: MemoryEndpoint, end: Connection
+    ) -> None:
         self._network = network
         self._dialled = dialled
         self._sink = sink

@@ -80,7 +80,9 @@ class ZmqEndpoint(Hub):
 
     def _bind(self, address: Address) -> None:
         if self._loopback_only and not is_loopback(address):
-            raise Misuse(f"{address} is not a loopback address: links are not encrypted yet, use 127.0.0.1 or [::1]")
+            raise Misuse(
+                f"{address} is not a loopback address: links are not encrypted yet, use 127.0.0.1 or [::1]"
+            )
         self._budget.check_listeners(len(self._hosted) + 1)
         listener = self._listener.socket
         listener.setsockopt(zmq.IPV6, int(address.startswith("[")))
@@ -91,14 +93,18 @@ class ZmqEndpoint(Hub):
             except zmq.ZMQError as error:
                 if error.errno != errno.EADDRINUSE or self.loop.time() > patience:
                     raise _unbindable(address, error) from None
-                time.sleep(_REBIND_PAUSE)  # our own former listener is being closed by libzmq's thread at this moment
+                time.sleep(
+                    _REBIND_PAUSE
+                )  # our own former listener is being closed by libzmq's thread at this moment
             else:
                 break
         self._listener.look_again()
 
     def _unbind(self, address: Address) -> None:
         now = self.loop.time()
-        self._unbound_at = {a: t for a, t in self._unbound_at.items() if now - t < self.limits.rebind_patience}
+        self._unbound_at = {
+            a: t for a, t in self._unbound_at.items() if now - t < self.limits.rebind_patience
+        }
         self._unbound_at[address] = now
         self._listener.socket.unbind(f"tcp://{address}")
         self._listener.look_again()

@@ -36,7 +36,7 @@ class CountingClock:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that another thread or socket makes true."""
     async with asyncio.timeout(WAIT):
-        while not condition():  # noqa: ASYNC110 - other threads and processes change it
+        while not condition():
             await asyncio.sleep(0.002)
 
 

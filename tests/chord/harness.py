@@ -194,7 +194,9 @@ class Swarm:
     def members(self) -> dict[Peer, RingSnapshot]:
         """Live nodes that are in a ring."""
         return {
-            peer: snapshot for peer, snapshot in self.snapshots().items() if snapshot.phase in ("alone", "member")
+            peer: snapshot
+            for peer, snapshot in self.snapshots().items()
+            if snapshot.phase in ("alone", "member")
         }
 
     def is_ideal(self, peers: Iterable[Peer] | None = None) -> bool:

@@ -82,11 +82,15 @@ class History:
         Zave's answers are adopted in the instant they are given; here they travel. So a list that is on its way, and
         may be adopted when it arrives, must survive the loss too.
         """
-        without: Lists = {place: entries for place, entries in lists_of(self.swarm).items() if place != victim.place}
+        without: Lists = {
+            place: entries for place, entries in lists_of(self.swarm).items() if place != victim.place
+        }
         for receiver, sender, state in self.swarm.states_under_way():
             listed = (int(sender.place), *(int(place_of(Address(text))) for text in state.successors))
-            entries = listed[: SUCCESSORS]
-            if receiver != victim and not any(entry in without for entry in entries if entry != receiver.place):
+            entries = listed[:SUCCESSORS]
+            if receiver != victim and not any(
+                entry in without for entry in entries if entry != receiver.place
+            ):
                 return False
         return count_principals(without) > SUCCESSORS and not violations(without)
 

@@ -167,6 +167,7 @@ def test_a_body_that_comes_again_with_a_wider_interval_has_only_the_rest_served(
     # Who lives between the head and the old limit is for the last known peer before it to say.
     assert shares(outputs)[:2] == [(HEAD, up_to(PEERS[2])), (PEERS[2], up_to(shares(outputs)[2][0]))]
     assert shares(outputs)[-1][1] == up_to(PEERS[8])
+    assert dropped(receive(router, body(limit=8))) == ["broadcast-duplicate"]
 
 
 def test_an_interval_is_widened_only_so_often(router: Router) -> None:

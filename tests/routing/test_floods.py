@@ -100,6 +100,28 @@ def test_messages_that_settle_leave_nothing_behind() -> None:
     assert sends.next_deadline() is None
 
 
+def test_messages_that_expire_outside_a_ring_take_no_memory() -> None:
+    sends = Sends(OWN, 7, Routes(OWN, LIMITS), LIMITS, Random(1))
+
+    def expire(first: int) -> None:
+        for number in range(first, first + ROUNDS):
+            sends.submit(
+                SendMessage(id=number, place=LAST.place, payload=b"x", copies=1, deadline=number + 0.5),
+                float(number),
+            )
+            sends.fire(number + 0.6)
+
+    tracemalloc.start()
+    try:
+        expire(1)
+        before, _ = tracemalloc.get_traced_memory()
+        expire(1 + ROUNDS)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 32 * 1024
+
+
 def test_a_timer_that_is_set_again_and_again_takes_no_more_memory() -> None:
     timers = Timers()
     tracemalloc.start()

@@ -368,6 +368,81 @@ def test_a_message_whose_destination_left_meanwhile_fails_as_no_such_peer(bench:
     assert bench.now == 1.0
 
 
+def first_contact(outputs: list[RouterOutput]) -> Contact:
+    (forward,) = outputs
+    assert isinstance(forward, Forward)
+    assert isinstance(forward.message, Contact)
+    return forward.message
+
+
+def test_denied_questions_are_repeated_beyond_the_number_of_attempts() -> None:
+    bench = Bench(DeliveryLimits(attempts=1, retry_floor=0.5, no_such_peer_after=2.0))
+    contact = first_contact(bench.send())
+    for _ in range(4):
+        assert bench.receive(denial(contact)) == []
+        contact = first_contact(bench.wait())
+    assert outcome(bench.receive(denial(contact)))[1] is Reason.NO_SUCH_PEER
+    assert bench.now == 2.0
+
+
+def test_denied_attempts_are_repeated_beyond_their_number() -> None:
+    bench = Bench(DeliveryLimits(attempts=1, retry_floor=0.5, no_such_peer_after=2.0))
+    outputs = bench.meet()
+    for _ in range(4):
+        assert bench.receive(denial(only_data(outputs))) == []
+        outputs = bench.wait()
+    assert outcome(bench.receive(denial(only_data(outputs))))[1] is Reason.NO_SUCH_PEER
+
+
+def test_one_attempt_is_denied_once_however_many_copies_are(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    assert bench.receive(denial(data)) == []
+    bench.now = 0.4
+    assert bench.receive(denial(data)) == []
+    assert bench.router.next_deadline() == 0.5
+    bench.now = 1.1
+    assert bench.receive(denial(data)) == []
+
+
+def test_an_introduction_that_gave_up_begins_anew_with_the_next_message() -> None:
+    bench = Bench(DeliveryLimits(attempts=1, retry_first=1.0))
+    asked = [first_contact(bench.send())]
+    assert bench.wait() == []
+    asked += [first_contact(bench.send()) for _ in range(2)]
+    assert bench.receive(bench.reply(asked[0])) == []  # only the latest questions are remembered
+    assert len(bench.receive(bench.reply(asked[2]))) == 3
+
+
+def test_a_busy_copy_that_answers_late_does_not_put_the_next_attempt_off(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.receive(ack(data, Verdict.BUSY))
+    bench.now = 0.4
+    bench.receive(ack(data, Verdict.BUSY))
+    assert bench.router.next_deadline() == 0.5
+    second = only_data(bench.wait())
+    bench.receive(ack(data, Verdict.BUSY))
+    assert bench.router.next_deadline() == 1.5
+    assert second.attempt == 2
+
+
+def test_an_ack_renews_the_boot_id(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.now = 9.0
+    bench.receive(ack(data))
+    bench.now = 38.0
+    only_data(bench.send())
+
+
+def test_a_slow_ack_makes_the_next_message_wait_longer(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.now = 4.0
+    bench.receive(ack(data))
+    only_data(bench.send())
+    deadline = bench.router.next_deadline()
+    assert deadline is not None
+    assert deadline > 4.0 + LIMITS.retry_floor
+
+
 def test_a_denial_of_another_place_is_ignored(bench: Bench) -> None:
     data = only_data(bench.meet())
     forged = replace(denial(data), place=bytes(32))

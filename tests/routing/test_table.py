@@ -95,7 +95,10 @@ def test_delegates_lie_in_their_range_in_order_and_begin_with_its_first_known_pe
 def test_the_number_of_delegates_grows_with_the_logarithm_of_the_ring() -> None:
     everybody = peers_at(30000, 1024)
     table = RoutingTable(everybody[0], everybody[1], everybody[1:])
-    assert 10 <= len(table.delegates(0, RING_SIZE)) <= 22
+    delegates = [peer for _, peer in table.delegates(0, RING_SIZE)]
+    assert len(delegates) <= 22
+    # Each of doubling rank: the tree is shallow however peers are bunched, while the table is complete.
+    assert {everybody[1 << doubling] for doubling in range(10)} <= set(delegates)
 
 
 @given(peer_sets, places, st.integers(1, 6), st.lists(st.sampled_from(PEERS[1:]), unique=True, max_size=4))

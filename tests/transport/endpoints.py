@@ -32,7 +32,12 @@ def free_address(host: str = "127.0.0.1") -> Address:
 def hello_to(dialled: str, index: int = 7, own: str = "127.0.0.1:1") -> bytes:
     """The bytes of a HELLO."""
     body = Hello(
-        version=PROTOCOL_VERSION, swarm="test", dialled=Address(dialled), own=Address(own), index=index, incarnation=1
+        version=PROTOCOL_VERSION,
+        swarm="test",
+        dialled=Address(dialled),
+        own=Address(own),
+        index=index,
+        incarnation=1,
     )
     return encode_frame(FrameType.HELLO, 0, 0, encode(body))
 

@@ -120,7 +120,10 @@ class Pipe:
     """One connection as both of its ends see it."""
 
     def __init__(self, dialler: Party, listener: Party, first: int) -> None:
-        self.ends: dict[ConnectionId, Party] = {ConnectionId(first): dialler, ConnectionId(first + 1): listener}
+        self.ends: dict[ConnectionId, Party] = {
+            ConnectionId(first): dialler,
+            ConnectionId(first + 1): listener,
+        }
         self.dialled = ConnectionId(first)
         self.accepted = ConnectionId(first + 1)
         self.is_open = True
@@ -286,7 +289,7 @@ class Network:
         self.limits = limits
         self.hosts: dict[Address, Party] = {}
         self.pipes: list[Pipe] = []
-        self.latency: Callable[[], float] = lambda: LATENCY
+        self.latency: Callable[[ConnectionId], float] = lambda _: LATENCY
         self.silent: set[Address] = set()  # dials to them end in the dial's own time-out
         self.choked: set[ConnectionId] = set()  # ends that take no frames
         self.frozen: set[Address] = set()  # hosts that neither read nor wake
@@ -396,7 +399,7 @@ class Network:
             host.sent.append((connection, frame))
         pipe = self.pipe_of(connection)
         if pipe.is_open:
-            when = max(self.now + self.latency(), self._arrivals.get(connection, 0.0))
+            when = max(self.now + self.latency(connection), self._arrivals.get(connection, 0.0))
             self._arrivals[connection] = when
             self.at(when, lambda: self._arrive(pipe, pipe.other(connection), frame))
 

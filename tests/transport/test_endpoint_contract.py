@@ -260,7 +260,10 @@ async def test_an_unknown_address_in_a_hello_is_refused(world: World) -> None:
 
 @pytest.mark.parametrize(
     "greeting",
-    [encode_frame(FrameType.HELLO, 0, 0, b"\xc1"), encode_frame(FrameType.HELLO, 5, 0, hello_to("127.0.0.1:9")[17:])],
+    [
+        encode_frame(FrameType.HELLO, 0, 0, b"\xc1"),
+        encode_frame(FrameType.HELLO, 5, 0, hello_to("127.0.0.1:9")[17:]),
+    ],
     ids=["not-a-hello", "with-an-index"],
 )
 async def test_a_malformed_hello_closes_the_connection(world: World, greeting: bytes) -> None:

@@ -62,7 +62,9 @@ def closings(endpoint: Endpoint) -> int:
     return sum(count for name, count in endpoint.counters().items() if name.startswith("closed."))
 
 
-async def honest_peer_is_served(world: World, listening: Endpoint, address: Address, receiver: Recorder) -> None:
+async def honest_peer_is_served(
+    world: World, listening: Endpoint, address: Address, receiver: Recorder
+) -> None:
     """Somebody dials, greets, is authenticated, and is heard."""
     dialling = world.endpoint()
     caller = Recorder()

@@ -44,6 +44,9 @@ def test_much_data_is_acknowledged_without_delay() -> None:
         a.send(b, data(number, 30 * KIB))
     network.run(0.01)
     assert b.count(FrameType.ACK) == 1
+    a.send(b, data(3))
+    network.run(0.01)
+    assert b.count(FrameType.ACK) == 1
 
 
 def test_acks_ride_on_data_when_there_is_any() -> None:
@@ -72,12 +75,24 @@ def test_round_trips_do_not_count_how_long_the_ack_was_held() -> None:
 def test_the_timeout_follows_long_round_trips_up_to_its_ceiling() -> None:
     network = Network()
     a, b = network.pair()
-    network.latency = lambda: 0.2
+    network.latency = lambda _: 0.2
     for number in range(30):
         a.send(b, data(number))
         network.run(0.6)
     assert 0.4 <= a.row().timeout_s <= 0.8
     assert a.unreachable == []
+
+
+def test_the_timeout_ends_at_its_ceiling() -> None:
+    network = Network()
+    a, b = network.pair()
+    a.prove(b)
+    network.settle()
+    for delay in (0.45, 1.25, 1.9):
+        network.latency = lambda _, delay=delay: delay  # type: ignore[misc]
+        a.send(b, data(1))
+        network.run(2 * delay + 0.1)
+    assert a.row().timeout_s == LINK.timeout_ceiling
 
 
 def test_a_frozen_peer_is_given_up_after_the_first_timeout() -> None:
@@ -209,10 +224,25 @@ def test_frames_the_endpoint_does_not_take_are_sent_later_in_order() -> None:
     network.run(0.1)
     assert b.received == [data(0)]
     network.choked.clear()
+    a.send(b, data(30))
     network.settle()
-    assert b.received == [data(number) for number in range(30)]
+    assert b.received == [data(number) for number in range(31)]
     assert a.received == [data(99)]
     assert a.unreachable == b.unreachable == []
+
+
+def test_a_frame_that_was_not_taken_is_not_overtaken_when_there_is_room_again() -> None:
+    network = Network()
+    a, b = network.pair()
+    a.send(b, data(0))
+    network.settle()
+    network.choked.add(a.row().connection)
+    a.send(b, data(1))
+    network.choked.clear()
+    a.send(b, data(2))
+    network.settle()
+    assert b.received == [data(0), data(1), data(2)]
+    assert b.unreachable == []
 
 
 def test_a_connection_that_takes_nothing_ends_in_the_timeout() -> None:
@@ -264,6 +294,27 @@ def test_with_two_links_the_loss_of_one_moves_its_messages_to_the_other() -> Non
     network.settle()
     assert b.received == [data(1), data(3)]
     assert a.unreachable == []
+
+
+def test_a_better_link_waits_until_nothing_can_be_overtaken() -> None:
+    network = Network()
+    a, b = network.pair()
+    slow = {network.connection(a, b).dialled}
+    network.latency = lambda connection: 0.05 if connection in slow else 0.001
+    a.send(b, data(0))
+    b.send(a, data(1))
+    network.run(0.03)
+    (own,) = {connection for connection, _ in b.data_frames()}
+    slow.add(own)
+    b.send(a, data(2))
+    network.run(0.025)
+    slow.clear()
+    assert len(b.links.snapshot().links) == 2
+    b.send(a, data(3))
+    network.settle()
+    assert a.received == [data(1), data(2), data(3)]
+    b.send(a, data(4))
+    assert b.data_frames()[-1][0] != own
 
 
 def test_a_dead_worker_is_reported_once_for_each_peer() -> None:

@@ -37,7 +37,7 @@ class Driver:
         self.sent: dict[bool, list[tuple[Message, Peer | None]]] = {False: [], True: []}
         self.reports: list[Host] = list(self.hosts)
         chance = random.Random(seed)
-        self.network.latency = lambda: chance.choice([0.0002, 0.001, 0.01])
+        self.network.latency = lambda _: chance.choice([0.0002, 0.001, 0.01])
         self._number = 0
 
     def do(self, step: tuple[object, ...]) -> None:
