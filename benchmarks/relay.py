@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import statistics
@@ -18,6 +19,7 @@ from multiprocessing.connection import Connection
 from benchmarks.bare import BareRelay
 from benchmarks.graph import graph
 from benchmarks.product import ProductRelay
+from launcher.worker import GC_THRESHOLDS
 
 PEERS = 200
 FRAME_BYTES = 300
@@ -42,6 +44,9 @@ def _bare(process: int, pipe: Connection, in_flight: int, seconds: float, _uvloo
 
 
 def _product(process: int, pipe: Connection, in_flight: int, seconds: float, uvloop: bool) -> None:
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.freeze()
+
     async def run() -> None:
         loop = asyncio.get_running_loop()
         relay = ProductRelay(graph(PEERS, BASE_PORT), process, FRAME_BYTES, process)

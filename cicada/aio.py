@@ -16,7 +16,7 @@ from cicada.actors.family import Announce, Enter, InjectCrash, Kind, Locate, Sub
 from cicada.actors.host import Host, HostedPeer, PeerStats, Publish
 from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt
-from cicada.chord.io import LookupFailure, OwnerFound, RingSnapshot
+from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import MAX_PORT, RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
 from cicada.limits import DELIVERY, WIRE
@@ -75,8 +75,13 @@ class SwarmPeer:
         port: int = 0,
         external_ip: str | None = None,
         external_port: int | None = None,
+        *,
+        create: bool = True,
     ) -> HostPort:
         """Listen at ``host:port`` (port 0: a free one) and become a ring of one; returns the address others use.
+
+        ``create=False``: stay outside any ring until ``connect`` or ``create``, for a peer that comes back to a ring in
+        which others may still list it.
 
         ``external_ip`` and ``external_port`` are what others dial when a router translates the address.
         Raises Unavailable when the address cannot be bound, Misuse when it is not numeric or already bound.
@@ -93,8 +98,13 @@ class SwarmPeer:
             name=self._name,
             publish=self._publish,
             on_new_peer=self._new_peer_hook(),
+            create=create,
         )
         return self.listener
+
+    def create(self) -> None:
+        """Become a ring of one, for others to connect to. Only needed after ``bind(create=False)``."""
+        self._bound().tell(CreateRing())
 
     async def connect(
         self, host: str | tuple[str, int] | SwarmPeer, port: int | None = None, timeout: float = 10.0

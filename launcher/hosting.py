@@ -122,11 +122,14 @@ class Hosting:
         if name in self._hosted:
             raise Misuse(f"{name} runs already")
         peer = SwarmPeer(name=name, publish=self._publish)
-        peer.bind(*split_address(address))
+        peer.bind(*split_address(address), create=False)
         self._hosted[name] = HostedPeer(name, peer, self._traffic.received)
 
     async def _join(self, name: str, seed: str, timeout: float) -> None:
-        await self._peer(name).connect(split_address(seed), timeout=timeout)
+        if seed:
+            await self._peer(name).connect(split_address(seed), timeout=timeout)
+        else:
+            self._peer(name).create()
 
     async def _stop(self, name: str, timeout: float) -> None:
         await self._peer(name).close(timeout)

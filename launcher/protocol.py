@@ -26,13 +26,13 @@ class PeerAddress(msgspec.Struct, frozen=True):
 
 
 class StartPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """Create these peers and bind them. Each is then a ring of one. Answered by Report."""
+    """Create these peers and bind them. They are in no ring yet. Answered by Report."""
 
     peers: tuple[PeerAddress, ...]
 
 
 class JoinSeed(msgspec.Struct, frozen=True):
-    """A hosted peer, and the address of the member it joins through."""
+    """A hosted peer, and the address of the member it joins through; empty: it founds the ring."""
 
     name: str
     seed: str

@@ -139,12 +139,13 @@ class Swarm:
     async def _join_wave(self, wave: Wave) -> dict[Peer, str]:
         """Who failed to join, and why."""
         by_name = {self.roster.name_at(joining.peer.address): joining for joining in wave}
-        self.roster.mark((name for name, joining in by_name.items() if joining.seed is None), State.JOINED)
-        seeded = {name: joining.seed for name, joining in by_name.items() if joining.seed is not None}
-        members = [self.roster[name] for name in seeded]
+        seeds = {
+            name: "" if joining.seed is None else joining.seed.address for name, joining in by_name.items()
+        }
+        members = [self.roster[name] for name in seeds]
 
         def command(names: tuple[str, ...]) -> JoinPeers:
-            joins = tuple(JoinSeed(name, seeded[name].address) for name in names)
+            joins = tuple(JoinSeed(name, seeds[name]) for name in names)
             return JoinPeers(joins=joins, timeout=LAUNCHER.join)
 
         outcome = await self._tell(members, command, LAUNCHER.join + LAUNCHER.report_grace)

@@ -17,7 +17,7 @@ from launcher.process import Ready, WorkerSpec
 from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
 from launcher.serving import CommandActor
 
-_GC_THRESHOLDS = (20_000, 20, 50)
+GC_THRESHOLDS = (20_000, 20, 50)
 """A worker makes and drops tens of thousands of small values a second and no cycles worth speaking of: look for
 garbage seldom. The default 700 costs a tenth of its time."""
 
@@ -27,7 +27,7 @@ def worker_main(spec: WorkerSpec, ready: Ready) -> None:
     logging.basicConfig(
         format=f"%(asctime)s {spec.name} %(levelname)s %(name)s: %(message)s", level=logging.WARNING
     )
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.freeze()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_serve(spec, ready))

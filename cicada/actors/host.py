@@ -88,6 +88,7 @@ class Host:
         publish: Publish | None = None,
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
+        create: bool = True,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
         attachment = Attachment(self.endpoint)
@@ -103,7 +104,7 @@ class Host:
             tally=Counter(),
             entropy=self.entropy,
         )
-        hosted = HostedPeer(self, around, attachment, swarm, on_new_peer)
+        hosted = HostedPeer(self, around, attachment, swarm, create, on_new_peer)
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
@@ -165,6 +166,7 @@ class HostedPeer:
         around: Surroundings,
         attachment: Attachment,
         swarm: str,
+        create: bool,
         on_new_peer: Callable[[Peer], None] | None,
     ) -> None:
         self._host = host
@@ -179,6 +181,7 @@ class HostedPeer:
             incarnations=_incarnations(host.clock),
             boot=host.entropy.getrandbits(63) | 1,
             swarm=swarm,
+            create=create,
             holdings=self._holdings,
             on_failed=lambda reason: self.end("failed"),
             on_new_peer=on_new_peer,

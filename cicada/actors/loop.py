@@ -197,11 +197,15 @@ class LoopActor(GuardedActor):
                     receive(item)
                 elif self._handle_special(item):
                     break
+            self.after_batch()
         except BaseException as error:  # noqa: BLE001  reported by _fail
             self._fail(error)
         if self.actor_stopped.is_set():
             self._discard_all()
         return handled or 1
+
+    def after_batch(self) -> None:
+        """Called after each turn's messages: what need not be done for each of them."""
 
     def abandon(self) -> None:
         """The loop is closed: the actor counts as failed and what it holds is answered. From any thread; idempotent."""

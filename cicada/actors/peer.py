@@ -98,6 +98,7 @@ class PeerSupervisor(LoopActor):
         incarnations: Incarnations,
         boot: int,
         swarm: str,
+        create: bool,
         holdings: Holdings,
         on_failed: Callable[[str], None],
         on_ended: Callable[[], None],
@@ -109,6 +110,7 @@ class PeerSupervisor(LoopActor):
         self._incarnations = incarnations
         self._boot = boot
         self._swarm = swarm
+        self._create = create
         self._holdings = holdings
         self._on_failed = on_failed
         self._on_ended = on_ended
@@ -129,6 +131,7 @@ class PeerSupervisor(LoopActor):
             Settled: self._on_settled,
             Submit: self._on_submit,
             Announce: self._on_announce,
+            CreateRing: self._on_create,
             Enter: self._on_enter,
             Joined: self._on_joined,
             JoinFailed: self._on_join_failed,
@@ -155,7 +158,7 @@ class PeerSupervisor(LoopActor):
         )
         self._children.start()
         self._wire()
-        self._tell(Kind.RING, CreateRing())
+        self._stand_alone()
 
     def on_receive(self, message: Any) -> None:
         self._handlers[type(message)](message)
@@ -219,7 +222,7 @@ class PeerSupervisor(LoopActor):
         elif self._holdings.contacts or self._seeds:
             self._tell(Kind.RING, JoinRing((*self._holdings.contacts, *self._seeds), math.inf))
         else:
-            self._tell(Kind.RING, CreateRing())
+            self._stand_alone()
         for search in self._searches.values():
             self._tell(Kind.RING, search.find)
 
@@ -247,7 +250,7 @@ class PeerSupervisor(LoopActor):
         if self._entering is not None:
             _answer(self._entering.reply, output.reason)
             self._entering = None
-        self._tell(Kind.RING, CreateRing())
+        self._stand_alone()
 
     def _on_withdraw(self, withdraw: Withdraw) -> None:
         if self._withdrawing is not None:
@@ -260,7 +263,17 @@ class PeerSupervisor(LoopActor):
         if self._withdrawing is not None:
             _answer(self._withdrawing.reply, None)
             self._withdrawing = None
-        self._tell(Kind.RING, CreateRing())
+        self._stand_alone()
+
+    def _on_create(self, _: CreateRing) -> None:
+        self._create = True
+        self._stand_alone()
+
+    def _stand_alone(self) -> None:
+        """Outside any other ring the peer is a ring of one, unless it shall wait until it joins: a peer that came back
+        and answered as a ring of one would tear the ring of those who still list it."""
+        if self._create:
+            self._tell(Kind.RING, CreateRing())
 
     def _on_locate(self, locate: Locate) -> None:
         search = _Search(FindOwner(next(self._ids), locate.place, locate.iterative), locate.reply)

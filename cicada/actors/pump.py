@@ -56,6 +56,7 @@ class Pump(LoopActor, Generic[C]):
         self.around = around
         self._timer = timer
         self._now = around.clock.now
+        self._instant: float | None = None
         self._armed_at = math.inf
         self.wired: Wired | None = None
 
@@ -89,10 +90,17 @@ class Pump(LoopActor, Generic[C]):
             special(message)
 
     def feed(self, input: object) -> None:
-        """One input through the core."""
+        """One input through the core. All inputs of a turn share one instant: what waits together came together."""
+        now = self._instant
+        if now is None:
+            now = self._instant = self._now()
         carriers = self._carriers
-        for output in self.core.handle(input, self._now()):
+        for output in self.core.handle(input, now):
             carriers[type(output)](output)
+
+    def after_batch(self) -> None:
+        """Re-arm the alarm."""
+        self._instant = None
         deadline = self.core.next_deadline()
         if deadline is not None and deadline < self._armed_at:
             self._armed_at = deadline

@@ -127,23 +127,22 @@ class TransportActor(Pump[Links]):
             linkio.Emit: lambda output: self.publish(output.event),
         }
 
-    def feed(self, input: object) -> None:
-        super().feed(input)
-        while self._not_taken:
-            waiting, self._not_taken = self._not_taken, []
-            for frame in waiting:
-                super().feed(frame)
+    def after_batch(self) -> None:
+        waiting, self._not_taken = self._not_taken, []
+        for frame in waiting:
+            self.feed(frame)
+        super().after_batch()
 
     def on_stop(self) -> None:
         super().on_stop()
         if not self._attachment.is_cut:
-            super().feed(linkio.CloseAll("stopped"))
+            self.feed(linkio.CloseAll("stopped"))
 
     def _transmit(self, output: linkio.Transmit) -> None:
         connection = output.connection
-        if any(waiting.connection == connection for waiting in self._not_taken) or not self._send(
-            connection, output.frame
-        ):
+        if (
+            self._not_taken and any(waiting.connection == connection for waiting in self._not_taken)
+        ) or not self._send(connection, output.frame):
             self._not_taken.append(linkio.NotTaken(connection, output.frame))
 
     def _received(self, output: linkio.Received) -> None:

@@ -128,6 +128,11 @@ class Stabilizer:
 
     def _on_head_alive(self, head: Peer, predecessor: Peer | None, rest: list[Peer]) -> None:
         ring = self._ring
+        if not rest and len(ring.successors.entries) > 1:
+            # It lists nobody, so it began anew and is a ring of its own: dead for this one, until it joins again.
+            ring.forget(head)
+            self._ask_heads()
+            return
         ring.adopt(head, rest)
         if predecessor is not None and ring.is_nearer_successor(predecessor):
             if not ring.is_avoided(predecessor):
@@ -145,7 +150,7 @@ class Stabilizer:
 
     def _on_candidate_alive(self, candidate: Peer, predecessor: Peer | None, rest: list[Peer]) -> None:
         # The head may have changed since the candidate was asked: only a nearer one is adopted.
-        if self._ring.is_nearer_successor(candidate):
+        if rest and self._ring.is_nearer_successor(candidate):
             self._ring.adopt(candidate, rest)
             if predecessor != self._ring.peer:
                 self._ring.notify(candidate)

@@ -66,7 +66,7 @@ class SendBroadcast(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class RoutedReceived(msgspec.Struct, frozen=True):
+class RoutedReceived(msgspec.Struct, frozen=True, gc=False):
     """A routed message or broadcast came over a link from ``sender``."""
 
     sender: Peer
@@ -97,7 +97,7 @@ RouterInput = SendMessage | SendBroadcast | RoutedReceived | Judged | NextHopLos
 # Outputs
 
 
-class Forward(msgspec.Struct, frozen=True):
+class Forward(msgspec.Struct, frozen=True, gc=False):
     """Send over the link with ``peer``. ``source`` is the peer it came from (None: this one), for fair queues."""
 
     peer: Peer

@@ -167,15 +167,12 @@ class Hub(abc.ABC):
                 self._outbox.flush(connection)
             connection.phase = Phase.CLOSED
         self._finish()
-        for table in (
-            self._connections,
-            self._outgoing,
-            self._hosted,
-            self._bound,
-            self._indexes,
-            self._unused,
-        ):
-            table.clear()
+        self._connections.clear()
+        self._outgoing.clear()
+        self._hosted.clear()
+        self._bound.clear()
+        self._indexes.clear()
+        self._unused.clear()
         self._outbox.close()
 
     # What a subclass does

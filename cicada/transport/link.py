@@ -35,7 +35,7 @@ _pack_length = LENGTH.pack
 _unpack_ack = LINK_ACK.unpack_from
 
 
-class InFlight(msgspec.Struct, frozen=True):
+class InFlight(msgspec.Struct, frozen=True, gc=False):
     """A frame that waits for its ack; ``message`` is None for a PING."""
 
     counter: int
@@ -339,7 +339,8 @@ class Link:
             self._measure(now - last.sent_at - held_us * 1e-6)
 
     def _measure(self, round_trip: float) -> None:
-        """Jacobson and Karels 1988, as RFC 6298 has it: smoothed round trip + 4 deviations; an ack may be held."""
+        """Jacobson and Karels 1988, as RFC 6298 has it: smoothed round trip + 4 deviations. The time for which an ack
+        may be held comes on top of the floor: a stall that the floor forgives may follow the longest hold."""
         sample = max(round_trip, 0.0)
         if self._rtt == 0.0:
             self._rtt, self._rtt_var = sample, sample / 2
@@ -347,5 +348,5 @@ class Link:
             self._rtt_var += (abs(sample - self._rtt) - self._rtt_var) / 4
             self._rtt += (sample - self._rtt) / 8
         limits = self._limits
-        timeout = self._rtt + 4 * self._rtt_var + limits.ack_delay
-        self._timeout = min(max(timeout, limits.timeout_floor), limits.timeout_ceiling)
+        timeout = max(self._rtt + 4 * self._rtt_var, limits.timeout_floor) + limits.ack_delay
+        self._timeout = min(timeout, limits.timeout_ceiling)

@@ -296,11 +296,8 @@ class Handshakes:
         inbound = remote.inbound if remote is not None else None
         if inbound is not None and hello.incarnation < inbound.incarnation:
             return "stale"
-        if len(core.table.links) - core.table.outbound >= core.limits.max_links or not self._inbound.take(
-            now
-        ):
-            return "busy"
-        return ""
+        is_full = len(core.table.links) - core.table.outbound >= core.limits.max_links
+        return "busy" if is_full or not self._inbound.take(now) else ""
 
     def _open_proof(self, link: Link | None, frame: Frame) -> bytes:
         """The challenge in the frame; empty, and counted, when there is none that the link's other end sealed."""

@@ -38,7 +38,7 @@ class Entropy(Protocol):
 # Inputs
 
 
-class SendMessage(msgspec.Struct, frozen=True):
+class SendMessage(msgspec.Struct, frozen=True, gc=False):
     """Send ``message`` to the peer, dialling it when there is no link. ``source`` is the peer a relayed message came
     from (None: this peer), for the fair queues."""
 
@@ -60,7 +60,7 @@ class Keep(msgspec.Struct, frozen=True):
     peers: frozenset[Peer]
 
 
-class Connected(msgspec.Struct, frozen=True):
+class Connected(msgspec.Struct, frozen=True, gc=False):
     """A Connect succeeded: ``connection`` was dialled by our endpoint to exactly ``remote``."""
 
     remote: Address
@@ -74,7 +74,7 @@ class ConnectFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
-class FrameArrived(msgspec.Struct, frozen=True):
+class FrameArrived(msgspec.Struct, frozen=True, gc=False):
     """A frame for one of our indexes, a HELLO for our address, or an UNKNOWN on a connection that we use."""
 
     connection: ConnectionId
@@ -147,7 +147,7 @@ class DropConnection(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Transmit(msgspec.Struct, frozen=True):
+class Transmit(msgspec.Struct, frozen=True, gc=False):
     """Give the bytes of one frame (length prefix included) to the endpoint.
 
     When it does not take them, answer NotTaken, and answer NotTaken without trying for all later Transmits on the same
@@ -158,7 +158,7 @@ class Transmit(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A message came over a link with ``peer``, whose life is ``incarnation``. Its address is claimed, not proven."""
 
     peer: Peer

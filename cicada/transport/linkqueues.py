@@ -73,9 +73,7 @@ class FairQueue:
         size = len(item.raw)
         if self._control_bytes + size > self._limits.control_share * self._limits.max_queued:
             return 1
-        dropped = self._make_room(size, above=0)
-        if self.bytes + size > self._limits.max_queued:
-            return dropped + 1
+        dropped = self._make_room(size, above=0)  # succeeds: control holds less than its share of the queue
         self._control.append(item)
         self._control_bytes += size
         self.bytes += size

@@ -11,6 +11,7 @@ import asyncio
 from typing import Final, Protocol
 
 import zmq
+from zmq.backend import Socket as RawSocket
 
 from cicada.limits import EndpointLimits
 from cicada.transport.connection import Connection, Phase
@@ -18,6 +19,7 @@ from cicada.transport.connection import Connection, Phase
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 _POLLIN: Final = int(zmq.POLLIN)
+_send: Final = RawSocket.send  # zmq.Socket.send wraps it in Python, which costs as much as the call
 
 
 class Listener(Protocol):
@@ -70,12 +72,11 @@ class StreamSocket:
 
         Raises zmq.ZMQError (EHOSTUNREACH) when the connection is gone.
         """
-        send = self.socket.send
         try:
-            send(route, _NOBLOCK_MORE)
+            _send(self.socket, route, _NOBLOCK_MORE)
         except zmq.Again:
             return False
-        send(data, _NOBLOCK)
+        _send(self.socket, data, _NOBLOCK)
         return True
 
     def look_again(self) -> None:

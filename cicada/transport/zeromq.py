@@ -93,9 +93,8 @@ class ZmqEndpoint(Hub):
             except zmq.ZMQError as error:
                 if error.errno != errno.EADDRINUSE or self.loop.time() > patience:
                     raise _unbindable(address, error) from None
-                time.sleep(
-                    _REBIND_PAUSE
-                )  # our own former listener is being closed by libzmq's thread at this moment
+                # Our own former listener is being closed by libzmq's thread at this moment.
+                time.sleep(_REBIND_PAUSE)
             else:
                 break
         self._listener.look_again()

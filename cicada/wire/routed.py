@@ -21,7 +21,7 @@ from cicada.wire.fields import (
 )
 
 
-class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """What a relay needs: where to, and how far it has come."""
 
     target: PlaceBytes

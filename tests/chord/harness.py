@@ -31,7 +31,7 @@ from cicada.chord.io import (
 from cicada.chord.node import RingNode
 from cicada.ids import Peer, Place, canonical_address, peer_at
 from cicada.limits import RING, RING_TIMINGS, RingLimits, RingTimings
-from cicada.wire.ring import RingMessage, State
+from cicada.wire.ring import Leaving, NotMember, RingMessage, State
 
 FIRST_PORT = 20000
 
@@ -238,6 +238,16 @@ class Swarm:
             for _, _, peer, _, input, _ in self._agenda
             if isinstance(input, MessageReceived) and isinstance(input.message, State)
         ]
+
+    def losses_under_way(self) -> list[tuple[Peer, Peer]]:
+        """Bad news that has not arrived yet: who will hear it, and of whom. It may be outdated by then."""
+        news = []
+        for _, _, peer, _, input, _ in self._agenda:
+            if isinstance(input, PeerUnreachable):
+                news.append((peer, input.peer))
+            elif isinstance(input, MessageReceived) and isinstance(input.message, NotMember | Leaving):
+                news.append((peer, input.sender))
+        return news
 
     # How things are carried out
 

@@ -12,7 +12,7 @@ from cicada.chord.io import JoinRing
 from cicada.ids import Address, Peer, place_of
 from cicada.limits import RingLimits
 from tests.chord.harness import Swarm, grown, peer_number
-from tests.chord.invariants import Lists, count_principals, violations
+from tests.chord.invariants import count_principals, violations
 
 STEPS = int(os.environ.get("CICADA_STEPS", "100000"))
 SEED = int(os.environ.get("CICADA_SEED", "1"))
@@ -80,11 +80,15 @@ class History:
         """Fail is covered only while all keep a live successor and r + 1 principals remain.
 
         Zave's answers are adopted in the instant they are given; here they travel. So a list that is on its way, and
-        may be adopted when it arrives, must survive the loss too.
+        may be adopted when it arrives, must survive the loss too; and news of a life that ended, which may reach a
+        neighbour when the next life is in the ring already, counts as if it had arrived.
         """
-        without: Lists = {
-            place: entries for place, entries in lists_of(self.swarm).items() if place != victim.place
-        }
+        without = lists_of(self.swarm)
+        without.pop(victim.place, None)
+        for receiver, lost in self.swarm.losses_under_way():
+            if receiver.place in without:
+                kept = tuple(entry for entry in without[receiver.place] if entry != lost.place)
+                without[receiver.place] = kept
         for receiver, sender, state in self.swarm.states_under_way():
             listed = (int(sender.place), *(int(place_of(Address(text))) for text in state.successors))
             entries = listed[:SUCCESSORS]

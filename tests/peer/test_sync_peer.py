@@ -78,9 +78,7 @@ def test_lookup_route_peek_and_peers_work() -> None:
         assert b.peers == (a.listener,)
         assert b.peek is None
         a.send(b, b"look").result(5)
-        peeked = b.peek
-        assert peeked is not None
-        assert peeked.data == b"look"
+        assert getattr(b.peek, "data", None) == b"look"
         assert b.recv(timeout=1).data == b"look"
         b.disconnect()
         assert b.get_route(b)[-1] == b.listener

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
+import os
 import random
 import socket
 from collections.abc import Callable
 
 import msgspec
 
-from cicada.ids import Address
+from cicada.ids import Address, canonical_address
 from cicada.limits import ENDPOINT, EndpointLimits
 from cicada.transport.base import ConnectionId, Endpoint
 from cicada.transport.memory import MemoryEndpoint, MemoryNetwork
@@ -20,13 +23,24 @@ from cicada.wire.frames import PROTOCOL_VERSION, Frame, FrameType, Hello, encode
 PATIENCE = 10.0
 
 
+_ports = itertools.cycle(range(10_000 + os.getpid() % 90 * 100, 19_000))
+"""Below the range from which the kernel takes ports for dials; tests that run at the same time start elsewhere."""
+
+
 def free_address(host: str = "127.0.0.1") -> Address:
-    """An address nobody listens on at this moment."""
+    """An address nobody listens on at this moment, another one each time."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
-    return Address(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    for port in _ports:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                break
+    return canonical_address(host, port)
 
 
 def hello_to(dialled: str, index: int = 7, own: str = "127.0.0.1:1") -> bytes:
@@ -154,3 +168,14 @@ class Pair:
         return self.listening.send(
             self.far_connection, encode_frame(FrameType.DATA, self.near_index, counter, body)
         )
+
+
+async def pair_in(world: World, **changes: float) -> Pair:
+    """An open pair in two workers."""
+    return await Pair(world.endpoint(**changes), world.endpoint(**changes)).open()
+
+
+async def cohosted_pair_in(world: World, **changes: float) -> Pair:
+    """An open pair in one worker."""
+    endpoint = world.endpoint(**changes)
+    return await Pair(endpoint, endpoint).open()

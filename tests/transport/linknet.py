@@ -7,9 +7,11 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from cicada.events import LinkEvent
 from cicada.ids import Address, Peer, canonical_address, peer_at
-from cicada.limits import LINK, LinkLimits
+from cicada.limits import KIB, LinkLimits
 from cicada.transport.base import ConnectionId
 from cicada.transport.linkio import (
     CloseAll,
@@ -50,6 +52,27 @@ from cicada.wire.frames import (
 )
 from cicada.wire.ring import GetState
 from cicada.wire.routed import Data
+
+LIMITS = LinkLimits(
+    max_unacknowledged=256 * KIB,
+    max_queued=1024 * KIB,
+    ack_delay=0.05,
+    ack_bytes=64 * KIB,
+    timeout_first=1.0,
+    timeout_floor=0.3,
+    timeout_ceiling=4.0,
+    dial_timeout=2.0,
+    idle_close=60.0,
+    ping_interval=45.0,
+    proof_linger=0.5,
+    busy_retry=0.25,
+    blocked_retry=0.02,
+    redial_interval=1.0,
+)
+"""What the times in the tests are made for; the defaults may be tuned without a look at them."""
+
+SMALL = msgspec.structs.replace(LIMITS, max_unacknowledged=4 * KIB, max_queued=16 * KIB, ack_bytes=KIB)
+"""A window of a few messages, so that queues fill."""
 
 SWARM = "test"
 LATENCY = 0.001
@@ -284,7 +307,7 @@ class Stranger:
 class Network:
     """A heap of what happens next."""
 
-    def __init__(self, *, limits: LinkLimits = LINK) -> None:
+    def __init__(self, *, limits: LinkLimits = LIMITS) -> None:
         self.now = 100.0
         self.limits = limits
         self.hosts: dict[Address, Party] = {}
@@ -462,7 +485,3 @@ class Network:
                 for end, holder in pipe.ends.items():
                     if holder is not host:
                         holder.feed(Disconnected(end, "reset"))
-
-
-SMALL = LinkLimits(max_unacknowledged=4096, max_queued=16384, ack_bytes=1024)
-"""A window of a few messages, so that queues fill in tests."""

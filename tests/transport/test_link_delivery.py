@@ -6,14 +6,15 @@ import msgspec
 
 from cicada.events import LinkClosed
 from cicada.ids import peer_at
-from cicada.limits import KIB, LINK, WIRE, LinkLimits
+from cicada.limits import KIB, WIRE
 from cicada.transport.link import MAX_MESSAGE
 from cicada.transport.linkio import Unreachable
 from cicada.wire.codec import Message, encode
 from cicada.wire.frames import LINK_ACK, FrameType
-from tests.transport.linknet import SMALL, Network, Stranger, address, control, data
+from tests.transport.linknet import LIMITS, SMALL, Network, Stranger, address, control, data
 
-IMPATIENT = msgspec.structs.replace(LINK, idle_close=1.5)
+TIMEOUT = LIMITS.timeout_floor + LIMITS.ack_delay  # of a link with short round trips
+IMPATIENT = msgspec.structs.replace(LIMITS, idle_close=1.5)
 
 
 def test_one_delayed_ack_covers_many_frames() -> None:
@@ -30,7 +31,7 @@ def test_an_ack_waits_for_its_delay_and_no_longer() -> None:
     network = Network()
     a, b = network.pair()
     a.send(b, data(1))
-    network.run(0.05)
+    network.run(LIMITS.ack_delay)
     assert b.received == [data(1)]
     assert b.count(FrameType.ACK) == 0
     network.run(0.01)
@@ -69,7 +70,20 @@ def test_round_trips_do_not_count_how_long_the_ack_was_held() -> None:
     a.send(b, data(1))
     network.settle()
     assert 0.0019 <= a.row().round_trip_s <= 0.0022
-    assert a.row().timeout_s == LINK.timeout_floor
+    assert a.row().timeout_s == TIMEOUT
+
+
+def test_the_timeout_leaves_the_floor_for_stalls_beyond_the_longest_hold() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, ack_delay=0.28))
+    a, b = network.pair()
+    for number in range(10):
+        a.send(b, data(number))
+        network.run(0.5)
+    accepted = b.row().connection
+    network.latency = lambda connection: 0.1 if connection == accepted else 0.001
+    a.send(b, data(10))
+    network.run(1.0)
+    assert a.unreachable == []
 
 
 def test_the_timeout_follows_long_round_trips_up_to_its_ceiling() -> None:
@@ -92,7 +106,7 @@ def test_the_timeout_ends_at_its_ceiling() -> None:
         network.latency = lambda _, delay=delay: delay  # type: ignore[misc]
         a.send(b, data(1))
         network.run(2 * delay + 0.1)
-    assert a.row().timeout_s == LINK.timeout_ceiling
+    assert a.row().timeout_s == LIMITS.timeout_ceiling
 
 
 def test_a_frozen_peer_is_given_up_after_the_first_timeout() -> None:
@@ -102,7 +116,7 @@ def test_a_frozen_peer_is_given_up_after_the_first_timeout() -> None:
     network.settle(0.1)
     network.frozen.add(b.peer.address)
     a.send(b, data(1))
-    network.run(LINK.timeout_first - 0.01)
+    network.run(LIMITS.timeout_first - 0.01)
     assert a.unreachable == []
     network.run(0.02)
     assert a.unreachable == [Unreachable(b.peer, (data(1),), "timeout")]
@@ -119,7 +133,7 @@ def test_a_measured_peer_that_freezes_is_given_up_after_the_floor_and_needs_a_ne
     first, second = data(2), control(3)
     a.send(b, first)
     a.send(b, second)
-    network.run(LINK.timeout_floor + 0.01)
+    network.run(TIMEOUT + 0.01)
     (report,) = a.unreachable
     assert [id(message) for message in report.undelivered] == [id(first), id(second)]
     assert a.links.snapshot().proven == frozenset()
@@ -252,7 +266,7 @@ def test_a_connection_that_takes_nothing_ends_in_the_timeout() -> None:
     network.settle()
     network.choked.add(a.row().connection)
     a.send(b, data(1))
-    network.run(LINK.timeout_floor + 0.1)
+    network.run(TIMEOUT + 0.1)
     assert a.unreachable == [Unreachable(b.peer, (data(1),), "timeout")]
 
 
@@ -333,7 +347,7 @@ def test_an_idle_link_is_closed_and_its_proof_kept() -> None:
     network = Network()
     a, b = network.pair()
     a.send(b, data(1))
-    network.run(LINK.idle_close - 1)
+    network.run(LIMITS.idle_close - 1)
     assert len(a.links.snapshot().links) == 1
     network.run(2)
     assert a.links.snapshot().links == b.links.snapshot().links == ()
@@ -379,12 +393,12 @@ def test_marked_links_stay_open_and_are_pinged() -> None:
     a, b = network.pair()
     a.send(b, data(1))
     a.keep(b)
-    network.run(10 * LINK.ping_interval)
+    network.run(10 * LIMITS.ping_interval)
     assert len(a.links.snapshot().links) == 1
     assert 8 <= a.count(FrameType.PING) <= 10
     assert b.count(FrameType.PING) == 0
     a.keep()
-    network.run(LINK.idle_close + 1)
+    network.run(LIMITS.idle_close + 1)
     assert a.links.snapshot().links == ()
 
 
@@ -395,7 +409,7 @@ def test_a_marked_peer_that_is_silent_is_found_dead_by_a_ping() -> None:
     a.keep(b)
     network.settle()
     network.frozen.add(b.peer.address)
-    network.run(LINK.ping_interval + LINK.timeout_floor + 0.1)
+    network.run(LIMITS.ping_interval + TIMEOUT + 0.1)
     assert a.unreachable == [Unreachable(b.peer, (), "timeout")]
 
 
@@ -439,7 +453,7 @@ def test_a_hint_that_names_no_link_of_its_connection_changes_nothing() -> None:
 
 
 def test_counters_and_snapshot_tell_what_happened() -> None:
-    network = Network(limits=LinkLimits(idle_close=1.0))
+    network = Network(limits=msgspec.structs.replace(LIMITS, idle_close=1.0))
     a, b = network.pair()
     a.send(b, data(1))
     network.settle()

@@ -7,11 +7,10 @@ import pytest
 
 from cicada.errors import Unavailable
 from cicada.events import LinkClosed, LinkOpened, PeerFaulted
-from cicada.limits import LINK
 from cicada.transport.linkio import Disconnected, Unreachable
 from cicada.wire.codec import Message, encode
 from cicada.wire.frames import LINK_ACK, PROTOCOL_VERSION, FrameType, Welcome
-from tests.transport.linknet import Indexes, Network, Stranger, address, control, data
+from tests.transport.linknet import LIMITS, Indexes, Network, Stranger, address, control, data
 
 
 def test_a_first_message_dials_and_waits_for_the_welcome() -> None:
@@ -67,7 +66,7 @@ def test_a_dial_without_an_answer_ends_at_its_deadline() -> None:
     a, b = network.pair()
     network.silent.add(b.peer.address)
     a.send(b, data(1))
-    network.run(2 * LINK.dial_timeout - 0.01)
+    network.run(2 * LIMITS.dial_timeout - 0.01)
     assert a.unreachable == []
     network.run(0.02)
     assert a.unreachable == [Unreachable(b.peer, (data(1),), "timeout")]
@@ -78,7 +77,7 @@ def test_a_hello_without_a_welcome_ends_after_the_dial_timeout() -> None:
     a = network.host(1)
     mute = Stranger(network, 2)
     a.feed_send(mute, data(1))
-    network.run(LINK.dial_timeout - 0.01)
+    network.run(LIMITS.dial_timeout - 0.01)
     assert [frame.type for frame in mute.heard] == [FrameType.HELLO]
     assert a.unreachable == []
     network.run(0.1)
@@ -92,7 +91,7 @@ def test_a_connection_that_comes_after_the_dial_ended_is_released() -> None:
     a, b = network.pair()
     network.silent.add(b.peer.address)
     a.send(b, data(1))
-    network.run(2 * LINK.dial_timeout + 0.1)
+    network.run(2 * LIMITS.dial_timeout + 0.1)
     a.connected(b)
     assert a.released == [network.pipes[0].dialled]
 
@@ -173,7 +172,7 @@ def test_the_same_hello_again_gets_the_same_welcome() -> None:
 
 
 def test_a_busy_peer_is_asked_again_until_it_has_time() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, handshakes_per_second=4.0))
+    network = Network(limits=msgspec.structs.replace(LIMITS, handshakes_per_second=4.0))
     a, b = network.pair()
     for number in range(10, 14):
         stranger = Stranger(network, number)
@@ -189,7 +188,7 @@ def test_a_busy_peer_is_asked_again_until_it_has_time() -> None:
 
 
 def test_handshakes_beyond_the_rate_are_refused_as_busy() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, handshakes_per_second=5.0))
+    network = Network(limits=msgspec.structs.replace(LIMITS, handshakes_per_second=5.0))
     a = network.host(1)
     strangers = [Stranger(network, number) for number in range(10, 30)]
     for stranger in strangers:
@@ -202,7 +201,7 @@ def test_handshakes_beyond_the_rate_are_refused_as_busy() -> None:
 
 
 def test_inbound_links_beyond_the_limit_are_refused_as_busy() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, max_links=3))
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_links=3))
     a = network.host(1)
     strangers = [Stranger(network, number) for number in range(10, 15)]
     for stranger in strangers:
@@ -214,7 +213,7 @@ def test_inbound_links_beyond_the_limit_are_refused_as_busy() -> None:
 
 
 def test_strangers_links_do_not_use_up_our_own_dials() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, max_links=3))
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_links=3))
     a, b = network.pair()
     for number in range(10, 14):
         stranger = Stranger(network, number)
@@ -226,7 +225,7 @@ def test_strangers_links_do_not_use_up_our_own_dials() -> None:
 
 
 def test_dials_beyond_the_limit_hand_their_messages_back() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, max_dials=2))
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_dials=2))
     a = network.host(1)
     others = [network.host(number) for number in range(2, 6)]
     for number, other in enumerate(others):
@@ -293,7 +292,7 @@ def test_both_sides_dialling_at_once_settle_on_the_link_of_the_lower_address() -
     dialled_by_a = network.pipes[0]
     assert {connection for connection, _ in a.data_frames()[-9:]} == {dialled_by_a.dialled}
     assert {connection for connection, _ in b.data_frames()[-9:]} == {dialled_by_a.accepted}
-    network.run(LINK.idle_close - 2)
+    network.run(LIMITS.idle_close - 2)
     assert len(a.links.snapshot().links) == len(b.links.snapshot().links) == 1
     assert a.row().dialled
 

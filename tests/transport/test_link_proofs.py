@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from cicada.events import LinkClosed
-from cicada.limits import LINK
 from cicada.transport.linkio import Unreachable
 from cicada.wire.codec import encode
 from cicada.wire.frames import PROTOCOL_VERSION, FrameType, Welcome
-from tests.transport.linknet import Host, Network, Stranger, data
+from tests.transport.linknet import LIMITS, Host, Network, Stranger, data
 
 
 def linked() -> tuple[Network, Host, Host]:
@@ -37,7 +36,7 @@ def test_a_link_made_for_a_proof_alone_is_closed_soon() -> None:
     network = Network()
     a, b = network.pair()
     a.prove(b)
-    network.run(LINK.proof_linger + 0.1)
+    network.run(LIMITS.proof_linger + 0.1)
     assert a.links.snapshot().links == b.links.snapshot().links == ()
     assert LinkClosed(remote=a.peer.address, reason="closed by peer") in b.events
     assert a.unreachable == b.unreachable == []
@@ -75,7 +74,7 @@ def test_the_reverse_proof_is_a_challenge_without_a_second_handshake() -> None:
 
 
 def test_proofs_never_use_a_counter_twice_nor_one_of_the_link() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, max_proofs=1))
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_proofs=1))
     a, b, c = network.host(1), network.host(2), network.host(3)
     a.send(b, data(1))
     network.settle()
@@ -200,7 +199,7 @@ def test_a_proof_is_forgotten_when_a_dial_fails() -> None:
 
 
 def test_the_oldest_proof_goes_when_there_are_too_many() -> None:
-    network = Network(limits=msgspec.structs.replace(LINK, max_proofs=2))
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_proofs=2))
     a = network.host(1)
     others = [network.host(number) for number in range(2, 5)]
     for other in others:

@@ -1,0 +1,338 @@
+"""What comes back for a peer's own messages, how they settle, and what waits or is bounded until then."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cicada.chord.io import TableChanged
+from cicada.ids import RING_SIZE, Place
+from cicada.limits import DeliveryLimits
+from cicada.routing.io import (
+    Alarm,
+    Deliver,
+    Forward,
+    Judged,
+    NextHopLost,
+    Reason,
+    SendMessage,
+    Status,
+    Verdict,
+)
+from cicada.wire.routed import Contact, Data
+from tests.routing.bench import (
+    HEAD,
+    IN_RING,
+    LIMITS,
+    NOT_IN_RING,
+    OWN,
+    OWN_BOOT,
+    THEIR_BOOT,
+    THERE,
+    Bench,
+    ack,
+    denial,
+    first_contact,
+    hops,
+    only_data,
+    outcome,
+)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_ack_with_another_digest_is_ignored_and_counted(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    assert bench.receive(ack(data, payload=b"altered")) == []
+    assert bench.router.counters()["ignored:altered"] == 1
+    assert outcome(bench.receive(ack(data)))[0] is Status.DELIVERED
+
+
+def test_acks_that_do_not_fit_what_was_sent_are_ignored(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    good = ack(data)
+    for foreign in (
+        replace(good, origin=HEAD.address),
+        replace(good, attempt=2),
+        replace(good, attempt=0),
+        replace(good, boot=THEIR_BOOT + 1),
+        replace(good, status=99),
+    ):
+        assert bench.receive(foreign) == []
+    assert bench.router.counters()["ignored:foreign-ack"] == 5
+    for late in (replace(good, message=2), replace(good, origin_boot=OWN_BOOT + 1)):
+        assert bench.receive(late) == []
+    assert bench.router.counters()["ignored:late-ack"] == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [(Verdict.RESTARTED, Reason.RESTARTED), (Verdict.STALE, Reason.STALE)]
+)
+def test_a_destination_that_cannot_know_settles_the_message_as_unknown(
+    bench: Bench, verdict: Verdict, reason: Reason
+) -> None:
+    data = only_data(bench.meet())
+    assert outcome(bench.receive(ack(data, verdict))) == (Status.FAILED, reason, 1)
+
+
+def test_after_a_restart_the_next_message_asks_for_the_new_boot_id(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.receive(ack(data, Verdict.RESTARTED))
+    assert only_data(bench.meet(boot=99)).boot == 99
+
+
+def test_a_retry_names_the_life_that_the_first_attempt_named(bench: Bench) -> None:
+    bench.meet()
+    other = only_data(bench.send())
+    bench.receive(ack(other, Verdict.RESTARTED))
+    bench.meet(boot=99)
+    assert bench.router.next_deadline() == 0.5
+    boots = [o.message.boot for o in bench.wait() if isinstance(o, Forward) and isinstance(o.message, Data)]
+    assert boots == [THEIR_BOOT, 99]
+
+
+def test_a_busy_destination_is_tried_again_over_the_same_hop_and_then_given_up(bench: Bench) -> None:
+    outputs = bench.meet()
+    for attempt in (1, 2):
+        assert hops(outputs) == [THERE]
+        assert bench.receive(ack(only_data(outputs), Verdict.BUSY)) == []
+        assert bench.receive(ack(only_data(outputs), Verdict.BUSY)) == []
+        before = bench.now
+        outputs = bench.wait()
+        assert bench.now - before == 0.5 * 2 ** (attempt - 1)
+    assert outcome(bench.receive(ack(only_data(outputs), Verdict.BUSY))) == (Status.FAILED, Reason.BUSY, 3)
+
+
+def test_a_message_whose_last_word_was_busy_fails_as_busy_at_its_deadline(bench: Bench) -> None:
+    bench.meet()
+    data = only_data(bench.send(timeout=0.4))
+    bench.receive(ack(data, Verdict.BUSY))
+    assert bench.wait_until_settled().reason is Reason.BUSY
+
+
+def test_no_such_peer_is_believed_when_it_is_still_said_after_a_while(bench: Bench) -> None:
+    outputs = bench.send()
+    said_at = []
+    for _ in range(10):
+        (forward,) = outputs
+        assert isinstance(forward, Forward)
+        assert isinstance(forward.message, Contact)
+        said_at.append(bench.now)
+        outputs = bench.receive(denial(forward.message))
+        if outputs:
+            break
+        outputs = bench.wait()
+    assert outcome(outputs) == (Status.FAILED, Reason.NO_SUCH_PEER, 3)
+    assert said_at == [0.0, 0.5, 1.0]
+    assert bench.router.next_deadline() is None
+
+
+def test_a_peer_that_was_denied_and_then_answers_gets_the_message(bench: Bench) -> None:
+    (forward,) = bench.send()
+    assert isinstance(forward, Forward)
+    assert isinstance(forward.message, Contact)
+    bench.receive(denial(forward.message))
+    (forward,) = bench.wait()
+    assert isinstance(forward, Forward)
+    assert isinstance(forward.message, Contact)
+    only_data(bench.receive(bench.reply(forward.message)))
+
+
+def test_a_message_whose_destination_left_meanwhile_fails_as_no_such_peer(bench: Bench) -> None:
+    outputs = bench.meet()
+    for _ in range(2):
+        assert bench.receive(denial(only_data(outputs))) == []
+        outputs = bench.wait()
+    assert outcome(bench.receive(denial(only_data(outputs))))[1] is Reason.NO_SUCH_PEER
+    assert bench.now == 1.0
+
+
+def test_denied_questions_are_repeated_beyond_the_number_of_attempts() -> None:
+    bench = Bench(DeliveryLimits(attempts=1, retry_floor=0.5, no_such_peer_after=2.0))
+    contact = first_contact(bench.send())
+    for _ in range(4):
+        assert bench.receive(denial(contact)) == []
+        contact = first_contact(bench.wait())
+    assert outcome(bench.receive(denial(contact)))[1] is Reason.NO_SUCH_PEER
+    assert bench.now == 2.0
+
+
+def test_denied_attempts_are_repeated_beyond_their_number() -> None:
+    bench = Bench(DeliveryLimits(attempts=1, retry_floor=0.5, no_such_peer_after=2.0))
+    outputs = bench.meet()
+    for _ in range(4):
+        assert bench.receive(denial(only_data(outputs))) == []
+        outputs = bench.wait()
+    assert outcome(bench.receive(denial(only_data(outputs))))[1] is Reason.NO_SUCH_PEER
+
+
+def test_one_attempt_is_denied_once_however_many_copies_are(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    assert bench.receive(denial(data)) == []
+    bench.now = 0.4
+    assert bench.receive(denial(data)) == []
+    assert bench.router.next_deadline() == 0.5
+    bench.now = 1.1
+    assert bench.receive(denial(data)) == []
+
+
+def test_an_introduction_that_gave_up_begins_anew_with_the_next_message() -> None:
+    bench = Bench(DeliveryLimits(attempts=2, retry_first=1.0))
+    asked = [first_contact(bench.send())]
+    asked.append(first_contact(bench.wait()))
+    assert bench.wait() == []
+    asked.append(first_contact(bench.send()))
+    asked.append(first_contact(bench.wait()))
+    assert bench.receive(bench.reply(asked[0])) == []  # only the latest questions are remembered
+    assert len(bench.receive(bench.reply(asked[3]))) == 2
+
+
+def test_a_busy_copy_that_answers_late_does_not_put_the_next_attempt_off(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.receive(ack(data, Verdict.BUSY))
+    bench.now = 0.4
+    bench.receive(ack(data, Verdict.BUSY))
+    assert bench.router.next_deadline() == 0.5
+    second = only_data(bench.wait())
+    bench.receive(ack(data, Verdict.BUSY))
+    assert bench.router.next_deadline() == 1.5
+    assert second.attempt == 2
+
+
+def test_an_ack_renews_the_boot_id(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.now = 9.0
+    bench.receive(ack(data))
+    bench.now = 38.0
+    only_data(bench.send())
+
+
+def test_a_slow_ack_makes_the_next_message_wait_longer(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.now = 4.0
+    bench.receive(ack(data))
+    only_data(bench.send())
+    deadline = bench.router.next_deadline()
+    assert deadline is not None
+    assert deadline > 4.0 + LIMITS.retry_floor
+
+
+def test_a_denial_of_another_place_is_ignored(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    forged = replace(denial(data), place=bytes(32))
+    for _ in range(5):
+        bench.now += 1.0
+        assert bench.receive(forged) == []
+
+
+@pytest.mark.parametrize("table", [IN_RING, TableChanged(head=OWN, predecessor=OWN, known=())])
+def test_a_place_on_the_own_arc_is_denied_without_asking_anybody(table: TableChanged) -> None:
+    bench = Bench(table=table)
+    assert bench.send(Place((OWN.place + 1) % RING_SIZE)) == []
+    settled = bench.wait_until_settled()
+    assert (settled.reason, bench.now) == (Reason.NO_SUCH_PEER, 1.0)
+
+
+def test_a_message_to_oneself_is_delivered_without_any_ring() -> None:
+    bench = Bench(table=None)
+    (deliver,) = bench.send(OWN.place, copies=3)
+    assert isinstance(deliver, Deliver)
+    assert (deliver.origin, deliver.origin_boot, deliver.hops) == (OWN, OWN_BOOT, 0)
+    outputs = bench.router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0)
+    assert outcome(outputs) == (Status.DELIVERED, None, 1)
+
+
+def test_a_message_to_oneself_waits_for_room_in_the_mailbox() -> None:
+    bench = Bench(table=None)
+    (deliver,) = bench.send(OWN.place)
+    assert isinstance(deliver, Deliver)
+    assert bench.router.handle(Judged(deliver.ticket, Verdict.BUSY), 0.0) == []
+    (deliver,) = bench.wait()
+    assert isinstance(deliver, Deliver)
+    assert bench.now == 1.0
+
+
+@pytest.mark.parametrize("table", [None, NOT_IN_RING])
+def test_outside_a_ring_messages_wait_and_leave_when_there_is_one(table: TableChanged | None) -> None:
+    bench = Bench(table=table)
+    assert bench.send() == []
+    (forward,) = bench.router.handle(IN_RING, 3.0)
+    assert isinstance(forward, Forward)
+    assert isinstance(forward.message, Contact)
+
+
+def test_a_message_that_never_saw_a_ring_says_so_at_its_deadline() -> None:
+    bench = Bench(table=None)
+    bench.send()
+    settled = bench.wait_until_settled()
+    assert (settled.reason, settled.attempts, bench.now) == (Reason.NOT_IN_RING, 0, 10.0)
+
+
+def test_a_message_waits_out_the_time_in_which_this_peer_is_not_in_a_ring(bench: Bench) -> None:
+    bench.meet()
+    bench.router.handle(NOT_IN_RING, 0.1)
+    assert bench.wait() == []
+    assert only_data(bench.router.handle(IN_RING, 4.0)).attempt == 2
+
+
+def test_a_message_without_any_way_is_tried_again_without_counting_an_attempt() -> None:
+    bench = Bench(table=TableChanged(head=THERE, predecessor=THERE, known=(THERE,)))
+    bench.meet()
+    bench.router.handle(NextHopLost(THERE), 0.1)
+    assert [bench.wait() for _ in range(4)] == [[]] * 4
+    assert bench.now == 2.0
+    outputs = bench.wait()
+    outputs += bench.wait()
+    assert only_data(outputs).attempt == 2  # the hop is used again after lost_hop_seconds
+
+
+def test_the_same_id_is_one_message_however_often_it_is_submitted(bench: Bench) -> None:
+    bench.meet()
+    again = SendMessage(id=1, place=THERE.place, payload=b"hi", copies=1, deadline=10.0)
+    assert bench.router.handle(again, 0.0) == []
+
+
+def test_messages_beyond_the_bound_fail_at_once_and_room_comes_back(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    for _ in range(49):
+        bench.send(payload=b"")
+    assert outcome(bench.send(payload=b"")) == (Status.FAILED, Reason.OVERLOADED, 0)
+    bench.receive(ack(data))
+    only_data(bench.send(payload=b""))
+
+
+def test_payloads_beyond_the_bound_in_bytes_fail_at_once(bench: Bench) -> None:
+    bench.meet()
+    assert outcome(bench.send(payload=bytes(999)))[1] is Reason.OVERLOADED
+    data = only_data(bench.send(payload=bytes(998)))
+    assert outcome(bench.send(payload=b"1"))[1] is Reason.OVERLOADED
+    bench.receive(ack(data))
+    only_data(bench.send(payload=b"1"))
+
+
+def test_one_call_handles_a_bounded_batch_and_asks_to_be_called_again() -> None:
+    bench = Bench(table=None)
+    for _ in range(50):
+        bench.send(OWN.place if bench.last_id % 2 else THERE.place)
+    bench.now = 1.0
+    bench.router.handle(NOT_IN_RING, bench.now)
+    fired = [len(bench.router.handle(Alarm(), bench.now)) for _ in range(3)]
+    assert fired == [20, 5, 0]  # the 25 to itself were due again, 20 in a batch
+    (contact,) = bench.router.handle(IN_RING, bench.now)
+    assert isinstance(contact, Forward)
+    assert isinstance(contact.message, Contact)
+    deadline = bench.router.next_deadline()
+    assert deadline is not None
+    assert deadline <= bench.now
+    bench.router.handle(Alarm(), bench.now)
+    assert len(bench.receive(bench.reply(contact.message))) == 20
+    assert len(bench.router.handle(Alarm(), bench.now)) == 5
+
+
+def test_only_an_alarm_lets_deadlines_fire(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    bench.now = 50.0
+    assert outcome(bench.receive(ack(data)))[0] is Status.DELIVERED
