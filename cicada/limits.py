@@ -35,18 +35,22 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
     growth: float = 1.25  # Ghinita and Teo 2006, as adopted by the design
     jitter: float = 0.25  # fraction by which jitter may shorten an interval; it never lengthens
     timeout_first: float = 1.0  # before a round trip was measured
-    timeout_floor: float = 0.3  # a busy 2-core machine stalls this long without anyone being dead
+    timeout_floor: float = 1.0  # a busy 2-core machine answers this late without anyone being dead
     timeout_ceiling: float = 4.0  # a guess; twice this must fit in the 10 s for a silent head
     lookup_timeout: float = 3.0  # whole recursive lookup, then it is tried again
     lookup_attempts: int = 4
     join_timeout: float = 2.0  # one join lookup before another seed is tried
     admission_hold: float = 0.5  # how long one admitted joiner may keep others waiting at its predecessor
-    fix_fingers_min: float = 1.0
+    fix_fingers_min: float = (
+        4.0  # one lookup; a thousand peers that each look up every second are busy with nothing else
+    )
     fix_fingers_max: float = 30.0
     finger_dial_rate: float = 0.5  # dials per second and peer (design section 4)
-    finger_dial_burst: int = 16  # so that a new peer soon has one finger per populated interval
-    reactive_rate: float = 20.0  # unscheduled rounds per second, token bucket
-    reactive_burst: int = 8
+    finger_dial_burst: int = 4  # a few fingers at once; more would compete with the joins of a whole swarm
+    reactive_rate: float = (
+        3.0  # unscheduled rounds per second, token bucket: a thousand peers on two cores can afford it
+    )
+    reactive_burst: int = 16  # a change travels back over r lists at once
     quarantine_probe: float = 0.1  # probes per node and round (facts 1b: merges halves in 17-18 rounds)
     quarantine_size: int = 64
     quarantine_seconds: float = 3600.0
@@ -92,10 +96,12 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     control_share: float = 0.25  # of sent bytes while data waits
     ack_delay: float = 0.1  # a link ack waits this long for a frame to ride on; time-outs allow for it on top
     ack_bytes: int = 64 * KIB  # or for this many unacknowledged bytes
-    timeout_first: float = 1.0
-    timeout_floor: float = 0.3
+    timeout_first: float = 2.0
+    timeout_floor: float = (
+        1.0  # 0.3 was too little: 1,000 peers on 2 cores took each other for dead (50,000 in a minute)
+    )
     timeout_ceiling: float = 4.0
-    dial_timeout: float = 2.0  # a refused dial is silent (design section 2)
+    dial_timeout: float = 4.0  # a refused dial is silent (design section 2)
     idle_close: float = 60.0
     ping_interval: float = 45.0  # design: once a minute; less than idle_close, or the other end closes first
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
@@ -154,6 +160,13 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
     rebind_patience: float = (
         0.1  # libzmq closes a listener on its own thread, within a millisecond when not starved
     )
+    rebind_pause: float = 0.001  # between two tries
+    eviction_share: int = 64  # when connections run out, one in this many is closed, so that looking is rare
+    index_attempts: int = (
+        64  # a full table of max_indexes hits one taken of 2^32 at most once in 16,384 tries
+    )
+    ipv6_site_bits: int = 64  # what one IPv6 subscriber has at least (RFC 6177) counts as one source
+    context_sockets: int = 16  # of libzmq: listener, dialer and the dialer's monitor, with room to spare
 
 
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +213,7 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     inbox: int = 16384
     batch: int = 128  # messages one actor may handle before the others have a turn
     turn: int = (
-        2048  # messages of all actors between two polls of the sockets: 20-40 ms under full load, when what
+        1024  # messages of all actors between two polls of the sockets: 20-40 ms under full load, when what
     )
     # leaves together is worth more than a quick poll (relay benchmark: 18 k hops/s at 256, 26 k at 2,048)
     ask_timeout: float = 5.0

@@ -38,7 +38,7 @@ class _Guarded(TyperGroup):
         try:
             return super().invoke(ctx)
         except CicadaError as error:
-            if ctx.params.get("debug"):
+            if ctx.obj:
                 raise
             output.progress(str(error))
             raise typer.Exit(exit_code(error)) from None
@@ -55,20 +55,23 @@ app = typer.Typer(
 @app.callback()
 def options(
     ctx: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
 ) -> None:
     """Swarms of peers on this machine: launch, watch, load and break them.
 
     \b
-      cicada demo                                       twenty peers, a few seconds
-      cicada up configs/swarm-200.toml -d --wait 60s    two hundred, in the background
-      cicada load --count 10000                         is every message delivered?
-      cicada kill 10% --hard && cicada status --wait proven
+      cicada demo                       twenty peers, a few seconds
+      cicada up configs/swarm-200.toml -d --wait 60s
+      cicada load --count 10000         is every message delivered?
+      cicada kill 10% --hard
+      cicada status --wait proven       is the ring whole again?
       cicada down
 
-    Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration, 3 not the result that was asked for, 4 swarm lost,
-    130 interrupted.
+    \b
+    Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration,
+    3 not the result that was asked for, 4 swarm lost, 130 interrupted.
     """
+    ctx.obj = debug
     if os.environ.get("NO_COLOR"):
         ctx.color = False
 
@@ -183,7 +186,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
         app(prog_name="cicada")
-    except Exception as error:
+    except Exception as error:  # the outermost boundary: a defect is one message too
         if "--debug" in sys.argv:
             raise
         output.progress(f"defect: {type(error).__name__}: {error} (`cicada --debug ...` shows where)")

@@ -29,7 +29,7 @@ def find_run(folder: Path) -> RunInfo:
         )
     if is_running(folder):
         return info
-    if Path(info.control).parent.exists():  # a launcher that ends in order removes its sockets
+    if not info.ended:
         raise SwarmLost(
             f"the swarm {info.name} in {folder} is lost: its launcher (pid {info.launcher_pid}) died; "
             f"start it again with `cicada up {folder}/config.resolved.toml -d`"

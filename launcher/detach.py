@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import subprocess
@@ -75,14 +76,19 @@ def _launch(folder: RunFolder, since: float) -> BinaryIO:
     try:
         with (folder.path / LOG_FILE).open("ab") as log:
             arguments = [str(folder.path), str(folder.lock), str(theirs), repr(since)]
-            subprocess.Popen(  # noqa: S603 (our own program)
+            subprocess.run(  # noqa: S603 (our own program)
                 [sys.executable, "-m", "launcher.detach", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(folder.lock, theirs),
+                timeout=LAUNCHER.detach,
+                check=True,
             )
+    except subprocess.SubprocessError:
+        os.close(ours)
+        raise Unavailable(f"the launcher did not start: see {folder.path / LOG_FILE}") from None
     finally:
         os.close(theirs)
     return os.fdopen(ours, "rb")
@@ -103,7 +109,14 @@ def _next_word(reports: BinaryIO, until: float, folder: RunFolder) -> Progress |
 
 
 def main(folder: Path, lock: int, reports: int, since: float) -> int:
-    """The background launcher."""
+    """The background launcher. The process that was started ends at once and leaves the work to a child, so that whoever
+    started it has no child to wait for.
+    """
+    if os.fork():
+        os._exit(0)
+    logging.basicConfig(
+        format="%(asctime)s launcher %(levelname)s %(name)s: %(message)s", level=logging.WARNING
+    )
     start_fork_server()
     config = parse_config((folder / CONFIG_FILE).read_text(), file=CONFIG_FILE)
     plan = plan_swarm(config, os.cpu_count() or 1)

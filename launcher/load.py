@@ -86,11 +86,9 @@ class LoadShare(msgspec.Struct, frozen=True, kw_only=True):
         return self.plan.shots(frozenset(self.sources))
 
 
-def plan_load(command: RunLoad, peers: Sequence[LoadPeer], run: int) -> LoadPlan:
-    """The plan for a command. Raises Misuse when it cannot be carried out, saying what to change."""
+def check_load(command: RunLoad) -> int:
+    """How many messages the command means. Raises Misuse when no swarm could carry it out, saying what to change."""
     count = _count(command)
-    if len(peers) < 2:
-        raise Misuse(f"a load needs two peers in the ring, there are {len(peers)}: join some first")
     if command.payload < MIN_PAYLOAD:
         raise Misuse(
             f"a payload of {command.payload} bytes cannot be accounted for: use at least {MIN_PAYLOAD}"
@@ -99,6 +97,14 @@ def plan_load(command: RunLoad, peers: Sequence[LoadPeer], run: int) -> LoadPlan
         raise PayloadTooLarge(command.payload, WIRE.max_payload)
     if command.timeout <= 0:
         raise Misuse("the time-out must be more than 0 s")
+    return count
+
+
+def plan_load(command: RunLoad, peers: Sequence[LoadPeer], run: int) -> LoadPlan:
+    """The plan for a command. Raises Misuse when it cannot be carried out, saying what to change."""
+    count = check_load(command)
+    if len(peers) < 2:
+        raise Misuse(f"a load needs two peers in the ring, there are {len(peers)}: join some first")
     return LoadPlan(
         run=run,
         rate=command.rate,

@@ -15,7 +15,7 @@ from launcher.protocol import LoadReport
 
 
 class LoadWork:
-    """Sends from its making on, in the open loop: the next message never waits for the last one's receipt."""
+    """Accounts from its making on; sends from ``start`` on, in the open loop: no message waits for an earlier receipt."""
 
     def __init__(self, share: LoadShare, peers: Mapping[str, SwarmPeer]) -> None:
         self._share = share
@@ -25,12 +25,18 @@ class LoadWork:
         self._started = time.monotonic()  # the loop's own clock may stand still for a whole turn
         self._seconds: float | None = None
         self._receipts: set[asyncio.Task[None]] = set()
-        self._sender = self._loop.create_task(self._send_all(), name="load")
+        self._sender: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to send. Safe to call twice."""
+        if self._sender is None:
+            self._started = time.monotonic()
+            self._sender = self._loop.create_task(self._send_all(), name="load")
 
     @property
     def finished(self) -> bool:
         """Everything was sent, and every receipt has settled."""
-        return self._sender.done() and not self._receipts
+        return self._sender is not None and self._sender.done() and not self._receipts
 
     def received(self, name: str, message: Message) -> None:
         """Hosted peer ``name`` took this out of its mailbox."""
@@ -45,7 +51,7 @@ class LoadWork:
 
     async def end(self) -> None:
         """Send no more, and wait for nothing."""
-        tasks = [self._sender, *self._receipts]
+        tasks = [*self._receipts, *([self._sender] if self._sender is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 
 from cicada.commands import LoadResult, RunLoad
 from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
 from launcher.load import LoadPart, LoadPeer, LoadPlan, LoadShare, merge, plan_load
-from launcher.protocol import CollectLoad, EndLoad, LoadReport, Report, StartLoad
+from launcher.protocol import CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
 from launcher.roster import State
 from launcher.swarm import Swarm
 
@@ -29,14 +30,15 @@ async def run_load(swarm: Swarm, command: RunLoad) -> LoadResult:
         sources.setdefault(member.worker, []).append(member.name)
     shares = {worker: LoadShare(plan=plan, sources=tuple(names)) for worker, names in sources.items()}
     try:
-        await _start(swarm, shares)
+        # A worker that is not prepared yet would not count what a faster one sends to its peers
+        await _tell(swarm, {worker: PrepareLoad(share=share) for worker, share in shares.items()})
+        await _tell(swarm, dict.fromkeys(shares, StartLoad()))
         return merge(plan, await _parts(swarm, plan, list(shares)))
     finally:
         await swarm.pool.ask_each(dict.fromkeys(shares, EndLoad()), Report, LAUNCHER.report_grace)
 
 
-async def _start(swarm: Swarm, shares: dict[str, LoadShare]) -> None:
-    commands = {worker: StartLoad(share=share) for worker, share in shares.items()}
+async def _tell(swarm: Swarm, commands: Mapping[str, PrepareLoad | StartLoad]) -> None:
     replies = await swarm.pool.ask_each(commands, Report, LAUNCHER.report_grace)
     for worker, reply in replies.items():
         if not isinstance(reply, Report) or reply.failed:

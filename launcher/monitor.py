@@ -71,6 +71,10 @@ class Monitor:
         async with self._changed:
             self._changed.notify_all()
 
+    def begin(self) -> None:
+        """Tell that the run starts."""
+        self._publish(RunStateChanged(state=self.state.value))
+
     def poke(self) -> None:
         """Something changed: look again soon."""
         self._poked.set()

@@ -29,7 +29,6 @@ from cicada.commands import (
 )
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, CommandReceived
-from cicada.ids import short
 from launcher.monitor import Monitor
 from launcher.plan import derived_seed
 from launcher.ports import require_free
@@ -180,7 +179,17 @@ class Orchestrator:
         return [self._roster[name] for name in self._selection(text, states).peers]
 
     def _selection(self, text: str, states: Iterable[State] = ()) -> Selection:
-        return select(text, self._roster.candidates(*states), self._swarm.pool.names, self._draws)
+        candidates = self._roster.candidates(*states)
+        if not any(text == candidate.name for candidate in candidates) and text in self._roster:
+            raise Misuse(_not_eligible(self._roster[text]))
+        return select(text, candidates, self._swarm.pool.names, self._draws)
+
+
+def _not_eligible(member: Member) -> str:
+    """What to tell somebody who names a peer that the command cannot act on as it is."""
+    comes_back = member.state in RETURNING
+    remedy = "wait until it is back" if comes_back else f"bring it back with `cicada restart {member.name}`"
+    return f"{member.name} is {member.state.value}: {remedy}"
 
 
 def _done(members: Iterable[Member], problems: Problems) -> Done | Refused:
@@ -197,7 +206,7 @@ def _row(member: Member, view: PeerView | None) -> PeerRow:
     return PeerRow(
         name=member.name,
         address=member.address,
-        place=short(member.peer.place),
+        place=f"{member.peer.place:064x}",
         worker=member.worker,
         phase=view.phase if view is not None and seen else member.state.value,
         predecessor=(view.predecessor or "") if view is not None else "",

@@ -109,10 +109,14 @@ class CountBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """How many hosted peers received the broadcast that is watched. Answered by Reached."""
 
 
-class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """Begin to send this worker's share of a load, and to account for what its peers receive. Answered by Report."""
+class PrepareLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Account from now on for what hosted peers receive of this load; send nothing yet. Answered by Report."""
 
     share: LoadShare
+
+
+class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Begin to send the share, since every worker is prepared to account for it. Answered by Report."""
 
 
 class CollectLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -142,6 +146,7 @@ AnyWorkerCommand = (
     | WatchBroadcast
     | SendBroadcast
     | CountBroadcast
+    | PrepareLoad
     | StartLoad
     | CollectLoad
     | EndLoad

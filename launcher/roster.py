@@ -76,6 +76,9 @@ class Roster:
     def __len__(self) -> int:
         return len(self._members)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
     def __getitem__(self, name: str) -> Member:
         """Raises Misuse when nobody is called that."""
         try:

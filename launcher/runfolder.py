@@ -56,6 +56,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     seed: int
     argv: tuple[str, ...]
+    ended: str = ""  # when the launcher took the swarm down; empty while it runs, and for ever if it died
 
 
 class RunFolder:

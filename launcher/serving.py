@@ -1,4 +1,4 @@
-"""The actor by which a process answers commands from another one."""
+"""What a process of the swarm needs to be commanded and recorded: its actor, and a recorder that listens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from cicada.actors.loop import LoopActor, LoopDispatcher
 from cicada.actors.remote import RemoteCall
+from cicada.bus.publisher import Publisher
+from cicada.events import PeerStarted, RunStateChanged
 from cicada.limits import LAUNCHER
 
 _logger = logging.getLogger("cicada.launcher")
@@ -53,3 +55,11 @@ class CommandActor(LoopActor):
             _logger.exception("%s met a defect", type(call.command).__name__)
             reply = self._failure(f"defect: {type(error).__name__}: {error}")
         call.reply(reply)
+
+
+async def recorded(publisher: Publisher) -> None:
+    """Wait a moment for the recorder's subscription, so that the very first events are recorded too."""
+    for _ in range(round(LAUNCHER.subscription / LAUNCHER.subscription_poll)):
+        if publisher.wants(RunStateChanged) and publisher.wants(PeerStarted):
+            return
+        await asyncio.sleep(LAUNCHER.subscription_poll)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+import msgspec
 import psutil
 
 from cicada.actors.loop import LoopDispatcher
@@ -33,7 +34,7 @@ from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
 from launcher.roster import Roster
 from launcher.runfolder import CONTROL_SOCKET, ControlFolder, RunFolder, RunInfo, git_revision
-from launcher.serving import CommandActor
+from launcher.serving import CommandActor, recorded
 from launcher.statistics import Statistics
 from launcher.supervisor import WorkerSupervisor
 from launcher.swarm import Problems, Swarm
@@ -109,6 +110,8 @@ class Session:
 
     async def __aexit__(self, *_: object) -> None:
         try:
+            if self.over.done() and self.over.result():
+                await self.monitor.enter(RunState.FAILED, self.over.result())
             await self.monitor.enter(RunState.STOPPING)
             self._supervisor.stop()
             await _cancelled(self._observing)
@@ -125,7 +128,7 @@ class Session:
         Raises Unavailable when a worker or a peer cannot be started. Peers that do not get in at first are tried again
         while the run goes on.
         """
-        await self.monitor.enter(RunState.STARTING)
+        self.monitor.begin()
         async with self.swarm.changes:
             _require(await self.swarm.start_workers())
             for name in self.pool.names:
@@ -143,12 +146,19 @@ class Session:
         await self._record()
         self._publisher.open()
         self._stack.callback(self._publisher.close)
+        await recorded(self._publisher)
         actor = CommandActor.start(
             LoopDispatcher(), self.orchestrator.carry_out, lambda reason: Refused(reason=reason)
         )
         self._stack.callback(actor.stop, block=False)
         self._stack.enter_context(export(actor, self.control, commands=AnyCommand, replies=AnyReply))
-        self._folder.write_info(await self._info())
+        info = await self._info()
+        self._folder.write_info(info)
+        self._stack.callback(self._note_end, info)
+
+    def _note_end(self, info: RunInfo) -> None:
+        """Whoever looks later can tell a swarm that was taken down from one whose launcher died."""
+        self._folder.write_info(msgspec.structs.replace(info, ended=_now()))
 
     async def _record(self) -> None:
         recorder = Recorder(self._folder.events, clock=SystemClock())
@@ -168,7 +178,7 @@ class Session:
             events=self._proxy.subscribers,
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),
-            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            started=_now(),
             version=_version(),
             git=await asyncio.to_thread(git_revision),
             python=platform.python_version(),
@@ -200,6 +210,10 @@ def _require(problems: Problems) -> None:
         named = "; ".join(f"{name}: {problem}" for name, problem in first)
         more = f"; and {len(problems) - len(first)} more" if len(problems) > len(first) else ""
         raise Unavailable(f"the swarm cannot start: {named}{more}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _version() -> str:

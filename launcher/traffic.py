@@ -21,6 +21,7 @@ from launcher.protocol import (
     FindOwner,
     LoadReport,
     Owner,
+    PrepareLoad,
     Reached,
     Report,
     SendBroadcast,
@@ -30,7 +31,15 @@ from launcher.protocol import (
 )
 
 TrafficCommand = (
-    FindOwner | SendOne | WatchBroadcast | SendBroadcast | CountBroadcast | StartLoad | CollectLoad | EndLoad
+    FindOwner
+    | SendOne
+    | WatchBroadcast
+    | SendBroadcast
+    | CountBroadcast
+    | PrepareLoad
+    | StartLoad
+    | CollectLoad
+    | EndLoad
 )
 
 
@@ -72,8 +81,10 @@ class Traffic:
                 return await self._broadcast(command)
             case CountBroadcast():
                 return Reached(peers=len(self._reached))
+            case PrepareLoad():
+                return self._prepare_load(command)
             case StartLoad():
-                return self._start_load(command)
+                return self._start_load()
             case CollectLoad():
                 return self._collect_load(command)
             case EndLoad():
@@ -137,11 +148,17 @@ class Traffic:
             return Report(failed={command.via: str(error)})
         return Report(done=(command.via,))
 
-    def _start_load(self, command: StartLoad) -> Report:
+    def _prepare_load(self, command: PrepareLoad) -> Report:
         if self._load is not None:
             return Report(failed={"load": "another load runs: wait for its end"})
         peers = {name: hosted.peer for name, hosted in self._hosted.items()}
         self._load = LoadWork(command.share, peers)
+        return Report()
+
+    def _start_load(self) -> Report:
+        if self._load is None:
+            return Report(failed={"load": "no load is prepared"})
+        self._load.start()
         return Report()
 
     def _collect_load(self, command: CollectLoad) -> LoadReport | Report:

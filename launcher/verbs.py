@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,7 @@ from cicada.commands import (
 from cicada.limits import CLI, DELIVERY, LAUNCHER, LOAD
 from launcher import output
 from launcher.exits import Exit
+from launcher.load import check_load
 from launcher.options import (
     LATEST_RUN,
     JsonOption,
@@ -48,6 +50,14 @@ if TYPE_CHECKING:
     from launcher.client import SwarmClient
 
 _PROVEN = "proven"
+
+
+class Kind(enum.StrEnum):
+    """Actors of a peer that can be made to fail."""
+
+    TRANSPORT = "transport"
+    RING = "ring"
+    ROUTER = "router"
 
 
 def connect(run: Path) -> SwarmClient:
@@ -221,7 +231,7 @@ def restart(select: SelectArgument, run: RunOption = LATEST_RUN) -> None:
 
 def crash(
     select: SelectArgument,
-    actor: Annotated[str, typer.Argument(metavar="ACTOR", help="transport, ring or router.")],
+    actor: Annotated[Kind, typer.Argument(metavar="ACTOR", help="transport, ring or router.")],
     run: RunOption = LATEST_RUN,
 ) -> None:
     """Have one actor of each peer fail, to watch supervision bring it back.
@@ -229,7 +239,7 @@ def crash(
     \b
       cicada crash core-3 ring
     """
-    _change(run, Crash(select=select, actor=actor), "crashed an actor of")
+    _change(run, Crash(select=select, actor=actor.value), "crashed an actor of")
 
 
 def add(
@@ -282,23 +292,17 @@ def load(
     code 3 unless every message arrived exactly once, intact, at the right peer.
     """
     command = RunLoad(rate=rate, count=count, duration=duration, payload=payload, timeout=timeout, seed=seed)
+    messages = check_load(command)
+    expected = messages / command.rate
     with connect(run) as swarm:
-        result = run_load(swarm, command)
+        output.progress(f"sending {messages} messages in {expected:.1f} s ...")
+        result = swarm.ask(command, LoadResult, expected + command.timeout + CLI.grace)
     if as_json:
         output.show_json(result)
     else:
         output.show(output.load_lines(result))
     if not output.is_flawless(result):
         raise typer.Exit(Exit.THRESHOLD)
-
-
-def run_load(swarm: SwarmClient, command: RunLoad) -> LoadResult:
-    """Run a load to its end, saying on standard error what will happen."""
-    expected = command.duration or LOAD.default_duration
-    if command.count is not None and command.rate > 0:
-        expected = command.count / command.rate
-    output.progress(f"sending for {expected:.1f} s at {command.rate:g} messages a second ...")
-    return swarm.ask(command, LoadResult, expected + command.timeout + CLI.grace)
 
 
 def down(

@@ -10,12 +10,11 @@ from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
 from cicada.bus.publisher import Publisher
 from cicada.clock import SystemClock
-from cicada.events import PeerStarted
 from cicada.limits import LAUNCHER
 from launcher.hosting import Hosting
 from launcher.process import Ready, WorkerSpec
 from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
-from launcher.serving import CommandActor
+from launcher.serving import CommandActor, recorded
 
 GC_THRESHOLDS = (20_000, 20, 50)
 """A worker makes and drops tens of thousands of small values a second and no cycles worth speaking of: look for
@@ -50,18 +49,10 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     )
     try:
         with export(actor, spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply):
-            await _subscribed(publisher)
+            await recorded(publisher)
             ready()
             await hosting.finished.wait()
             await asyncio.sleep(LAUNCHER.last_words)
     finally:
         actor.stop(block=False)
         publisher.close()
-
-
-async def _subscribed(publisher: Publisher) -> None:
-    """Wait a moment for the recorder's subscription, so that the very first events are recorded too."""
-    for _ in range(round(LAUNCHER.subscription / LAUNCHER.subscription_poll)):
-        if publisher.wants(PeerStarted):
-            return
-        await asyncio.sleep(LAUNCHER.subscription_poll)

@@ -77,7 +77,8 @@ class Receipt:
             raise DeliveryTimeout(f"no word about the message within {timeout} s") from None
 
     def __await__(self) -> Generator[object, None, Receipt]:
-        return asyncio.wrap_future(self._future).__await__()
+        # Whoever gives up waiting must not cancel what others may wait for.
+        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
 
     def __repr__(self) -> str:
         because = f" ({self.reason})" if self.reason else ""

@@ -143,8 +143,10 @@ class Joiner:
             return self._reason()
         if self._stage is _Stage.ASKING and self._seed is not None:
             self._outcomes[self._seed] = "did not answer in time"
-        if self._stage is not _Stage.WAITING:
+        if self._stage is _Stage.PAUSED:
             self._ask_next()
+        elif self._stage is not _Stage.WAITING:
+            self._go_on()
         return ""
 
     def take_result(self) -> tuple[tuple[Peer, ...], Peer | None]:
@@ -184,9 +186,21 @@ class Joiner:
             self._ring.prove(head)
 
     def _fail_attempt(self, outcome: str) -> None:
-        """Pause before the next attempt, so that seeds which refuse at once are not asked in a storm."""
         if self._seed is not None:
             self._outcomes[self._seed] = outcome
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """The next seed at once; after the last a pause, so that seeds which refuse at once are not asked in a storm.
+
+        A node that lost its ring asks each once. If none of them is a member, they may all be looking for each other,
+        and somebody has to be a ring of one for the others to find.
+        """
+        if self._next % len(self._seeds):
+            self._ask_next()
+            return
+        if not self._asked:
+            self._deadline = self._ring.now
         self._stage = _Stage.PAUSED
         pause = self._ring.timings.retry_pause * (1.0 - self._ring.timings.jitter * self._ring.rng.random())
         self._ring.timers.start(Timer.JOIN, min(self._ring.now + pause, self._deadline))

@@ -45,6 +45,11 @@ class Stabilizer:
         self._unsettled = True
         self.interval = self._ring.timings.stabilize_joining
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether a round has changed nothing since this node entered the ring."""
+        return not self._unsettled
+
     def hasten(self) -> None:
         """Have a round soon, as soon as the budget for unscheduled rounds allows."""
         if self._round is not None:

@@ -19,7 +19,7 @@ class Upkeep:
 
     __slots__ = (
         *("_dial_tokens", "_interval", "_news", "_next", "_rectifier", "_ring", "_searcher", "_stabilizer"),
-        "_visiting",
+        *("_owed", "_visiting"),
     )
 
     def __init__(self, ring: Ring, stabilizer: Stabilizer, rectifier: Rectifier, searcher: Searcher) -> None:
@@ -32,6 +32,7 @@ class Upkeep:
         self._next = 0
         self._news = False
         self._visiting: Peer | None = None
+        self._owed = 0
 
     def reset(self) -> None:
         """Begin anew: this node has just entered a ring."""
@@ -39,8 +40,13 @@ class Upkeep:
         self._visiting = None
 
     def verify_tail(self) -> None:
-        """Dial unproven entries, nearest first, a few at a time. The list does not wait for them."""
+        """Dial unproven entries, nearest first, a few at a time. The list does not wait for them.
+
+        Not before a round changed nothing: while a ring forms, most entries are soon replaced by nearer ones.
+        """
         ring = self._ring
+        if not self._stabilizer.is_settled:
+            return
         for entry in ring.successors.entries:
             if ring.proofs.dials >= ring.limits.tail_dials:
                 return
@@ -89,11 +95,16 @@ class Upkeep:
     def visit_suspect(self) -> None:
         """Once per round, sometimes: dial a suspect, in case it is alive, and perhaps in another ring by now."""
         ring = self._ring
-        if ring.rng.random() >= ring.timings.quarantine_probe:
+        if not self._owed and ring.rng.random() >= ring.timings.quarantine_probe:
             return
         suspect = ring.quarantine.choose(ring.rng, ring.now)
         if suspect is not None and not ring.is_avoided(suspect):
+            self._owed = max(0, self._owed - 1)
             self.visit(suspect)
+
+    def owe_visits(self) -> None:
+        """This node lost its ring: visit as many suspects as there are, one in each round, until it is found again."""
+        self._owed = len(self._ring.quarantine)
 
     def visit(self, stranger: Peer) -> None:
         """Dial a peer and ask it about this node's place."""

@@ -24,9 +24,6 @@ from cicada.transport.strangers import Strangers
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import Frame, FrameType, Hello, Refusal, encode_frame
 
-_EVICTED_SHARE: Final = 64
-"""When connections run out, one in this many is closed, so that looking for the idlest is rare."""
-_INDEX_ATTEMPTS: Final = 64
 _EVERYWHERE: Final = ("0.0.0.0:", "[::]:")
 _HELLO: Final = FrameType.HELLO
 _UNKNOWN: Final = FrameType.UNKNOWN
@@ -107,7 +104,7 @@ class Hub(abc.ABC):
             raise Unavailable(
                 f"all {self.limits.max_indexes} link indexes of this process are taken: close some links"
             )
-        for _ in range(_INDEX_ATTEMPTS):
+        for _ in range(self.limits.index_attempts):
             index = self._entropy()
             if index and index not in self._indexes:
                 self._indexes[index] = receiver
@@ -392,7 +389,7 @@ class Hub(abc.ABC):
             return True
         remote = [c for c in self._connections.values() if c.partner is None and c.phase is Phase.OPEN]
         remote.sort(key=lambda connection: connection.last_used)
-        idlest = remote[: 1 + self._max_connections // _EVICTED_SHARE]
+        idlest = remote[: 1 + self._max_connections // self.limits.eviction_share]
         for connection in idlest:
             self._shut(connection, "idle")
         return bool(idlest)

@@ -9,11 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 
-from cicada.limits import EndpointLimits
+from cicada.limits import ENDPOINT, EndpointLimits
 from cicada.transport.base import ConnectionId
-
-IPV6_SITE = 64
-"""Prefix length of what one IPv6 subscriber has at least; its addresses count as one source."""
 
 
 def source_of(host: str) -> str:
@@ -25,7 +22,7 @@ def source_of(host: str) -> str:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     if ip.version == 6 and not ip.is_loopback:
-        return str(ipaddress.ip_network((ip, IPV6_SITE), strict=False))
+        return str(ipaddress.ip_network((ip, ENDPOINT.ipv6_site_bits), strict=False))
     return str(ip)
 
 

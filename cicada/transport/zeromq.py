@@ -27,12 +27,10 @@ from cicada.transport.lingering import NOT_HELD, Held, Lingering, cut, hold, loc
 from cicada.transport.strangers import source_of
 from cicada.transport.streams import StreamSocket
 
-_SOCKETS: Final = 16
 _EVENT: Final = struct.Struct("=HI")
 _ROUTE: Final = struct.Struct(">BQ")
 _DIALLED: Final = 1
 """First byte of the routing ids we give; those libzmq gives start with 0."""
-_REBIND_PAUSE: Final = 0.001
 
 
 def random_index() -> int:
@@ -65,7 +63,7 @@ class ZmqEndpoint(Hub):
         )
         self._loopback_only = loopback_only
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._context.set(zmq.MAX_SOCKETS, _SOCKETS)
+        self._context.set(zmq.MAX_SOCKETS, limits.context_sockets)
         self._listener = StreamSocket(self._context, loop, limits, self)
         self._dialer = StreamSocket(self._context, loop, limits, self)
         self._routes: dict[Connection, bytes] = {}
@@ -94,7 +92,7 @@ class ZmqEndpoint(Hub):
                 if error.errno != errno.EADDRINUSE or self.loop.time() > patience:
                     raise _unbindable(address, error) from None
                 # Our own former listener is being closed by libzmq's thread at this moment.
-                time.sleep(_REBIND_PAUSE)
+                time.sleep(self.limits.rebind_pause)
             else:
                 break
         self._listener.look_again()

@@ -151,8 +151,10 @@ class Swarm:
         while self._agenda:
             at, _, peer, life, input, sender = heapq.heappop(self._agenda)
             self.now = max(self.now, at)
-            if isinstance(input, TimerFired) and life == self._lives[peer]:
-                self._woken_at.pop(peer, None)
+            if isinstance(input, TimerFired):
+                if life != self._lives[peer] or self._woken_at.get(peer) != at:
+                    continue  # an earlier wake has been agreed on since
+                del self._woken_at[peer]
             if life == self._lives[peer] and peer in self.nodes:
                 self.give(peer, input)
                 return True

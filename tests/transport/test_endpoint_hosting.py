@@ -188,6 +188,16 @@ async def test_who_is_authenticated_stays(world: World) -> None:
     assert not pair.far.gone
 
 
+async def test_an_accepted_connection_nobody_uses_is_a_strangers_again(world: World) -> None:
+    pair = await pair_in(world)
+    pair.say(b"x" * 5000)
+    await pair.far.until(lambda: bool(pair.far.frames))
+    pair.listening.release(pair.far_connection, pair.far)
+    pair.say(b"x" * 5000)
+    await pair.near.until(lambda: bool(pair.near.gone))
+    assert pair.listening.counters()["closed.frame-size"] == 1
+
+
 @pytest.mark.parametrize(
     ("frames", "reason"),
     [

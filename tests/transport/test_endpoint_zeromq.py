@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -262,6 +263,32 @@ async def test_dials_stop_before_descriptors_run_out_and_the_idlest_goes_first(t
     assert callers[0].gone == [(callers[0].connected[0][1], "idle")]
     assert [len(caller.gone) for caller in callers] == [1, 1, 0, 0, 0, 0]
     assert dialling.counters()["closed.idle"] == 2
+
+
+async def test_strangers_do_not_displace_who_is_known(tcp: World) -> None:
+    share = 6.5 / resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    listening = tcp.endpoint(connection_descriptor_share=share)
+    pairs = [await Pair(tcp.endpoint(), listening).open() for _ in range(3)]
+    crowd = [socket.create_connection(split_address(pairs[0].address)) for _ in range(50)]
+    await eventually(lambda: listening.counters()["connections.accepted"] == 53)
+    assert listening.counters()["closed.strangers"] == 47
+    for pair in pairs:
+        pair.say(b"still here")
+        await pair.far.until(lambda pair=pair: bool(pair.far.frames))  # type: ignore[misc]
+    for stranger in crowd:
+        stranger.close()
+
+
+async def test_what_arrives_while_the_loop_is_busy_and_about_to_send_is_not_overlooked(tcp: World) -> None:
+    pair = await Pair(tcp.endpoint(), tcp.endpoint()).open()
+    for round in range(1, 6):
+        await asyncio.sleep(0.01)
+        # One turn: far's bytes leave, the loop stalls while libzmq's thread brings them, and near's send swallows the
+        # announcement before the loop has seen it.
+        pair.answer(b"arrives during the stall", round)
+        asyncio.get_running_loop().call_soon(time.sleep, 0.05)
+        pair.say(b"swallows", round)
+        await pair.near.until(lambda round=round: len(pair.near.frames) == round, timeout=2.0)  # type: ignore[misc]
 
 
 async def test_no_descriptor_is_left_behind(tcp: World) -> None:

@@ -1,0 +1,181 @@
+"""Run folders and ports: what is checked before a swarm starts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cicada.errors import Misuse, Unavailable
+from cicada.ids import canonical_address
+from cicada.limits import LAUNCHER
+from launcher.plan import PlannedPeer
+from launcher.ports import port_problems, require_free
+from launcher.runfolder import (
+    ControlFolder,
+    RunInfo,
+    is_running,
+    open_run_folder,
+    read_info,
+    running_swarms,
+)
+
+
+def info(pid: int = 1) -> RunInfo:
+    return RunInfo(
+        run="run",
+        name="test",
+        control="/somewhere/launcher",
+        events="ipc:///somewhere/bus-out",
+        launcher_pid=pid,
+        launcher_started=0.0,
+        started="2026-01-01T00:00:00",
+        version="0",
+        git="",
+        python="3",
+        host="here",
+        seed=7,
+        argv=("cicada", "up"),
+    )
+
+
+def test_a_new_run_folder_is_private_and_latest_points_at_it(tmp_path: Path) -> None:
+    with open_run_folder("core", runs=tmp_path / "runs") as folder:
+        assert folder.path.name.startswith("core-")
+        assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+        assert (tmp_path / "runs" / "latest").resolve() == folder.path
+
+
+def test_latest_moves_on_to_the_newest_run(tmp_path: Path) -> None:
+    with open_run_folder("core", runs=tmp_path) as first, open_run_folder("core", runs=tmp_path) as second:
+        assert first.path != second.path
+        assert (tmp_path / "latest").resolve() == second.path
+
+
+def test_a_real_file_called_latest_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest").write_text("mine")
+    with open_run_folder("core", runs=tmp_path):
+        assert (tmp_path / "latest").read_text() == "mine"
+
+
+def test_a_folder_in_use_is_refused_until_its_run_ends(tmp_path: Path) -> None:
+    chosen = tmp_path / "run"
+    with open_run_folder("core", chosen):
+        assert is_running(chosen)
+        with pytest.raises(Misuse, match=f"already running in {chosen}"):
+            open_run_folder("core", chosen)
+    assert not is_running(chosen)
+    open_run_folder("core", chosen).close()
+
+
+def test_an_earlier_runs_events_are_kept_under_another_name(tmp_path: Path) -> None:
+    with open_run_folder("core", tmp_path / "run") as first:
+        first.events.write_text("old\n")
+        first.write_info(info())
+    with open_run_folder("core", tmp_path / "run") as second:
+        assert not second.events.exists()
+        assert read_info(second.path) is None
+        (kept,) = second.path.glob("events.before-*.jsonl")
+        assert kept.read_text() == "old\n"
+
+
+def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="cannot make the run folder"):
+        open_run_folder("core", tmp_path / "file" / "run")
+
+
+def test_run_info_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    with open_run_folder("core", tmp_path / "run") as folder:
+        folder.write_info(info())
+        assert read_info(folder.path) == info()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1, 2"])
+def test_a_damaged_run_file_reads_as_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    assert read_info(tmp_path) is None
+
+
+def test_only_locked_folders_count_as_running_swarms(tmp_path: Path) -> None:
+    open_run_folder("core", tmp_path / "dead").close()
+    with open_run_folder("core", tmp_path / "live") as live:
+        live.write_info(info(pid=4321))
+        assert running_swarms(tmp_path) == {4321: str(live.path)}
+
+
+def test_a_control_folder_is_private_short_enough_for_sockets_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    folder = ControlFolder()
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+    assert len(folder.socket("worker-255-of-many").encode()) < 107
+    folder.close()
+    folder.close()
+    assert not folder.path.exists()
+
+
+def planned(port: int, number: int = 0) -> PlannedPeer:
+    return PlannedPeer(
+        name=f"core-{number}",
+        group="core",
+        number=number,
+        address=canonical_address("127.0.0.1", port),
+        worker="worker-0",
+    )
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        yield taken
+
+
+def test_a_port_in_use_is_named_with_its_peer_and_its_process(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    (problem,) = port_problems([planned(port)])
+    assert (problem.peer, problem.address, problem.reason) == ("core-0", f"127.0.0.1:{port}", "in use")
+    assert problem.pid == os.getpid()
+
+
+def test_all_ports_in_use_are_reported_at_once_and_long_lists_are_cut(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    peers = [planned(port, number) for number in range(LAUNCHER.port_problems + 5)]
+    with pytest.raises(Unavailable) as refused:
+        require_free(peers, {})
+    text = str(refused.value)
+    assert text.startswith(f"{len(peers)} of the swarm's addresses")
+    assert "... and 5 more" in text
+    assert "change [[group]] address" in text
+
+
+def test_a_port_of_a_running_swarm_names_its_run_folder(listener: socket.socket) -> None:
+    with pytest.raises(Unavailable, match="cicada down --run /runs/other"):
+        require_free([planned(listener.getsockname()[1])], {os.getpid(): "/runs/other"})
+
+
+def test_free_ports_are_no_problem(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    listener.close()
+    assert port_problems([planned(port)]) == []
+
+
+def test_an_address_of_another_machine_cannot_be_listened_at() -> None:
+    stranger = PlannedPeer(
+        name="core-0",
+        group="core",
+        number=0,
+        address=canonical_address("192.0.2.1", 20000),
+        worker="worker-0",
+    )
+    (problem,) = port_problems([stranger])
+    assert "assign requested address" in problem.reason
