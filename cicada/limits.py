@@ -179,6 +179,9 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     retry_first: float = 1.0  # before a round trip to the destination was measured
     retry_floor: float = 0.5
     retry_ceiling: float = 3.0
+    denied_retry: float = (
+        0.05  # first pause after a denial, doubled: a peer that has just joined is known that soon
+    )
     no_such_peer_after: float = (
         1.0  # a ring in repair may deny a peer that exists; deny only after asking again
     )

@@ -120,6 +120,8 @@ def up(
     output.progress(f"starting {loaded.swarm.name}: {size} ...")
     if detach:
         _announce(spawn_detached(loaded, run, wait=wait, since=since), size)
+        where = f" --run {run}" if run else ""
+        output.progress(f"see `cicada status{where}`, end it with `cicada down{where}`")
         return
     code = run_swarm(loaded, run, wait=wait, on_ready=lambda progress: _announce(progress, size), since=since)
     raise typer.Exit(code)
@@ -156,11 +158,9 @@ def _load(config: Path, counts: Sequence[str] | None, settings: Sequence[str] | 
 
 
 def _announce(progress: Progress, size: str) -> None:
-    if progress.proven_after_s is None:
-        output.progress(f"running in {progress.run_dir}: see `cicada status`, end it with `cicada down`")
-    else:
+    if progress.proven_after_s is not None:
         output.progress(output.good("ring proven") + f": {size} after {progress.proven_after_s:.1f} s")
-        output.progress(f"running in {progress.run_dir}")
+    output.progress(f"running in {progress.run_dir}")
 
 
 for _verb in (

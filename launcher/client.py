@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from cicada.commands import AnyCommand, AnyReply, Down, GetStatus, Refused, Status
+from cicada.commands import AnyCommand, AnyReply, Done, Down, GetStatus, Refused, Status
 from cicada.control import SyncRemoteRef
 from cicada.errors import CicadaError, DeliveryTimeout, Unavailable
 from cicada.limits import CLI
@@ -72,7 +72,7 @@ class SwarmClient:
 
     def down(self, timeout: float) -> None:
         """End the swarm and wait until its launcher is gone. Raises DeliveryTimeout when it is not."""
-        self._ref.ask(Down(), timeout)
+        self.ask(Down(), Done, timeout)
         give_up = time.monotonic() + timeout
         while is_running(self._folder):
             if time.monotonic() >= give_up:

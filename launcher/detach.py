@@ -109,8 +109,8 @@ def _next_word(reports: BinaryIO, until: float, folder: RunFolder) -> Progress |
 
 
 def main(folder: Path, lock: int, reports: int, since: float) -> int:
-    """The background launcher. The process that was started ends at once and leaves the work to a child, so that whoever
-    started it has no child to wait for.
+    """The background launcher. The process that was started ends at once and leaves the work to a child, so that
+    whoever started it has no child to wait for.
     """
     if os.fork():
         os._exit(0)

@@ -15,7 +15,7 @@ from launcher.protocol import LoadReport
 
 
 class LoadWork:
-    """Accounts from its making on; sends from ``start`` on, in the open loop: no message waits for an earlier receipt."""
+    """Accounts from its making on; sends from ``start`` on, in the open loop: nothing waits for an earlier receipt."""
 
     def __init__(self, share: LoadShare, peers: Mapping[str, SwarmPeer]) -> None:
         self._share = share

@@ -40,6 +40,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     control: str  # path of the socket it answers at
     events: str  # endpoint of the bus proxy it publishes to
     control_folder: str  # removed by the last one out when the launcher did not live to do so
+    log_level: str = "warning"
 
 
 Ready = Callable[[], None]
@@ -124,9 +125,8 @@ def _run(
 ) -> None:
     """The new process: tied to the launcher's life first of all, then to its work."""
     _end_with_the_launcher(spec.control_folder)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the launcher decides what it means
+    # Ctrl-C reaches the whole process group; the launcher decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with ready:
         main(spec, lambda: ready.send_bytes(b"ready"))

@@ -193,6 +193,7 @@ class Session:
             control=self._control.socket(name),
             events=events,
             control_folder=str(self._control.path),
+            log_level=self._config.peer.log_level,
         )
 
     def _worker_ended(self, worker: str, pid: int, how: str) -> None:

@@ -24,7 +24,7 @@ garbage seldom. The default 700 costs a tenth of its time."""
 def worker_main(spec: WorkerSpec, ready: Ready) -> None:
     """Host peers as the launcher asks, until it says that it is over. Runs in a process of its own."""
     logging.basicConfig(
-        format=f"%(asctime)s {spec.name} %(levelname)s %(name)s: %(message)s", level=logging.WARNING
+        format=f"%(asctime)s {spec.name} %(levelname)s %(name)s: %(message)s", level=spec.log_level.upper()
     )
     gc.set_threshold(*GC_THRESHOLDS)
     gc.freeze()

@@ -92,6 +92,10 @@ class Fingers:
         """All fingers, nearest first."""
         return [peer for interval in sorted(self._table) for peer in self._table[interval]]
 
+    def hints(self) -> list[Peer]:
+        """All peers that wait for a dial, nearest first."""
+        return [peer for interval in sorted(self._hints) for peer in self._hints[interval]]
+
     def clear(self) -> None:
         """Forget all fingers and hints."""
         self.removed.extend(self.peers())

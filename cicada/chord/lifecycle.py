@@ -97,9 +97,11 @@ class Lifecycle:
         known = ring.proofs.peers()
         near = [ring.predecessor] if ring.predecessor in known else []
         others = ring.rng.sample(known, min(len(known), ring.limits.rejoin_seeds))
-        if known:
+        hints = ring.fingers.hints()
+        unproven = ring.rng.sample(hints, min(len(hints), ring.limits.rejoin_seeds - len(others)))
+        if seeds := (*near, *others, *unproven):
             deadline = ring.now + ring.timings.rejoin_seconds
-            self.become_joining((*near, *others), deadline, False, "lost all successors")
+            self.become_joining(seeds, deadline, False, "lost all successors")
         else:
             self.settle_alone()
 
@@ -116,7 +118,7 @@ class Lifecycle:
     def settle_alone(self) -> None:
         ring = self.ring
         for seed in self.joiner.seeds:
-            ring.quarantine.add(seed, ring.now - ring.timings.suspect_hold)
+            ring.quarantine.meet(seed, ring.now)
         self.joiner.stop()
         if ring.phase.is_member:
             self._leave_tables()

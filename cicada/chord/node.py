@@ -126,7 +126,7 @@ class RingNode:
             # In a ring already: whoever is named may be in another one, and visiting it merges the two.
             for seed in command.seeds:
                 if seed != ring.peer and seed not in ring.proofs:
-                    ring.quarantine.add(seed, ring.now - ring.timings.suspect_hold)
+                    ring.quarantine.meet(seed, ring.now)
                     self._life.upkeep.visit(seed)
             ring.outputs.append(Joined())
         else:

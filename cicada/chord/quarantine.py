@@ -1,4 +1,4 @@
-"""Peers that became unreachable: avoided for a moment, remembered for long, because a ring that split needs them to merge."""
+"""Peers outside our tables that are worth a visit, because a ring that split needs them to merge again."""
 
 from __future__ import annotations
 
@@ -7,50 +7,81 @@ from random import Random
 from cicada.ids import Peer
 
 
-class Quarantine:
-    """Suspects with the time of the suspicion, at most ``size``, the oldest forgotten first, none older than ``seconds``."""
+class _Suspect:
+    """One remembered peer."""
 
-    __slots__ = ("_seconds", "_since", "_size")
+    __slots__ = ("failed_at", "heard", "remembered_at")
+
+    def __init__(self, remembered_at: float) -> None:
+        self.remembered_at = remembered_at
+        self.failed_at: float | None = None  # when it was found unreachable last; None: not since it was heard
+        self.heard = True  # a sign of life came that no visit has followed yet
+
+
+class Quarantine:
+    """Suspects are avoided for a moment and remembered for long: at most ``size``, none longer than ``seconds``."""
+
+    __slots__ = ("_seconds", "_size", "_suspects")
 
     def __init__(self, size: int, seconds: float) -> None:
         self._size = size
         self._seconds = seconds
-        self._since: dict[Peer, float] = {}
+        self._suspects: dict[Peer, _Suspect] = {}
 
-    def add(self, peer: Peer, since: float) -> None:
-        """Remember a suspect, or, suspected some time ago and so not avoided, a stranger worth a visit."""
-        self._since.pop(peer, None)
-        self._since[peer] = since
-        while len(self._since) > self._size:
-            del self._since[next(iter(self._since))]
+    def suspect(self, peer: Peer, now: float) -> None:
+        """The peer was found unreachable."""
+        entry = self._remember(peer, now)
+        entry.failed_at = now
+        entry.heard = False
+
+    def meet(self, peer: Peer, now: float) -> None:
+        """There is a peer that may be alive in another ring."""
+        self._remember(peer, now)
+        self.heard_from(peer)
+
+    def heard_from(self, peer: Peer) -> None:
+        """The peer spoke: if it is remembered, avoid it no longer, and visit it before those that are silent."""
+        entry = self._suspects.get(peer)
+        if entry is not None:
+            entry.failed_at = None
+            entry.heard = True
 
     def release(self, peer: Peer) -> None:
         """The peer is in our ring after all."""
-        self._since.pop(peer, None)
-
-    def heard_from(self, peer: Peer, ended: float) -> None:
-        """The suspect spoke: avoid it no longer, as if it had been suspected at ``ended``, but keep it until visited."""
-        if peer in self._since:
-            self._since[peer] = min(self._since[peer], ended)
+        self._suspects.pop(peer, None)
 
     def suspected_within(self, peer: Peer, seconds: float, now: float) -> bool:
-        """Whether the peer was found unreachable in the last ``seconds``."""
-        since = self._since.get(peer)
-        return since is not None and now - since < seconds
+        """Whether the peer was found unreachable in the last ``seconds`` and has been silent since."""
+        entry = self._suspects.get(peer)
+        return entry is not None and entry.failed_at is not None and now - entry.failed_at < seconds
 
-    def choose(self, rng: Random, now: float) -> Peer | None:
-        """A suspect to visit."""
-        for peer in [peer for peer, since in self._since.items() if now - since > self._seconds]:
-            del self._since[peer]
-        return rng.choice(list(self._since)) if self._since else None
+    def choose(self, rng: Random, now: float, avoid: float) -> Peer | None:
+        """A suspect to visit, rather one that gave a sign of life, none that failed in the last ``avoid`` seconds."""
+        for peer in [peer for peer, entry in self._suspects.items() if self._is_outdated(entry, now)]:
+            del self._suspects[peer]
+        ready = [peer for peer in self._suspects if not self.suspected_within(peer, avoid, now)]
+        if not ready:
+            return None
+        chosen = rng.choice([peer for peer in ready if self._suspects[peer].heard] or ready)
+        self._suspects[chosen].heard = False
+        return chosen
 
     def clear(self) -> None:
         """Forget all suspects."""
-        self._since.clear()
+        self._suspects.clear()
 
     def peers(self) -> tuple[Peer, ...]:
-        """All suspects, oldest first."""
-        return tuple(self._since)
+        """All suspects, longest remembered first."""
+        return tuple(self._suspects)
 
     def __len__(self) -> int:
-        return len(self._since)
+        return len(self._suspects)
+
+    def _remember(self, peer: Peer, now: float) -> _Suspect:
+        entry = self._suspects.setdefault(peer, _Suspect(now))
+        if len(self._suspects) > self._size:
+            del self._suspects[next(iter(self._suspects))]
+        return entry
+
+    def _is_outdated(self, entry: _Suspect, now: float) -> bool:
+        return now - entry.remembered_at > self._seconds

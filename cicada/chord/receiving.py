@@ -6,6 +6,7 @@ from typing import assert_never
 
 from cicada.chord.io import ExtraReceived, LookupFailure
 from cicada.chord.lifecycle import Lifecycle
+from cicada.chord.lookups import Lookup
 from cicada.chord.phase import Phase, Reaction, reaction
 from cicada.chord.requests import Purpose
 from cicada.chord.ring import Ring
@@ -40,7 +41,7 @@ class Receiver:
         from_member = isinstance(message, State | Notify | Nudge)
         if sender == ring.peer or not ring.lives.hear(sender, message.incarnation, from_member):
             return
-        ring.quarantine.heard_from(sender, ring.now - ring.timings.suspect_hold)
+        ring.quarantine.heard_from(sender)
         if message.extra:
             ring.outputs.append(ExtraReceived(sender, message.extra))
         response = reaction(ring.phase, message)
@@ -108,6 +109,12 @@ class Receiver:
         if message.joining and self._ring.lives.is_new_life(origin, message.joining):
             self._life.drop(origin)
             self._life.reconcile()
+        if (
+            not message.joining
+            and len(message.path) == 1
+            and place_from_bytes(message.target) == origin.place
+        ):
+            self._life.upkeep.on_visitor(origin)
         self._life.upkeep.learn(message.path[1:])
         if self._ring.phase.is_member:
             self._life.relay.on_find_successor(message)
@@ -135,7 +142,15 @@ class Receiver:
         else:
             row = self._life.searcher.on_found(message)
             if row is not None:
-                self._life.upkeep.on_lookup(row, message)
+                self._on_visit_answered(row, message)
+
+    def _on_visit_answered(self, row: Lookup, message: Found) -> None:
+        """A lookup for upkeep was answered: if it shows a ring that this one should merge into, join that."""
+        ring = self._ring
+        seeds = self._life.upkeep.on_lookup(row, message)
+        if seeds:
+            deadline = ring.now + ring.timings.rejoin_seconds
+            self._life.become_joining(seeds, deadline, False, "merging into another ring")
 
     def _on_join_answer(self, sender: Peer, message: Found | LookupFailed) -> None:
         if isinstance(message, LookupFailed):
@@ -165,7 +180,7 @@ class Receiver:
         elif row.purpose is Purpose.ROUND:
             self._life.stabilizer.on_state(sender, message)
         elif sender == self._ring.predecessor:
-            self._life.rectifier.on_predecessor_alive()
+            self._life.rectifier.on_predecessor_state(is_alone=not message.successors)
 
     def _on_leaving(self, sender: Peer, message: Leaving) -> None:
         was_predecessor = sender == self._ring.predecessor

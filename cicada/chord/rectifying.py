@@ -44,8 +44,17 @@ class Rectifier:
             for suitor in list(self._suitors):
                 self._consider(suitor)
 
-    def on_predecessor_alive(self) -> None:
-        """The old predecessor answered: only who is nearer still has a claim."""
+    def on_predecessor_state(self, is_alone: bool) -> None:
+        """The old predecessor answered. As a ring of one it is as good as dead here; else its claim stands."""
+        if is_alone and self._ring.successors.head != self._ring.predecessor:
+            self._ring.set_predecessor(None)
+            for suitor in list(self._suitors):
+                self._consider(suitor)
+        else:
+            self._drop_refuted()
+
+    def _drop_refuted(self) -> None:
+        """Only who is nearer than the predecessor still has a claim."""
         self._suitors = [suitor for suitor in self._suitors if self._ring.is_nearer_predecessor(suitor)]
 
     def _consider(self, peer: Peer) -> None:
@@ -55,6 +64,6 @@ class Rectifier:
                 ring.ask(ring.predecessor, Purpose.RECTIFY)
         elif peer in ring.proofs:
             ring.set_predecessor(peer)
-            self.on_predecessor_alive()
+            self._drop_refuted()
         else:
             ring.prove(peer)

@@ -161,7 +161,7 @@ class Ring:
         was_proven = peer in self.proofs
         was_neighbour = self.forget(peer)
         self.proofs.remove(peer)
-        self.quarantine.add(peer, self.now)
+        self.quarantine.suspect(peer, self.now)
         if was_proven or was_neighbour:
             self.emit(PeerSuspected(suspect=peer.address, reason=reason))
         return was_neighbour

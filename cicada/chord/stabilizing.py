@@ -154,11 +154,14 @@ class Stabilizer:
             self._ask(peer)
 
     def _on_candidate_alive(self, candidate: Peer, predecessor: Peer | None, rest: list[Peer]) -> None:
-        # The head may have changed since the candidate was asked: only a nearer one is adopted.
-        if rest and self._ring.is_nearer_successor(candidate):
-            self._ring.adopt(candidate, rest)
-            if predecessor != self._ring.peer:
-                self._ring.notify(candidate)
+        ring = self._ring
+        if not rest and ring.successors.head is not None:
+            # A ring of one by now: adopting it would cost the list. It joins when it finds this ring.
+            ring.notify(ring.successors.head)
+        elif rest and ring.is_nearer_successor(candidate):  # the head may have changed since it was asked
+            ring.adopt(candidate, rest)
+            if predecessor != ring.peer:
+                ring.notify(candidate)
         self._finish()
 
     def _ask(self, peer: Peer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cicada.chord.circle import between, distance, finger_start
 from cicada.chord.lookups import Lookup, Wanted
+from cicada.chord.phase import Phase
 from cicada.chord.rectifying import Rectifier
 from cicada.chord.ring import Ring
 from cicada.chord.searching import Searcher
@@ -19,7 +20,7 @@ class Upkeep:
 
     __slots__ = (
         *("_dial_tokens", "_interval", "_news", "_next", "_rectifier", "_ring", "_searcher", "_stabilizer"),
-        *("_owed", "_visiting"),
+        *("_owed", "_visited", "_visiting"),
     )
 
     def __init__(self, ring: Ring, stabilizer: Stabilizer, rectifier: Rectifier, searcher: Searcher) -> None:
@@ -32,6 +33,7 @@ class Upkeep:
         self._next = 0
         self._news = False
         self._visiting: Peer | None = None
+        self._visited: Peer | None = None
         self._owed = 0
 
     def reset(self) -> None:
@@ -93,12 +95,16 @@ class Upkeep:
             self._searcher.find_fingers(finger_start(ring.peer.place, self._next - 1))
 
     def visit_suspect(self) -> None:
-        """Once per round, sometimes: dial a suspect, in case it is alive, and perhaps in another ring by now."""
+        """Once per round, sometimes: dial a suspect, in case it is alive, and perhaps in another ring by now.
+
+        A ring of one has nothing better to do, and does it every round.
+        """
         ring = self._ring
-        if not self._owed and ring.rng.random() >= ring.timings.quarantine_probe:
+        is_eager = self._owed or ring.phase is Phase.ALONE
+        if not is_eager and ring.rng.random() >= ring.timings.quarantine_probe:
             return
-        suspect = ring.quarantine.choose(ring.rng, ring.now)
-        if suspect is not None and not ring.is_avoided(suspect):
+        suspect = ring.quarantine.choose(ring.rng, ring.now, ring.timings.suspect_hold)
+        if suspect is not None:
             self._owed = max(0, self._owed - 1)
             self.visit(suspect)
 
@@ -118,22 +124,50 @@ class Upkeep:
         """A dial succeeded."""
         if peer == self._visiting:
             self._visiting = None
+            self._visited = peer
             self._searcher.find_in_other_ring(peer)
 
-    def on_lookup(self, row: Lookup, found: Found) -> None:
-        """A lookup that upkeep began was answered."""
-        if row.wanted is not Wanted.MERGE:
-            return
+    def on_visitor(self, visitor: Peer) -> None:
+        """A peer asks about its own place, as visitors do: return the visit, unless this is the return."""
         ring = self._ring
-        answered_by = row.tried[-1]
+        if visitor not in (*ring.known, self._visited, self._visiting):
+            ring.quarantine.meet(visitor, ring.now)
+            self.visit(visitor)
+
+    def on_lookup(self, row: Lookup, found: Found) -> tuple[Peer, ...]:
+        """A lookup that upkeep began was answered. Returns through whom this node must join another ring, if any."""
+        if row.wanted is not Wanted.MERGE:
+            return ()
+        ring = self._ring
         owner = peer_at(Address(found.successors[0]))
         predecessor = peer_at(Address(found.predecessor))
         if ring.peer in (owner, predecessor):
-            ring.quarantine.release(answered_by)  # it finds this node: one ring
-            return
+            ring.quarantine.release(row.tried[-1])  # it finds this node: one ring
+            return ()
+        theirs = {predecessor, *(peer_at(Address(address)) for address in found.successors)}
+        ours = {ring.peer, *ring.successors.entries}
+        if theirs.isdisjoint(ours) and min(len(ours), len(theirs)) <= ring.limits.successors:
+            return tuple(dict.fromkeys((row.tried[-1], predecessor, owner))) if _yields(ours, theirs) else ()
+        self._offer(predecessor, owner)
+        return ()
+
+    def _offer(self, predecessor: Peer, owner: Peer) -> None:
+        """Take the place between two members that do not know this node, by the rules of stabilize and rectify."""
+        ring = self._ring
         if ring.is_nearer_successor(owner):
             self._stabilizer.consider(owner)
         else:
             ring.notify(owner)
         if between(predecessor.place, ring.peer.place, owner.place):
             self._rectifier.on_notify(predecessor)
+
+
+def _yields(ours: set[Peer], theirs: set[Peer]) -> bool:
+    """Whether the members of our ring join theirs, one by one, instead of the other way round.
+
+    A list that is not full holds its whole ring. Linking such a ring into a larger one would cost members of the
+    larger one their lists, so the smaller dissolves; of equal ones, the one whose lowest place is higher.
+    """
+    if len(ours) != len(theirs):
+        return len(ours) < len(theirs)
+    return min(peer.place for peer in ours) > min(peer.place for peer in theirs)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from cicada.errors import Misuse
 from cicada.ids import Address, canonical_address, split_address
-from cicada.limits import CONFIG, DELIVERY, SUPERVISION
+from cicada.limits import CONFIG, SUPERVISION
 
 RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
 """Words that a selector or an event's source already means something by."""
@@ -115,12 +115,9 @@ class Group(Section):
 
 
 class PeerSettings(Section):
-    """``[peer]``: what holds for every peer."""
+    """``[peer]``: what holds for every peer. ``log_level`` is the least that workers write to the run's log."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    send_timeout_s: Annotated[float, Field(gt=0)] = DELIVERY.timeout
-    mailbox_messages: Annotated[int, Field(ge=1)] = DELIVERY.mailbox
-    mailbox_bytes: Annotated[int, Field(ge=1)] = DELIVERY.mailbox_bytes
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
 
 
 class Supervision(Section):

@@ -97,7 +97,8 @@ class Introductions:
             self._close(place)
             return tuple(introduction.waiting)
         introduction.is_denied = True
-        self._timers.set(place, now + self._limits.retry_floor)
+        pause = max(now - introduction.denied_since, self._limits.denied_retry)
+        self._timers.set(place, now + min(pause, self._limits.retry_floor))
         return ()
 
     def fire(self, now: float) -> list[Forward]:

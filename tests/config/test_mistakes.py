@@ -45,6 +45,14 @@ address = "127.0.0.1:20000"
 """
 
 
+def mistakes_in(text: str) -> tuple[ConfigError, ...]:
+    try:
+        parse_config(text)
+    except ConfigErrors as error:
+        return error.errors
+    return ()
+
+
 def mistakes(text: str) -> tuple[ConfigError, ...]:
     with pytest.raises(ConfigErrors) as raised:
         parse_config(text, file="swarm.toml")
@@ -147,6 +155,17 @@ def test_groups_that_overlap_name_the_port_both_peers_and_a_free_port() -> None:
         "swarm.toml:11:11: group[1].address: port 20018 would be both edge-0's and core-18's (group[0]); "
         "start at port 20020"
     )
+
+
+@pytest.mark.parametrize(("port", "mistaken"), [(20019, 1), (20020, 0), (19995, 0), (19996, 1)])
+def test_groups_may_touch_but_not_share_a_port(port: int, mistaken: int) -> None:
+    text = GOOD + f'[[group]]\nname = "edge"\ncount = 5\naddress = "127.0.0.1:{port}"\n'
+    assert len(mistakes_in(text)) == mistaken
+
+
+@pytest.mark.parametrize(("port", "mistaken"), [(65516, 0), (65517, 1)])
+def test_the_last_port_may_be_used_and_none_after_it(port: int, mistaken: int) -> None:
+    assert len(mistakes_in(GOOD.replace("20000", str(port)))) == mistaken
 
 
 def test_groups_on_different_hosts_may_use_the_same_ports() -> None:

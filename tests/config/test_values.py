@@ -46,10 +46,7 @@ def documents(draw: st.DrawFn) -> dict[str, object]:
     return {
         "swarm": swarm,
         "group": groups,
-        "peer": {
-            "log_level": draw(st.sampled_from(["debug", "info", "warning", "error"])),
-            "send_timeout_s": draw(POSITIVE),
-        },
+        "peer": {"log_level": draw(st.sampled_from(["debug", "info", "warning", "error"]))},
         "supervision": {"max_restarts": draw(st.integers(0, 99)), "within_s": draw(POSITIVE)},
         "launch": {"waves": draw(st.booleans())},
     }

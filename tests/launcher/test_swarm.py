@@ -32,9 +32,10 @@ from cicada.commands import (
     Status,
     Stop,
 )
-from cicada.errors import Misuse, Unavailable
+from cicada.errors import Misuse, RingNotReady, Unavailable
 from cicada.events import ChildRestarted, PeerStarted, RunStateChanged, WorkerExited, WorkerStarted
 from launcher.detach import spawn_detached
+from launcher.run import Progress
 from launcher.runfolder import is_running, read_info
 from tests.launcher.swarms import RunningSwarm, config, free_ports, running, still_running
 
@@ -266,6 +267,21 @@ def test_nothing_survives_a_launcher_that_is_killed(tmp_path: Path) -> None:
         info = read_info(swarm.folder)
         assert info is not None
         assert not info.ended
+
+
+def test_a_detached_swarm_that_is_not_proven_in_time_says_so_and_goes_on(tmp_path: Path) -> None:
+    made = config(4, first_port=free_ports(4))
+    with pytest.raises(RingNotReady, match=r"not proven within 0\.01 s; the swarm goes on"):
+        spawn_detached(made, tmp_path / "run", wait=0.01)
+    info = read_info(tmp_path / "run")
+    assert info is not None
+    left = RunningSwarm(
+        Progress(run_dir=str(tmp_path / "run"), control=info.control, launcher_pid=info.launcher_pid), made
+    )
+    try:
+        left.wait_for(lambda status: status.ring_proven)
+    finally:
+        left.end()
 
 
 def test_peers_also_get_in_unsorted_through_one_address(tmp_path: Path) -> None:

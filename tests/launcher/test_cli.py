@@ -1,0 +1,189 @@
+"""The command line without a swarm: help, wrong usage, configurations, run folders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer import BadParameter
+from typer.testing import CliRunner, Result
+
+from cicada.errors import CicadaError, ConfigError, DeliveryTimeout, Misuse, Unavailable
+from launcher.cli import app
+from launcher.exits import Exit, SwarmLost, exit_code
+from launcher.options import seconds
+from launcher.runfolder import open_run_folder
+
+from .fake_launcher import info
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs" / "swarm-20.toml"
+VERBS = (
+    *("demo", "up", "check", "status", "peers", "down", "join", "lookup"),
+    *("send", "broadcast", "load", "kill", "stop", "restart", "add", "scale"),
+)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_help_names_every_verb_and_leads_with_an_example() -> None:
+    text = run("--help").output
+    assert all(f" {verb} " in text for verb in VERBS)
+    assert text.index("cicada demo") < text.index("Options")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_every_verb_leads_with_an_example(verb: str) -> None:
+    text = run(verb, "--help").output.partition(f" {verb} ")[2]  # after the line of its usage
+    assert text.index(f"cicada {verb}") < text.index("Options")
+
+
+def test_help_loads_neither_sockets_nor_peers_nor_the_checker_of_configurations() -> None:
+    program = (
+        "import sys\n"
+        "from launcher.cli import app\n"
+        "print([name for name in ('zmq', 'pydantic', 'pykka', 'cicada.aio', 'rich') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_arguments_show_the_help() -> None:
+    assert "cicada demo" in run().output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["chek"], "Did you mean 'check'?"),
+        (["up"], "Missing argument"),
+        (["up", CONFIG, "--wait", "soon"], "is not a time"),
+        (["up", CONFIG, "--wait", "0"], "is not a time"),
+        (["up", CONFIG, "-n", "core"], "write GROUP=COUNT"),
+        (["up", CONFIG, "-n", "core=x"], "must be a whole number"),
+        (["up", CONFIG, "--set", "seed"], "write KEY=VALUE"),
+        (["up", CONFIG, "-n", "cor=3"], "did you mean 'core'?"),
+        (["up", "nowhere.toml"], "nowhere.toml: no such file"),
+        (["status", "--wait", "ready"], "not for 'ready'"),
+        (["load", "--payload", "3"], "at least 52"),
+        (["load", "--rate", "0"], "the rate must be"),
+        (["load", "--count", "5", "--duration", "1s"], "not both"),
+        (["crash", "core-1", "brain"], "'transport', 'ring', 'router'"),
+        (["add", "core", "0"], "greater than or equal to 1"),
+        (["send", "core-1", "x" * 40_000], "too large"),
+        (["send", "core-1", ""], "nothing to send"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_exit_code_2(arguments: list[object], words: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+
+
+def test_check_says_what_a_right_configuration_starts() -> None:
+    result = run("check", CONFIG, "-n", "core=3", "--set", "swarm.workers=2")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "3 peers in 2 workers" in result.stdout
+    assert "127.0.0.1:20000 to 127.0.0.1:20002" in result.stdout
+
+
+def test_check_as_json_is_data() -> None:
+    summary = json.loads(run("check", CONFIG, "--json").stdout)
+    assert (summary["name"], summary["seed"], summary["peers"]) == ("swarm-20", 7, 20)
+    assert summary["groups"][0]["last"] == "127.0.0.1:20019"
+
+
+def test_check_shows_every_mistake_on_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(CONFIG.read_text().replace("count = 20", "count = 0").replace("seed", "sead"))
+    result = run("check", path)
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout, len(lines)) == (2, "", 2)
+    assert lines[0].startswith(f"{path}:5:1: swarm.sead: unknown key: did you mean 'seed'?")
+    assert lines[1].startswith(f"{path}:10:9: group[0].count: must be at least 1, got 0")
+
+
+def test_a_run_folder_without_a_swarm_says_how_to_start_one(tmp_path: Path) -> None:
+    result = run("status", "--run", tmp_path / "none")
+    assert result.exit_code == 1
+    assert "no swarm in" in result.stderr
+    assert "cicada up" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "peers", "down", "join", "broadcast hi", "kill all", "load"])
+def test_every_verb_refuses_a_swarm_that_has_ended(tmp_path: Path, verb: str) -> None:
+    with open_run_folder("fake", tmp_path / "run") as folder:
+        folder.write_info(info("/nowhere/launcher", ended="2026"))
+    result = run(*verb.split(), "--run", tmp_path / "run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "has ended" in result.stderr
+
+
+def test_a_swarm_whose_launcher_died_is_lost(tmp_path: Path) -> None:
+    with open_run_folder("fake", tmp_path / "run") as folder:
+        folder.write_info(info("/nowhere/launcher"))
+    result = run("status", "--run", tmp_path / "run")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "is lost: its launcher (pid 12345) died" in result.stderr
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+    result = run("--debug", "status", "--run", tmp_path / "none")
+    assert isinstance(result.exception, Unavailable)
+
+
+def test_a_defect_is_one_line_without_a_trace(tmp_path: Path) -> None:
+    (tmp_path / "cicada_defect.py").write_text(
+        "import launcher.cli, launcher.options\nlauncher.cli._load = None\nlauncher.cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "cicada_defect.py"), "check", str(CONFIG)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("defect: TypeError")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("x"), Exit.USAGE),
+        (Misuse("x"), Exit.USAGE),
+        (Unavailable("x"), Exit.FAILURE),
+        (DeliveryTimeout("x"), Exit.FAILURE),
+        (CicadaError("x"), Exit.FAILURE),
+        (SwarmLost("x"), Exit.SWARM_LOST),
+    ],
+)
+def test_exit_codes_say_who_is_to_blame(error: CicadaError, code: Exit) -> None:
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("250ms", 0.25), ("60s", 60.0), ("1.5", 1.5), ("2m", 120.0), (" 1 h ", 3600.0), (3.0, 3.0)],
+)
+def test_times_are_read_with_their_unit(text: str | float, value: float) -> None:
+    assert seconds(text) == value
+
+
+@given(st.text(alphabet="0123456789.-+e smhinfa", max_size=8))
+def test_any_other_time_is_refused_or_above_zero(text: str) -> None:
+    try:
+        assert seconds(text) > 0
+    except BadParameter:
+        assert text.strip() not in ("1", "1s")
