@@ -241,7 +241,9 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
 
     ``delivered``, ``duplicated``, ``altered`` and ``wrong_peer`` are counted where messages arrive, ``failed`` and
     ``acknowledged`` where their receipts settle. ``lost`` were sent and reached nobody; ``acknowledged_lost`` are those
-    among them that a receipt calls delivered. ``late_starts``: the generator itself was behind.
+    among them that a receipt calls delivered. ``late_starts``: the generator itself was behind. ``missing``: workers that
+    died meanwhile, and with them what they had sent and counted, so ``lost`` and ``acknowledged_lost`` include what had
+    arrived there.
     """
 
     sent: int
@@ -264,6 +266,7 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     acknowledged: int = 0
     acknowledged_lost: int = 0
     late_starts: int = 0
+    missing: tuple[str, ...] = ()
 
 
 AnyReply = Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadResult

@@ -249,8 +249,11 @@ class LoadPart(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def merge(plan: LoadPlan, parts: Iterable[LoadPart]) -> LoadResult:
-    """The account of the whole load. A message received at two workers counts as delivered once and duplicated once."""
+def merge(plan: LoadPlan, parts: Iterable[LoadPart], missing: tuple[str, ...] = ()) -> LoadResult:
+    """The account of the whole load. A message received at two workers counts as delivered once and duplicated once.
+
+    ``missing`` names the workers that have no part any more.
+    """
     every = tuple(parts)
     received, twice = _union(part.received for part in every)
     acknowledged, _ = _union(part.acknowledged for part in every)
@@ -284,6 +287,7 @@ def merge(plan: LoadPlan, parts: Iterable[LoadPart]) -> LoadResult:
         hops_p99=_percentile(steps, 0.99),
         hops_max=steps[-1] if steps else 0,
         failures=dict(failures),
+        missing=missing,
     )
 
 

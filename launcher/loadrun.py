@@ -33,7 +33,9 @@ async def run_load(swarm: Swarm, command: RunLoad) -> LoadResult:
         # A worker that is not prepared yet would not count what a faster one sends to its peers
         await _tell(swarm, {worker: PrepareLoad(share=share) for worker, share in shares.items()})
         await _tell(swarm, dict.fromkeys(shares, StartLoad()))
-        return merge(plan, await _parts(swarm, plan, list(shares)))
+        parts = await _parts(swarm, plan, list(shares))
+        missing = tuple(worker for worker in shares if worker not in parts)
+        return merge(plan, parts.values(), missing)
     finally:
         await swarm.pool.ask_each(dict.fromkeys(shares, EndLoad()), Report, LAUNCHER.report_grace)
 
@@ -46,7 +48,7 @@ async def _tell(swarm: Swarm, commands: Mapping[str, PrepareLoad | StartLoad]) -
             raise Unavailable(f"{worker} cannot take its share of the load: {reason}")
 
 
-async def _parts(swarm: Swarm, plan: LoadPlan, workers: list[str]) -> list[LoadPart]:
+async def _parts(swarm: Swarm, plan: LoadPlan, workers: list[str]) -> dict[str, LoadPart]:
     """The accounts of all workers, once every one is finished or late. A worker that died has none."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + plan.duration + plan.timeout + LAUNCHER.load_grace
@@ -64,5 +66,8 @@ async def _parts(swarm: Swarm, plan: LoadPlan, workers: list[str]) -> list[LoadP
     replies = await swarm.pool.ask_each(
         dict.fromkeys(workers, CollectLoad(final=True)), LoadReport, LAUNCHER.views
     )
-    parts = (reply.part for reply in replies.values() if isinstance(reply, LoadReport))
-    return [part for part in parts if part is not None]
+    return {
+        worker: reply.part
+        for worker, reply in replies.items()
+        if isinstance(reply, LoadReport) and reply.part is not None
+    }

@@ -191,6 +191,11 @@ def load_lines(result: LoadResult) -> Iterator[str]:
     if result.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.failures.items()))
         yield bad(f"  receipts  {result.failed} failed: {reasons}")
+    if result.missing:
+        yield bad(
+            f"  incomplete: {', '.join(result.missing)} died, and with it what it had counted: "
+            "what arrived there is among the lost"
+        )
     if result.late_starts > LOAD.late_share * result.sent:
         yield bad(f"  unreliable: {result.late_starts} messages left late, so the sender was the bottleneck")
 

@@ -14,7 +14,9 @@ class _Suspect:
 
     def __init__(self, remembered_at: float) -> None:
         self.remembered_at = remembered_at
-        self.failed_at: float | None = None  # when it was found unreachable last; None: not since it was heard
+        self.failed_at: float | None = (
+            None  # when it was found unreachable last; None: not since it was heard
+        )
         self.heard = True  # a sign of life came that no visit has followed yet
 
 

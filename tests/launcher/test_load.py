@@ -210,7 +210,8 @@ def test_starts_far_behind_their_time_are_counted_as_late() -> None:
 
 
 def test_an_account_of_nothing_is_all_zeros() -> None:
-    result = merge(plan(), [])
+    result = merge(plan(), [], ("worker-1",))
+    assert result.missing == ("worker-1",)
     assert (result.sent, result.delivered, result.lost, result.latency_p99_s, result.hops_max) == (
         0,
         0,
