@@ -91,6 +91,7 @@ class Swarm:
         self._lives[peer] += 1
         self.nodes[peer] = node
         self.answers.setdefault(peer, [])
+        self.tables[peer] = TableChanged(None, None, ())
         return node
 
     def create(self, peer: Peer) -> None:

@@ -65,7 +65,11 @@ def test_hints_for_the_least_covered_interval_are_dialled_first() -> None:
     assert fingers.hint(farthest[1])
     assert fingers.hint(next_to_it[0])
     assert not fingers.hint(next_to_it[0]), "known already"
-    assert [fingers.take_hint(), fingers.take_hint(), fingers.take_hint()] == [next_to_it[0], farthest[1], None]
+    assert [fingers.take_hint(), fingers.take_hint(), fingers.take_hint()] == [
+        next_to_it[0],
+        farthest[1],
+        None,
+    ]
 
 
 def test_hints_that_would_not_enter_the_table_are_not_kept() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from random import Random
 
 import pytest
 
 from cicada.chord.io import JoinRing
+from cicada.chord.ring import Ring
+from cicada.chord.successors import SuccessorList
 from cicada.ids import Address, Peer, place_of
 from cicada.limits import RingLimits
 from tests.chord.harness import Swarm, grown, peer_number
@@ -130,3 +133,42 @@ def test_the_invariant_holds_after_every_step_of_random_histories() -> None:
     print(dict(done))
     if STEPS >= 10 * HISTORY:
         assert min(done[kind] for kind in ("join", "crash", "leave", "restart", "restart behind links")) >= 10
+
+
+def adopt_as_in_2001(self: SuccessorList, head: Peer, rest: Iterable[Peer], is_dead: object) -> None:
+    """The rule of the 2001 paper: put the new head in front of the list that is there."""
+    self.entries = (head, *(entry for entry in self.entries if entry != head))[:SUCCESSORS]
+
+
+def any_is_nearer(self: Ring, peer: Peer) -> bool:
+    """Takes whoever its head names for a better head."""
+    return peer != self.peer
+
+
+def run_some(seeds: range) -> None:
+    for seed in seeds:
+        run(seed, HISTORY)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "broken_rule"),
+    [(SuccessorList, "adopt", adopt_as_in_2001), (Ring, "is_nearer_successor", any_is_nearer)],
+)
+def test_a_broken_rule_is_caught(
+    monkeypatch: pytest.MonkeyPatch, part: type, name: str, broken_rule: object
+) -> None:
+    monkeypatch.setattr(part, name, broken_rule)
+    with pytest.raises(AssertionError):
+        run_some(range(1, 6))
+
+
+def test_a_history_is_the_same_every_time_it_is_run() -> None:
+    first, second = History(SEED), History(SEED)
+    for history in (first, second):
+        for _ in range(300):
+            if history.rng.random() < 0.05:
+                history.disturb()
+            history.swarm.step()
+    assert first.swarm.now == second.swarm.now
+    assert first.swarm.sent == second.swarm.sent
+    assert first.swarm.snapshots() == second.swarm.snapshots()
