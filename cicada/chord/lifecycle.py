@@ -124,7 +124,6 @@ class Lifecycle:
             self._leave_tables()
         ring.timers.stop_all()
         self.become_alone("lost all other peers")
-        self.upkeep.owe_visits()
 
     def suspect(self, peer: Peer, reason: str) -> None:
         """The peer does not answer: out of the tables, and remembered."""

@@ -167,7 +167,7 @@ class RingNode:
                 if len(message.path) == 1:
                     self._life.searcher.on_undelivered(message)
                 else:
-                    self._life.relay.on_undelivered(message, peer)
+                    self._life.relay.on_undelivered(message)
             elif isinstance(message, Found | LookupFailed):
                 self._life.relay.on_undelivered_answer(message)
 

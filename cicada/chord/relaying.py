@@ -5,7 +5,7 @@ from __future__ import annotations
 from cicada.chord.admission import Admission, Verdict
 from cicada.chord.io import LookupFailure
 from cicada.chord.ring import Ring
-from cicada.ids import Address, Peer, peer_at, place_from_bytes
+from cicada.ids import Address, peer_at, place_from_bytes
 from cicada.limits import WIRE
 from cicada.wire.ring import FindSuccessor, Found, LookupFailed
 
@@ -21,12 +21,12 @@ class Relay:
             ring.limits.waiting_joiners, ring.timings.admission_hold, ring.timings.join_timeout
         )
 
-    def on_find_successor(self, message: FindSuccessor, exclude: Peer | None = None) -> None:
-        """Answer, park, pass on (never to ``exclude``), or send back that it cannot be done."""
+    def on_find_successor(self, message: FindSuccessor) -> None:
+        """Answer, park, pass on, or send back that it cannot be done."""
         ring = self._ring
         target = place_from_bytes(message.target)
         if target == ring.peer.place or not ring.owns(target):
-            self._pass_on(message, exclude)
+            self._pass_on(message)
             return
         joiner = peer_at(Address(message.path[0]))
         if not message.joining or joiner.place != target:
@@ -75,15 +75,15 @@ class Relay:
             )
         ring.send(hop, copy)
 
-    def on_undelivered(self, message: FindSuccessor, hop: Peer) -> None:
-        """A lookup of another peer did not reach ``hop``: take it back and choose again."""
+    def on_undelivered(self, message: FindSuccessor) -> None:
+        """A lookup of another peer did not reach its hop, which is in no table any more: choose again."""
         before = message.path[:-1]  # this node put itself at the end
         if not before:
             return
         if not self._ring.phase.is_member:
             self.refuse(self._copy(message, before), LookupFailure.NOT_MEMBER)
             return
-        self.on_find_successor(self._copy(message, before), exclude=hop)
+        self.on_find_successor(self._copy(message, before))
 
     def on_undelivered_answer(self, message: Found | LookupFailed) -> None:
         """A hop on the way back is gone: skip it. Without the asking peer itself the answer is for nobody."""
@@ -116,14 +116,12 @@ class Relay:
         """When a parked joiner has its turn at the latest."""
         return self._admission.next_deadline()
 
-    def _pass_on(self, message: FindSuccessor, exclude: Peer | None) -> None:
+    def _pass_on(self, message: FindSuccessor) -> None:
         ring = self._ring
         if len(message.path) >= WIRE.max_path:
             self.refuse(message, LookupFailure.HOP_LIMIT)
             return
         passed = {peer_at(Address(address)) for address in message.path}
-        if exclude is not None:
-            passed.add(exclude)
         hops = ring.next_hops(place_from_bytes(message.target), passed, 1)
         if not hops:
             self.refuse(message, LookupFailure.NO_ROUTE)

@@ -20,7 +20,7 @@ class Upkeep:
 
     __slots__ = (
         *("_dial_tokens", "_interval", "_news", "_next", "_rectifier", "_ring", "_searcher", "_stabilizer"),
-        *("_owed", "_visited", "_visiting"),
+        *("_visited", "_visiting"),
     )
 
     def __init__(self, ring: Ring, stabilizer: Stabilizer, rectifier: Rectifier, searcher: Searcher) -> None:
@@ -34,7 +34,6 @@ class Upkeep:
         self._news = False
         self._visiting: Peer | None = None
         self._visited: Peer | None = None
-        self._owed = 0
 
     def reset(self) -> None:
         """Begin anew: this node has just entered a ring."""
@@ -100,17 +99,11 @@ class Upkeep:
         A ring of one has nothing better to do, and does it every round.
         """
         ring = self._ring
-        is_eager = self._owed or ring.phase is Phase.ALONE
-        if not is_eager and ring.rng.random() >= ring.timings.quarantine_probe:
+        if ring.phase is not Phase.ALONE and ring.rng.random() >= ring.timings.quarantine_probe:
             return
         suspect = ring.quarantine.choose(ring.rng, ring.now, ring.timings.suspect_hold)
         if suspect is not None:
-            self._owed = max(0, self._owed - 1)
             self.visit(suspect)
-
-    def owe_visits(self) -> None:
-        """This node lost its ring: visit as many suspects as there are, one in each round, until it is found again."""
-        self._owed = len(self._ring.quarantine)
 
     def visit(self, stranger: Peer) -> None:
         """Dial a peer and ask it about this node's place."""

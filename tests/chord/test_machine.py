@@ -91,7 +91,7 @@ class FewNodes(RuleBasedStateMachine):
 
 TestFewNodes = FewNodes.TestCase
 TestFewNodes.settings = settings(
-    max_examples=1500,
+    max_examples=150,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

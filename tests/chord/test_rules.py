@@ -10,10 +10,12 @@ from cicada.chord.io import (
     CreateRing,
     Emit,
     ExtraReceived,
+    FindOwner,
     JoinRing,
     LeaveRing,
     Left,
     MessageReceived,
+    OwnerFound,
     PeerProven,
     PeerUnreachable,
     Prove,
@@ -26,7 +28,7 @@ from cicada.chord.io import (
 )
 from cicada.chord.node import RingNode
 from cicada.events import PeerSuspected
-from cicada.ids import Peer
+from cicada.ids import Peer, Place
 from cicada.limits import RingLimits
 from cicada.wire.ring import (
     FindSuccessor,
@@ -35,6 +37,7 @@ from cicada.wire.ring import (
     GetState,
     Leaving,
     LookupFailed,
+    NextHop,
     Notify,
     NotMember,
     Nudge,
@@ -54,9 +57,15 @@ class Bench:
         self.now = 1.0
         self.node = RingNode(own, 1000, limits=RingLimits(**limits), rng=Random(1))
         self.last: list[RingOutput] = []
+        self.asked: dict[Peer, int] = {}
 
     def give(self, input: RingInput) -> list[RingOutput]:
         self.last = self.node.handle(input, self.now)
+        self.asked |= {
+            output.peer: output.message.request
+            for output in self.last
+            if isinstance(output, SendTo) and isinstance(output.message, GetState)
+        }
         return self.last
 
     def hear(self, sender: Peer, message: RingMessage) -> list[RingOutput]:
@@ -82,11 +91,9 @@ class Bench:
 
     def answer(self, sender: Peer, predecessor: Peer | None, *successors: Peer) -> list[RingOutput]:
         """Let ``sender`` answer the GetState that it was sent last."""
-        asked = [message for to, message in self.said(GetState) if to == sender]
-        assert isinstance(asked[0], GetState)
         state = State(
             incarnation=1,
-            request=asked[0].request,
+            request=self.asked.pop(sender),
             predecessor=predecessor.address if predecessor else "",
             successors=tuple(peer.address for peer in successors),
         )
@@ -186,6 +193,52 @@ def test_a_candidate_that_became_a_ring_of_one_costs_nobody_its_list() -> None:
     bench.answer(PEERS[5], PEERS[3], PEERS[6])
     bench.answer(PEERS[3], None)
     assert bench.node.snapshot().successors == before
+    assert [to for to, _ in bench.said(Notify)] == [PEERS[5]], "the head learns that it is no predecessor"
+
+
+def test_a_predecessor_that_became_a_ring_of_one_gives_way_to_a_farther_peer() -> None:
+    bench = member(PEERS[3], PEERS[5], predecessor=PEERS[2])
+    bench.give(PeerProven(PEERS[1]))
+    bench.hear(PEERS[1], Notify(incarnation=1))
+    bench.answer(PEERS[2], None)
+    assert bench.node.snapshot().predecessor == PEERS[1]
+
+
+def test_a_join_request_of_a_new_life_removes_the_old_one_first() -> None:
+    bench = member(PEERS[1], PEERS[3], PEERS[5], predecessor=PEERS[0])
+    target = PEERS[3].place.to_bytes(32, "big")
+    request = FindSuccessor(incarnation=7, request=1, target=target, path=(PEERS[3].address,), joining=7)
+    bench.hear(PEERS[3], request)
+    assert bench.node.snapshot().successors == (PEERS[5],)
+    assert PEERS[3] not in bench.node.snapshot().fingers
+    ((to, found),) = bench.said(Found)
+    assert to == PEERS[3]
+    assert isinstance(found, Found)
+    assert (found.predecessor, found.successors) == (PEERS[1].address, (PEERS[5].address,))
+
+
+def test_a_suspect_that_speaks_is_not_avoided_any_more() -> None:
+    for speaks in (False, True):
+        bench = member(PEERS[1], PEERS[5], PEERS[6], predecessor=PEERS[0])
+        bench.give(PeerProven(PEERS[3]))
+        bench.give(PeerUnreachable(PEERS[3]))
+        bench.wake(GetState)
+        if speaks:
+            bench.hear(PEERS[3], Notify(incarnation=1))
+        bench.answer(PEERS[5], PEERS[3], PEERS[6])
+        assert (PEERS[3] in bench.dialled()) == speaks
+
+
+def test_a_visit_from_a_stranger_is_returned() -> None:
+    bench = member(PEERS[1], PEERS[5], PEERS[6], predecessor=PEERS[0])
+    target = PEERS[3].place.to_bytes(32, "big")
+    visit = FindSuccessor(incarnation=7, request=1, target=target, path=(PEERS[3].address,))
+    bench.hear(PEERS[3], visit)
+    assert bench.dialled() == [PEERS[3]]
+    bench.give(PeerProven(PEERS[3]))
+    assert [to for to, _ in bench.said(FindSuccessor)] == [PEERS[3]]
+    bench.hear(PEERS[3], visit)
+    assert bench.dialled() == [], "and not for ever"
 
 
 def test_a_head_that_already_knows_this_node_is_not_notified_again() -> None:
@@ -193,6 +246,30 @@ def test_a_head_that_already_knows_this_node_is_not_notified_again() -> None:
     bench.wake(GetState)
     bench.answer(PEERS[5], PEERS[1], PEERS[6])
     assert bench.said(Notify) == []
+
+
+def test_behind_a_dead_head_the_next_few_are_asked_at_once() -> None:
+    bench = member(PEERS[1], PEERS[3], *PEERS[4:8], predecessor=PEERS[0])
+    bench.wake(GetState)
+    bench.give(PeerUnreachable(PEERS[3]))
+    assert [to for to, _ in bench.said(GetState)] == PEERS[4:7]
+    bench.answer(PEERS[4], PEERS[3], *PEERS[5:8], PEERS[0])
+    assert bench.node.snapshot().successors == (*PEERS[4:8], PEERS[0])
+
+
+def test_a_nudge_during_a_round_causes_one_more_round_soon() -> None:
+    bench = member(PEERS[1], PEERS[5], PEERS[6], predecessor=PEERS[0])
+    bench.wake(GetState)
+    for _ in range(3):
+        bench.hear(PEERS[5], Nudge(incarnation=1))
+    bench.answer(PEERS[5], PEERS[1], PEERS[6])
+    start = bench.now
+    bench.wake(GetState)
+    assert bench.now - start < 0.1
+    bench.answer(PEERS[5], PEERS[1], PEERS[6])
+    start = bench.now
+    bench.wake(GetState)
+    assert bench.now - start > 0.2, "one more, not three"
 
 
 def test_a_head_that_is_no_member_is_walked_past_but_not_suspected() -> None:
@@ -345,3 +422,67 @@ def test_intervals_grow_while_nothing_changes_and_shrink_when_something_does() -
     bench.wake(GetState)
     bench.answer(PEERS[5], PEERS[1], PEERS[6], PEERS[7])
     assert bench.node.snapshot().stabilize_interval == 4.0
+
+
+def test_seeds_that_refuse_at_once_are_asked_in_turn_and_then_left_in_peace_for_a_moment() -> None:
+    bench = Bench(PEERS[3])
+    bench.give(JoinRing((PEERS[0], PEERS[1]), 60.0))
+    for seed in PEERS[:2]:
+        ((to, asked),) = bench.said(FindSuccessor)
+        assert to == seed
+        assert isinstance(asked, FindSuccessor)
+        bench.hear(seed, refusal(asked))
+    assert bench.said(FindSuccessor) == []
+    start = bench.now
+    bench.wake(FindSuccessor)
+    assert bench.said(FindSuccessor)[0][0] == PEERS[0]
+    assert 0.1 < bench.now - start < 1.0
+
+
+def test_who_lost_the_ring_and_finds_only_others_who_did_becomes_a_ring_of_one() -> None:
+    bench = member(PEERS[1], PEERS[5], predecessor=PEERS[0])
+    bench.give(PeerUnreachable(PEERS[5]))
+    assert bench.node.snapshot().phase == "joining"
+    ((to, asked),) = bench.said(FindSuccessor)
+    assert to == PEERS[0]
+    assert isinstance(asked, FindSuccessor)
+    assert asked.joining > 1000, "a new life, so that nobody takes the old entry for it"
+    bench.hear(PEERS[0], refusal(asked))
+    bench.give(TimerFired())
+    assert bench.node.snapshot().phase == "alone"
+    assert set(bench.node.snapshot().quarantined) == {PEERS[0], PEERS[5]}
+
+
+def refusal(asked: FindSuccessor) -> LookupFailed:
+    """The answer of a peer that is in no ring."""
+    return LookupFailed(
+        incarnation=1,
+        request=asked.request,
+        reason="not-member",
+        path=asked.path,
+        position=len(asked.path) - 1,
+    )
+
+
+def test_a_lookup_that_got_stuck_is_tried_again_over_another_hop() -> None:
+    bench = member(PEERS[0], PEERS[1], *PEERS[2:8], predecessor=PEERS[7])
+    bench.give(FindOwner(1, Place(PEERS[0].place - 1)))
+    ((first, asked),) = bench.said(FindSuccessor)
+    assert isinstance(asked, FindSuccessor)
+    stuck = LookupFailed(incarnation=1, request=asked.request, reason="no-route", path=asked.path, position=0)
+    bench.hear(first, stuck)
+    bench.wake(FindSuccessor)
+    assert bench.said(FindSuccessor)[0][0] != first
+
+
+def test_an_iterative_lookup_asks_the_next_best_when_a_hop_dies() -> None:
+    bench = member(PEERS[0], PEERS[1], *PEERS[2:8], predecessor=PEERS[7])
+    place = Place(PEERS[0].place - 1)
+    bench.give(FindOwner(1, place, iterative=True))
+    assert [to for to, _ in bench.said(GetNextHop)] == [PEERS[7]]
+    bench.give(PeerUnreachable(PEERS[7]))
+    ((second, asked),) = bench.said(GetNextHop)
+    assert second == PEERS[6]
+    assert isinstance(asked, GetNextHop)
+    bench.hear(second, NextHop(incarnation=1, request=asked.request, hops=(PEERS[0].address,), final=True))
+    assert OwnerFound(1, PEERS[0], PEERS[6], (PEERS[0], PEERS[6]), 1) in bench.last
