@@ -119,6 +119,18 @@ def test_an_unanswered_query_waits_longer_each_time_it_is_repeated() -> None:
     assert requests.next_deadline() is None
 
 
+def test_the_answer_to_a_repeated_query_tells_no_round_trip() -> None:
+    for repeated in (False, True):
+        requests = Requests(RING_TIMINGS, 4)
+        requests.add(OTHERS[0], Purpose.ROUND, query(7), 0.0)
+        if repeated:
+            requests.overdue(RING_TIMINGS.timeout_first)
+        requests.answer(7, OTHERS[0], 1.9)
+        requests.add(OTHERS[0], Purpose.ROUND, query(8), 10.0)
+        wait = (requests.next_deadline() or 0.0) - 10.0
+        assert (wait == RING_TIMINGS.timeout_first) == repeated
+
+
 def test_a_dial_is_asked_for_once_and_overdue_when_nobody_answers() -> None:
     proofs = Proofs()
     assert proofs.dial(OTHERS[0], 5.0)
