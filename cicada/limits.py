@@ -59,7 +59,7 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
     )
     hint_hold: float = 30.0  # nor dialled as a finger this long; one turn through all finger intervals
     prove_timeout: float = 5.0  # back-stop: links answer a Prove within dial_timeout and a handshake
-    query_attempts: int = 3  # back-stop: a link that is up but whose ring is silent, 0.3 + 0.6 + 1.2 s
+    query_attempts: int = 3  # back-stop: a link that is up but whose ring is silent, 1 + 2 + 4 s
     retry_pause: float = (
         0.2  # before a failed lookup or join is tried again; rings in repair need some round trips
     )
@@ -215,12 +215,11 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     inbox: int = 16384
     batch: int = 128  # messages one actor may handle before the others have a turn
-    turn: int = (
-        1024  # messages of all actors between two polls of the sockets: 20-40 ms under full load, when what
-    )
-    # leaves together is worth more than a quick poll (relay benchmark: 18 k hops/s at 256, 26 k at 2,048)
+    # Messages of all actors between two polls of the sockets, some 20 ms under full load. What leaves together is cheaper:
+    # relay benchmark, one run: 40 k hops/s at 256, 47 k at 1,024, 57 k at 2,048. Beyond 1,024 time-outs come too close.
+    turn: int = 1024
     ask_timeout: float = 5.0
-    stall: float = 0.05  # seconds the loop may be late before it counts as stalled; ten full turns
+    stall: float = 0.05  # seconds the loop may be late before it counts as stalled; two full turns
     clock_tick: float = (
         0.05  # seconds between two looks for a stall; 20 wake-ups a second cost 0.02% of a core
     )

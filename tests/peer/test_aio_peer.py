@@ -9,7 +9,6 @@ import threading
 import pytest
 
 from cicada.aio import HostPort, Lookup, Message, SwarmPeer
-from cicada.chord.io import LookupFailure
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady, Unavailable
 from cicada.ids import canonical_address, place_of
 from cicada.limits import WIRE
@@ -279,13 +278,6 @@ async def test_hash_is_the_place_of_the_listener() -> None:
     async with swarm(1) as (peer,):
         assert peer.hash == place_of(canonical_address(*peer.listener))
         assert isinstance(peer.listener, HostPort)
-
-
-async def test_a_lookup_that_nobody_can_answer_is_a_value() -> None:
-    async with swarm(2) as (a, b):
-        b.kill()
-        outcome = await a.lookup(b.listener, timeout=0.0001)
-        assert isinstance(outcome, Lookup | LookupFailure)
 
 
 async def test_ipv6_loopback_works_where_the_machine_has_it() -> None:
