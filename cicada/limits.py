@@ -148,7 +148,7 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
         1.0  # expired strangers, unused connections and lingering ones are looked for this often
     )
     chunks_per_turn: int = (
-        256  # received before the loop serves others; a chunk is at most 8 KiB, so some 5-20 ms
+        512  # received before the loop serves others; a chunk is at most 8 KiB, so some 5-20 ms
     )
     hints_per_second: int = (
         256  # UNKNOWN and REFUSED, per connection, each way; a restarted peer has this many links
@@ -217,7 +217,10 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 128  # messages one actor may handle before the others have a turn
     # Messages of all actors between two polls of the sockets, some 20 ms under full load. What leaves together is cheaper:
     # relay benchmark, one run: 40 k hops/s at 256, 47 k at 1,024, 57 k at 2,048. Beyond 1,024 time-outs come too close.
-    turn: int = 1024
+    turn: int = 2048
+    cascade: int = (
+        512  # messages handled in the wake of one actor's turn: what one chunk of frames leads to, and some
+    )
     ask_timeout: float = 5.0
     stall: float = 0.05  # seconds the loop may be late before it counts as stalled; two full turns
     clock_tick: float = (

@@ -11,7 +11,7 @@ import enum
 import logging
 import queue
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, cast
 
@@ -67,6 +67,11 @@ class GuardedRef(pykka.ActorRef[A]):
         before or after, and the failure of one actor must not spread to those that tell it things.
         """
         self.actor_inbox.put(Envelope(message))
+
+    def tell_all(self, messages: Sequence[Any]) -> None:
+        """The same as telling each of them in turn; cheaper where an actor can take several at once."""
+        for message in messages:
+            self.tell(message)
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
         """Have the actor stop once it has handled what is queued. True: it did; False: it had ended before.
@@ -142,6 +147,10 @@ class GuardedActor(pykka.Actor):
     def start(cls, *args: Any, **kwargs: Any) -> GuardedRef[Self]:
         """Make the actor and start it."""
         return cast("GuardedRef[Self]", super().start(*args, **kwargs))
+
+    @property
+    def actor_ref(self) -> GuardedRef[Self]:
+        return cast("GuardedRef[Self]", self._actor_ref)
 
     def _create_ref(self) -> GuardedRef[Self]:
         return GuardedRef(self)

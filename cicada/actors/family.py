@@ -9,13 +9,13 @@ import enum
 from typing import Any
 
 import msgspec
-import pykka
 
+from cicada.actors.base import GuardedRef
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import OwnerFound, OwnerNotFound, RingSnapshot
 from cicada.ids import Peer, Place
 
-Ref = pykka.ActorRef[Any]
+Ref = GuardedRef[Any]
 
 
 class Kind(enum.Enum):

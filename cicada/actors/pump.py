@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ import msgspec
 
 from cicada.actors.alarm import Alarms, LoopClock, Wake
 from cicada.actors.family import Crash, Wired
-from cicada.actors.loop import LoopActor, LoopDispatcher
+from cicada.actors.loop import NOT_PLAIN, LoopActor, LoopDispatcher
 from cicada.events import AnyEvent
 from cicada.ids import Peer
 
@@ -56,9 +56,14 @@ class Pump(LoopActor, Generic[C]):
         self.around = around
         self._timer = timer
         self._now = around.clock.now
-        self._instant: float | None = None
+        self._instant = 0.0
         self._armed_at = math.inf
         self.wired: Wired | None = None
+        # What is for the others is gathered and told at the end of the turn, all at once.
+        self.to_supervisor: list[Any] = []
+        self.to_transport: list[Any] = []
+        self.to_ring: list[Any] = []
+        self.to_router: list[Any] = []
 
     def make_core(self) -> C:
         """A fresh core. Called at the actor's first turn."""
@@ -81,26 +86,40 @@ class Pump(LoopActor, Generic[C]):
             Crash: self._on_crash,
             **self.specials(),
         }
+        self._unusual = NOT_PLAIN | self._specials.keys()
+
+    def take(self, queue: deque[Any], limit: int) -> None:
+        """A turn. All its inputs share one instant: what waits together came together."""
+        now = self._instant = self._now()
+        unusual, carriers, handle = self._unusual, self._carriers, self.core.handle
+        try:
+            for _ in range(min(limit, len(queue))):
+                item = queue.popleft()
+                kind = type(item)
+                if kind not in unusual:
+                    for output in handle(item, now):
+                        carriers[type(output)](output)
+                elif kind not in NOT_PLAIN:
+                    self._specials[kind](item)
+                    handle = self.core.handle  # it may be another one now
+                elif self.handle_special(item):
+                    return
+            self.end_turn()
+        finally:
+            self._hand_out()
 
     def on_receive(self, message: Any) -> None:
-        special = self._specials.get(type(message))
-        if special is None:
-            self.feed(message)
-        else:
-            special(message)
+        special = self._specials.get(type(message), self.feed)
+        special(message)
 
     def feed(self, input: object) -> None:
-        """One input through the core. All inputs of a turn share one instant: what waits together came together."""
-        now = self._instant
-        if now is None:
-            now = self._instant = self._now()
+        """One input through the core, within a turn."""
         carriers = self._carriers
-        for output in self.core.handle(input, now):
+        for output in self.core.handle(input, self._instant):
             carriers[type(output)](output)
 
-    def after_batch(self) -> None:
+    def end_turn(self) -> None:
         """Re-arm the alarm."""
-        self._instant = None
         deadline = self.core.next_deadline()
         if deadline is not None and deadline < self._armed_at:
             self._armed_at = deadline
@@ -120,6 +139,23 @@ class Pump(LoopActor, Generic[C]):
         """Hand an event to whoever watches."""
         if self.around.publish is not None:
             self.around.publish(self.around.name, event)
+
+    def _hand_out(self) -> None:
+        wired = self.wired
+        for box in (self.to_supervisor, self.to_transport, self.to_ring, self.to_router):
+            if not box:
+                continue
+            if wired is None:
+                self.around.tally["not-wired"] += len(box)
+            elif box is self.to_router:
+                wired.router.tell_all(box)
+            elif box is self.to_transport:
+                wired.transport.tell_all(box)
+            elif box is self.to_ring:
+                wired.ring.tell_all(box)
+            else:
+                wired.supervisor.tell_all(box)
+            box.clear()
 
     def _on_wake(self, _: Wake) -> None:
         self._armed_at = math.inf

@@ -30,16 +30,16 @@ class RingActor(Pump[RingNode]):
         return RingNode(self.around.own, next(self._incarnations), rng=random.Random(seed))
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
+        to_transport = self.to_transport.append
         return {
-            io.SendTo: self._send,
-            io.Prove: lambda output: self._tell_transport(linkio.Prove(output.peer)),
+            io.SendTo: lambda output: to_transport(linkio.SendMessage(output.peer, output.message)),
+            io.Prove: lambda output: to_transport(linkio.Prove(output.peer)),
             io.TableChanged: self._table_changed,
-            io.Emit: self._emit,
-            io.Joined: self._tell_supervisor,
-            io.JoinFailed: self._tell_supervisor,
-            io.Left: self._tell_supervisor,
-            io.OwnerFound: self._tell_supervisor,
-            io.OwnerNotFound: self._tell_supervisor,
+            io.Emit: lambda output: self.publish(output.event),
+            **dict.fromkeys(
+                (io.Joined, io.JoinFailed, io.Left, io.OwnerFound, io.OwnerNotFound),
+                self.to_supervisor.append,
+            ),
             io.ExtraReceived: lambda output: None,  # nobody rides on ring messages yet
         }
 
@@ -53,7 +53,7 @@ class RingActor(Pump[RingNode]):
     def on_wired(self, wired: Wired) -> None:
         super().on_wired(wired)
         if self._table is not None:
-            wired.router.tell(self._table)
+            self.to_router.append(self._table)
 
     def _begin_anew(self, input: io.JoinRing | io.CreateRing) -> None:
         """A node lives once: whatever ring it was in, another ring is another life."""
@@ -61,32 +61,18 @@ class RingActor(Pump[RingNode]):
             self.core = self.make_core()
         self.feed(input)
 
-    def _send(self, output: io.SendTo) -> None:
-        self._tell_transport(linkio.SendMessage(output.peer, output.message))
-
-    def _tell_transport(self, input: linkio.LinkInput) -> None:
-        if self.wired is not None:
-            self.wired.transport.tell(input)
-
-    def _tell_supervisor(self, output: object) -> None:
-        if self.wired is not None:
-            self.wired.supervisor.tell(output)
-
     def _table_changed(self, output: io.TableChanged) -> None:
         self._table = output
         if self.wired is None:
             return
-        self.wired.router.tell(output)
-        self.wired.supervisor.tell(output)
+        self.to_router.append(output)
+        self.to_supervisor.append(output)
         kept = frozenset(
             peer for peer in (output.head, output.predecessor) if peer not in (None, self.around.own)
         )
         if kept != self._kept:
             self._kept = kept
-            self.wired.transport.tell(linkio.Keep(kept))
-
-    def _emit(self, output: io.Emit) -> None:
-        self.publish(output.event)
+            self.to_transport.append(linkio.Keep(kept))
 
     def _take_snapshot(self, request: TakeSnapshot) -> None:
         if not request.reply.done():

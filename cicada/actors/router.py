@@ -10,7 +10,6 @@ from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
 from cicada.routing import io
 from cicada.routing.router import Router
-from cicada.transport import linkio
 
 
 class RouterActor(Pump[Router]):
@@ -26,19 +25,11 @@ class RouterActor(Pump[Router]):
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {
-            io.Forward: self._forward,
-            io.Deliver: self._tell_supervisor,
-            io.Settled: self._tell_supervisor,
+            io.Forward: self.to_transport.append,
+            io.Deliver: self.to_supervisor.append,
+            io.Settled: self.to_supervisor.append,
             io.Tell: self._observe,
         }
-
-    def _forward(self, output: io.Forward) -> None:
-        if self.wired is not None:
-            self.wired.transport.tell(linkio.SendMessage(output.peer, output.message, output.source))
-
-    def _tell_supervisor(self, output: object) -> None:
-        if self.wired is not None:
-            self.wired.supervisor.tell(output)
 
     def _observe(self, output: io.Tell) -> None:
         if type(output.event) is MessageDropped:

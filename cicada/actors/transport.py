@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from cicada.actors.family import Ref
@@ -15,10 +15,8 @@ from cicada.transport.base import ConnectionId, Endpoint
 from cicada.transport.links import Links
 from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
-from cicada.wire.routed import RouterMessage
 
 _RING = frozenset(get_args(RingMessage))
-_ROUTER = frozenset(get_args(RouterMessage))
 
 
 class Attachment:
@@ -81,9 +79,9 @@ class Attachment:
         if self._target is not None:
             self._target.tell(linkio.ConnectFailed(remote, reason))
 
-    def on_frame(self, connection: ConnectionId, frame: Frame) -> None:
+    def on_frames(self, connection: ConnectionId, frames: Sequence[Frame]) -> None:
         if self._target is not None:
-            self._target.tell(linkio.FrameArrived(connection, frame))
+            self._target.tell(linkio.FramesArrived(connection, frames))
 
     def on_disconnected(self, connection: ConnectionId, reason: str) -> None:
         self._connections.discard(connection)
@@ -114,10 +112,12 @@ class TransportActor(Pump[Links]):
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         attachment = self._attachment
+        to_ring = self.to_ring.append
         return {
             linkio.Transmit: self._transmit,
-            linkio.Received: self._received,
-            linkio.Proven: lambda output: self._tell_ring(ring.PeerProven(output.peer)),
+            linkio.RoutedReceived: self.to_router.append,
+            linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.peer, output.message)),
+            linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
             linkio.Connect: lambda output: attachment.endpoint.connect(output.remote, attachment),
             linkio.Release: lambda output: attachment.release(output.connection),
@@ -127,11 +127,11 @@ class TransportActor(Pump[Links]):
             linkio.Emit: lambda output: self.publish(output.event),
         }
 
-    def after_batch(self) -> None:
+    def end_turn(self) -> None:
         waiting, self._not_taken = self._not_taken, []
         for frame in waiting:
             self.feed(frame)
-        super().after_batch()
+        super().end_turn()
 
     def on_stop(self) -> None:
         super().on_stop()
@@ -145,28 +145,14 @@ class TransportActor(Pump[Links]):
         ) or not self._send(connection, output.frame):
             self._not_taken.append(linkio.NotTaken(connection, output.frame))
 
-    def _received(self, output: linkio.Received) -> None:
-        if self.wired is None:
-            self.around.tally["not-wired"] += 1
-        elif type(output.message) in _ROUTER:
-            self.wired.router.tell(routing.RoutedReceived(output.peer, output.message))  # type: ignore[arg-type]
-        else:
-            self.wired.ring.tell(ring.MessageReceived(output.peer, output.message))  # type: ignore[arg-type]
-
     def _unreachable(self, output: linkio.Unreachable) -> None:
-        if self.wired is None:
-            return
         lost = output.undelivered
-        self.wired.ring.tell(
+        self.to_ring.append(
             ring.PeerUnreachable(output.peer, tuple(m for m in lost if type(m) in _RING))  # type: ignore[misc]
         )
-        self.wired.router.tell(
-            routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) in _ROUTER))  # type: ignore[misc]
+        self.to_router.append(
+            routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) not in _RING))  # type: ignore[misc]
         )
-
-    def _tell_ring(self, input: ring.RingInput) -> None:
-        if self.wired is not None:
-            self.wired.ring.tell(input)
 
     def _dropped(self, output: linkio.Dropped) -> None:
         self.around.tally[output.reason] += output.count

@@ -1,4 +1,5 @@
-"""Inputs and outputs of Router: two closed families."""
+"""Inputs and outputs of Router: two closed families. What passes between Router and Links (RoutedReceived, Forward) are
+the very values of Links, so that nothing is wrapped twice on its way."""
 
 from __future__ import annotations
 
@@ -9,7 +10,27 @@ import msgspec
 from cicada.chord.io import TableChanged
 from cicada.events import RoutingEvent
 from cicada.ids import Peer, Place
+from cicada.transport.linkio import Forward, RoutedReceived
 from cicada.wire.routed import RouterMessage
+
+__all__ = [
+    "Alarm",
+    "Deliver",
+    "Forward",
+    "Judged",
+    "NextHopLost",
+    "Reason",
+    "RoutedReceived",
+    "RouterInput",
+    "RouterOutput",
+    "SendBroadcast",
+    "SendMessage",
+    "Settled",
+    "Status",
+    "TableChanged",
+    "Tell",
+    "Verdict",
+]
 
 
 class Verdict(enum.IntEnum):
@@ -66,13 +87,6 @@ class SendBroadcast(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class RoutedReceived(msgspec.Struct, frozen=True, gc=False):
-    """A routed message or broadcast came over a link from ``sender``."""
-
-    sender: Peer
-    message: RouterMessage
-
-
 class Judged(msgspec.Struct, frozen=True):
     """The owner of the mailbox decided about a Deliver, whose ``ticket`` it names."""
 
@@ -95,14 +109,6 @@ RouterInput = SendMessage | SendBroadcast | RoutedReceived | Judged | NextHopLos
 
 
 # Outputs
-
-
-class Forward(msgspec.Struct, frozen=True, gc=False):
-    """Send over the link with ``peer``. ``source`` is the peer it came from (None: this one), for fair queues."""
-
-    peer: Peer
-    message: RouterMessage
-    source: Peer | None
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True):

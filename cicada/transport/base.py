@@ -10,6 +10,7 @@ carry frames both ways. One dialled connection per remote address is shared by a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NewType, Protocol
 
 from cicada.ids import Address
@@ -34,9 +35,9 @@ class Receiver(Protocol):
         (links are plain yet), ``unusable-address``, ``closed`` (the remote is hosted here and stopped)."""
         ...
 
-    def on_frame(self, connection: ConnectionId, frame: Frame) -> None:
-        """A frame for one of this receiver's indexes, a HELLO for its listened address, or an UNKNOWN on a connection
-        it uses. Frames of one connection come in order, and none after its end was reported."""
+    def on_frames(self, connection: ConnectionId, frames: Sequence[Frame]) -> None:
+        """Frames that arrived together, at least one: for this receiver's indexes, HELLOs for its listened address, or
+        UNKNOWNs on a connection it uses. Frames of one connection come in order, and none after its end was reported."""
         ...
 
     def on_disconnected(self, connection: ConnectionId, reason: str) -> None:

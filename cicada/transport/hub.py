@@ -270,22 +270,37 @@ class Hub(abc.ABC):
         except PeerFault as error:
             fault = error.reason
         self._frames_received += len(frames)
+        self._pass_on(connection, frames)
+        if fault and connection.phase is Phase.OPEN:
+            self._shut(connection, fault)
+
+    def _pass_on(self, connection: Connection, frames: list[Frame]) -> None:
+        """Tell the owners of the frames' indexes, those that arrived together together."""
         owner_of = self._indexes.get
-        known_as = connection.id
+        receiver: Receiver | None = None
+        run: list[Frame] = []
         for frame in frames:
             kind = frame.type
-            receiver = owner_of(frame.index)
-            if receiver is None or kind is _HELLO or kind is _UNKNOWN:
+            owner = None if kind is _HELLO or kind is _UNKNOWN else owner_of(frame.index)
+            if run and owner is not receiver:
+                self._tell_frames(receiver, connection, run)
+                run = []
+            if owner is None:
                 self._unrouted(connection, frame)
             else:
-                try:
-                    receiver.on_frame(known_as, frame)
-                except Exception:  # noqa: BLE001 - supervised boundary: a failing receiver must not cost the other peers
-                    self._tell.failed()
+                receiver = owner
+                run.append(frame)
             if connection.phase is not Phase.OPEN:
                 return
-        if fault:
-            self._shut(connection, fault)
+        if run:
+            self._tell_frames(receiver, connection, run)
+
+    def _tell_frames(self, receiver: Receiver | None, connection: Connection, frames: list[Frame]) -> None:
+        if receiver is not None:
+            try:
+                receiver.on_frames(connection.id, frames)
+            except Exception:  # noqa: BLE001 - supervised boundary: a failing receiver must not cost the other peers
+                self._tell.failed()
 
     def _lost(self, connection: Connection, reason: str) -> None:
         """The connection is gone: forget it and tell everybody concerned."""
@@ -404,7 +419,7 @@ class Hub(abc.ABC):
             self._count["hints-suppressed"] += 1
         elif frame.type is _UNKNOWN:
             for receiver in tuple(connection.users):
-                self._tell.now(receiver.on_frame, connection.id, frame)
+                self._tell.now(receiver.on_frames, connection.id, (frame,))
         else:
             self._count["unknown-index"] += 1
             self.send(connection.id, encode_frame(_UNKNOWN, frame.index, 0, b""))
@@ -420,7 +435,7 @@ class Hub(abc.ABC):
             return
         receiver = self._hosted.get(Address(hello.dialled))
         if receiver is not None:
-            self._tell.now(receiver.on_frame, connection.id, frame)
+            self._tell.now(receiver.on_frames, connection.id, (frame,))
         elif connection.may_hint(self.loop.time(), self.limits.hints_per_second):
             self._count["refused.unknown-address"] += 1
             refusal = encode(Refusal(reason="unknown-address"))

@@ -161,14 +161,20 @@ class Link:
         self._heard_at = now
         return body[_ACK_BYTES:]
 
-    def owe_ack(self, frame: Frame, now: float) -> bool:
-        """Remember to acknowledge the frame just opened. True: so much is owed that it must not wait."""
+    def receive(self, frame: Frame, now: float) -> bytes:
+        """Open a frame that asks to be acknowledged, and remember that. Raises PeerFault."""
+        plaintext = self.open(frame, now)
         self._used_at = now
         self._owed_counter = frame.counter
         self._owed_at = now
         self._owed_bytes += len(frame.body)
         if self._ack_at == NEVER:
             self._ack_at = now + self._limits.ack_delay
+        return plaintext
+
+    @property
+    def owes_too_much(self) -> bool:
+        """So many bytes are to be acknowledged that the ack must not wait."""
         return self._owed_bytes >= self._limits.ack_bytes
 
     # Proofs

@@ -4,6 +4,7 @@ carries outputs out in the order given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -13,6 +14,8 @@ from cicada.ids import Address, Peer
 from cicada.transport.base import ConnectionId
 from cicada.wire.codec import Message
 from cicada.wire.frames import Frame
+from cicada.wire.ring import RingMessage
+from cicada.wire.routed import RouterMessage
 
 
 class IndexSource(Protocol):
@@ -47,6 +50,14 @@ class SendMessage(msgspec.Struct, frozen=True, gc=False):
     source: Peer | None = None
 
 
+class Forward(SendMessage, frozen=True, gc=False):
+    """The same for a routed message: the Router's output, so that nothing is wrapped twice on its way."""
+
+    peer: Peer
+    message: RouterMessage
+    source: Peer | None = None
+
+
 class Prove(msgspec.Struct, frozen=True):
     """Find out whether the peer answers at its address. Answered by Proven or Unreachable, at once when the proof is
     kept; askings that wait together get one answer together."""
@@ -74,11 +85,11 @@ class ConnectFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
-class FrameArrived(msgspec.Struct, frozen=True, gc=False):
-    """A frame for one of our indexes, a HELLO for our address, or an UNKNOWN on a connection that we use."""
+class FramesArrived(msgspec.Struct, frozen=True, gc=False):
+    """Frames that arrived together: for our indexes, HELLOs for our address, or UNKNOWNs on a connection we use."""
 
     connection: ConnectionId
-    frame: Frame
+    frames: Sequence[Frame]
 
 
 class Disconnected(msgspec.Struct, frozen=True):
@@ -111,7 +122,7 @@ LinkInput = (
     | Keep
     | Connected
     | ConnectFailed
-    | FrameArrived
+    | FramesArrived
     | Disconnected
     | NotTaken
     | CloseAll
@@ -158,12 +169,18 @@ class Transmit(msgspec.Struct, frozen=True, gc=False):
     frame: bytes
 
 
-class Received(msgspec.Struct, frozen=True, gc=False):
-    """A message came over a link with ``peer``, whose life is ``incarnation``. Its address is claimed, not proven."""
+class RingReceived(msgspec.Struct, frozen=True, gc=False):
+    """A ring message came over a link with ``peer``, whose address is claimed, not proven."""
 
     peer: Peer
-    message: Message
-    incarnation: int
+    message: RingMessage
+
+
+class RoutedReceived(msgspec.Struct, frozen=True, gc=False):
+    """A routed message or broadcast came over a link with ``peer``: the Router's input."""
+
+    peer: Peer
+    message: RouterMessage
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -204,7 +221,8 @@ LinkOutput = (
     | Authenticated
     | DropConnection
     | Transmit
-    | Received
+    | RingReceived
+    | RoutedReceived
     | Proven
     | Unreachable
     | Dropped

@@ -6,6 +6,9 @@ and end by themselves; whatever a link had not finished is moved to another link
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import get_args
+
 from cicada.errors import PeerFault
 from cicada.ids import Address, Peer
 from cicada.limits import LINK, LinkLimits
@@ -19,7 +22,7 @@ from cicada.transport.linkio import (
     ConnectFailed,
     Disconnected,
     Entropy,
-    FrameArrived,
+    FramesArrived,
     IndexSource,
     Keep,
     LinkInput,
@@ -27,15 +30,19 @@ from cicada.transport.linkio import (
     LinksSnapshot,
     NotTaken,
     Prove,
-    Received,
+    RingReceived,
+    RoutedReceived,
     SendMessage,
     TimerFired,
 )
 from cicada.transport.linktable import Dial, DialPhase
 from cicada.wire.codec import Message, decode, encode
 from cicada.wire.frames import PREFIXED, Frame, FrameType
+from cicada.wire.routed import RouterMessage
 
-_DATA, _ACK, _PING, _CLOSE = FrameType.DATA, FrameType.ACK, FrameType.PING, FrameType.CLOSE
+_DATA, _PING, _CLOSE = FrameType.DATA, FrameType.PING, FrameType.CLOSE
+_BARE = frozenset({FrameType.ACK, _PING, _CLOSE})
+_ROUTED = frozenset(get_args(RouterMessage))
 _IDLE = "idle"
 
 
@@ -63,8 +70,8 @@ class Links:
     def handle(self, event: LinkInput, now: float) -> list[LinkOutput]:
         """What follows from ``event`` at ``now`` (monotonic seconds). Total: nothing a remote peer sends raises."""
         out = self._core.out = []
-        if isinstance(event, FrameArrived):
-            self._on_frame(event.connection, event.frame, now)
+        if isinstance(event, FramesArrived):
+            self._on_frames(event.connection, event.frames, now)
         elif isinstance(event, SendMessage):
             self._on_send(event.peer, event.message, event.source, now)
         elif isinstance(event, TimerFired):
@@ -140,27 +147,36 @@ class Links:
 
     # Frames
 
-    def _on_frame(self, connection: ConnectionId, frame: Frame, now: float) -> None:
-        link = self._links.get(frame.index)
-        if link is None or link.connection != connection:
-            self._on_loose_frame(connection, frame, now)
-            return
-        kind = frame.type
-        try:
-            if kind == _DATA:
-                self._on_data(link, frame, now)
-            elif kind in (_ACK, _PING, _CLOSE):
-                self._on_bare_frame(link, frame, now)
+    def _on_frames(self, connection: ConnectionId, frames: Sequence[Frame], now: float) -> None:
+        """Most often many frames of one link: what follows from them all is done once, after the last."""
+        link: Link | None = None
+        for frame in frames:
+            if link is None or frame.index != link.index:
+                if link is not None:
+                    self._after_data(link, now)
+                link = self._links.get(frame.index)
+                if link is not None and link.connection != connection:
+                    link = None
+            if link is None or frame.type is not _DATA:
+                self._on_other_frame(connection, link, frame, now)
+                link = None
             else:
-                self._on_loose_frame(connection, frame, now)
-        except PeerFault as fault:
-            self._core.fault(link, fault.reason, now)
+                try:
+                    self._on_data(link, frame, now)
+                except PeerFault as fault:
+                    self._core.fault(link, fault.reason, now)
+                    link = None
+        if link is not None:
+            self._after_data(link, now)
 
     def _on_data(self, link: Link, frame: Frame, now: float) -> None:
+        message = decode(link.receive(frame, now))
+        received = RoutedReceived if type(message) in _ROUTED else RingReceived
+        self._core.out.append(received(link.peer, message))  # type: ignore[arg-type]  # as its type says
+
+    def _after_data(self, link: Link, now: float) -> None:
         core = self._core
-        message = decode(link.open(frame, now))
-        core.out.append(Received(link.peer, message, link.incarnation))
-        if link.owe_ack(frame, now):
+        if link.owes_too_much:
             link.acknowledge(now, core.out)
         if not link.confirmed:
             self._confirm(link, now)
@@ -169,17 +185,27 @@ class Links:
         if link.armed > now + self._soonest_ack:
             core.arm(link)
 
+    def _on_other_frame(self, connection: ConnectionId, link: Link | None, frame: Frame, now: float) -> None:
+        if link is None or frame.type not in _BARE:
+            self._on_loose_frame(connection, frame, now)
+            return
+        try:
+            self._on_bare_frame(link, frame, now)
+        except PeerFault as fault:
+            self._core.fault(link, fault.reason, now)
+
     def _on_bare_frame(self, link: Link, frame: Frame, now: float) -> None:
         core = self._core
-        link.open(frame, now)
-        if frame.type == _CLOSE:
+        if frame.type is _PING:
+            link.receive(frame, now)
+            link.acknowledge(now, core.out)
+        else:
+            link.open(frame, now)
+        if frame.type is _CLOSE:
             core.hand_on(link, "closed by peer", now)
             return
         if not link.confirmed:
             self._confirm(link, now)
-        if frame.type == _PING:
-            link.owe_ack(frame, now)
-            link.acknowledge(now, core.out)
         link.flush(now, core.out)
         core.arm(link)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import secrets
 import struct
 import time
@@ -64,6 +65,7 @@ class ZmqEndpoint(Hub):
         self._loopback_only = loopback_only
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, limits.context_sockets)
+        _keep_from_preempting(self._context)
         self._listener = StreamSocket(self._context, loop, limits, self)
         self._dialer = StreamSocket(self._context, loop, limits, self)
         self._routes: dict[Connection, bytes] = {}
@@ -250,6 +252,13 @@ class ZmqEndpoint(Hub):
         self._listener.close()
         self._dialer.close()
         self._context.term()
+
+
+def _keep_from_preempting(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Have libzmq's thread wait for its share of a busy core rather than interrupt the event loop for each chunk: it then
+    moves more at a time. Before the first socket of the context. On an idle core nothing changes."""
+    if hasattr(os, "SCHED_BATCH"):
+        context.set(zmq.THREAD_SCHED_POLICY, os.SCHED_BATCH)
 
 
 def _origin(notice: zmq.Frame) -> tuple[str, Held]:

@@ -8,7 +8,7 @@ import itertools
 import os
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -75,10 +75,11 @@ class Recorder:
         self.failed.append((remote, reason))
         self._changed.set()
 
-    def on_frame(self, connection: ConnectionId, frame: Frame) -> None:
-        self.frames.append((connection, frame))
-        self._changed.set()
-        self.react(connection, frame)
+    def on_frames(self, connection: ConnectionId, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.frames.append((connection, frame))
+            self._changed.set()
+            self.react(connection, frame)
 
     def on_disconnected(self, connection: ConnectionId, reason: str) -> None:
         self.gone.append((connection, reason))

@@ -22,7 +22,7 @@ from cicada.transport.linkio import (
     DropConnection,
     Dropped,
     Emit,
-    FrameArrived,
+    FramesArrived,
     Keep,
     LinkInput,
     LinkOutput,
@@ -30,8 +30,9 @@ from cicada.transport.linkio import (
     NotTaken,
     Prove,
     Proven,
-    Received,
     Release,
+    RingReceived,
+    RoutedReceived,
     SendMessage,
     TimerFired,
     Transmit,
@@ -180,7 +181,7 @@ class Host:
             limits=limits,
         )
         self.received: list[Message] = []
-        self.senders: list[tuple[Peer, int]] = []
+        self.senders: list[Peer] = []
         self.proven: list[Peer] = []
         self.unreachable: list[Unreachable] = []
         self.dropped: list[Dropped] = []
@@ -252,8 +253,8 @@ class Stranger:
 
     def feed(self, event: LinkInput, /) -> None:
         self.inputs.append(event)
-        if isinstance(event, FrameArrived):
-            self.heard.append(event.frame)
+        if isinstance(event, FramesArrived):
+            self.heard.extend(event.frames)
             self.connection = event.connection
 
     def dial(self, host: Host) -> None:
@@ -394,9 +395,9 @@ class Network:
                     self._connect(host, remote)
                 case DropConnection(connection, reason):
                     self.cut(self.pipe_of(connection), reason)
-                case Received(peer, message, incarnation):
+                case RingReceived(peer, message) | RoutedReceived(peer, message):
                     host.received.append(message)
-                    host.senders.append((peer, incarnation))
+                    host.senders.append(peer)
                 case Proven(peer):
                     host.proven.append(peer)
                 case Unreachable():
@@ -435,7 +436,7 @@ class Network:
             return
         known = frame.type in (FrameType.HELLO, FrameType.UNKNOWN) or frame.index in host.attached
         if known:
-            host.feed(FrameArrived(end, frame))
+            host.feed(FramesArrived(end, (frame,)))
         else:
             self.transmit(host, end, encode_frame(FrameType.UNKNOWN, frame.index, 0, b""))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -109,7 +111,7 @@ async def test_hints_are_limited(world: World) -> None:
     assert pair.listening.counters()["hints-suppressed"] >= 44
 
 
-async def test_a_failing_receiver_costs_that_frame_only(
+async def test_a_failing_receiver_costs_that_call_only(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = await pair_in(world)
@@ -121,7 +123,7 @@ async def test_a_failing_receiver_costs_that_frame_only(
     pair.far.react = fail_on_second
     for counter in (1, 2, 3):
         pair.say(b"", counter)
-    await pair.far.until(lambda: len(pair.far.frames) == 3)
+        await pair.far.until(lambda counter=counter: len(pair.far.frames) == counter)  # type: ignore[misc]
     assert pair.listening.counters()["receiver-failed"] == 1
     assert "boom" in caplog.text
     assert not pair.far.gone
@@ -130,10 +132,35 @@ async def test_a_failing_receiver_costs_that_frame_only(
 async def test_a_connection_dropped_by_a_receiver_delivers_nothing_more(world: World) -> None:
     pair = await pair_in(world)
     pair.far.react = lambda connection, frame: pair.listening.drop(connection, "enough")
-    for counter in (1, 2, 3):
+    pair.say(b"", 1)
+    await pair.far.until(lambda: bool(pair.far.frames))
+    for counter in (2, 3):
         pair.say(b"", counter)
     await pair.far.until(lambda: bool(pair.far.gone))
     assert len(pair.far.frames) == 1
+
+
+async def test_frames_that_arrive_together_are_told_together_and_those_of_others_apart(world: World) -> None:
+    pair = await pair_in(world)
+    other = Recorder()
+    elsewhere = pair.listening.attach(other)
+    calls: list[tuple[Recorder, int]] = []
+    for recorder in (pair.far, other):
+        tell = recorder.on_frames
+
+        def counted(
+            connection: ConnectionId, frames: Sequence[Frame], recorder: Recorder = recorder, tell: Any = tell
+        ) -> None:
+            calls.append((recorder, len(frames)))
+            tell(connection, frames)
+
+        recorder.on_frames = counted  # type: ignore[method-assign]
+    pair.say(b"", 1)
+    pair.say(b"", 2)
+    pair.dialling.send(pair.near_connection, encode_frame(FrameType.DATA, elsewhere, 1, b""))
+    pair.say(b"", 3)
+    await pair.far.until(lambda: len(pair.far.frames) == 3)
+    assert calls == [(pair.far, 2), (other, 1), (pair.far, 1)]
 
 
 async def test_a_peer_of_the_same_worker_is_reached_by_the_same_rules(world: World) -> None:

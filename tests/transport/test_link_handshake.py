@@ -36,15 +36,17 @@ def test_an_inbound_link_carries_messages_both_ways_at_once() -> None:
     assert FrameType.HELLO not in b.kinds()
 
 
-def test_a_received_message_names_its_sender_and_the_sender_s_life() -> None:
+def test_a_received_message_names_its_sender_and_the_link_the_sender_s_life() -> None:
     network = Network()
     a, b = network.host(1, incarnation=41), network.host(2, incarnation=42)
     a.send(b, data(1))
     network.settle()
     b.send(a, data(2))
     network.settle()
-    assert b.senders == [(a.peer, 41)]
-    assert a.senders == [(b.peer, 42)]
+    assert b.senders == [a.peer]
+    assert a.senders == [b.peer]
+    assert [row.incarnation for row in b.links.snapshot().links] == [41]
+    assert [row.incarnation for row in a.links.snapshot().links] == [42]
 
 
 def test_messages_for_nobody_come_back_when_the_dial_fails() -> None:
