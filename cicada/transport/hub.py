@@ -13,20 +13,18 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from cicada.errors import Misuse, PeerFault, Unavailable
+from cicada.errors import Misuse, PeerFault
 from cicada.ids import Address
 from cicada.limits import WIRE, EndpointLimits
 from cicada.transport.base import ConnectionId, Receiver
 from cicada.transport.callbacks import Callbacks
 from cicada.transport.connection import Connection, Phase
+from cicada.transport.inbound import Inbound
 from cicada.transport.outbox import Outbox
 from cicada.transport.strangers import Strangers
-from cicada.wire.codec import decode_body, encode
-from cicada.wire.frames import Frame, FrameType, Hello, Refusal, encode_frame
+from cicada.wire.frames import Frame
 
 _EVERYWHERE: Final = ("0.0.0.0:", "[::]:")
-_HELLO: Final = FrameType.HELLO
-_UNKNOWN: Final = FrameType.UNKNOWN
 
 
 class Hub(abc.ABC):
@@ -43,12 +41,10 @@ class Hub(abc.ABC):
     ) -> None:
         self.loop = loop
         self.limits = limits
-        self._entropy = entropy
         self._max_connections = max(max_connections, 1)
         self._ids = itertools.count(1)
         self._hosted: dict[Address, Receiver] = {}
         self._bound: dict[Address, Address] = {}
-        self._indexes: dict[int, Receiver] = {}
         self._connections: dict[ConnectionId, Connection] = {}
         self._outgoing: dict[Address, Connection] = {}
         self._strangers = Strangers(limits, max(max_strangers, 1))
@@ -58,6 +54,9 @@ class Hub(abc.ABC):
         self._frames_received = 0
         self._tell = Callbacks(loop, self._count)
         self._outbox = Outbox(self, self._connections, self._count)
+        self._inbound = Inbound(self, self._hosted, entropy, self._tell, self._count)
+        self.attach = self._inbound.attach
+        self.detach = self._inbound.detach
         self.send: Callable[[ConnectionId, bytes], bool] = self._outbox.send  # the hot path takes no detour
         self._closed = False
         self._sweeper = loop.call_later(self._sweep_interval(), self._sweep)
@@ -78,7 +77,7 @@ class Hub(abc.ABC):
             return
         home = self._bound.pop(address)
         for connection in [c for c in self._connections.values() if _accepted_at(c, home)]:
-            self._shut(connection, "unlistened")
+            self.shut(connection, "unlistened")
         self._unbind(home)
 
     def connect(self, remote: Address, receiver: Receiver) -> None:
@@ -99,21 +98,6 @@ class Hub(abc.ABC):
             self._use(connection, receiver)
             self._tell.later(receiver.on_connected, remote, connection.id)
 
-    def attach(self, receiver: Receiver) -> int:
-        if len(self._indexes) >= self.limits.max_indexes:
-            raise Unavailable(
-                f"all {self.limits.max_indexes} link indexes of this process are taken: close some links"
-            )
-        for _ in range(self.limits.index_attempts):
-            index = self._entropy()
-            if index and index not in self._indexes:
-                self._indexes[index] = receiver
-                return index
-        raise Unavailable("the entropy source repeats itself: no fresh link index found")
-
-    def detach(self, index: int) -> None:
-        self._indexes.pop(index, None)
-
     def authenticated(self, connection: ConnectionId, receiver: Receiver) -> None:
         known = self._connections.get(connection)
         if known is None:
@@ -132,8 +116,7 @@ class Hub(abc.ABC):
                 self._retire(known)
 
     def forget(self, receiver: Receiver) -> None:
-        for index in [i for i, owner in self._indexes.items() if owner is receiver]:
-            self.detach(index)
+        self._inbound.detach_all(receiver)
         for connection in list(self._connections.values()):
             connection.waiting.pop(receiver, None)
             self.release(connection.id, receiver)
@@ -143,7 +126,7 @@ class Hub(abc.ABC):
     def drop(self, connection: ConnectionId, reason: str) -> None:
         known = self._connections.get(connection)
         if known is not None:
-            self._shut(known, reason)
+            self.shut(known, reason)
 
     def counters(self) -> dict[str, int]:
         counts = dict(self._count)
@@ -168,7 +151,7 @@ class Hub(abc.ABC):
         self._outgoing.clear()
         self._hosted.clear()
         self._bound.clear()
-        self._indexes.clear()
+        self._inbound.close()
         self._unused.clear()
         self._outbox.close()
 
@@ -216,7 +199,7 @@ class Hub(abc.ABC):
 
     def stalled(self, connection: Connection) -> None:
         """The other end does not read: nobody can want such a connection."""
-        self._shut(connection, "stalled")
+        self.shut(connection, "stalled")
 
     def _swept(self, now: float) -> None:
         """The periodic look at what expired."""
@@ -270,37 +253,9 @@ class Hub(abc.ABC):
         except PeerFault as error:
             fault = error.reason
         self._frames_received += len(frames)
-        self._pass_on(connection, frames)
+        self._inbound.take(connection, frames)
         if fault and connection.phase is Phase.OPEN:
-            self._shut(connection, fault)
-
-    def _pass_on(self, connection: Connection, frames: list[Frame]) -> None:
-        """Tell the owners of the frames' indexes, those that arrived together together."""
-        owner_of = self._indexes.get
-        receiver: Receiver | None = None
-        run: list[Frame] = []
-        for frame in frames:
-            kind = frame.type
-            owner = None if kind is _HELLO or kind is _UNKNOWN else owner_of(frame.index)
-            if run and owner is not receiver:
-                self._tell_frames(receiver, connection, run)
-                run = []
-            if owner is None:
-                self._unrouted(connection, frame)
-            else:
-                receiver = owner
-                run.append(frame)
-            if connection.phase is not Phase.OPEN:
-                return
-        if run:
-            self._tell_frames(receiver, connection, run)
-
-    def _tell_frames(self, receiver: Receiver | None, connection: Connection, frames: list[Frame]) -> None:
-        if receiver is not None:
-            try:
-                receiver.on_frames(connection.id, frames)
-            except Exception:  # noqa: BLE001 - supervised boundary: a failing receiver must not cost the other peers
-                self._tell.failed()
+            self.shut(connection, fault)
 
     def _lost(self, connection: Connection, reason: str) -> None:
         """The connection is gone: forget it and tell everybody concerned."""
@@ -379,10 +334,11 @@ class Hub(abc.ABC):
         connection.received += size
         if connection.received <= self.limits.unauthenticated_bytes:
             return True
-        self._shut(connection, "stranger-bytes")
+        self.shut(connection, "stranger-bytes")
         return False
 
-    def _shut(self, connection: Connection, reason: str) -> None:
+    def shut(self, connection: Connection, reason: str) -> None:
+        """Close a connection and tell everybody concerned."""
         if connection.partner is None:
             self._outbox.flush(connection)
             if connection.phase is not Phase.CLOSED:
@@ -406,42 +362,8 @@ class Hub(abc.ABC):
         remote.sort(key=lambda connection: connection.last_used)
         idlest = remote[: 1 + self._max_connections // self.limits.eviction_share]
         for connection in idlest:
-            self._shut(connection, "idle")
+            self.shut(connection, "idle")
         return bool(idlest)
-
-    # Frames nobody owns
-
-    def _unrouted(self, connection: Connection, frame: Frame) -> None:
-        """A HELLO, a hint, or a frame for an index that is not (or no longer) ours."""
-        if frame.type is _HELLO:
-            self._greeted(connection, frame)
-        elif not connection.may_hint(self.loop.time(), self.limits.hints_per_second):
-            self._count["hints-suppressed"] += 1
-        elif frame.type is _UNKNOWN:
-            for receiver in tuple(connection.users):
-                self._tell.now(receiver.on_frames, connection.id, (frame,))
-        else:
-            self._count["unknown-index"] += 1
-            self.send(connection.id, encode_frame(_UNKNOWN, frame.index, 0, b""))
-
-    def _greeted(self, connection: Connection, frame: Frame) -> None:
-        if connection.remote is not None or frame.index:
-            self._shut(connection, "hello-misplaced")
-            return
-        try:
-            hello = decode_body(frame.body, Hello)
-        except PeerFault:
-            self._shut(connection, "hello-malformed")
-            return
-        receiver = self._hosted.get(Address(hello.dialled))
-        if receiver is not None:
-            self._tell.now(receiver.on_frames, connection.id, (frame,))
-        elif connection.may_hint(self.loop.time(), self.limits.hints_per_second):
-            self._count["refused.unknown-address"] += 1
-            refusal = encode(Refusal(reason="unknown-address"))
-            self.send(connection.id, encode_frame(FrameType.REFUSED, hello.index, 0, refusal))
-        else:
-            self._count["hints-suppressed"] += 1
 
     # Housekeeping
 

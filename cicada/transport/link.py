@@ -161,16 +161,14 @@ class Link:
         self._heard_at = now
         return body[_ACK_BYTES:]
 
-    def receive(self, frame: Frame, now: float) -> bytes:
-        """Open a frame that asks to be acknowledged, and remember that. Raises PeerFault."""
-        plaintext = self.open(frame, now)
+    def owe_ack(self, frame: Frame, now: float) -> None:
+        """Remember to acknowledge the frame just opened."""
         self._used_at = now
         self._owed_counter = frame.counter
         self._owed_at = now
         self._owed_bytes += len(frame.body)
         if self._ack_at == NEVER:
             self._ack_at = now + self._limits.ack_delay
-        return plaintext
 
     @property
     def owes_too_much(self) -> bool:

@@ -170,7 +170,8 @@ class Links:
             self._after_data(link, now)
 
     def _on_data(self, link: Link, frame: Frame, now: float) -> None:
-        message = decode(link.receive(frame, now))
+        message = decode(link.open(frame, now))
+        link.owe_ack(frame, now)
         received = RoutedReceived if type(message) in _ROUTED else RingReceived
         self._core.out.append(received(link.peer, message))  # type: ignore[arg-type]  # as its type says
 
@@ -196,16 +197,15 @@ class Links:
 
     def _on_bare_frame(self, link: Link, frame: Frame, now: float) -> None:
         core = self._core
-        if frame.type is _PING:
-            link.receive(frame, now)
-            link.acknowledge(now, core.out)
-        else:
-            link.open(frame, now)
+        link.open(frame, now)
         if frame.type is _CLOSE:
             core.hand_on(link, "closed by peer", now)
             return
         if not link.confirmed:
             self._confirm(link, now)
+        if frame.type is _PING:
+            link.owe_ack(frame, now)
+            link.acknowledge(now, core.out)
         link.flush(now, core.out)
         core.arm(link)
 
