@@ -61,6 +61,7 @@ class Router:
         self._target = place_to_bytes(own.place)
         self._boot = boot
         self._limits = limits
+        self._hop_limit = limits.hop_limit
         self._routes = Routes(own, limits)
         self._sends = Sends(own, boot, self._routes, limits, rng)
         self._tickets = Tickets(own, boot, limits, rng)
@@ -103,7 +104,7 @@ class Router:
         if isinstance(message, Broadcast) or message.target == self._target:
             return None
         table = self._routes.table()
-        if table is None or message.hops >= self._limits.hop_limit:
+        if table is None or message.hops >= self._hop_limit:
             return None
         hop = table.next_hop(int.from_bytes(message.target, "big"))
         if hop is None:

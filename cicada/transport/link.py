@@ -19,7 +19,7 @@ from cicada.transport.linkio import LinkOutput, LinkRow, Transmit
 from cicada.transport.linkqueues import FairQueue, Waiting
 from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import Message, encode
-from cicada.wire.frames import HEADER, LENGTH, LINK_ACK, Cipher, Frame, FrameType, header_of
+from cicada.wire.frames import HEADER, LENGTH, LINK_ACK, PREFIXED, Cipher, Frame, FrameType, header_of
 
 MAX_MESSAGE = WIRE.max_frame - HEADER.size - LINK_ACK.size - WIRE.seal_overhead
 """Bytes of the longest encoding that fits into one frame."""
@@ -30,8 +30,9 @@ _NO_ACK = LINK_ACK.pack(0, 0)
 _ACK_BYTES = LINK_ACK.size
 _LONGEST_HOLD_US = (1 << 32) - 1
 _DATA = FrameType.DATA
-_pack_header = HEADER.pack
-_pack_length = LENGTH.pack
+_LENGTH_BYTES = LENGTH.size
+_LEAST_DATA = PREFIXED.size + LINK_ACK.size
+_pack_prefixed = PREFIXED.pack
 _unpack_ack = LINK_ACK.unpack_from
 
 
@@ -106,10 +107,10 @@ class Link:
         self, message: Message, raw: bytes, source: Address | None, now: float, out: list[LinkOutput]
     ) -> int:
         """Transmit, or wait in the queue when the window is full. Returns how many messages were dropped for it."""
-        if self._queue is None and len(raw) <= self._room():
-            self._transmit(message, raw, source, now, out)
-            return 0
         if self._queue is None:
+            if len(raw) <= self._room():
+                self._transmit(message, raw, source, now, out)
+                return 0
             self._queue = FairQueue(self._limits)
         return self._queue.push(Waiting(message, raw, source))
 
@@ -294,11 +295,11 @@ class Link:
         self, message: Message, raw: bytes, source: Address | None, now: float, out: list[LinkOutput]
     ) -> None:
         counter = self._sent = self._sent + 1
-        header = _pack_header(_DATA, self.remote_index, counter)
+        cipher = self._cipher
+        size = _LEAST_DATA + len(raw) + cipher.overhead
+        prefixed = _pack_prefixed(size - _LENGTH_BYTES, _DATA, self.remote_index, counter)
         ack = _NO_ACK if self._ack_at == NEVER else self._take_ack(now)
-        sealed = self._cipher.seal(counter, header, ack + raw)
-        frame = _pack_length(len(header) + len(sealed)) + header + sealed
-        size = len(frame)
+        frame = prefixed + cipher.seal(counter, prefixed[_LENGTH_BYTES:], ack + raw)
         self._in_flight.append(InFlight(counter, size, now, message, source))
         self.flight += size
         self._used_at = now

@@ -149,6 +149,7 @@ class Links:
 
     def _on_frames(self, connection: ConnectionId, frames: Sequence[Frame], now: float) -> None:
         """Most often many frames of one link: what follows from them all is done once, after the last."""
+        out = self._core.out
         link: Link | None = None
         for frame in frames:
             if link is None or frame.index != link.index:
@@ -162,18 +163,15 @@ class Links:
                 link = None
             else:
                 try:
-                    self._on_data(link, frame, now)
+                    message = decode(link.open(frame, now))
+                    link.owe_ack(frame, now)
+                    received = RoutedReceived if type(message) in _ROUTED else RingReceived
+                    out.append(received(link.peer, message))  # type: ignore[arg-type]  # as its type says
                 except PeerFault as fault:
                     self._core.fault(link, fault.reason, now)
                     link = None
         if link is not None:
             self._after_data(link, now)
-
-    def _on_data(self, link: Link, frame: Frame, now: float) -> None:
-        message = decode(link.open(frame, now))
-        link.owe_ack(frame, now)
-        received = RoutedReceived if type(message) in _ROUTED else RingReceived
-        self._core.out.append(received(link.peer, message))  # type: ignore[arg-type]  # as its type says
 
     def _after_data(self, link: Link, now: float) -> None:
         core = self._core

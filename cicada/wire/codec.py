@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -17,7 +18,8 @@ HandshakeBody = Hello | Welcome | Refusal
 H = TypeVar("H", bound=HandshakeBody)
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+_decode: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
+_LONGEST = WIRE.max_frame
 
 
 def encode(message: Message | HandshakeBody) -> bytes:
@@ -27,10 +29,10 @@ def encode(message: Message | HandshakeBody) -> bytes:
 
 def decode(raw: bytes) -> Message:
     """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
-    if len(raw) > WIRE.max_frame:
+    if len(raw) > _LONGEST:
         raise MalformedMessage("message-size")
     try:
-        return _decoder.decode(raw)
+        return _decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"message: {str(error)[:200]}") from None
 

@@ -87,7 +87,10 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class Cipher(Protocol):
-    """The cipher slot of a link: one direction, one key, the nonce is the counter."""
+    """The cipher slot of a link: one direction, one key, the nonce is the counter. ``overhead``: bytes that sealing adds,
+    at most WIRE.seal_overhead."""
+
+    overhead: int
 
     def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
         """Ciphertext of ``body``, bound to ``header``."""
@@ -100,6 +103,8 @@ class Cipher(Protocol):
 
 class PlainCipher:
     """No encryption: loopback only, until Noise takes this slot."""
+
+    overhead = 0
 
     def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
         return body

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from cicada.ids import is_canonical
 from cicada.wire.fields import (
     AddressText,
     Digest,
@@ -28,8 +29,11 @@ class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=
     origin: AddressText
     hops: Hops
 
-    def __post_init__(self) -> None:
-        check_addresses(self.origin)
+    def __post_init__(
+        self,
+    ) -> None:  # as check_addresses does, without its call: each relay comes through here
+        if not is_canonical(self.origin):
+            raise ValueError(f"not a canonical address: {self.origin!r}")
 
 
 class Contact(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=32):
