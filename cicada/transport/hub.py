@@ -21,7 +21,7 @@ from cicada.transport.callbacks import Callbacks
 from cicada.transport.connection import Connection, Phase
 from cicada.transport.inbound import Inbound
 from cicada.transport.outbox import Outbox
-from cicada.transport.strangers import Strangers
+from cicada.transport.strangers import LOCAL, Strangers
 from cicada.wire.frames import Frame
 
 _EVERYWHERE: Final = ("0.0.0.0:", "[::]:")
@@ -303,7 +303,7 @@ class Hub(abc.ABC):
 
     def _pair(self, connection: Connection, home: Address) -> None:
         """The other end is hosted here: no kernel, else the same."""
-        other = self._new(source="local")
+        other = self._new(source=LOCAL)
         other.home = home
         connection.partner = other
         other.partner = connection

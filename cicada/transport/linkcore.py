@@ -26,7 +26,7 @@ from cicada.transport.linkio import (
 )
 from cicada.transport.linkqueues import Waiting
 from cicada.transport.linktable import Dial, DialPhase, LinkTable, Remote
-from cicada.transport.linktimers import Alarms
+from cicada.transport.linktimers import NEVER, Alarms
 from cicada.wire.codec import Message
 
 
@@ -188,6 +188,17 @@ class LinkCore:
         self.out.append(Connect(remote.peer.address))
         self.arm(dial)
         return dial
+
+    def restart_dial(self, dial: Dial) -> None:
+        """The connection ended before the answer came. It may have been one that others had used, and that its other end
+        closed as unused at that moment: that says nothing about the peer, so it is dialled once more."""
+        dial.restarted = True
+        dial.connection = None
+        dial.link = None
+        dial.phase = DialPhase.CONNECTING
+        dial.retry_at = NEVER
+        self.counts["dials_restarted"] += 1
+        self.out.append(Connect(dial.remote.peer.address))
 
     def end_dial(self, dial: Dial) -> None:
         """Forget a dial, however it ended."""

@@ -273,7 +273,10 @@ class Links:
                     core.hand_back(link, reason, now)
         for dial in users:
             if isinstance(dial, Dial) and dial.remote.dial is dial:
-                core.fail_dial(dial, reason, now)
+                if reason in (_IDLE, "closed") and not dial.restarted:
+                    core.restart_dial(dial)
+                else:
+                    core.fail_dial(dial, reason, now)
 
     def _on_not_taken(self, connection: ConnectionId, frame: bytes, now: float) -> None:
         core = self._core

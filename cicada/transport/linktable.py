@@ -24,17 +24,18 @@ class DialPhase(enum.Enum):
 
 class Dial:
     """An attempt to reach a peer at its address. ``wanted``: somebody asked for the proof; ``queue`` waits for the
-    link; at ``retry_at`` HELLO is said, or said again."""
+    link; at ``retry_at`` HELLO is said, or said again. ``restarted``: its first connection ended before the answer."""
 
     __slots__ = (
-        "armed", "challenge", "connection", "deadline", "index", "link", "phase", "queue", "remote", "retry_at",
-        "wanted",
+        "armed", "challenge", "connection", "deadline", "index", "link", "phase", "queue", "remote", "restarted",
+        "retry_at", "wanted",
     )  # fmt: skip
 
     def __init__(self, remote: Remote, limits: LinkLimits, deadline: float) -> None:
         self.remote = remote
         self.phase = DialPhase.CONNECTING
         self.wanted = False
+        self.restarted = False
         self.queue = FairQueue(limits)
         self.connection: ConnectionId | None = None
         self.index = 0

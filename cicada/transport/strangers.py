@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from typing import Final
 
 from cicada.limits import ENDPOINT, EndpointLimits
 from cicada.transport.base import ConnectionId
+
+
+LOCAL: Final = "local"
+"""Source of a connection whose two ends are hosted here. It holds no descriptor and no outsider can make one, so it meets
+no limit but the time-out: displacing such connections made peers of one worker take each other for dead."""
 
 
 def source_of(host: str) -> str:
@@ -78,6 +84,8 @@ class Strangers:
         return found
 
     def _allowance(self, source: str) -> int:
+        if source == LOCAL:
+            return self._limits.max_indexes
         try:
             loopback = ipaddress.ip_address(source).is_loopback
         except ValueError:

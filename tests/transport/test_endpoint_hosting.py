@@ -177,6 +177,18 @@ async def test_a_peer_of_the_same_worker_is_reached_by_the_same_rules(world: Wor
     assert pair.near.gone == [(pair.near_connection, "closed")]
 
 
+async def test_peers_of_one_worker_never_displace_each_other_as_strangers(world: World) -> None:
+    endpoint = world.endpoint(unauthenticated_per_source=2)
+    caller = Recorder()
+    for port in range(6):
+        address = free_address()
+        endpoint.listen(address, Recorder())
+        endpoint.connect(address, caller)
+        await caller.until(lambda port=port: len(caller.connected) == port + 1)  # type: ignore[misc]
+    assert endpoint.counters().get("closed.strangers-per-source", 0) == 0
+    assert not caller.gone
+
+
 @pytest.mark.parametrize("cohosted", [False, True])
 async def test_a_full_backlog_refuses_and_costs_others_nothing(world: World, cohosted: bool) -> None:
     pair = await (

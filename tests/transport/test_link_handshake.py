@@ -387,3 +387,30 @@ def test_closing_all_says_farewell_and_gives_everything_back() -> None:
     assert [(drop.reason, drop.count) for drop in a.dropped] == [("closed", 1)]
     assert a.links.next_deadline() is None
     assert b.unreachable == []
+
+
+def test_a_shared_connection_that_its_other_end_just_closed_is_dialled_once_more() -> None:
+    """It was unused by all others, so its other end let it go: that says nothing about the peer."""
+    network = Network()
+    a, b = network.host(1), network.host(2)
+    a.send(b, data(1))
+    network.run(0.0015)  # connected, HELLO on its way
+    (pipe,) = network.open_pipes()
+    network.cut(pipe, "closed")
+    network.settle()
+    assert a.unreachable == []
+    assert b.received == [data(1)]
+    assert a.links.counters()["dials_restarted"] == 1
+
+
+def test_a_peer_that_closes_every_connection_is_unreachable_after_the_second() -> None:
+    network = Network()
+    a, b = network.host(1), network.host(2)
+    a.send(b, data(1))
+    for _ in range(2):
+        network.run(0.0015)
+        (pipe,) = network.open_pipes()
+        network.cut(pipe, "closed")
+    network.settle()
+    assert [lost.undelivered for lost in a.unreachable] == [(data(1),)]
+    assert b.received == []
