@@ -13,7 +13,6 @@ from typing import Final
 from cicada.limits import ENDPOINT, EndpointLimits
 from cicada.transport.base import ConnectionId
 
-
 LOCAL: Final = "local"
 """Source of a connection whose two ends are hosted here. It holds no descriptor and no outsider can make one, so it meets
 no limit but the time-out: displacing such connections made peers of one worker take each other for dead."""
