@@ -27,8 +27,8 @@ def proportional_set_size(pid: int) -> int:
     raise OSError(f"no PSS of process {pid}")
 
 
-def measured(run: Path) -> tuple[int, int]:
-    """Peers of a running swarm, and the bytes its workers hold."""
+def status_of(run: Path) -> Status:
+    """A running swarm's status."""
     control = json.loads((run / "run.json").read_text())["control"]
     reference: SyncRemoteRef[AnyCommand, AnyReply] = SyncRemoteRef(
         control, commands=AnyCommand, replies=AnyReply, what="launcher"
@@ -37,6 +37,12 @@ def measured(run: Path) -> tuple[int, int]:
         status = launcher.ask(GetStatus(), ANSWER_S)
     if not isinstance(status, Status):
         raise SystemExit(f"{run}: {status}")
+    return status
+
+
+def measured(run: Path) -> tuple[int, int]:
+    """Peers of a running swarm, and the bytes its workers hold."""
+    status = status_of(run)
     return status.joined, sum(proportional_set_size(worker.pid) for worker in status.workers)
 
 

@@ -165,7 +165,10 @@ class MessageCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(Reply, frozen=True, kw_only=True, tag=True):
-    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth."""
+    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth.
+
+    ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
+    """
 
     run: str
     name: str
@@ -180,6 +183,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     workers: tuple[WorkerStatus, ...]
     restarts: int
     messages: MessageCounts
+    traffic: dict[str, int]
     proven_after_s: float | None
     uptime_s: float
     problems: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+from cicada.actors.host import Host
 from cicada.aio import Message, SwarmPeer
 from cicada.chord.io import RingSnapshot
 from cicada.errors import CicadaError, Misuse
@@ -80,7 +81,8 @@ class Hosting:
             case TakeViews():
                 return Views(peers=tuple(await asyncio.gather(*map(_view, self._hosted.values()))))
             case ReadCounters():
-                return sum_counters([self._ended, *map(_counters, self._hosted.values())])
+                crossed = Counters(traffic=Host.traffic())
+                return sum_counters([self._ended, crossed, *map(_counters, self._hosted.values())])
             case StopPeers():
                 return await self._each(command.names, lambda name: self._stop(name, command.timeout))
             case KillPeers():

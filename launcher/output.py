@@ -77,6 +77,7 @@ def status_lines(status: Status) -> Iterator[str]:
     messages = status.messages
     failed = bad(f", {messages.failed} failed") if messages.failed else ""
     yield f"  messages  {messages.sent} sent, {messages.delivered} delivered{failed}{_reasons(messages.dropped)}"
+    yield f"  traffic   {_traffic(status.traffic)}"
     yield f"  restarts  {status.restarts}"
     yield f"  up        {_duration(status.uptime_s)}  {faint(f'launcher pid {status.launcher_pid}')}"
     for problem in status.problems:
@@ -89,6 +90,13 @@ def _ring(status: Status) -> str:
         return good("proven") + after
     wrong = f"{status.wrong_successors} wrong successor lists, {status.wrong_predecessors} wrong predecessors"
     return bad("not proven") + f": {wrong}"
+
+
+def _traffic(counts: dict[str, int]) -> str:
+    frames, sent = counts.get("frames.sent", 0), counts.get("bytes.sent", 0)
+    failed = sum(count for name, count in counts.items() if name.startswith("dial-failed."))
+    dials = counts.get("connections.dialled", 0)
+    return f"{frames} frames sent, {sent / _MIB:.1f} MiB; {dials} connections dialled, {failed} dials failed"
 
 
 def _reasons(counts: dict[str, int]) -> str:

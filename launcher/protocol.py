@@ -186,13 +186,14 @@ class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
-    """Answer to ReadCounters: application messages and drops, and restarts of actors."""
+    """Answer to ReadCounters: application messages and drops, restarts of actors, and what crossed the endpoint."""
 
     sent: int = 0
     delivered: int = 0
     failed: int = 0
     dropped: dict[str, int] = {}
     restarts: int = 0
+    traffic: dict[str, int] = {}
 
 
 class Owner(WorkerReply, frozen=True, kw_only=True, tag=True):
@@ -225,12 +226,15 @@ def sum_counters(parts: Iterable[Counters]) -> Counters:
     """The counters of several peers, or workers, as one."""
     every = list(parts)
     dropped: Counter[str] = Counter()
+    traffic: Counter[str] = Counter()
     for part in every:
         dropped.update(part.dropped)
+        traffic.update(part.traffic)
     return Counters(
         sent=sum(part.sent for part in every),
         delivered=sum(part.delivered for part in every),
         failed=sum(part.failed for part in every),
         dropped=dict(dropped),
         restarts=sum(part.restarts for part in every),
+        traffic=dict(traffic),
     )

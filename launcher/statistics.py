@@ -48,6 +48,7 @@ class Statistics:
                 failed=counters.failed,
                 dropped=counters.dropped,
             ),
+            traffic=counters.traffic,
             proven_after_s=self._monitor.proven_after_s,
             uptime_s=self._monitor.uptime_s,
             problems=self._problems(),

@@ -66,6 +66,12 @@ class Host:
             host = cls._by_loop[loop] = cls(loop)
         return host
 
+    @classmethod
+    def traffic(cls) -> dict[str, int]:
+        """Counters of the running loop's endpoint, as Endpoint.counters has them; empty where no peer is hosted."""
+        host = cls._by_loop.get(asyncio.get_running_loop())
+        return {} if host is None else host.endpoint.counters()
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.dispatcher = LoopDispatcher(loop)
