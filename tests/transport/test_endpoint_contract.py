@@ -11,6 +11,7 @@ from cicada.limits import WIRE
 from cicada.transport.base import ConnectionId
 from cicada.wire.frames import HEADER, Frame, FrameType
 from tests.transport.endpoints import (
+    Pair,
     Recorder,
     World,
     cohosted_pair_in,
@@ -148,6 +149,17 @@ async def test_connecting_twice_before_the_answer_gives_one_answer(world: World)
     assert len(caller.connected) == 1
 
 
+async def an_unused_connection_ends(world: World, pair: Pair) -> None:
+    """Wait until a connection that ``pair`` dials now, and nobody uses, was closed for that."""
+    elsewhere, other, caller = free_address(), Recorder(), Recorder()
+    listening = world.endpoint()
+    listening.listen(elsewhere, other)
+    pair.dialling.connect(elsewhere, caller)
+    await caller.until(lambda: bool(caller.connected))
+    pair.dialling.release(caller.connected[0][1], caller)
+    await eventually(lambda: listening.counters().get("closed.closed", 0) == 1)
+
+
 async def test_a_dialled_connection_is_closed_once_nobody_uses_it(world: World) -> None:
     pair = await pair_in(world, unused_seconds=0.05)
     second = Recorder()
@@ -155,7 +167,7 @@ async def test_a_dialled_connection_is_closed_once_nobody_uses_it(world: World) 
     await second.until(lambda: bool(second.connected))
     pair.dialling.release(pair.near_connection, pair.near)
     pair.dialling.release(pair.near_connection, pair.near)
-    await asyncio.sleep(0.15)  # longer than it may be unused
+    await an_unused_connection_ends(world, pair)
     assert second.gone == []
     pair.dialling.release(pair.near_connection, second)
     await pair.far.until(lambda: bool(pair.far.gone))
@@ -169,7 +181,7 @@ async def test_a_connection_used_again_in_time_stays(world: World) -> None:
     pair.dialling.release(pair.near_connection, pair.near)
     pair.dialling.connect(pair.address, pair.near)
     await pair.near.until(lambda: len(pair.near.connected) == 2)
-    await asyncio.sleep(0.4)
+    await an_unused_connection_ends(world, pair)
     assert pair.near.connected[1] == pair.near.connected[0]
     assert pair.say(b"still here")
     await pair.far.until(lambda: pair.far.bodies() == [b"still here"])

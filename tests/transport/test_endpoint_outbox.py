@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 
@@ -25,12 +26,16 @@ class Pipe:
         self.loop = asyncio.get_running_loop()
         self.limits: EndpointLimits = msgspec.structs.replace(ENDPOINT, **changes)
         self.room = 0
-        self.attempts = 0
+        self.attempted_at: list[float] = []
         self.taken: list[bytes] = []
         self.ended: list[Connection] = []
 
+    @property
+    def attempts(self) -> int:
+        return len(self.attempted_at)
+
     def transmit(self, connection: Connection, data: bytes) -> bool:
-        self.attempts += 1
+        self.attempted_at.append(self.loop.time())
         if self.room == 0:
             return False
         self.room -= 1
@@ -59,9 +64,11 @@ async def test_a_full_pipe_is_tried_less_and_less_often() -> None:
     pipe = Pipe(retry_full_pipe=0.001, retry_full_pipe_max=0.1)
     outbox, connection = outbox_for(pipe)
     assert outbox.send(connection.id, b"waits")
-    await asyncio.sleep(0.5)
-    assert 3 <= pipe.attempts <= 20  # 1, 2, 4, ... 64, 100, 100 ms; every millisecond would be 500
+    await eventually(lambda: pipe.attempts == 8)
     outbox.close()
+    pauses = [later - earlier for earlier, later in pairwise(pipe.attempted_at)]
+    wanted = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+    assert all(pause >= least * 0.9 for pause, least in zip(pauses, wanted, strict=True))
 
 
 async def test_what_waited_leaves_in_order_once_there_is_room() -> None:
@@ -94,7 +101,8 @@ async def test_one_that_takes_a_little_now_and_then_is_not_given_up() -> None:
     for _ in range(50):
         outbox.send(connection.id, b"x")
     for _ in range(8):
-        await asyncio.sleep(0.05)
+        tried = pipe.attempts
+        await eventually(lambda tried=tried: pipe.attempts >= tried + 5)  # type: ignore[misc]  # 50 ms
         pipe.room = 1
     assert pipe.ended == []
     assert len(pipe.taken) >= 5
