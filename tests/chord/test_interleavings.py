@@ -14,8 +14,8 @@ from cicada.chord.ring import Ring
 from cicada.chord.successors import SuccessorList
 from cicada.ids import Address, Peer, place_of
 from cicada.limits import RingLimits
+from cicada.sim.invariants import count_principals, violations
 from tests.chord.harness import Swarm, grown, peer_number
-from tests.chord.invariants import count_principals, violations
 
 STEPS = int(os.environ.get("CICADA_STEPS", "100000"))
 SEED = int(os.environ.get("CICADA_SEED", "1"))
