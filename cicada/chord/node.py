@@ -92,7 +92,7 @@ class RingNode:
             incarnation=ring.incarnation,
             predecessor=ring.predecessor,
             successors=entries,
-            unverified=tuple(entry for entry in entries if entry not in ring.proofs),
+            unverified=tuple(ring.proofs.unproven(entries)),
             fingers=tuple(ring.fingers.peers()),
             quarantined=ring.quarantine.peers(),
             stabilize_interval=self._life.stabilizer.interval,

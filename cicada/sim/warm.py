@@ -65,7 +65,7 @@ class _Oracle:
         if len(self._peers) == 1:
             return node.handle(CreateRing(), begins)
         outputs: list[RingOutput] = []
-        for known in self._acquaintances(grown.peer):
+        for known in reversed(self._acquaintances(grown.peer)):
             outputs += node.handle(PeerProven(known), begins)
         inputs: list[RingInput] = [JoinRing((self._at(grown.peer, -1),), math.inf)]
         now = begins
