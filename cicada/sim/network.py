@@ -16,6 +16,7 @@ from cicada.limits import LINK, LinkLimits
 from cicada.sim.agenda import Agenda
 from cicada.sim.conditions import Conditions, Cut
 from cicada.sim.lanes import Lane, Message, Station
+from cicada.sim.paths import Paths
 
 _HANDSHAKE = 3  # one-way trips until a dialler knows that the other end answered and may send
 _MANY_LANES = 64
@@ -36,12 +37,9 @@ class Network:
         self._agenda = agenda
         self._stations = stations
         self._find = find
-        self._rng = rng
+        self._paths = Paths(rng, conditions, limits)
         self._random = rng.random
-        self._conditions = conditions
-        self._between: dict[tuple[Address, Address], Conditions] = {}
         self._limits = limits
-        self._cuts: dict[int, Cut] = {}
         self._many: dict[Address, int] = {}
         self._on_arrival = self._arrive  # bound once, not for each message
         self.sent: Counter[type[Message]] = Counter()
@@ -57,34 +55,21 @@ class Network:
 
     def set_conditions(self, conditions: Conditions) -> None:
         """All pairs but those set apart are like this from now on. Messages under way are not touched."""
-        self._conditions = conditions
+        self._paths.set(conditions)
         self._refit()
 
     def set_between(self, one: Peer, other: Peer, conditions: Conditions | None) -> None:
         """This pair is like this from now on, both ways; None: like all others."""
-        for pair in ((one.address, other.address), (other.address, one.address)):
-            if conditions is None:
-                self._between.pop(pair, None)
-            else:
-                self._between[pair] = conditions
+        self._paths.set_between(one, other, conditions)
         self._refit()
 
     def cut(self, cut: Cut) -> int:
         """From now on nothing passes where ``cut`` says so. Returns a number to heal it by."""
-        number = max(self._cuts, default=0) + 1
-        self._cuts[number] = cut
-        return number
+        return self._paths.cut(cut)
 
     def heal(self, number: int | None = None) -> None:
         """Undo one cut, or all."""
-        if number is None:
-            self._cuts.clear()
-        else:
-            self._cuts.pop(number, None)
-
-    def is_cut(self, sender: Peer, receiver: Peer) -> bool:
-        """Whether nothing gets from the one to the other now."""
-        return any(cut(sender, receiver) for cut in self._cuts.values())
+        self._paths.heal(number)
 
     # What peers ask for
 
@@ -111,15 +96,11 @@ class Network:
         lanes, station.lanes = station.lanes, {}
         for lane in lanes.values():
             twin = lane.twin
-            if (
-                twin is not None
-                and twin.is_open
-                and not twin.is_orphaned
-                and closes_links
-                and not self._is_idle(twin)
-            ):
+            if closes_links and twin is not None and twin.is_open and not self._is_idle(twin):
                 action = self._hang_up if says_so else self._closed
-                self._agenda.enter(self._agenda.now + self._trip(twin), action, twin, twin.receiver_life)
+                self._agenda.enter(
+                    self._agenda.now + self._paths.trip(twin), action, twin, twin.receiver_life
+                )
 
     # Questions
 
@@ -177,22 +158,22 @@ class Network:
 
     def _transmit_roughly(self, lane: Lane, message: Message) -> None:
         conditions = lane.conditions
-        if self._random() < conditions.loss:
+        if self._paths.is_lost(lane):
             self._stall(lane, [message])
             return
-        copies = 2 if self._random() < conditions.duplication else 1
-        for number in range(copies):
-            overtaken = self._random() < conditions.reordering
-            slow = overtaken or self._random() < conditions.slow
-            arrival = self._agenda.now + self._latency(lane)
-            arrival += self._rng.uniform(*conditions.extra_delay) if slow else 0.0
-            if number == 0 and not overtaken:
-                arrival = lane.free_at = max(arrival, lane.free_at)
-            self._agenda.enter(arrival, self._on_arrival, lane, message)
+        overtaken = self._random() < conditions.reordering
+        slow = overtaken or self._random() < conditions.slow
+        arrival = self._agenda.now + self._paths.latency(lane)
+        arrival += self._paths.rng.uniform(*conditions.extra_delay) if slow else 0.0
+        if not overtaken:
+            arrival = lane.free_at = max(arrival, lane.free_at)
+        self._agenda.enter(arrival, self._on_arrival, lane, message)
+        if self._random() < conditions.duplication:
+            self._agenda.enter(arrival + self._paths.latency(lane), self._on_arrival, lane, message)
 
     def _arrive(self, lane: Lane, message: Message) -> None:
         receiver = lane.receiver
-        if self._cuts and self.is_cut(lane.sender.peer, receiver.peer):
+        if self._paths.cuts and not self._paths.leads(lane.sender.peer, receiver.peer):
             self._come_too_late(lane, message)
         elif receiver.life != lane.receiver_life:
             if receiver.has_vanished:
@@ -200,12 +181,16 @@ class Network:
             else:
                 self._break(lane, (message,))  # the host answers that there is no such connection
         elif receiver.is_frozen:
-            receiver.postpone(self._on_arrival, lane, message)
+            receiver.postpone(self._hand_over, lane, message)
             self._await_ack(lane, message)
         else:
-            if self._cuts and self.is_cut(receiver.peer, lane.sender.peer):
+            if self._paths.cuts and not self._paths.leads(receiver.peer, lane.sender.peer):
                 self._await_ack(lane, message)
             receiver.receive(lane.sender.peer, message)
+
+    def _hand_over(self, lane: Lane, message: Message) -> None:
+        """A message that lay in the socket of a frozen peer is read, whatever became of the link meanwhile."""
+        lane.receiver.receive(lane.sender.peer, message)
 
     # What does not get through
 
@@ -236,11 +221,11 @@ class Network:
             lane.sender.postpone(self._retransmit, lane, wait)
             return
         receiver = lane.receiver
-        is_through = not self.is_cut(lane.sender.peer, receiver.peer) and not receiver.has_vanished
+        is_through = self._paths.leads(lane.sender.peer, receiver.peer) and not receiver.has_vanished
         elapsed = lane.sender.local() - lane.since
         if is_through and lane.is_stale:
             self._break(lane)
-        elif is_through and self._random() >= lane.conditions.loss:
+        elif is_through and not self._paths.is_lost(lane):
             self._flush(lane)
         elif elapsed >= lane.timeout - 1e-9:
             self._break(lane)
@@ -260,7 +245,7 @@ class Network:
             return
         if lane.sender.is_frozen:
             lane.sender.postpone(self._miss_ack, lane, None)
-        elif self._answers(lane) and not lane.is_stale:
+        elif self._paths.answers(lane) and not lane.is_stale:
             lane.unacked = None  # it got to run again, or the way back was healed
         else:
             self._break(lane)
@@ -272,7 +257,7 @@ class Network:
         lane.is_open = lane.is_dialled = False
         undelivered = (*late, *lane.take_unfinished())
         twin = lane.twin
-        if twin is not None and not self.is_cut(lane.sender.peer, lane.receiver.peer):
+        if twin is not None and self._paths.leads(lane.sender.peer, lane.receiver.peer):
             self._hang_up(twin, lane.sender_life)
         self.broken += 1
         lane.sender.on_unreachable(lane.receiver.peer, undelivered)
@@ -307,10 +292,10 @@ class Network:
         lane.is_dialling = True
         self.dials += 1
         now = self._agenda.now
-        if not self._answers(lane):
-            self._agenda.enter(now + self._silence(lane), self._fail_dial, lane)
+        if not self._paths.answers(lane):
+            self._agenda.enter(now + self._paths.silence(lane), self._fail_dial, lane)
             return
-        seconds = sum(self._trip(lane) for _ in range(_HANDSHAKE))
+        seconds = sum(self._paths.trip(lane) for _ in range(_HANDSHAKE))
         if seconds < self._limits.dial_timeout:
             self._agenda.enter(now + seconds, self._finish_dial, lane)
         else:
@@ -322,8 +307,8 @@ class Network:
         if lane.sender.is_frozen:
             lane.sender.postpone(self._finish_dial, lane, None)
             return
-        if not self._answers(lane):
-            self._agenda.enter(self._agenda.now + self._silence(lane), self._fail_dial, lane)
+        if not self._paths.answers(lane):
+            self._agenda.enter(self._agenda.now + self._paths.silence(lane), self._fail_dial, lane)
             return
         lane.is_dialling = False
         self._open(lane)
@@ -380,7 +365,7 @@ class Network:
 
     def _refit(self) -> None:
         for lane in self._lanes():
-            lane.suit(self._conditions_of(lane.sender.peer, lane.receiver.peer))
+            lane.suit(self._paths.of(lane.sender.peer, lane.receiver.peer))
 
     def _lanes(self) -> Iterator[Lane]:
         return (lane for station in self._stations.values() for lane in station.lanes.values())
@@ -390,7 +375,7 @@ class Network:
         if len(sender.lanes) >= self._many.get(address, _MANY_LANES):
             self._forget_spare(sender)
             self._many[address] = max(_MANY_LANES, 2 * len(sender.lanes))
-        lane = Lane(sender, self._find(to), self._conditions_of(sender.peer, to))
+        lane = Lane(sender, self._find(to), self._paths.of(sender.peer, to))
         sender.lanes[to.address] = lane
         return lane
 
@@ -407,40 +392,3 @@ class Network:
             return False
         twin = lane.twin
         return twin is None or twin.used_at <= unused
-
-    def _answers(self, lane: Lane) -> bool:
-        """Whether the receiver would answer now."""
-        one, other = lane.sender.peer, lane.receiver.peer
-        receiver = lane.receiver
-        return (
-            receiver.is_up
-            and not receiver.is_frozen
-            and not (self.is_cut(one, other) or self.is_cut(other, one))
-        )
-
-    def _silence(self, lane: Lane) -> float:
-        """How long it takes a dial to fail."""
-        conditions, receiver = lane.conditions, lane.receiver
-        is_refused = not (
-            receiver.is_up or receiver.has_vanished or self.is_cut(lane.sender.peer, receiver.peer)
-        )
-        span = conditions.refusal if is_refused and conditions.refusal is not None else conditions.void
-        return self._rng.uniform(*span)
-
-    def _trip(self, lane: Lane) -> float:
-        """One way for something that is repeated when it is lost."""
-        seconds, wait = self._latency(lane), lane.conditions.retransmission
-        while self._random() < lane.conditions.loss and seconds < self._limits.dial_timeout:
-            seconds += wait
-            wait *= 2
-        return seconds
-
-    def _latency(self, lane: Lane) -> float:
-        return lane.low + lane.span * self._random()
-
-    def _conditions_of(self, one: Peer, other: Peer) -> Conditions:
-        return (
-            self._between.get((one.address, other.address), self._conditions)
-            if self._between
-            else self._conditions
-        )

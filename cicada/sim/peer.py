@@ -51,6 +51,7 @@ from cicada.routing.io import (
 from cicada.routing.router import Router
 from cicada.sim.adversary import Adversary
 from cicada.sim.agenda import Action
+from cicada.sim.clocks import PeerClock
 from cicada.sim.lanes import Lane, Message
 from cicada.sim.network import Network
 from cicada.sim.seeds import split
@@ -63,8 +64,6 @@ _ROUTER = frozenset(get_args(RouterMessage))
 _NO_TABLE = TableChanged(None, None, ())
 _TIMER = TimerFired()
 _ALARM = Alarm()
-_EPOCH_MS = 1_700_000_000_000  # wall clocks stand near here when a run begins
-_CLOCK_SPAN = 1 << 17  # seconds by which the clocks of two peers may differ
 
 
 class SimPeer:
@@ -74,44 +73,6 @@ class SimPeer:
     costs nothing, a snapshot does. Only the Swarm and the Network call methods that change anything.
     """
 
-    __slots__ = (
-        *(
-            "adversary",
-            "answers",
-            "boot",
-            "contacts",
-            "has_room",
-            "is_frozen",
-            "is_up",
-            "has_vanished",
-            "lanes",
-            "life",
-        ),
-        *(
-            "mailbox",
-            "peer",
-            "phase",
-            "predecessor",
-            "seeds",
-            "settled",
-            "stands_alone",
-            "successors",
-            "table",
-        ),
-        *("unsettled", "_ids", "_incarnation", "_network", "_on_change", "_past_rounds", "_pending", "_ring"),
-        *(
-            "_ring_at",
-            "_router",
-            "_router_at",
-            "_shift",
-            "_starts",
-            "_stopped_at",
-            "_wall",
-            "_window",
-            "_world",
-        ),
-    )
-
     def __init__(
         self, peer: Peer, world: World, network: Network, on_change: Callable[[SimPeer], None]
     ) -> None:
@@ -119,10 +80,7 @@ class SimPeer:
         self._world = world
         self._network = network
         self._on_change = on_change
-        clock = split(world.seed, "clock", peer.address).randrange(_CLOCK_SPAN)
-        self._shift = float(clock)
-        self._wall = clock
-        self._incarnation = 0
+        self._clock = PeerClock(world.agenda, split(world.seed, "clock", peer.address))
         self._starts = 0
         self._past_rounds = 0
         self._ring: RingNode | None = None
@@ -178,6 +136,7 @@ class SimPeer:
         self._past_rounds = self.rounds
         self.life += 1
         self.is_up = self.is_frozen = False
+        self._clock.go_on()
         self.has_vanished = vanishes
         self._ring = self._router = None
         self._forget()
@@ -188,7 +147,7 @@ class SimPeer:
         self._starts += 1
         self._ring = RingNode(
             self.peer,
-            self._next_incarnation(),
+            self._clock.new_incarnation(),
             limits=self._world.limits,
             timings=self._world.timings,
             rng=split(self._world.seed, "ring", self.peer.address, self._starts),
@@ -208,35 +167,30 @@ class SimPeer:
         for message in tuple(self.unsettled.values()):
             self.route(message)
 
-    def _next_incarnation(self) -> int:
-        """Wall-clock milliseconds, and always more than the last."""
-        wall = _EPOCH_MS + int((self._world.agenda.now + self._wall) * 1000)
-        self._incarnation = max(wall, self._incarnation + 1)
-        return self._incarnation
-
     # Time
 
     def local(self) -> float:
         """Seconds on its own clock, which stands still while it is frozen."""
-        return self._stopped_at if self.is_frozen else self._world.agenda.now + self._shift
+        return self._clock.now()
 
     def freeze(self) -> None:
         """It does not get to run, and its clock stands still; what arrives waits."""
-        self._stopped_at = self.local()
+        if not self.is_up or self.is_frozen:
+            raise Misuse(f"{self.peer.address} does not run already")
+        self._clock.stop()
         self.is_frozen = True
         self._ring_at = self._router_at = math.inf
         self._on_change(self)
 
     def thaw(self) -> None:
         """It runs again: first what waited, then what is due."""
-        now = self._world.agenda.now
-        self._shift = self._stopped_at - now
-        while now + self._shift < self._stopped_at:
-            self._shift = math.nextafter(self._shift, math.inf)
+        if not self.is_frozen:
+            raise Misuse(f"{self.peer.address} is not frozen")
+        self._clock.go_on()
         self.is_frozen = False
         pending, self._pending = self._pending, []
         for action, one, other in pending:
-            self._world.agenda.enter(now, action, one, other)
+            self._world.agenda.enter(self._world.agenda.now, action, one, other)
         self._arm_ring()
         self._arm_router()
         self._on_change(self)
@@ -413,7 +367,7 @@ class SimPeer:
     def _arm_ring(self) -> None:
         deadline = self.node.next_deadline()
         if deadline is not None:
-            at = self._when(deadline)
+            at = self._clock.when(deadline)
             if at < self._ring_at:
                 self._ring_at = at
                 self._world.agenda.enter(at, _wake_ring, self, at)
@@ -421,17 +375,10 @@ class SimPeer:
     def _arm_router(self) -> None:
         deadline = self.router.next_deadline()
         if deadline is not None:
-            at = self._when(deadline)
+            at = self._clock.when(deadline)
             if at < self._router_at:
                 self._router_at = at
                 self._world.agenda.enter(at, _wake_router, self, at)
-
-    def _when(self, deadline: float) -> float:
-        """The virtual time at which its own clock shows ``deadline`` or a little more, but never less."""
-        at = deadline - self._shift
-        while at + self._shift < deadline:
-            at = math.nextafter(at, math.inf)
-        return max(at, self._world.agenda.now)
 
     def wake_ring(self, at: float) -> None:
         """An alarm that was set for ``at`` goes off; an earlier one may have been set since, or a later one wanted."""

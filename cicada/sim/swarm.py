@@ -97,14 +97,12 @@ class Swarm:
 
     def join(self, peer: Peer, *seeds: Peer, patience: float = 30.0) -> None:
         """Have a peer join through ``seeds`` within ``patience`` seconds; it is started when it is down."""
-        joiner = self.peer(peer)
-        if not joiner.is_up:
-            self.start(peer)
+        joiner = self._live(peer) if self.peer(peer).is_up else self.start(peer)
         joiner.enter_ring(JoinRing(seeds, joiner.local() + patience))
 
     def leave(self, peer: Peer) -> None:
         """Have a peer say farewell, and end it. What it said still arrives."""
-        leaver = self.peer(peer)
+        leaver = self._live(peer)
         leaver.give(LeaveRing())
         self._end(leaver, closes_links=True, says_so=True)
 
@@ -120,7 +118,7 @@ class Swarm:
     def restart_ring(self, peer: Peer, *seeds: Peer, patience: float = 30.0) -> None:
         """A fresh RingNode behind the same links, as when the RingActor crashed. Without ``seeds`` it joins through whom
         the peer's supervisor knows, for as long as it takes; when nobody is known it stays outside."""
-        restarted = self.peer(peer)
+        restarted = self._live(peer)
         known = dict.fromkeys((*restarted.contacts, *restarted.seeds))
         restarted.fresh_ring()
         if seeds:
@@ -130,7 +128,7 @@ class Swarm:
 
     def restart_router(self, peer: Peer) -> None:
         """A fresh Router, as when the RouterActor crashed."""
-        self.peer(peer).fresh_router()
+        self._live(peer).fresh_router()
 
     def freeze(self, peer: Peer) -> None:
         """Have a peer not get to run, until it is thawed. Its links stay open until others give them up."""
@@ -158,11 +156,11 @@ class Swarm:
 
     def give(self, peer: Peer, input: RingInput) -> list[RingOutput]:
         """Hand a ring input to a live peer's node, now; what the node asks for is carried out."""
-        return self.peer(peer).give(input)
+        return self._live(peer).give(input)
 
     def lookup(self, peer: Peer, place: Place, *, iterative: bool = False) -> OwnerFound | OwnerNotFound:
         """Ask a live peer for an owner, and run until it answers."""
-        asked = self.peer(peer)
+        asked = self._live(peer)
         id, before = asked.new_id(), len(asked.answers)
         asked.give(FindOwner(id, place, iterative))
         found: list[OwnerFound | OwnerNotFound] = []
@@ -187,7 +185,7 @@ class Swarm:
         timeout: float = 10.0,
     ) -> int:
         """Have a live peer send a message. Returns the id under which ``settled`` of the origin will have its fate."""
-        sender = self.peer(origin)
+        sender = self._live(origin)
         place = target.place if isinstance(target, Peer) else target
         message = SendMessage(
             id=sender.new_id(), place=place, payload=payload, copies=copies, deadline=sender.local() + timeout
@@ -198,7 +196,7 @@ class Swarm:
 
     def broadcast(self, origin: Peer, payload: bytes = b"") -> int:
         """Have a live peer send to all others. Returns the id that its deliveries bear."""
-        sender = self.peer(origin)
+        sender = self._live(origin)
         id = sender.new_id()
         sender.route(SendBroadcast(id, payload))
         return id
@@ -209,6 +207,10 @@ class Swarm:
     def now(self) -> float:
         """Virtual seconds."""
         return self.world.agenda.now
+
+    def at(self, when: float, call: Callable[[], object]) -> None:
+        """Call at a virtual time, for what a plan has in store: faults, load."""
+        self.world.agenda.enter(when, _call, call)
 
     def step(self) -> bool:
         """Let the next thing happen; False when nothing ever will."""
@@ -292,6 +294,13 @@ class Swarm:
 
     # Parts
 
+    def _live(self, peer: Peer) -> SimPeer:
+        """The peer, which must get to run. Raises Misuse."""
+        found = self.peer(peer)
+        if not found.is_up or found.is_frozen:
+            raise Misuse(f"{peer.address} is {'frozen' if found.is_frozen else 'down'}")
+        return found
+
     def _end(self, peer: SimPeer, *, closes_links: bool, says_so: bool) -> None:
         if not peer.is_up:
             raise Misuse(f"{peer.peer.address} is down")
@@ -308,3 +317,7 @@ class Swarm:
             self.truth.add(peer)
             for truth in self._truths:
                 truth.touch(peer)
+
+
+def _call(call: Callable[[], object], _: None) -> None:
+    call()
