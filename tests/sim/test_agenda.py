@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from cicada.sim.agenda import Agenda
 
 
@@ -56,3 +58,22 @@ def test_what_is_entered_while_running_happens_in_the_same_run() -> None:
     agenda.run_to(2.0)
     assert notes == [(0.0, 3), (1.0, 2), (2.0, 1)]
     assert len(agenda) == 1
+
+
+def test_going_round_in_circles_at_one_instant_ends_in_an_error() -> None:
+    agenda = Agenda()
+
+    def again(one: object, _: object) -> None:
+        agenda.enter(agenda.now, again, one)
+
+    agenda.enter(1.0, again, None)
+    with pytest.raises(RuntimeError, match=r"at 1\.0 s"):
+        agenda.run_to(2.0)
+
+
+def test_much_may_happen_at_one_instant_when_much_was_entered_for_it() -> None:
+    agenda, notes = Agenda(), list[int]()
+    for number in range(100_000):
+        agenda.enter(1.0, lambda one, _: notes.append(one), number)
+    agenda.run_to(2.0)
+    assert len(notes) == 100_000
