@@ -11,7 +11,9 @@ Action = Callable[[Any, Any], None]
 swarm of ten thousand makes millions of entries."""
 
 _AT_ONCE = 50_000
-_AT_ONCE_EACH = 64  # per entry that waits: ten thousand peers may each have something to say to all their neighbours
+_AT_ONCE_EACH = (
+    64  # per entry that waits: ten thousand peers may each have something to say to all their neighbours
+)
 
 Entry = tuple[float, int, Action, Any, Any]
 """When (virtual seconds), which in the order of entering, and what."""

@@ -91,6 +91,12 @@ class Network:
         else:
             self._dial(lane)
 
+    def link(self, one: Station, other: Station) -> None:
+        """From now on a link stands that ``one`` dialled, without anything having been sent for it."""
+        lane = one.lanes.get(other.peer.address) or self._new_lane(one, other.peer)
+        lane.used_at = self._agenda.now
+        self._open(lane)
+
     def end(self, station: Station, *, closes_links: bool, says_so: bool) -> None:
         """The station's life has just ended: tell those that are linked with it, as far as anything tells them."""
         lanes, station.lanes = station.lanes, {}

@@ -1,7 +1,8 @@
 """A warm start: peers that begin as an ideal ring with full lists and finger tables, without a simulated join.
 
 Every node is brought up alone, by its public inputs, in a ring of peers that all answer at once and rightly: an oracle
-that has sorted them plays the others. Nothing crosses the network and no virtual time passes.
+that has sorted them plays the others. Nothing crosses the network and no virtual time passes. Links stand between each
+peer and its head, as rounds keep them.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def warm_start(swarm: Swarm, peers: Sequence[Peer], *, age: float = 60.0) -> Non
         grown = swarm.peer(peer)
         begins = max(grown.local() - age - rng.random() * _SPREAD, 0.0)
         grown.settle(oracle.bring_up(grown, begins))
+    for peer in swarm.live() if len(peers) > 1 else ():
+        swarm.network.link(swarm.peer(peer), swarm.peer(swarm.truth.owner(peer.place + 1)))
 
 
 class _Oracle:
