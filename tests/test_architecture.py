@@ -52,6 +52,7 @@ PURE: Final = (
     "cicada.chord",
     "cicada.routing",
     "cicada.keys",
+    "cicada.sim",
     "cicada.transport.framing",
     "cicada.transport.link",
     "cicada.actors.supervision",

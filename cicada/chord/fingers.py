@@ -39,13 +39,13 @@ class Fingers:
 
     def add(self, peer: Peer) -> None:
         """A proven peer enters if its interval has room or it is nearer than the farthest there, which then goes."""
-        self._discard_hint(peer)
-        if not self._wants(peer):
+        interval = interval_of(self._own.place, peer.place)
+        self._discard_hint(peer, interval)
+        if not self._wants(peer, interval):
             return
-        self._insert(self._table, peer)
+        candidates = self._insert(self._table, peer, interval)
         self._size += 1
         self.added.append(peer)
-        candidates = self._table[interval_of(self._own.place, peer.place)]
         if len(candidates) > self._candidates:
             self._evict(candidates)
         elif self._size > self._budget:
@@ -53,8 +53,8 @@ class Fingers:
 
     def remove(self, peer: Peer) -> None:
         """The peer is unreachable or gone: it is neither finger nor hint."""
-        self._discard_hint(peer)
         interval = interval_of(self._own.place, peer.place)
+        self._discard_hint(peer, interval)
         if peer in self._table.get(interval, ()):
             self._table[interval].remove(peer)
             self._size -= 1
@@ -62,11 +62,10 @@ class Fingers:
 
     def hint(self, peer: Peer) -> bool:
         """Somebody named a peer, which nobody here has dialled; whether it is worth a dial and was not known as such."""
-        hints = self._hints.get(interval_of(self._own.place, peer.place), ())
-        if peer in hints or not self._wants(peer):
+        interval = interval_of(self._own.place, peer.place)
+        if peer in self._hints.get(interval, ()) or not self._wants(peer, interval):
             return False
-        self._insert(self._hints, peer)
-        hints = self._hints[interval_of(self._own.place, peer.place)]
+        hints = self._insert(self._hints, peer, interval)
         if len(hints) > self._candidates:
             return hints.pop() is not peer
         return True
@@ -77,7 +76,7 @@ class Fingers:
         while waiting:
             interval = min(waiting, key=lambda interval: (len(self._table.get(interval, ())), -interval))
             peer = self._hints[interval].pop(0)
-            if self._wants(peer):
+            if self._wants(peer, interval):
                 return peer
             if not self._hints[interval]:
                 waiting.remove(interval)
@@ -111,27 +110,26 @@ class Fingers:
         self.removed.clear()
         return added, removed
 
-    def _wants(self, peer: Peer) -> bool:
+    def _wants(self, peer: Peer, interval: int) -> bool:
         """Whether the table would take the peer: it is new, and there is room or it beats the interval's farthest."""
-        if peer == self._own:
-            return False
-        candidates = self._table.get(interval_of(self._own.place, peer.place), [])
-        if peer in candidates:
-            return False
-        if len(candidates) < self._candidates:
-            return self._size < self._budget or len(candidates) < self._candidates // 2
-        return self._distance(peer) < self._distance(candidates[-1])
+        candidates = self._table.get(interval, [])
+        if len(candidates) >= self._candidates:
+            has_room = self._distance(peer) < self._distance(candidates[-1])
+        else:
+            has_room = self._size < self._budget or len(candidates) < self._candidates // 2
+        return has_room and peer not in candidates and peer != self._own
 
-    def _insert(self, table: dict[int, list[Peer]], peer: Peer) -> None:
-        row = table.setdefault(interval_of(self._own.place, peer.place), [])
+    def _insert(self, table: dict[int, list[Peer]], peer: Peer, interval: int) -> list[Peer]:
+        row = table.setdefault(interval, [])
         row.insert(bisect_left(row, self._distance(peer), key=self._distance), peer)
+        return row
 
     def _evict(self, candidates: list[Peer]) -> None:
         self.removed.append(candidates.pop())
         self._size -= 1
 
-    def _discard_hint(self, peer: Peer) -> None:
-        hints = self._hints.get(interval_of(self._own.place, peer.place))
+    def _discard_hint(self, peer: Peer, interval: int) -> None:
+        hints = self._hints.get(interval)
         if hints and peer in hints:
             hints.remove(peer)
 

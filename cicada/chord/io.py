@@ -185,3 +185,4 @@ class RingSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     fingers: tuple[Peer, ...]
     quarantined: tuple[Peer, ...]
     stabilize_interval: float
+    rounds: int  # of stabilize, begun by this node since it was made

@@ -33,7 +33,7 @@ from cicada.wire.ring import (
 )
 
 
-class Phase(enum.Enum):
+class Phase(enum.StrEnum):
     """Where a node stands. Only ALONE and MEMBER own a part of the ring."""
 
     IDLE = "idle"  # in no ring: not yet, or no longer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from cicada.ids import Peer
 
@@ -18,6 +18,10 @@ class Proofs:
 
     def __contains__(self, peer: Peer) -> bool:
         return peer in self._proven
+
+    def unproven(self, peers: Iterable[Peer]) -> list[Peer]:
+        """Those of ``peers`` whose proof is not there, in their order."""
+        return [peer for peer in peers if peer not in self._proven]
 
     def add(self, peer: Peer) -> None:
         """The proof arrived."""

@@ -107,9 +107,7 @@ class Ring:
     def known(self) -> tuple[Peer, ...]:
         """Proven peers of all tables, clockwise; empty while this node is no member."""
         if self._stale:
-            peers = set(self.fingers.peers()) | {*self.successors.entries, self.predecessor or self.peer}
-            live = (peer for peer in peers if peer in self.proofs)
-            self._known = tuple(sorted(live, key=self._distance)) if self.phase.is_member else ()
+            self._known = self._proven_clockwise() if self.phase.is_member else ()
             self._stale = False
         return self._known
 
@@ -229,6 +227,10 @@ class Ring:
         if added or removed:
             to_text = [tuple(peer.address for peer in peers) for peers in (added, removed)]
             self.emit(FingersChanged(added=to_text[0], removed=to_text[1]))
+
+    def _proven_clockwise(self) -> tuple[Peer, ...]:
+        peers = {*self.fingers.peers(), *self.successors.entries, self.predecessor or self.peer}
+        return tuple(sorted((peer for peer in peers if peer in self.proofs), key=self._distance))
 
     def _proven_head(self) -> Peer | None:
         if self.phase is Phase.ALONE:

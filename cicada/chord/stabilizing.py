@@ -29,12 +29,13 @@ class _Round:
 class Stabilizer:
     """Runs the rounds of one member and decides when the next one comes."""
 
-    __slots__ = ("_again", "_offer", "_reactive", "_ring", "_round", "_unsettled", "interval")
+    __slots__ = ("_again", "_offer", "_reactive", "_ring", "_round", "_unsettled", "interval", "rounds")
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
         self._reactive = TokenBucket(ring.timings.reactive_rate, ring.timings.reactive_burst)
         self.interval = ring.timings.stabilize_joining
+        self.rounds = 0
         self.reset()
 
     def reset(self) -> None:
@@ -69,6 +70,7 @@ class Stabilizer:
         if self._round is not None:
             self._again = True
             return
+        self.rounds += 1
         self._reactive.take(self._ring.now)
         self._round = _Round(self._ring.successors.entries)
         offer, self._offer = self._offer, None

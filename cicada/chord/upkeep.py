@@ -48,11 +48,10 @@ class Upkeep:
         ring = self._ring
         if not self._stabilizer.is_settled:
             return
-        for entry in ring.successors.entries:
+        for entry in ring.proofs.unproven(ring.successors.entries):
             if ring.proofs.dials >= ring.limits.tail_dials:
                 return
-            if entry not in ring.proofs:
-                ring.prove(entry)
+            ring.prove(entry)
 
     def learn(self, addresses: tuple[str, ...]) -> None:
         """Somebody named peers: those that would improve the fingers are dialled in their turn."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cicada.chord.circle import distance, interval_of
 from cicada.chord.fingers import Fingers
 from cicada.ids import Peer
-from tests.chord.harness import peer_number
+from cicada.sim.names import peer_number
 
 OWN = peer_number(0)
 OTHERS = [peer_number(number) for number in range(1, 400)]

@@ -10,14 +10,11 @@ import pytest
 from cicada.chord.io import Joined, PeerUnreachable
 from cicada.ids import Peer
 from cicada.limits import RingLimits
-from tests.chord.harness import Swarm, grown, peer_number
+from cicada.sim.names import peer_number
+from cicada.sim.swarm import Swarm
+from tests.chord.rings import grown
 
 SMALL = RingLimits(successors=4)
-
-
-def clockwise(swarm: Swarm) -> list[Peer]:
-    """Live peers in the order of the ring."""
-    return sorted(swarm.nodes, key=lambda peer: peer.place)
 
 
 @pytest.mark.parametrize("count", range(2, SMALL.successors + 3))
@@ -33,23 +30,23 @@ def test_dead_heads_are_walked_past_within_one_round() -> None:
     swarm = Swarm(1)
     grown(swarm, 24)
     swarm.run_for(60.0)  # calm: the next round is seconds away
-    first, *dead = clockwise(swarm)[:6]
-    following = clockwise(swarm)[6]
+    first, *dead = swarm.live()[:6]
+    following = swarm.live()[6]
     for peer in dead:
         swarm.crash(peer, closes_links=False)
-    start = swarm.sent["GetState"]
+    start = swarm.sent()["GetState"]
     swarm.give(first, PeerUnreachable(dead[0]))
-    swarm.run_until(lambda: swarm.nodes[first].snapshot().successors[:1] == (following,), 5.0)
-    assert swarm.sent["GetState"] > start
+    swarm.run_until(lambda: swarm.snapshot(first).successors[:1] == (following,), 5.0)
+    assert swarm.sent()["GetState"] > start
 
 
 def test_a_silent_head_is_noticed_within_its_interval_and_time_outs() -> None:
     swarm = Swarm(2, limits=SMALL)
     grown(swarm, 8)
     swarm.run_for(120.0)
-    first, frozen, following = clockwise(swarm)[:3]
+    first, frozen, following = swarm.live()[:3]
     swarm.crash(frozen, closes_links=False)
-    seconds = swarm.run_until(lambda: swarm.nodes[first].snapshot().successors[:1] == (following,), 20.0)
+    seconds = swarm.run_until(lambda: swarm.snapshot(first).successors[:1] == (following,), 20.0)
     assert seconds < 12.0
 
 
@@ -60,9 +57,9 @@ def test_a_ring_of_two_hundred_heals_when_thirty_in_a_hundred_die_at_once() -> N
     for number in range(1, 200):
         swarm.join(peer_number(number), peer_number(0))
     swarm.run_until(swarm.is_ideal, 60.0)
-    for peer in swarm.rng.sample(clockwise(swarm), 60):
+    for peer in swarm.rng.sample(swarm.live(), 60):
         swarm.crash(peer, closes_links=False)
-    heads = swarm.run_until(lambda: not swarm.wrong_heads(), 30.0)
+    heads = swarm.run_until(swarm.truth.are_heads_right, 30.0)
     ideal = heads + swarm.run_until(swarm.is_ideal, 60.0)
     print(f"60 of 200 killed silently: heads right after {heads:.1f} s, ideal after {ideal:.1f} s")
 
@@ -71,11 +68,11 @@ def test_who_loses_all_successors_finds_the_ring_again() -> None:
     swarm = Swarm(4, limits=SMALL)
     grown(swarm, 14)
     swarm.run_for(60.0)
-    order = clockwise(swarm)
+    order = swarm.live()
     for peer in order[1 : 1 + SMALL.successors]:
         swarm.crash(peer)
     swarm.run_until(swarm.is_ideal, 30.0)
-    assert swarm.answers[order[0]] in ([Joined()], []), (
+    assert swarm.peer(order[0]).answers in ([Joined()], []), (
         "the application is not told of a join it did not ask for"
     )
 
@@ -86,8 +83,8 @@ def test_the_last_one_left_is_a_ring_of_one() -> None:
     for peer in peers[1:]:
         swarm.crash(peer)
     swarm.run_until(swarm.is_ideal, 30.0)
-    assert swarm.nodes[peers[0]].snapshot().phase == "alone"
-    assert swarm.tables[peers[0]].head == peers[0]
+    assert swarm.peer(peers[0]).phase == "alone"
+    assert swarm.peer(peers[0]).table.head == peers[0]
 
 
 def restart_process(swarm: Swarm, peer: Peer, seed: Peer) -> None:
@@ -96,7 +93,7 @@ def restart_process(swarm: Swarm, peer: Peer, seed: Peer) -> None:
 
 
 def restart_behind_links(swarm: Swarm, peer: Peer, seed: Peer) -> None:
-    swarm.restart_node(peer, seed)
+    swarm.restart_ring(peer, seed)
 
 
 @pytest.mark.parametrize("restart", [restart_process, restart_behind_links])
@@ -114,9 +111,9 @@ def test_a_restarted_peer_gets_its_place_back_and_costs_nobody_else_theirs(
 def test_a_peer_that_restarts_without_joining_is_left_out() -> None:
     swarm = Swarm(6, limits=SMALL)
     peers = grown(swarm, 8)
-    swarm.restart_node(peers[3])
-    others = [peer for peer in peers if peer != peers[3]]
-    swarm.run_until(lambda: swarm.is_ideal(others), 30.0)
+    swarm.peer(peers[3]).fresh_ring()
+    others = swarm.truth_of(peer for peer in peers if peer != peers[3])
+    swarm.run_until(others.is_ideal, 30.0)
 
 
 def test_leaving_is_noticed_at_once() -> None:
@@ -131,7 +128,7 @@ def test_leaving_is_noticed_at_once() -> None:
 def test_neighbours_that_leave_together_leave_a_whole_ring() -> None:
     swarm = Swarm(8, limits=SMALL)
     grown(swarm, 10)
-    for peer in clockwise(swarm)[2:6]:
+    for peer in swarm.live()[2:6]:
         swarm.leave(peer)
     swarm.run_until(swarm.is_ideal, 30.0)
 
@@ -140,7 +137,7 @@ def test_a_false_suspicion_heals() -> None:
     swarm = Swarm(9, limits=SMALL)
     grown(swarm, 8)
     swarm.run_for(60.0)
-    order = clockwise(swarm)
+    order = swarm.live()
     for peer, suspect in zip(order, order[1:] + order[:1], strict=True):
         swarm.give(peer, PeerUnreachable(suspect))
     swarm.run_until(swarm.is_ideal, 30.0)

@@ -18,8 +18,10 @@ from cicada.chord.io import (
 )
 from cicada.ids import RING_SIZE, Place
 from cicada.limits import WIRE, RingLimits, RingTimings
+from cicada.sim.names import peer_number
+from cicada.sim.swarm import Swarm
 from cicada.wire.ring import FindSuccessor, Found
-from tests.chord.harness import Swarm, grown, peer_number
+from tests.chord.rings import grown
 
 SMALL = RingLimits(successors=4)
 
@@ -27,7 +29,7 @@ SMALL = RingLimits(successors=4)
 def interesting_places(swarm: Swarm) -> list[Place]:
     """Every peer's place and the places just before and after it, and some that belong to nobody in particular."""
     rng = Random(1)
-    near = [(peer.place + step) % RING_SIZE for peer in swarm.nodes for step in (-1, 0, 1)]
+    near = [(peer.place + step) % RING_SIZE for peer in swarm.live() for step in (-1, 0, 1)]
     return [Place(place) for place in (*near, *(rng.getrandbits(256) for _ in range(10)))]
 
 
@@ -36,12 +38,12 @@ def interesting_places(swarm: Swarm) -> list[Place]:
 def test_every_node_finds_the_owner_of_every_place(count: int, iterative: bool) -> None:
     swarm = Swarm(count, limits=SMALL)
     grown(swarm, count)
-    for peer in list(swarm.nodes):
+    for peer in swarm.live():
         for place in interesting_places(swarm):
             answer = swarm.lookup(peer, place, iterative=iterative)
             assert isinstance(answer, OwnerFound)
-            assert answer.owner == swarm.owner(place)
-            following = swarm.owner(Place((answer.predecessor.place + 1) % RING_SIZE))
+            assert answer.owner == swarm.truth.owner(place)
+            following = swarm.truth.owner(Place((answer.predecessor.place + 1) % RING_SIZE))
             assert following == answer.owner
             assert answer.route[0] == peer
             assert answer.hops == len(answer.route) - 1 <= count
@@ -50,12 +52,12 @@ def test_every_node_finds_the_owner_of_every_place(count: int, iterative: bool) 
 def test_a_node_answers_for_its_own_arc_without_a_message() -> None:
     swarm = Swarm(1, limits=SMALL)
     peers = grown(swarm, 6)
-    head = swarm.nodes[peers[2]].snapshot().successors[0]
-    before = swarm.sent.total()
+    head = swarm.snapshot(peers[2]).successors[0]
+    before = swarm.sent().total()
     answer = swarm.lookup(peers[2], head.place)
     assert isinstance(answer, OwnerFound)
     assert (answer.owner, answer.predecessor, answer.hops) == (head, peers[2], 0)
-    assert swarm.sent.total() == before
+    assert swarm.sent().total() == before
 
 
 def test_paths_grow_with_the_logarithm_of_the_ring() -> None:
@@ -65,9 +67,7 @@ def test_paths_grow_with_the_logarithm_of_the_ring() -> None:
     rng = Random(3)
     hops = []
     for _ in range(200):
-        answer = swarm.lookup(
-            rng.choice(sorted(swarm.nodes, key=lambda peer: peer.place)), Place(rng.getrandbits(256))
-        )
+        answer = swarm.lookup(rng.choice(swarm.live()), Place(rng.getrandbits(256)))
         assert isinstance(answer, OwnerFound)
         hops.append(answer.hops)
     assert sum(hops) / len(hops) < 2.5
@@ -83,7 +83,7 @@ def test_lookups_go_around_hops_that_died_a_moment_ago() -> None:
         swarm.crash(peer, closes_links=False)
     right = 0
     for _ in range(30):
-        asker = rng.choice(sorted(swarm.nodes, key=lambda peer: peer.address))
+        asker = rng.choice(sorted(swarm.live(), key=lambda peer: peer.address))
         answer = swarm.lookup(asker, Place(rng.getrandbits(256)))
         right += isinstance(answer, OwnerFound)
     assert right == 30, "found while the ring heals, if not always the owner of the end"
@@ -92,17 +92,21 @@ def test_lookups_go_around_hops_that_died_a_moment_ago() -> None:
         place = Place(rng.getrandbits(256))
         answer = swarm.lookup(peers[0], place)
         assert isinstance(answer, OwnerFound)
-        assert answer.owner == swarm.owner(place)
+        assert answer.owner == swarm.truth.owner(place)
 
 
 def test_a_lookup_that_did_not_reach_its_hop_takes_another_at_once() -> None:
     swarm = Swarm(6)
     peers = grown(swarm, 20)
-    node = swarm.nodes[peers[0]]
+    node = swarm.node(peers[0])
     place = Place((peers[0].place - 1) % RING_SIZE)
-    sent = [output for output in node.handle(FindOwner(1, place), swarm.now) if isinstance(output, SendTo)]
+    sent = [
+        output
+        for output in node.handle(FindOwner(1, place), swarm.peer(peers[0]).local())
+        if isinstance(output, SendTo)
+    ]
     assert len(sent) == 1
-    again = node.handle(PeerUnreachable(sent[0].peer, (sent[0].message,)), swarm.now)
+    again = node.handle(PeerUnreachable(sent[0].peer, (sent[0].message,)), swarm.peer(peers[0]).local())
     second = [
         output for output in again if isinstance(output, SendTo) and isinstance(output.message, FindSuccessor)
     ]
@@ -114,13 +118,13 @@ def test_a_relayed_lookup_that_did_not_reach_its_hop_takes_another_at_once() -> 
     swarm = Swarm(7)
     peers = grown(swarm, 20)
     relay = peers[0]
-    node = swarm.nodes[relay]
+    node = swarm.node(relay)
     target = ((relay.place - 1) % RING_SIZE).to_bytes(32, "big")
     stranger = peer_number(99)
     passed = FindSuccessor(incarnation=1, request=5, target=target, path=(stranger.address, relay.address))
     hop = node.snapshot().predecessor
     assert hop is not None
-    outputs = node.handle(PeerUnreachable(hop, (passed,)), swarm.now)
+    outputs = node.handle(PeerUnreachable(hop, (passed,)), swarm.peer(peers[0]).local())
     sent = [
         output
         for output in outputs
@@ -133,7 +137,7 @@ def test_a_relayed_lookup_that_did_not_reach_its_hop_takes_another_at_once() -> 
 def test_an_answer_skips_a_hop_that_is_gone() -> None:
     swarm = Swarm(8)
     peers = grown(swarm, 6)
-    node = swarm.nodes[peers[0]]
+    node = swarm.node(peers[0])
     path = tuple(peer.address for peer in (peers[4], peers[3], peers[2], peers[0]))
     found = Found(
         incarnation=1,
@@ -143,7 +147,7 @@ def test_an_answer_skips_a_hop_that_is_gone() -> None:
         path=path,
         position=2,
     )
-    outputs = node.handle(PeerUnreachable(peers[2], (found,)), swarm.now)
+    outputs = node.handle(PeerUnreachable(peers[2], (found,)), swarm.peer(peers[0]).local())
     back = [output for output in outputs if isinstance(output, SendTo) and isinstance(output.message, Found)]
     assert [(output.peer, output.message.position) for output in back] == [(peers[3], 1)]  # type: ignore[union-attr]
 
@@ -154,9 +158,8 @@ def test_a_lookup_on_its_way_for_too_long_is_sent_back() -> None:
     relay = peers[0]
     path = tuple(peer_number(100 + number).address for number in range(WIRE.max_path))
     target = ((relay.place - 1) % RING_SIZE).to_bytes(32, "big")
-    swarm.sent.clear()
     message = FindSuccessor(incarnation=1, request=5, target=target, path=path)
-    outputs = swarm.nodes[relay].handle(MessageReceived(peer_number(163), message), swarm.now)
+    outputs = swarm.node(relay).handle(MessageReceived(peer_number(163), message), swarm.peer(relay).local())
     failed = [output.message for output in outputs if isinstance(output, SendTo)]
     assert [getattr(message, "reason", "") for message in failed] == [LookupFailure.HOP_LIMIT.value]
 
@@ -165,8 +168,8 @@ def test_a_lookup_nobody_answers_ends_after_its_attempts() -> None:
     timings = RingTimings(lookup_timeout=1.0, lookup_attempts=3)
     swarm = Swarm(10, timings=timings, limits=SMALL)
     peers = grown(swarm, 12)
-    node = swarm.nodes[peers[0]]
-    start = swarm.now
+    node = swarm.node(peers[0])
+    start = swarm.peer(peers[0]).local()
     place = Place((peers[0].place - 1) % RING_SIZE)
     waiting = [node.handle(FindOwner(1, place), start)]
     asked = 1
@@ -194,7 +197,7 @@ def test_whoever_is_in_no_ring_finds_nobody() -> None:
     peer = peer_number(0)
     swarm.start(peer)
     swarm.give(peer, FindOwner(3, peer.place))
-    assert swarm.answers[peer] == [OwnerNotFound(3, LookupFailure.NOT_MEMBER)]
+    assert swarm.peer(peer).answers == [OwnerNotFound(3, LookupFailure.NOT_MEMBER)]
 
 
 def test_more_lookups_than_the_table_holds_are_refused_at_once() -> None:
@@ -203,4 +206,4 @@ def test_more_lookups_than_the_table_holds_are_refused_at_once() -> None:
     place = Place((peers[0].place - 1) % RING_SIZE)
     for id in range(3):
         swarm.give(peers[0], FindOwner(id, place))
-    assert OwnerNotFound(2, LookupFailure.OVERLOADED) in swarm.answers[peers[0]]
+    assert OwnerNotFound(2, LookupFailure.OVERLOADED) in swarm.peer(peers[0]).answers

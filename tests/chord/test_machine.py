@@ -8,14 +8,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from cicada.chord.io import PeerUnreachable, TimerFired
 from cicada.limits import RingLimits
-from tests.chord.harness import Swarm, peer_number
+from cicada.sim.names import peer_number
+from cicada.sim.swarm import Swarm
 
 NODES = 5
 NUMBERS = st.integers(0, NODES - 1)
 
 
 class FewNodes(RuleBasedStateMachine):
-    """Up to five nodes that come, go, die, restart and suspect each other wrongly, at any moment of each other's work."""
+    """Up to five nodes that come, go, die, restart, freeze and suspect each other wrongly, at any moment of each other's work."""
 
     @initialize(seed=st.integers(0, 1 << 16))
     def begin(self, seed: int) -> None:
@@ -25,28 +26,36 @@ class FewNodes(RuleBasedStateMachine):
     @rule(number=NUMBERS, through=NUMBERS)
     def join(self, number: int, through: int) -> None:
         peer, seed = peer_number(number), peer_number(through)
-        if peer not in self.swarm.nodes and seed in self.swarm.nodes:
+        if not self.swarm.peer(peer).is_up and self.swarm.is_live(seed):
             self.swarm.join(peer, seed)
 
     @rule(number=NUMBERS, closes_links=st.booleans())
     def crash(self, number: int, closes_links: bool) -> None:
-        if peer_number(number) in self.swarm.nodes and len(self.swarm.nodes) > 1:
+        if self.swarm.is_live(peer_number(number)) and len(self.swarm.live()) > 1:
             self.swarm.crash(peer_number(number), closes_links=closes_links)
 
     @rule(number=NUMBERS, through=NUMBERS)
     def restart_behind_links(self, number: int, through: int) -> None:
-        if {peer_number(number), peer_number(through)} <= set(self.swarm.nodes) and number != through:
-            self.swarm.restart_node(peer_number(number), peer_number(through))
+        if {peer_number(number), peer_number(through)} <= set(self.swarm.live()) and number != through:
+            self.swarm.restart_ring(peer_number(number), peer_number(through))
 
     @rule(number=NUMBERS)
     def leave(self, number: int) -> None:
-        if peer_number(number) in self.swarm.nodes and len(self.swarm.nodes) > 1:
+        if self.swarm.is_live(peer_number(number)) and len(self.swarm.live()) > 1:
             self.swarm.leave(peer_number(number))
 
     @rule(number=NUMBERS, suspect=NUMBERS)
     def suspect_wrongly(self, number: int, suspect: int) -> None:
-        if number != suspect and peer_number(number) in self.swarm.nodes:
+        if number != suspect and self.swarm.is_live(peer_number(number)):
             self.swarm.give(peer_number(number), PeerUnreachable(peer_number(suspect)))
+
+    @rule(number=NUMBERS)
+    def freeze_or_thaw(self, number: int) -> None:
+        peer = peer_number(number)
+        if self.swarm.peer(peer).is_frozen:
+            self.swarm.thaw(peer)
+        elif self.swarm.is_live(peer) and len(self.swarm.live()) > 1:
+            self.swarm.freeze(peer)
 
     @rule(steps=st.integers(1, 40))
     def work(self, steps: int) -> None:
@@ -55,7 +64,7 @@ class FewNodes(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def wake_early(self, number: int) -> None:
-        if peer_number(number) in self.swarm.nodes:
+        if self.swarm.is_live(peer_number(number)):
             self.swarm.give(peer_number(number), TimerFired())
 
     @invariant()
@@ -71,21 +80,24 @@ class FewNodes(RuleBasedStateMachine):
     def phases_and_tables_agree(self) -> None:
         for peer, snapshot in self.swarm.snapshots().items() if hasattr(self, "swarm") else ():
             assert (snapshot.phase == "member") == bool(snapshot.successors)
-            table = self.swarm.tables.get(peer)
-            if table is not None and snapshot.phase in ("idle", "joining"):
+            table = self.swarm.peer(peer).table
+            if snapshot.phase in ("idle", "joining"):
                 assert (table.head, table.known) == (None, ())
-            if table is not None and snapshot.phase == "alone":
+            if snapshot.phase == "alone":
                 assert table.head == peer
 
     @precondition(lambda self: len(self.swarm.members()) > 1)
     @rule()
     def become_one_ring(self) -> None:
         members = self.swarm.members()
+        for peer in map(peer_number, range(NODES)):
+            if self.swarm.peer(peer).is_frozen:
+                self.swarm.thaw(peer)
         self.swarm.run_for(40.0)
         for peer, snapshot in self.swarm.snapshots().items():
             if snapshot.phase == "idle":
                 self.swarm.crash(peer)
-        if set(members) & set(self.swarm.nodes):
+        if set(members) & set(self.swarm.live()):
             self.swarm.run_until(self.swarm.is_ideal, 900.0)
 
 

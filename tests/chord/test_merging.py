@@ -9,27 +9,25 @@ import pytest
 from cicada.chord.io import JoinRing, PeerUnreachable
 from cicada.ids import Peer
 from cicada.limits import RING, RingLimits
-from tests.chord.harness import Swarm, grown, peer_number
+from cicada.sim.names import peer_number
+from cicada.sim.swarm import Swarm
+from tests.chord.rings import grown
 
 SMALL = RingLimits(successors=4)
 
 
 def split(swarm: Swarm, side_of: Callable[[Peer], int]) -> list[list[Peer]]:
     """Cut the swarm in parts that cannot reach each other, and wait until each is a ring of its own."""
-    peers = sorted(swarm.nodes, key=lambda peer: peer.address)
-    swarm.cut = lambda one, other: side_of(one) != side_of(other)
+    peers = sorted(swarm.live(), key=lambda peer: peer.address)
+    swarm.cut_where(lambda one, other: side_of(one) != side_of(other))
     for one in peers:
         for other in peers:
-            if swarm.cut(one, other):
+            if side_of(one) != side_of(other):
                 swarm.give(one, PeerUnreachable(other))
     parts = [[peer for peer in peers if side_of(peer) == side] for side in sorted({*map(side_of, peers)})]
-    swarm.run_until(lambda: all(swarm.is_ideal(part) for part in parts), 90.0)
+    truths = [swarm.truth_of(part) for part in parts]
+    swarm.run_until(lambda: all(truth.is_ideal() for truth in truths), 90.0)
     return parts
-
-
-def rejoin(swarm: Swarm) -> None:
-    """Undo the cut."""
-    swarm.cut = lambda one, other: False
 
 
 @pytest.mark.parametrize(
@@ -50,7 +48,7 @@ def test_a_split_ring_merges_again(count: int, limits: RingLimits, sides: Callab
     side = {peer: int(sides(number)) for number, peer in enumerate(peers)}
     split(swarm, lambda peer: side[peer])
     swarm.run_for(60.0)
-    rejoin(swarm)
+    swarm.heal()
     seconds = swarm.run_until(swarm.is_ideal, 300.0)
     print(f"{count} peers: one ring again after {seconds:.1f} s")
 
@@ -59,11 +57,11 @@ def test_merging_a_few_into_many_costs_the_many_no_list() -> None:
     swarm = Swarm(4, limits=RING)
     peers = grown(swarm, 40)
     few, many = split(swarm, lambda peer: int(peer not in peers[:3]))
-    rejoin(swarm)
+    swarm.heal()
     shortest = RING.successors
     while not swarm.is_ideal():
         swarm.step()
-        lists = [len(swarm.nodes[peer].snapshot().successors) for peer in many]
+        lists = [len(swarm.snapshot(peer).successors) for peer in many]
         shortest = min(shortest, *lists)
         assert swarm.now < 600.0
     assert shortest >= RING.successors - len(few)
@@ -76,8 +74,8 @@ def test_joining_through_a_peer_of_another_ring_merges_the_rings() -> None:
     swarm.create(other[0])
     for peer in other[1:]:
         swarm.join(peer, other[0])
-    swarm.run_until(lambda: swarm.is_ideal(other), 30.0)
-    swarm.give(peer_number(0), JoinRing((other[3],), swarm.now + 10.0))
+    swarm.run_until(swarm.truth_of(other).is_ideal, 30.0)
+    swarm.give(peer_number(0), JoinRing((other[3],), swarm.peer(peer_number(0)).local() + 10.0))
     swarm.run_until(swarm.is_ideal, 120.0)
 
 
@@ -85,6 +83,6 @@ def test_a_suspect_that_is_in_the_same_ring_is_released_after_a_visit() -> None:
     swarm = Swarm(6, limits=SMALL)
     peers = grown(swarm, 6)
     swarm.give(peers[0], PeerUnreachable(peers[3]))
-    assert swarm.nodes[peers[0]].snapshot().quarantined == (peers[3],)
-    swarm.run_until(lambda: not swarm.nodes[peers[0]].snapshot().quarantined, 600.0)
+    assert swarm.snapshot(peers[0]).quarantined == (peers[3],)
+    swarm.run_until(lambda: not swarm.snapshot(peers[0]).quarantined, 600.0)
     assert swarm.is_ideal()

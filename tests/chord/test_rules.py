@@ -30,6 +30,7 @@ from cicada.chord.node import RingNode
 from cicada.events import PeerSuspected
 from cicada.ids import Peer, Place
 from cicada.limits import RingLimits
+from cicada.sim.names import peer_number
 from cicada.wire.ring import (
     FindSuccessor,
     Found,
@@ -44,7 +45,6 @@ from cicada.wire.ring import (
     RingMessage,
     State,
 )
-from tests.chord.harness import peer_number
 
 PEERS = sorted(map(peer_number, range(8)), key=lambda peer: peer.place)
 """Clockwise, so that PEERS[0] < PEERS[1] < ... on the circle."""

@@ -20,8 +20,8 @@ from cicada.chord.timers import Timer, Timers
 from cicada.chord.tokens import TokenBucket
 from cicada.ids import place_to_bytes
 from cicada.limits import RING_TIMINGS
+from cicada.sim.names import peer_number
 from cicada.wire.ring import FindSuccessor, GetState
-from tests.chord.harness import peer_number
 
 OWN, *OTHERS = [peer_number(number) for number in range(40)]
 CLOCKWISE = sorted(OTHERS, key=lambda peer: distance(OWN.place, peer.place))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chord.invariants import Lists, best_successor, count_principals, violations
+from cicada.sim.invariants import Lists, best_successor, count_principals, violations
 
 IDEAL: Lists = {10: (20, 30), 20: (30, 40), 30: (40, 10), 40: (10, 20)}
 

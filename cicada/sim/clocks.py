@@ -1,0 +1,54 @@
+"""The clock of one simulated peer: another one than its neighbours', and it stands still while the peer is frozen."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from cicada.sim.agenda import Agenda
+
+_EPOCH_MS = 1_700_000_000_000  # wall clocks stand near here when a run begins
+_SPAN = 1 << 17  # seconds by which the clocks of two peers may differ
+
+
+class PeerClock:
+    """Monotonic seconds that leave out stalls, as actors.alarm.LoopClock has them, and a wall clock that does not."""
+
+    __slots__ = ("_agenda", "_incarnation", "_shift", "_stopped_at", "_wall")
+
+    def __init__(self, agenda: Agenda, rng: Random) -> None:
+        self._agenda = agenda
+        self._wall = rng.randrange(_SPAN)
+        self._shift = float(self._wall)
+        self._stopped_at: float | None = None
+        self._incarnation = 0
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._agenda.now + self._shift if self._stopped_at is None else self._stopped_at
+
+    def stop(self) -> None:
+        """The peer does not get to run from now on."""
+        self._stopped_at = self.now()
+
+    def go_on(self) -> None:
+        """It does again; in between there was nothing. Without effect while it runs."""
+        if self._stopped_at is None:
+            return
+        stopped_at, self._stopped_at = self._stopped_at, None
+        self._shift = stopped_at - self._agenda.now
+        while self.now() < stopped_at:  # rounding must not turn it back
+            self._shift = math.nextafter(self._shift, math.inf)
+
+    def when(self, deadline: float) -> float:
+        """The virtual time, not before now, at which the clock shows ``deadline`` or a trifle more, but never less."""
+        at = deadline - self._shift
+        while at + self._shift < deadline:
+            at = math.nextafter(at, math.inf)
+        return max(at, self._agenda.now)
+
+    def new_incarnation(self) -> int:
+        """Wall-clock milliseconds, and always more than the last."""
+        wall = _EPOCH_MS + int((self._agenda.now + self._wall) * 1000)
+        self._incarnation = max(wall, self._incarnation + 1)
+        return self._incarnation
