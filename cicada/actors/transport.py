@@ -116,7 +116,7 @@ class TransportActor(Pump[Links]):
         return {
             linkio.Transmit: self._transmit,
             linkio.RoutedReceived: self.to_router.append,
-            linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.peer, output.message)),
+            linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.sender, output.message)),
             linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
             linkio.Connect: lambda output: attachment.endpoint.connect(output.remote, attachment),

@@ -76,7 +76,7 @@ class Router:
         No remote input makes it raise. Only an Alarm lets deadlines fire: whoever stalled drains its sockets first.
         """
         if isinstance(input, RoutedReceived):
-            forward = self._relay(input.message, input.peer)
+            forward = self._relay(input.message, input.sender)
             if forward is not None:
                 return [forward]
         outputs = self._dispatch(input, now)
@@ -115,7 +115,7 @@ class Router:
     def _dispatch(self, input: RouterInput, now: float) -> list[RouterOutput]:
         match input:
             case RoutedReceived():
-                return self._receive(input.message, input.peer, now)
+                return self._receive(input.message, input.sender, now)
             case Judged():
                 return self._judged(input, now)
             case SendMessage():

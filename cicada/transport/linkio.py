@@ -170,16 +170,16 @@ class Transmit(msgspec.Struct, frozen=True, gc=False):
 
 
 class RingReceived(msgspec.Struct, frozen=True, gc=False):
-    """A ring message came over a link with ``peer``, whose address is claimed, not proven."""
+    """A ring message came over a link with ``sender``, whose address is claimed, not proven."""
 
-    peer: Peer
+    sender: Peer
     message: RingMessage
 
 
 class RoutedReceived(msgspec.Struct, frozen=True, gc=False):
-    """A routed message or broadcast came over a link with ``peer``: the Router's input."""
+    """A routed message or broadcast came over a link with ``sender``: the Router's input."""
 
-    peer: Peer
+    sender: Peer
     message: RouterMessage
 
 
