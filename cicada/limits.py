@@ -45,6 +45,8 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
         4.0  # one lookup; a thousand peers that each look up every second are busy with nothing else
     )
     fix_fingers_max: float = 30.0
+    stale_fingers: float = 0.05  # share of the fingers that may have gone unnoticed (facts 1c)
+    churn_memory: float = 120.0  # how long a change counts towards the estimated churn; some 15 calm rounds
     finger_dial_rate: float = 0.5  # dials per second and peer (design section 4)
     finger_dial_burst: int = 4  # a few fingers at once; more would compete with the joins of a whole swarm
     reactive_rate: float = (

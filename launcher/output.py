@@ -69,6 +69,8 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  ring      {_ring(status)}"
     dead = f", {status.dead} dead" if status.dead else ""
     yield f"  peers     {status.joined} of {status.peers} joined{dead}"
+    believed = f"{status.estimated_size:.0f} members, {status.churn_per_s:.2f} come or go a second"
+    yield f"  estimate  {believed} {faint('(median of what peers believe)')}"
     for index, worker in enumerate(status.workers):
         memory = f"{worker.rss_bytes / _MIB:.0f} MiB"
         restarts = f", {_counted(worker.restarts, 'restart')}" if worker.restarts else ""

@@ -166,7 +166,10 @@ class Report(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class PeerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One peer at this instant. ``silent``: why it gave no snapshot; ``failed``: why its supervisor gave up."""
+    """One peer at this instant. ``silent``: why it gave no snapshot; ``failed``: why its supervisor gave up.
+
+    ``estimated_size`` and ``churn`` (per second) are what it believes of the whole ring.
+    """
 
     name: str
     phase: str
@@ -175,6 +178,8 @@ class PeerView(msgspec.Struct, frozen=True, kw_only=True):
     successors: tuple[str, ...]
     fingers: int
     restarts: int
+    estimated_size: float = 0.0
+    churn: float = 0.0
     silent: str = ""
     failed: str = ""
 

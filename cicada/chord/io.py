@@ -186,3 +186,5 @@ class RingSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: tuple[Peer, ...]
     stabilize_interval: float
     rounds: int  # of stabilize, begun by this node since it was made
+    estimated_size: float  # members of the ring, judged by the own list
+    churn: float  # members that come or go in the whole ring, per second, judged by the own list

@@ -97,6 +97,8 @@ class RingNode:
             quarantined=ring.quarantine.peers(),
             stabilize_interval=self._life.stabilizer.interval,
             rounds=self.rounds,
+            estimated_size=ring.estimates.size(entries, ring.predecessor),
+            churn=ring.estimates.churn(entries, ring.predecessor, ring.now),
         )
 
     def _dispatch(self, input: RingInput) -> None:
@@ -229,6 +231,7 @@ class RingNode:
             self._life.upkeep.verify_tail()
             self._tell_neighbours(entries, predecessor)
         if ring.successors.entries != entries:
+            ring.estimates.on_list(entries, ring.successors.entries, ring.now)
             addresses = tuple(entry.address for entry in ring.successors.entries)
             ring.outputs.append(Emit(SuccessorsChanged(successors=addresses)))
         if ring.predecessor != predecessor:

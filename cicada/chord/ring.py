@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from random import Random
 
 from cicada.chord.circle import between, distance, in_open_closed
+from cicada.chord.estimates import Estimates
 from cicada.chord.fingers import Fingers
 from cicada.chord.io import Emit, Prove, RingOutput, SendTo, TableChanged
 from cicada.chord.lives import Lives
@@ -32,6 +33,7 @@ class Ring:
 
     __slots__ = (
         *(
+            "estimates",
             "extra",
             "fingers",
             "incarnation",
@@ -62,6 +64,7 @@ class Ring:
         self.predecessor: Peer | None = None
         self.successors = SuccessorList(peer, limits.successors)
         self.fingers = Fingers(peer, limits.candidates, limits.known_peers)
+        self.estimates = Estimates(peer, timings.churn_memory)
         self.proofs = Proofs()
         self.lives = Lives(limits.remembered)
         self.quarantine = Quarantine(timings.quarantine_size, timings.quarantine_seconds)

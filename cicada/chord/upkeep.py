@@ -82,15 +82,24 @@ class Upkeep:
         else:
             self._interval = min(timings.fix_fingers_max, self._interval * timings.growth)
         self._news = False
+        entries = ring.successors.entries
+        is_whole = len(entries) < ring.limits.successors  # the list holds the whole ring, which needs no fingers
+        lowest = RING_BITS if is_whole else distance(ring.peer.place, entries[-1].place).bit_length()
+        self._interval = min(self._interval, self._freshness(RING_BITS - lowest))
         jitter = 1.0 - timings.jitter * ring.rng.random()
         ring.timers.start(Timer.FIX_FINGERS, ring.now + self._interval * jitter)
-        entries = ring.successors.entries
-        if len(entries) < ring.limits.successors:
-            return  # the list holds the whole ring
-        lowest = distance(ring.peer.place, entries[-1].place).bit_length()
         if lowest < RING_BITS:
             self._next = self._next - 1 if lowest < self._next <= RING_BITS else RING_BITS
             self._searcher.find_fingers(finger_start(ring.peer.place, self._next - 1))
+
+    def _freshness(self, intervals: int) -> float:
+        """The pause that keeps all but ``stale_fingers`` of the fingers alive: each interval has its turn before so many of
+        its peers are expected to have gone (Mahajan, Castro and Rowstron 2003)."""
+        timings = self._ring.timings
+        loss = self._ring.estimates.loss(self._ring.successors.entries, self._ring.now)
+        if loss == 0.0 or intervals == 0:
+            return timings.fix_fingers_max
+        return max(timings.fix_fingers_min, timings.stale_fingers / loss / intervals)
 
     def visit_suspect(self) -> None:
         """Once per round, sometimes: dial a suspect, in case it is alive, and perhaps in another ring by now.

@@ -59,6 +59,8 @@ STATUS = Status(
     restarts=2,
     messages=MessageCounts(sent=5, delivered=4, failed=1, dropped={"hop-limit": 3}),
     traffic={"frames.sent": 12, "bytes.sent": 3 << 20, "connections.dialled": 4, "dial-failed.refused": 1},
+    estimated_size=18.6,
+    churn_per_s=0.5,
     proven_after_s=1.25,
     uptime_s=3723.0,
     problems=("core-3 gave up",),
@@ -215,6 +217,7 @@ def test_status_shows_ring_peers_workers_messages_and_problems(run: Path) -> Non
     for words in ("proven 1.2 s", "19 of 20 joined, 1 dead", "pid 8", "3 MiB", "2 restarts", "1 h 2 min 3 s"):
         assert words in text
     assert "5 sent, 4 delivered, 1 failed; dropped: 3 hop-limit" in text
+    assert "19 members, 0.50 come or go a second" in text
     assert "12 frames sent, 3.0 MiB; 4 connections dialled, 1 dials failed" in text
     assert "core-3 gave up" in text
 

@@ -33,7 +33,7 @@ from tests.chord.rings import grown
 Patch = pytest.MonkeyPatch
 Story = Callable[[], None]
 SMALL = RingLimits(successors=4, candidates=4, known_peers=32)
-SEEDS = range(1, 21)
+SEEDS = range(1, 61)
 
 
 def nothing(*_: object) -> None:
