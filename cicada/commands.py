@@ -167,7 +167,8 @@ class MessageCounts(msgspec.Struct, frozen=True, kw_only=True):
 class Status(Reply, frozen=True, kw_only=True, tag=True):
     """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth.
 
-    ``estimated_size`` and ``churn_per_s`` (members that come or go): what the peers in the middle believe of the ring.
+    ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
+    come or go): what the peers in the middle believe of the ring.
     ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
     """
 
@@ -185,6 +186,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     restarts: int
     messages: MessageCounts
     traffic: dict[str, int]
+    rounds: float
     estimated_size: float
     churn_per_s: float
     proven_after_s: float | None

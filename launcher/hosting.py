@@ -184,6 +184,7 @@ def _seen(hosted: HostedPeer, snapshot: RingSnapshot) -> PeerView:
         predecessor=predecessor.address if predecessor is not None else None,
         successors=tuple(peer.address for peer in snapshot.successors),
         fingers=len(snapshot.fingers),
+        rounds=snapshot.rounds,
         estimated_size=snapshot.estimated_size,
         churn=snapshot.churn,
         restarts=hosted.peer.stats().restarts,

@@ -168,7 +168,8 @@ class Report(WorkerReply, frozen=True, kw_only=True, tag=True):
 class PeerView(msgspec.Struct, frozen=True, kw_only=True):
     """One peer at this instant. ``silent``: why it gave no snapshot; ``failed``: why its supervisor gave up.
 
-    ``estimated_size`` and ``churn`` (per second) are what it believes of the whole ring.
+    ``rounds`` of stabilize were begun by its present ring node. ``estimated_size`` and ``churn`` (per second) are what it
+    believes of the whole ring.
     """
 
     name: str
@@ -178,6 +179,7 @@ class PeerView(msgspec.Struct, frozen=True, kw_only=True):
     successors: tuple[str, ...]
     fingers: int
     restarts: int
+    rounds: int = 0
     estimated_size: float = 0.0
     churn: float = 0.0
     silent: str = ""

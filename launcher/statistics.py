@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from statistics import median
+from statistics import fmean, median
 
 from cicada.commands import MessageCounts, Status, WorkerStatus
 from launcher.monitor import Monitor
@@ -51,6 +51,7 @@ class Statistics:
                 dropped=counters.dropped,
             ),
             traffic=counters.traffic,
+            rounds=_mean(view.rounds for view in seen.views.values() if view.joined),
             estimated_size=_median(view.estimated_size for view in seen.views.values() if view.joined),
             churn_per_s=_median(view.churn for view in seen.views.values() if view.joined),
             proven_after_s=self._monitor.proven_after_s,
@@ -77,6 +78,10 @@ class Statistics:
         peers = tuple(f"{member.name}: {member.problem}" for member in self._swarm.roster if member.problem)
         detail = self._monitor.detail if self._monitor.state.value in ("degraded", "failed") else ""
         return ((detail, *peers)) if detail else peers
+
+
+def _mean(values: Iterable[float]) -> float:
+    return fmean([*values] or [0.0])
 
 
 def _median(values: Iterable[float]) -> float:

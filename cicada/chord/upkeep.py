@@ -83,7 +83,9 @@ class Upkeep:
             self._interval = min(timings.fix_fingers_max, self._interval * timings.growth)
         self._news = False
         entries = ring.successors.entries
-        is_whole = len(entries) < ring.limits.successors  # the list holds the whole ring, which needs no fingers
+        is_whole = (
+            len(entries) < ring.limits.successors
+        )  # the list holds the whole ring, which needs no fingers
         lowest = RING_BITS if is_whole else distance(ring.peer.place, entries[-1].place).bit_length()
         self._interval = min(self._interval, self._freshness(RING_BITS - lowest))
         jitter = 1.0 - timings.jitter * ring.rng.random()

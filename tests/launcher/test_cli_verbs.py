@@ -59,6 +59,7 @@ STATUS = Status(
     restarts=2,
     messages=MessageCounts(sent=5, delivered=4, failed=1, dropped={"hop-limit": 3}),
     traffic={"frames.sent": 12, "bytes.sent": 3 << 20, "connections.dialled": 4, "dial-failed.refused": 1},
+    rounds=31.5,
     estimated_size=18.6,
     churn_per_s=0.5,
     proven_after_s=1.25,
