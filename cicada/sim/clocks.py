@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from random import Random
 
 from cicada.sim.agenda import Agenda
@@ -52,3 +53,38 @@ class PeerClock:
         wall = _EPOCH_MS + int((self._agenda.now + self._wall) * 1000)
         self._incarnation = max(wall, self._incarnation + 1)
         return self._incarnation
+
+
+class PeerAlarm:
+    """Wakes something when the peer's clock shows a deadline: one entry in the agenda, however often it is set."""
+
+    __slots__ = ("_agenda", "_at", "_clock", "_due")
+
+    def __init__(self, agenda: Agenda, clock: PeerClock, due: Callable[[], None]) -> None:
+        self._agenda = agenda
+        self._clock = clock
+        self._due = due
+        self._at = math.inf
+
+    def set(self, deadline: float | None) -> None:
+        """Call ``due`` at this time of the peer's clock, or earlier: whoever is woken looks and sets the alarm again."""
+        if deadline is None:
+            return
+        at = self._clock.when(deadline)
+        if at < self._at:
+            self._at = at
+            self._agenda.enter(at, _ring, self, at)
+
+    def cancel(self) -> None:
+        """Do not wake anybody."""
+        self._at = math.inf
+
+    def ring(self, at: float) -> None:
+        """The agenda has come to an entry; an earlier one may have been made since."""
+        if at == self._at:
+            self._at = math.inf
+            self._due()
+
+
+def _ring(alarm: PeerAlarm, at: float) -> None:
+    alarm.ring(at)

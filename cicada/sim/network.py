@@ -13,7 +13,7 @@ from random import Random
 
 from cicada.ids import Address, Peer
 from cicada.limits import LINK, LinkLimits
-from cicada.sim.agenda import Agenda
+from cicada.sim.agenda import Action, Agenda
 from cicada.sim.conditions import Conditions, Cut
 from cicada.sim.lanes import Lane, Message, Station
 from cicada.sim.paths import Paths
@@ -221,10 +221,7 @@ class Network:
             lane.late += 1
 
     def _retransmit(self, lane: Lane, wait: float) -> None:
-        if lane.is_orphaned or lane.waiting is None or not lane.is_open:
-            return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._retransmit, lane, wait)
+        if self._is_put_off(self._retransmit, lane, wait) or lane.waiting is None or not lane.is_open:
             return
         receiver = lane.receiver
         is_through = self._paths.leads(lane.sender.peer, receiver.peer) and not receiver.has_vanished
@@ -247,18 +244,16 @@ class Network:
             self._agenda.enter(self._agenda.now + lane.timeout, self._miss_ack, lane)
 
     def _miss_ack(self, lane: Lane, _: None) -> None:
-        if lane.is_orphaned or lane.unacked is None:
+        if self._is_put_off(self._miss_ack, lane, None) or lane.unacked is None:
             return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._miss_ack, lane, None)
-        elif self._paths.answers(lane) and not lane.is_stale:
+        if self._paths.answers(lane) and not lane.is_stale:
             lane.unacked = None  # it got to run again, or the way back was healed
         else:
             self._break(lane)
 
     def _break(self, lane: Lane, late: tuple[Message, ...] = ()) -> None:
         """The sender gives the link up and is told; the other end hears of it where anything gets through."""
-        if lane.is_orphaned:
+        if self._is_put_off(self._break, lane, late):
             return
         lane.is_open = lane.is_dialled = False
         undelivered = (*late, *lane.take_unfinished())
@@ -270,19 +265,14 @@ class Network:
 
     def _closed(self, lane: Lane, life: int) -> None:
         """The other end's host closed the connection, because the process ended."""
-        if lane.is_orphaned or not lane.is_open or lane.receiver_life != life:
+        if self._is_put_off(self._closed, lane, life):
             return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._closed, lane, life)
-        else:
+        if lane.is_open and lane.receiver_life == life:
             self._break(lane)
 
     def _hang_up(self, lane: Lane, life: int) -> None:
         """The other end closed the link: that says nothing against it, so what is left goes over a new dial."""
-        if lane.is_orphaned or not lane.is_open or lane.receiver_life != life:
-            return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._hang_up, lane, life)
+        if self._is_put_off(self._hang_up, lane, life) or not lane.is_open or lane.receiver_life != life:
             return
         lane.is_open = lane.is_dialled = False
         unfinished = lane.take_unfinished()
@@ -308,10 +298,7 @@ class Network:
             self._agenda.enter(now + self._limits.dial_timeout, self._fail_dial, lane)
 
     def _finish_dial(self, lane: Lane, _: None) -> None:
-        if lane.is_orphaned:
-            return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._finish_dial, lane, None)
+        if self._is_put_off(self._finish_dial, lane, None):
             return
         if not self._paths.answers(lane):
             self._agenda.enter(self._agenda.now + self._paths.silence(lane), self._fail_dial, lane)
@@ -322,10 +309,7 @@ class Network:
             self._answer_proof(lane, None)
 
     def _fail_dial(self, lane: Lane, _: None) -> None:
-        if lane.is_orphaned:
-            return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._fail_dial, lane, None)
+        if self._is_put_off(self._fail_dial, lane, None):
             return
         lane.is_dialling = False
         wanted, lane.is_wanted = lane.is_wanted, False
@@ -335,10 +319,7 @@ class Network:
             lane.sender.on_unreachable(lane.receiver.peer, ())  # the link that it dialled itself carries on
 
     def _answer_proof(self, lane: Lane, _: None) -> None:
-        if lane.is_orphaned or not lane.is_wanted:
-            return
-        if lane.sender.is_frozen:
-            lane.sender.postpone(self._answer_proof, lane, None)
+        if self._is_put_off(self._answer_proof, lane, None) or not lane.is_wanted:
             return
         lane.is_wanted = False
         lane.sender.on_proven(lane.receiver.peer)
@@ -368,6 +349,15 @@ class Network:
             self._push(lane, message)
 
     # Parts
+
+    def _is_put_off(self, action: Action, lane: Lane, other: object) -> bool:
+        """Whether the sender's life has ended, so that nobody is concerned, or it has to get to run again first."""
+        if lane.is_orphaned:
+            return True
+        if lane.sender.is_frozen:
+            lane.sender.postpone(action, lane, other)
+            return True
+        return False
 
     def _refit(self) -> None:
         for lane in self._lanes():

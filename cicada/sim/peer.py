@@ -5,7 +5,6 @@ What the actors pass on through their inboxes is passed on at once here, in the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import count
 from typing import get_args
@@ -51,7 +50,7 @@ from cicada.routing.io import (
 from cicada.routing.router import Router
 from cicada.sim.adversary import Adversary
 from cicada.sim.agenda import Action
-from cicada.sim.clocks import PeerClock
+from cicada.sim.clocks import PeerAlarm, PeerClock
 from cicada.sim.lanes import Lane, Message
 from cicada.sim.network import Network
 from cicada.sim.seeds import split
@@ -83,6 +82,8 @@ class SimPeer:
         self._clock = PeerClock(world.agenda, split(world.seed, "clock", peer.address))
         self._starts = 0
         self._past_rounds = 0
+        self._ring_alarm = PeerAlarm(world.agenda, self._clock, self._on_ring_due)
+        self._router_alarm = PeerAlarm(world.agenda, self._clock, self._on_router_due)
         self._ring: RingNode | None = None
         self._router: Router | None = None
         self.life = 0
@@ -115,7 +116,7 @@ class SimPeer:
         self.successors: tuple[str, ...] = ()
         self.predecessor = ""
         self.table = _NO_TABLE
-        self._ring_at = math.inf
+        self._ring_alarm.cancel()
 
     # Lives
 
@@ -139,6 +140,7 @@ class SimPeer:
         self._clock.go_on()
         self.has_vanished = vanishes
         self._ring = self._router = None
+        self._router_alarm.cancel()
         self._forget()
 
     def fresh_ring(self) -> RingNode:
@@ -161,7 +163,7 @@ class SimPeer:
         self._starts += 1
         rng = split(self._world.seed, "router", self.peer.address, self._starts)
         self._router = Router(self.peer, self.boot, limits=self._world.delivery, rng=rng)
-        self._router_at = math.inf
+        self._router_alarm.cancel()
         if self.table.head is not None:
             self.route(self.table)
         for message in tuple(self.unsettled.values()):
@@ -179,7 +181,8 @@ class SimPeer:
             raise Misuse(f"{self.peer.address} does not run already")
         self._clock.stop()
         self.is_frozen = True
-        self._ring_at = self._router_at = math.inf
+        self._ring_alarm.cancel()
+        self._router_alarm.cancel()
         self._on_change(self)
 
     def thaw(self) -> None:
@@ -191,8 +194,8 @@ class SimPeer:
         pending, self._pending = self._pending, []
         for action, one, other in pending:
             self._world.agenda.enter(self._world.agenda.now, action, one, other)
-        self._arm_ring()
-        self._arm_router()
+        self._ring_alarm.set(self.node.next_deadline())
+        self._router_alarm.set(self.router.next_deadline())
         self._on_change(self)
 
     def postpone(self, action: Action, one: object, other: object) -> None:
@@ -207,6 +210,11 @@ class SimPeer:
         if self._ring is None:
             raise Misuse(f"{self.peer.address} is down")
         return self._ring
+
+    def _check_runs(self) -> None:
+        """Nothing may reach the cores of a peer that does not get to run."""
+        if self.is_frozen:
+            raise Misuse(f"{self.peer.address} is frozen")
 
     @property
     def router(self) -> Router:
@@ -236,6 +244,7 @@ class SimPeer:
 
     def give(self, input: RingInput) -> list[RingOutput]:
         """Hand the ring node an input at once, and carry out what it asks for."""
+        self._check_runs()
         now = self.local()
         outputs = self.node.handle(input, now)
         if self.adversary is not None:
@@ -244,11 +253,12 @@ class SimPeer:
             recorder(self._world.agenda.now, self.peer, input, outputs)
         for output in outputs:
             self._carry_out(output)
-        self._arm_ring()
+        self._ring_alarm.set(self.node.next_deadline())
         return outputs
 
     def route(self, input: RouterInput) -> list[RouterOutput]:
         """Hand the Router an input at once, and carry out what it asks for."""
+        self._check_runs()
         now = self.local()
         outputs = self.router.handle(input, now)
         if self.adversary is not None:
@@ -257,7 +267,7 @@ class SimPeer:
             recorder(self._world.agenda.now, self.peer, input, outputs)
         for output in outputs:
             self._carry_out_routed(output)
-        self._arm_router()
+        self._router_alarm.set(self.router.next_deadline())
         return outputs
 
     def settle(self, outputs: list[RingOutput]) -> None:
@@ -269,7 +279,7 @@ class SimPeer:
                 self.table = output
         self.contacts = self.table.known
         self.route(self.table)
-        self._arm_ring()
+        self._ring_alarm.set(self.node.next_deadline())
 
     def receive(self, sender: Peer, message: Message) -> None:
         """A message arrived over a link."""
@@ -364,51 +374,19 @@ class SimPeer:
 
     # Alarms
 
-    def _arm_ring(self) -> None:
+    def _on_ring_due(self) -> None:
         deadline = self.node.next_deadline()
-        if deadline is not None:
-            at = self._clock.when(deadline)
-            if at < self._ring_at:
-                self._ring_at = at
-                self._world.agenda.enter(at, _wake_ring, self, at)
-
-    def _arm_router(self) -> None:
-        deadline = self.router.next_deadline()
-        if deadline is not None:
-            at = self._clock.when(deadline)
-            if at < self._router_at:
-                self._router_at = at
-                self._world.agenda.enter(at, _wake_router, self, at)
-
-    def wake_ring(self, at: float) -> None:
-        """An alarm that was set for ``at`` goes off; an earlier one may have been set since, or a later one wanted."""
-        if at != self._ring_at or self._ring is None:
-            return
-        self._ring_at = math.inf
-        deadline = self._ring.next_deadline()
         if deadline is not None and deadline <= self.local():
             self.give(_TIMER)
         else:
-            self._arm_ring()
+            self._ring_alarm.set(deadline)
 
-    def wake_router(self, at: float) -> None:
-        """The same for the Router."""
-        if at != self._router_at or self._router is None:
-            return
-        self._router_at = math.inf
-        deadline = self._router.next_deadline()
+    def _on_router_due(self) -> None:
+        deadline = self.router.next_deadline()
         if deadline is not None and deadline <= self.local():
             self.route(_ALARM)
         else:
-            self._arm_router()
-
-
-def _wake_ring(peer: SimPeer, at: float) -> None:
-    peer.wake_ring(at)
-
-
-def _wake_router(peer: SimPeer, at: float) -> None:
-    peer.wake_router(at)
+            self._router_alarm.set(deadline)
 
 
 def _create(peer: SimPeer, life: int) -> None:
