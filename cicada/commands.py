@@ -106,6 +106,10 @@ class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     seed: int = 0
 
 
+class GetLoad(Command, frozen=True, kw_only=True, tag=True):
+    """How far the load is that runs. Refused when none does."""
+
+
 class Down(Command, frozen=True, kw_only=True, tag=True):
     """End the swarm, gracefully."""
 
@@ -124,6 +128,7 @@ AnyCommand = (
     | Add
     | Scale
     | RunLoad
+    | GetLoad
     | Down
 )
 
@@ -236,14 +241,27 @@ class BroadcastResult(Reply, frozen=True, kw_only=True, tag=True):
     seconds: float
 
 
+class LoadProgress(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to GetLoad: messages so far, of those ``planned``; ``seconds`` have passed since the first could leave."""
+
+    planned: int
+    sent: int
+    acknowledged: int
+    failed: int
+    seconds: float
+
+
 class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
-    """Answer to RunLoad; latencies in seconds from the intended start to the receipt.
+    """Answer to RunLoad; latencies in seconds from the intended start to the receipt, within a thousandth.
 
     ``delivered``, ``duplicated``, ``altered`` and ``wrong_peer`` are counted where messages arrive, ``failed`` and
-    ``acknowledged`` where their receipts settle. ``lost`` were sent and reached nobody; ``acknowledged_lost`` are those
-    among them that a receipt calls delivered. ``late_starts``: the generator itself was behind. ``missing``: workers that
-    died meanwhile, and with them what they had sent and counted, so ``lost`` and ``acknowledged_lost`` include what had
-    arrived there.
+    ``acknowledged`` where their receipts settle. ``lost`` reached nobody, though their receipts settled;
+    ``acknowledged_lost`` are those among them whose receipts say delivered. ``late_starts``: the generator was behind.
+
+    A worker that dies loses nothing of the account. ``died`` names it; what it would have sent later is missing from
+    ``sent``, of those ``planned``. ``unfinished`` are messages whose receipts never settled, because their sender's
+    process died; they are not among the lost. ``died_with_worker`` were acknowledged and lay in a mailbox when their
+    receiver's process was killed; they are not among the lost either.
     """
 
     sent: int
@@ -266,7 +284,12 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     acknowledged: int = 0
     acknowledged_lost: int = 0
     late_starts: int = 0
-    missing: tuple[str, ...] = ()
+    planned: int = 0
+    unfinished: int = 0
+    died_with_worker: int = 0
+    died: tuple[str, ...] = ()
 
 
-AnyReply = Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadResult
+AnyReply = (
+    Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadProgress | LoadResult
+)

@@ -280,9 +280,16 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     default_rate: float = 200.0  # messages a second over the swarm; a tenth of what two cores carry
     default_duration: float = 10.0  # seconds, when neither duration nor count is given
-    max_messages: int = 10_000_000  # of one run: accounting keeps about 100 bytes for each
+    max_messages: int = 10_000_000  # of one run: accounting keeps half a byte for each in every worker
     late: float = 0.1  # seconds behind its intended time from which a start counts as late
     late_share: float = 0.01  # of all starts; above it the generator itself was the bottleneck
+    latency_ratio: float = (
+        1.001  # between two latencies that are told apart: three digits, as HDR histograms have
+    )
+    latency_min: float = 1e-6  # seconds; no message crosses a loop in less
+    latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
+    reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
+    reason_bytes: int = 120  # of each that are kept; they are one line
 
 
 class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -323,6 +330,8 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     proven: float = 60.0  # default of status --timeout
     down: float = 30.0  # from asking for the end to the end of the launcher
     poll: float = 0.1  # between two looks at a swarm that is waited for
+    progress: float = 0.25  # between two looks at a load that runs; people read no faster
+    progress_lines: float = 5.0  # between two lines about it where a line cannot be written over
     demo_wait: float = 30.0  # the demo's ring of 20; it takes 1-2
     demo_peers: int = 20
     demo_first_port: int = 23100  # the first of 20 free ports in a row is used; all below the ephemeral ports

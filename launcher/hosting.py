@@ -54,9 +54,9 @@ class HostedPeer:
             self._on_message(self.name, message)
 
     async def end(self) -> None:
-        """Stop reading, once the peer has ended."""
-        self._reader.cancel()
+        """Read what lies in the mailbox, which the peer's end closes, and stop reading: it was acknowledged."""
         await asyncio.wait([self._reader], timeout=LAUNCHER.snapshot)
+        self._reader.cancel()
 
 
 class Hosting:

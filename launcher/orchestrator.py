@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from cicada.commands import (
     Add,
@@ -12,6 +13,7 @@ from cicada.commands import (
     Crash,
     Done,
     Down,
+    GetLoad,
     GetPeers,
     GetStatus,
     Join,
@@ -41,6 +43,8 @@ from launcher.swarm import Problems, Swarm
 
 Publish = Callable[[str, AnyEvent], None]
 
+_READING = GetStatus | GetPeers | GetLoad
+
 
 class Orchestrator:
     """Answers every command with a reply, never with an exception. Used on one event loop only."""
@@ -53,27 +57,29 @@ class Orchestrator:
         publish: Publish,
         *,
         seed: int,
+        folder: Path,
         on_down: Callable[[], None],
     ) -> None:
         self._swarm = swarm
         self._roster = swarm.roster
         self._monitor = monitor
         self._statistics = statistics
-        self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")))
+        self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")), folder)
         self._publish = publish
         self._draws = random.Random(derived_seed(seed, "selectors"))
         self._on_down = on_down
 
     async def carry_out(self, command: AnyCommand) -> AnyReply:
         """Do it; what cannot be done is Refused with the reason and what to do."""
-        if not isinstance(command, GetStatus | GetPeers):
+        if not isinstance(command, _READING):
             self._publish("", CommandReceived(command=type(command).__name__))
         try:
             return await self._dispatch(command)
         except CicadaError as error:
             return Refused(reason=str(error))
         finally:
-            self._monitor.poke()
+            if not isinstance(command, GetLoad):  # it comes several times a second and changes nothing
+                self._monitor.poke()
 
     async def _dispatch(self, command: AnyCommand) -> AnyReply:
         match command:
@@ -81,7 +87,7 @@ class Orchestrator:
                 return await self._statistics.status()
             case GetPeers():
                 return await self._peers(command)
-            case Lookup() | Send() | SendToAll() | RunLoad():
+            case Lookup() | Send() | SendToAll() | RunLoad() | GetLoad():
                 return await self._requests.carry_out(command)
             case Down():
                 self._on_down()

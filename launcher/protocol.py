@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from cicada.commands import SendResult
-from launcher.load import LoadPart, LoadShare
+from launcher.load import LoadShare
 
 
 class WorkerCommand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -110,9 +110,13 @@ class CountBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 class PrepareLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """Account from now on for what hosted peers receive of this load; send nothing yet. Answered by Report."""
+    """Account from now on for what hosted peers receive of this load; send nothing yet. Answered by Report.
+
+    The account is kept in the file ``ledger``, where the launcher reads it whatever becomes of the worker.
+    """
 
     share: LoadShare
+    ledger: str
 
 
 class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -120,9 +124,7 @@ class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 class CollectLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """How far the load is. Answered by LoadReport, with the account when it is finished or ``final``."""
-
-    final: bool
+    """Whether the load is finished. Answered by LoadReport."""
 
 
 class EndLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -215,7 +217,6 @@ class LoadReport(WorkerReply, frozen=True, kw_only=True, tag=True):
     """Answer to CollectLoad. ``finished``: everything was sent and every receipt settled."""
 
     finished: bool
-    part: LoadPart | None = None
 
 
 AnyWorkerReply = Report | Views | Counters | Owner | SendResult | Reached | LoadReport

@@ -78,6 +78,7 @@ class Session:
             statistics,
             self._publisher.publish,
             seed=config.swarm.seed,
+            folder=folder.path,
             on_down=lambda: self.end(""),
         )
 

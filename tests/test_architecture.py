@@ -59,6 +59,7 @@ PURE: Final = (
     "launcher.waves",
     "launcher.readiness",
     "launcher.load",
+    "launcher.ledger",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(
