@@ -6,6 +6,8 @@ The command line, the visualizer and applications send these through control.Rem
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -95,6 +97,17 @@ class Scale(Command, frozen=True, kw_only=True, tag=True):
     count: int
 
 
+class SetLogLevel(Command, frozen=True, kw_only=True, tag=True):
+    """Log the selected peers from ``level`` on, of every actor or of one (``transport``, ``ring``, ``router``,
+    ``supervisor``). It holds until it is changed, also for a peer that is restarted. A worker's name and ``all`` mean
+    what the processes say of themselves too.
+    """
+
+    select: str
+    level: Literal["debug", "info", "warning", "error"]
+    actor: Literal["", "transport", "ring", "router", "supervisor"] = ""
+
+
 class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``."""
 
@@ -127,6 +140,7 @@ AnyCommand = (
     | Crash
     | Add
     | Scale
+    | SetLogLevel
     | RunLoad
     | GetLoad
     | Down

@@ -13,6 +13,7 @@ from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.limits import LAUNCHER
+from launcher.logbook import LogBook
 from launcher.protocol import (
     AnyWorkerCommand,
     AnyWorkerReply,
@@ -24,6 +25,7 @@ from launcher.protocol import (
     PeerView,
     ReadCounters,
     Report,
+    SetLevels,
     Shutdown,
     StartPeers,
     StopPeers,
@@ -60,10 +62,11 @@ class HostedPeer:
 
 
 class Hosting:
-    """All peers of this process. Used on one event loop only."""
+    """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish | None = None) -> None:
+    def __init__(self, publish: Publish, log: LogBook) -> None:
         self._publish = publish
+        self._log = log
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -80,13 +83,17 @@ class Hosting:
             case TakeViews():
                 return Views(peers=tuple(await asyncio.gather(*map(_view, self._hosted.values()))))
             case ReadCounters():
-                return sum_counters([self._ended, *map(_counters, self._hosted.values())])
+                unlogged = Counters(unlogged=self._log.dropped.total())
+                return sum_counters([self._ended, unlogged, *map(_counters, self._hosted.values())])
             case StopPeers():
                 return await self._each(command.names, lambda name: self._stop(name, command.timeout))
             case KillPeers():
                 return await self._each(command.names, self._kill)
             case CrashActors():
                 return await self._each(command.names, lambda name: self._crash(name, command.actor))
+            case SetLevels():
+                self._log.set_levels(command.settings)
+                return Report()
             case Shutdown():
                 return await self._shut_down()
             case _:
@@ -105,7 +112,7 @@ class Hosting:
         except CicadaError as error:
             return str(error)
         except Exception as error:  # the boundary between peers: one's defect is reported, the others go on
-            _logger.exception("%s failed", name)
+            _logger.exception("%s failed", name, extra={"peer": name})
             return f"{type(error).__name__}: {error}"
         return ""
 

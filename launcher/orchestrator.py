@@ -27,10 +27,12 @@ from cicada.commands import (
     Scale,
     Send,
     SendToAll,
+    SetLogLevel,
     Stop,
 )
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, CommandReceived
+from launcher.loglevels import LogLevels
 from launcher.monitor import Monitor
 from launcher.plan import derived_seed
 from launcher.ports import require_free
@@ -54,6 +56,7 @@ class Orchestrator:
         swarm: Swarm,
         monitor: Monitor,
         statistics: Statistics,
+        levels: LogLevels,
         publish: Publish,
         *,
         seed: int,
@@ -64,6 +67,7 @@ class Orchestrator:
         self._roster = swarm.roster
         self._monitor = monitor
         self._statistics = statistics
+        self._levels = levels
         self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")), folder)
         self._publish = publish
         self._draws = random.Random(derived_seed(seed, "selectors"))
@@ -89,6 +93,9 @@ class Orchestrator:
                 return await self._peers(command)
             case Lookup() | Send() | SendToAll() | RunLoad() | GetLoad():
                 return await self._requests.carry_out(command)
+            case SetLogLevel():
+                selection = self._selection(command.select)
+                return _named(selection.peers, await self._levels.set(command, selection))
             case Down():
                 self._on_down()
                 return Done(peers=tuple(member.name for member in self._roster.live()))
@@ -200,7 +207,10 @@ def _not_eligible(member: Member) -> str:
 
 def _done(members: Iterable[Member], problems: Problems) -> Done | Refused:
     """Refused when it failed for anybody, since whoever asked must know; it is done for the others all the same."""
-    names = tuple(member.name for member in members)
+    return _named(tuple(member.name for member in members), problems)
+
+
+def _named(names: tuple[str, ...], problems: Problems) -> Done | Refused:
     if not problems:
         return Done(peers=names)
     first = "; ".join(f"{name}: {problem}" for name, problem in list(problems.items())[:3])

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from cicada.commands import SendResult
+from launcher.levels import LevelSetting
 from launcher.load import LoadShare
 
 
@@ -131,6 +132,12 @@ class EndLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """Send no more, and forget the account. Answered by Report."""
 
 
+class SetLevels(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Log these from another level on, whether they run yet or not. Answered by Report."""
+
+    settings: tuple[LevelSetting, ...]
+
+
 class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """End all peers without a farewell, since the whole swarm ends, and then the process. Answered by Report."""
 
@@ -152,6 +159,7 @@ AnyWorkerCommand = (
     | StartLoad
     | CollectLoad
     | EndLoad
+    | SetLevels
     | Shutdown
 )
 
@@ -188,13 +196,14 @@ class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
-    """Answer to ReadCounters: application messages and drops, and restarts of actors."""
+    """Answer to ReadCounters: application messages and drops, restarts of actors, and records that no log took."""
 
     sent: int = 0
     delivered: int = 0
     failed: int = 0
     dropped: dict[str, int] = {}
     restarts: int = 0
+    unlogged: int = 0
 
 
 class Owner(WorkerReply, frozen=True, kw_only=True, tag=True):
@@ -234,4 +243,5 @@ def sum_counters(parts: Iterable[Counters]) -> Counters:
         failed=sum(part.failed for part in every),
         dropped=dict(dropped),
         restarts=sum(part.restarts for part in every),
+        unlogged=sum(part.unlogged for part in every),
     )

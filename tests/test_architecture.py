@@ -60,6 +60,9 @@ PURE: Final = (
     "launcher.readiness",
     "launcher.load",
     "launcher.ledger",
+    "launcher.records",
+    "launcher.eventlog",
+    "launcher.levels",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(
