@@ -53,6 +53,11 @@ def bad(text: str) -> str:
     return typer.style(text, fg=typer.colors.RED)
 
 
+def warn(text: str) -> str:
+    """Text about something that somebody may want to look at."""
+    return typer.style(text, fg=typer.colors.YELLOW)
+
+
 def strong(text: str) -> str:
     """Text that heads other text."""
     return typer.style(text, bold=True)
