@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ __all__ = [
     "Unavailable",
     "__version__",
 ]
+
+logging.getLogger("cicada").addHandler(logging.NullHandler())  # where logs go is the application's business
 
 _HOMES: Final = {"SwarmPeer": "cicada.peer", "Message": "cicada.aio", "Receipt": "cicada.aio"}
 _MODULES: Final = frozenset({"aio"})

@@ -6,6 +6,8 @@ The command line, the visualizer and applications send these through control.Rem
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -95,6 +97,17 @@ class Scale(Command, frozen=True, kw_only=True, tag=True):
     count: int
 
 
+class SetLogLevel(Command, frozen=True, kw_only=True, tag=True):
+    """Log the selected peers from ``level`` on, of every actor or of one (``transport``, ``ring``, ``router``,
+    ``supervisor``). It holds until it is changed, also for a peer that is restarted. A worker's name and ``all`` mean
+    what the processes say of themselves too.
+    """
+
+    select: str
+    level: Literal["debug", "info", "warning", "error"]
+    actor: Literal["", "transport", "ring", "router", "supervisor"] = ""
+
+
 class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``."""
 
@@ -104,6 +117,10 @@ class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     payload: int = 64
     timeout: float = 10.0
     seed: int = 0
+
+
+class GetLoad(Command, frozen=True, kw_only=True, tag=True):
+    """How far the load is that runs. Refused when none does."""
 
 
 class Down(Command, frozen=True, kw_only=True, tag=True):
@@ -123,7 +140,9 @@ AnyCommand = (
     | Crash
     | Add
     | Scale
+    | SetLogLevel
     | RunLoad
+    | GetLoad
     | Down
 )
 
@@ -245,14 +264,27 @@ class BroadcastResult(Reply, frozen=True, kw_only=True, tag=True):
     seconds: float
 
 
+class LoadProgress(Reply, frozen=True, kw_only=True, tag=True):
+    """Answer to GetLoad: messages so far, of those ``planned``; ``seconds`` have passed since the first could leave."""
+
+    planned: int
+    sent: int
+    acknowledged: int
+    failed: int
+    seconds: float
+
+
 class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
-    """Answer to RunLoad; latencies in seconds from the intended start to the receipt.
+    """Answer to RunLoad; latencies in seconds from the intended start to the receipt, within a thousandth.
 
     ``delivered``, ``duplicated``, ``altered`` and ``wrong_peer`` are counted where messages arrive, ``failed`` and
-    ``acknowledged`` where their receipts settle. ``lost`` were sent and reached nobody; ``acknowledged_lost`` are those
-    among them that a receipt calls delivered. ``late_starts``: the generator itself was behind. ``missing``: workers that
-    died meanwhile, and with them what they had sent and counted, so ``lost`` and ``acknowledged_lost`` include what had
-    arrived there.
+    ``acknowledged`` where their receipts settle. ``lost`` reached nobody, though their receipts settled;
+    ``acknowledged_lost`` are those among them whose receipts say delivered. ``late_starts``: the generator was behind.
+
+    A worker that dies loses nothing of the account. ``died`` names it; what it would have sent later is missing from
+    ``sent``, of those ``planned``. ``unfinished`` are messages whose receipts never settled, because their sender's
+    process died; they are not among the lost. ``died_with_worker`` were acknowledged and lay in a mailbox when their
+    receiver's process was killed; they are not among the lost either.
     """
 
     sent: int
@@ -275,7 +307,12 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     acknowledged: int = 0
     acknowledged_lost: int = 0
     late_starts: int = 0
-    missing: tuple[str, ...] = ()
+    planned: int = 0
+    unfinished: int = 0
+    died_with_worker: int = 0
+    died: tuple[str, ...] = ()
 
 
-AnyReply = Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadResult
+AnyReply = (
+    Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadProgress | LoadResult
+)

@@ -6,6 +6,15 @@ Expected outcomes (a lookup that times out, a message nobody acknowledged) are v
 
 from __future__ import annotations
 
+import re
+
+_BYTES = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$))""", re.DOTALL)
+
+
+def without_bytes(text: str) -> str:
+    """The text without literals of bytes: what an exception says may hold the payload of a message, or a key."""
+    return _BYTES.sub("<bytes>", text)
+
 
 class CicadaError(Exception):
     """Base of every error raised by Cicada."""

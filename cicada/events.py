@@ -52,13 +52,17 @@ class PeerSuspected(Event, frozen=True, kw_only=True, tag=True):
 
 
 class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
-    """A lookup that this peer asked for ended. ``owner`` is empty when it failed, and ``reason`` says why."""
+    """A lookup that this peer asked for ended. ``owner`` is empty when it failed, and ``reason`` says why.
+
+    ``lookup`` is its number at this peer.
+    """
 
     place: str
     owner: str
     hops: int
     seconds: float
     reason: str = ""
+    lookup: int = 0
 
 
 RingEvent = (

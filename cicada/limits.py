@@ -276,14 +276,36 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_event: int = 1 * MIB  # bytes of one event, either encoding
 
 
+class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The log files of a run."""
+
+    queue: int = (
+        8192  # records of one worker that wait for its writer; a second of 1,000 peers forming a ring, 2 MB
+    )
+    batch: int = 256  # records written before the writer lets others have the interpreter, some 5 ms
+    flush: float = 0.2  # seconds between two looks at the queue; a follower sees a record this late
+    file: int = 256 * KIB  # bytes of one file, then the next begins; a thousand records
+    files: int = 4  # of one peer, the oldest is given up; 1,000 peers keep at most 1 GiB
+    text: int = 400  # characters of one record's text; a guess, and they are lines
+    trace: int = 12  # calls of a failure's trace that are kept, the innermost
+    close: float = 2.0  # seconds the writer may take for what is left at the end; a full queue takes 0.2
+
+
 class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The load generator."""
 
     default_rate: float = 200.0  # messages a second over the swarm; a tenth of what two cores carry
     default_duration: float = 10.0  # seconds, when neither duration nor count is given
-    max_messages: int = 10_000_000  # of one run: accounting keeps about 100 bytes for each
+    max_messages: int = 10_000_000  # of one run: accounting keeps half a byte for each in every worker
     late: float = 0.1  # seconds behind its intended time from which a start counts as late
     late_share: float = 0.01  # of all starts; above it the generator itself was the bottleneck
+    latency_ratio: float = (
+        1.001  # between two latencies that are told apart: three digits, as HDR histograms have
+    )
+    latency_min: float = 1e-6  # seconds; no message crosses a loop in less
+    latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
+    reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
+    reason_bytes: int = 120  # of each that are kept; they are one line
 
 
 class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,6 +346,10 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     proven: float = 60.0  # default of status --timeout
     down: float = 30.0  # from asking for the end to the end of the launcher
     poll: float = 0.1  # between two looks at a swarm that is waited for
+    follow: float = 0.2  # between two looks at log files that are followed
+    settle: float = 0.5  # a record of several followed logs is shown this late, so that all are in order
+    progress: float = 0.25  # between two looks at a load that runs; people read no faster
+    progress_lines: float = 5.0  # between two lines about it where a line cannot be written over
     demo_wait: float = 30.0  # the demo's ring of 20; it takes 1-2
     demo_peers: int = 20
     demo_first_port: int = 23100  # the first of 20 free ports in a row is used; all below the ephemeral ports
@@ -343,6 +369,7 @@ REMOTE: Final = RemoteLimits()
 SUPERVISION: Final = SupervisionLimits()
 CONFIG: Final = ConfigLimits()
 BUS: Final = BusLimits()
+LOG: Final = LogLimits()
 LOAD: Final = LoadLimits()
 LAUNCHER: Final = LauncherLimits()
 CLI: Final = CliLimits()

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import output, verbs
+from launcher import logverb, output, verbs
 from launcher.exits import Exit, exit_code
 from launcher.options import (
     ConfigArgument,
@@ -166,6 +166,7 @@ def _announce(progress: Progress, size: str) -> None:
 for _verb in (
     verbs.status,
     verbs.peers,
+    logverb.logs,
     verbs.down,
     verbs.join,
     verbs.lookup,

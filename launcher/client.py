@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from cicada.commands import AnyCommand, AnyReply, Done, Down, GetStatus, Refused, Status
-from cicada.control import SyncRemoteRef
+from cicada.control import RemoteRef, SyncRemoteRef
 from cicada.errors import CicadaError, DeliveryTimeout, Unavailable
 from cicada.limits import CLI
 from launcher.exits import SwarmLost
 from launcher.runfolder import RunInfo, is_running, read_info
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 def find_run(folder: Path) -> RunInfo:
@@ -52,12 +56,47 @@ class SwarmClient:
         try:
             answer = self._ref.ask(command, timeout)
         except Unavailable as error:
-            raise SwarmLost(f"the swarm {self.info.name} is lost: {error}") from error
-        if isinstance(answer, Refused):
-            raise CicadaError(answer.reason)
-        if not isinstance(answer, reply):
-            raise CicadaError(f"the launcher answered with {type(answer).__name__}: is it another version?")
-        return answer
+            raise self._lost(error) from error
+        return _expected(answer, reply)
+
+    def ask_and_watch(
+        self,
+        command: AnyCommand,
+        reply: type[R],
+        timeout: float,
+        *,
+        look: AnyCommand,
+        seen: type[S],
+        show: Callable[[S], None],
+    ) -> R:
+        """As ``ask``; meanwhile the launcher is asked ``look`` again and again, and each answer of class ``seen`` is
+        handed to ``show``.
+        """
+
+        async def watched() -> AnyReply:
+            ref: RemoteRef[AnyCommand, AnyReply] = RemoteRef(
+                self.info.control, commands=AnyCommand, replies=AnyReply, what="launcher"
+            )
+            async with ref:
+                asked = asyncio.create_task(ref.ask(command, timeout))
+                try:
+                    while not (await asyncio.wait([asked], timeout=CLI.progress))[0]:
+                        with contextlib.suppress(
+                            DeliveryTimeout, Unavailable
+                        ):  # of which ``asked`` hears too
+                            answer = await ref.ask(look, CLI.read)
+                            if isinstance(answer, seen):
+                                show(answer)
+                    return await asked
+                finally:
+                    asked.cancel()
+                    await asyncio.gather(asked, return_exceptions=True)
+
+        try:
+            answer = asyncio.run(watched())
+        except Unavailable as error:
+            raise self._lost(error) from error
+        return _expected(answer, reply)
 
     def wait_proven(self, timeout: float) -> Status:
         """The first status whose ring is proven. Raises DeliveryTimeout, saying what is wrong with it."""
@@ -86,6 +125,9 @@ class SwarmClient:
         """Let go of the connection; the swarm lives on."""
         self._ref.close()
 
+    def _lost(self, error: Unavailable) -> SwarmLost:
+        return SwarmLost(f"the swarm {self.info.name} is lost: {error}")
+
     def __enter__(self) -> Self:
         return self
 
@@ -93,6 +135,14 @@ class SwarmClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _expected(answer: AnyReply, reply: type[R]) -> R:
+    if isinstance(answer, Refused):
+        raise CicadaError(answer.reason)
+    if not isinstance(answer, reply):
+        raise CicadaError(f"the launcher answered with {type(answer).__name__}: is it another version?")
+    return answer
 
 
 def _unproven(status: Status, timeout: float) -> str:

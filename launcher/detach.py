@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import subprocess
@@ -20,6 +19,8 @@ from launcher.plan import plan_swarm
 from launcher.process import start_fork_server
 from launcher.run import Progress, prepare, run_prepared
 from launcher.runfolder import CONFIG_FILE, LOG_FILE, RunFolder
+from launcher.serving import log_to_stderr
+from launcher.session import SOURCE
 
 FAILED = 1
 
@@ -114,9 +115,7 @@ def main(folder: Path, lock: int, reports: int, since: float) -> int:
     """
     if os.fork():
         os._exit(0)
-    logging.basicConfig(
-        format="%(asctime)s launcher %(levelname)s %(name)s: %(message)s", level=logging.WARNING
-    )
+    log_to_stderr(SOURCE)
     start_fork_server()
     config = parse_config((folder / CONFIG_FILE).read_text(), file=CONFIG_FILE)
     plan = plan_swarm(config, os.cpu_count() or 1)

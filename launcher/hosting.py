@@ -14,6 +14,7 @@ from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.limits import LAUNCHER
+from launcher.logbook import LogBook
 from launcher.protocol import (
     AnyWorkerCommand,
     AnyWorkerReply,
@@ -25,6 +26,7 @@ from launcher.protocol import (
     PeerView,
     ReadCounters,
     Report,
+    SetLevels,
     Shutdown,
     StartPeers,
     StopPeers,
@@ -55,16 +57,17 @@ class HostedPeer:
             self._on_message(self.name, message)
 
     async def end(self) -> None:
-        """Stop reading, once the peer has ended."""
-        self._reader.cancel()
+        """Read what lies in the mailbox, which the peer's end closes, and stop reading: it was acknowledged."""
         await asyncio.wait([self._reader], timeout=LAUNCHER.snapshot)
+        self._reader.cancel()
 
 
 class Hosting:
-    """All peers of this process. Used on one event loop only."""
+    """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish | None = None) -> None:
+    def __init__(self, publish: Publish, log: LogBook) -> None:
         self._publish = publish
+        self._log = log
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -81,14 +84,17 @@ class Hosting:
             case TakeViews():
                 return Views(peers=tuple(await asyncio.gather(*map(_view, self._hosted.values()))))
             case ReadCounters():
-                crossed = Counters(traffic=Host.traffic())
-                return sum_counters([self._ended, crossed, *map(_counters, self._hosted.values())])
+                here = Counters(traffic=Host.traffic(), unlogged=self._log.dropped.total())
+                return sum_counters([self._ended, here, *map(_counters, self._hosted.values())])
             case StopPeers():
                 return await self._each(command.names, lambda name: self._stop(name, command.timeout))
             case KillPeers():
                 return await self._each(command.names, self._kill)
             case CrashActors():
                 return await self._each(command.names, lambda name: self._crash(name, command.actor))
+            case SetLevels():
+                self._log.set_levels(command.settings)
+                return Report()
             case Shutdown():
                 return await self._shut_down()
             case _:
@@ -107,7 +113,7 @@ class Hosting:
         except CicadaError as error:
             return str(error)
         except Exception as error:  # the boundary between peers: one's defect is reported, the others go on
-            _logger.exception("%s failed", name)
+            _logger.exception("%s failed", name, extra={"peer": name})
             return f"{type(error).__name__}: {error}"
         return ""
 

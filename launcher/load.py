@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
-from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from math import ceil
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 import msgspec
 
-from cicada.commands import LoadResult, RunLoad
+from cicada.commands import LoadProgress, LoadResult, RunLoad
 from cicada.errors import Misuse, PayloadTooLarge
 from cicada.ids import Address
 from cicada.limits import LOAD, WIRE
+from launcher.ledger import Count, Ledger, Mark, percentile
+
+K = TypeVar("K")
 
 _MAGIC: Final = b"CLD1"
 _HEAD: Final = struct.Struct(
@@ -142,22 +144,12 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Accountant:
-    """Keeps one worker's account of a load: of what its peers sent, and of what they received."""
+    """Keeps one worker's account of a load in a ledger: of what its peers sent, and of what they received."""
 
-    def __init__(self, plan: LoadPlan) -> None:
+    def __init__(self, plan: LoadPlan, ledger: Ledger) -> None:
         self._plan = plan
         self._index = {peer.name: index for index, peer in enumerate(plan.peers)}
-        self._received = bytearray(_bytes_for(plan.count))
-        self._acknowledged = bytearray(_bytes_for(plan.count))
-        self._latencies = array("f")
-        self._hops: Counter[int] = Counter()
-        self._failures: Counter[str] = Counter()
-        self._sent = 0
-        self._late = 0
-        self._duplicated = 0
-        self._altered = 0
-        self._wrong_peer = 0
-        self._foreign = 0
+        self._ledger = ledger
 
     def payload_of(self, shot: Shot) -> bytes:
         """The bytes to send: they say which message they are, and carry a hash of themselves."""
@@ -172,56 +164,49 @@ class Accountant:
         body = head + bytes(self._plan.payload - MIN_PAYLOAD)
         return body + _digest(body)
 
-    def sent(self, behind: float) -> None:
-        """A message left, ``behind`` seconds after its intended start."""
-        self._sent += 1
-        self._late += behind > LOAD.late
+    def sent(self, shot: Shot, behind: float) -> None:
+        """A message leaves, ``behind`` seconds after its intended start. Say so before it can arrive."""
+        ledger = self._ledger
+        ledger.mark(Mark.SENT, shot.number)
+        ledger.count(Count.SENT)
+        ledger.sent_at(shot.at + behind)
+        if behind > LOAD.late:
+            ledger.count(Count.LATE)
 
     def acknowledged(self, number: int, *, hops: int, latency: float) -> None:
         """The receipt of a message says delivered, ``latency`` seconds after its intended start."""
-        _set(self._acknowledged, number)
-        self._hops[hops] += 1
-        self._latencies.append(latency)
+        ledger = self._ledger
+        ledger.mark(Mark.ACKNOWLEDGED, number)
+        ledger.count(Count.ACKNOWLEDGED)
+        ledger.took(latency, hops)
 
-    def failed(self, reason: str) -> None:
+    def failed(self, number: int, reason: str) -> None:
         """The receipt of a message says failed."""
-        self._failures[reason] += 1
+        ledger = self._ledger
+        ledger.mark(Mark.FAILED, number)
+        ledger.count(Count.FAILED)
+        ledger.failed_because(reason)
 
     def received(self, peer: str, source: Address, payload: bytes) -> None:
         """Hosted ``peer`` took this message, which came from ``source``, out of its mailbox."""
+        what = self._judge(peer, source, payload)
+        if what is not None:
+            self._ledger.count(what)
+
+    def _judge(self, peer: str, source: Address, payload: bytes) -> Count | None:
+        """What is wrong with a message; None: nothing, and now it is marked as received."""
         if not payload.startswith(_MAGIC):
-            self._foreign += 1
-            return
+            return Count.FOREIGN
         letter = _read(payload)
         if letter is None:
-            self._altered += 1
-        elif not self._is_planned(letter):
-            self._foreign += 1
-        elif self._plan.peers[letter.target].name != peer:
-            self._wrong_peer += 1
-        elif self._plan.peers[letter.source].address != source:
-            self._altered += 1
-        elif _is_set(self._received, letter.number):
-            self._duplicated += 1
-        else:
-            _set(self._received, letter.number)
-
-    def part(self, seconds: float) -> LoadPart:
-        """The account so far; ``seconds`` have passed since the start of the load."""
-        return LoadPart(
-            sent=self._sent,
-            late=self._late,
-            received=bytes(self._received),
-            acknowledged=bytes(self._acknowledged),
-            duplicated=self._duplicated,
-            altered=self._altered,
-            wrong_peer=self._wrong_peer,
-            foreign=self._foreign,
-            failures=dict(self._failures),
-            hops=dict(self._hops),
-            latencies=self._latencies.tobytes(),
-            seconds=seconds,
-        )
+            return Count.ALTERED
+        if not self._is_planned(letter):
+            return Count.FOREIGN
+        if self._plan.peers[letter.target].name != peer:
+            return Count.WRONG_PEER
+        if self._plan.peers[letter.source].address != source:
+            return Count.ALTERED
+        return None if self._ledger.mark(Mark.RECEIVED, letter.number) else Count.DUPLICATED
 
     def _is_planned(self, letter: Letter) -> bool:
         size = len(self._plan.peers)
@@ -229,88 +214,117 @@ class Accountant:
         return known and letter.run == self._plan.run
 
 
-class LoadPart(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker's account. ``received`` and ``acknowledged`` have one bit for each message of the load.
-
-    ``latencies`` are 32-bit floats, in seconds; ``foreign`` counts messages of no load, or of another.
-    """
-
-    sent: int
-    late: int
-    received: bytes
-    acknowledged: bytes
-    duplicated: int
-    altered: int
-    wrong_peer: int
-    foreign: int
-    failures: dict[str, int]
-    hops: dict[int, int]
-    latencies: bytes
-    seconds: float
-
-
-def merge(plan: LoadPlan, parts: Iterable[LoadPart], missing: tuple[str, ...] = ()) -> LoadResult:
-    """The account of the whole load. A message received at two workers counts as delivered once and duplicated once.
-
-    ``missing`` names the workers that have no part any more.
-    """
-    every = tuple(parts)
-    received, twice = _union(part.received for part in every)
-    acknowledged, _ = _union(part.acknowledged for part in every)
-    failures: Counter[str] = Counter()
-    hops: Counter[int] = Counter()
-    for part in every:
-        failures.update(part.failures)
-        hops.update(part.hops)
-    sent = sum(part.sent for part in every)
-    seconds = max((part.seconds for part in every), default=0.0)
-    latencies = _sorted_latencies(every)
-    steps = sorted(hops.elements())
-    return LoadResult(
-        sent=sent,
-        delivered=received.bit_count(),
-        lost=max(0, sent - received.bit_count()),
-        failed=failures.total(),
-        duplicated=twice + sum(part.duplicated for part in every),
-        altered=sum(part.altered for part in every),
-        wrong_peer=sum(part.wrong_peer for part in every),
-        acknowledged=acknowledged.bit_count(),
-        acknowledged_lost=(acknowledged & ~received).bit_count(),
-        late_starts=sum(part.late for part in every),
-        rate=plan.rate,
-        achieved_rate=sent / seconds if seconds else 0.0,
+def progress(plan: LoadPlan, ledgers: Iterable[Ledger], seconds: float) -> LoadProgress:
+    """How far a load is that began ``seconds`` ago."""
+    every = tuple(ledgers)
+    return LoadProgress(
+        planned=plan.count,
+        sent=sum(ledger[Count.SENT] for ledger in every),
+        acknowledged=sum(ledger[Count.ACKNOWLEDGED] for ledger in every),
+        failed=sum(ledger[Count.FAILED] for ledger in every),
         seconds=seconds,
-        latency_p50_s=_percentile(latencies, 0.50),
-        latency_p99_s=_percentile(latencies, 0.99),
-        latency_max_s=latencies[-1] if latencies else 0.0,
-        hops_mean=sum(steps) / len(steps) if steps else 0.0,
-        hops_p99=_percentile(steps, 0.99),
-        hops_max=steps[-1] if steps else 0,
-        failures=dict(failures),
-        missing=missing,
     )
 
 
-def _union(bitmaps: Iterable[bytes]) -> tuple[int, int]:
+def merge(
+    plan: LoadPlan,
+    ledgers: Iterable[Ledger],
+    died: tuple[str, ...] = (),
+    bereft: Mapping[str, float] = MappingProxyType({}),
+) -> LoadResult:
+    """The account of the whole load. A message received at two workers counts as delivered once and duplicated once.
+
+    ``died`` names the workers whose processes ended meanwhile, ``bereft`` the peers that they hosted, and when, in
+    seconds from the start, that was over: what was for them until then, was acknowledged and was not read is reported
+    apart. Takes some seconds for millions of messages.
+    """
+    every = tuple(ledgers)
+    fates = _fates(plan, every, bereft)
+    failures = _sum(ledger.failures() for ledger in every)
+    hops = _sum(ledger.hops() for ledger in every)
+    latencies = _sum(ledger.latencies() for ledger in every)
+    longest = max((ledger.longest for ledger in every), default=0.0)
+    sent = fates.sent.bit_count()
+    seconds = max((ledger.seconds for ledger in every), default=0.0)
+    return LoadResult(
+        planned=plan.count,
+        sent=sent,
+        delivered=fates.received.bit_count(),
+        lost=fates.lost.bit_count(),
+        failed=failures.total(),
+        duplicated=fates.twice + sum(ledger[Count.DUPLICATED] for ledger in every),
+        altered=sum(ledger[Count.ALTERED] for ledger in every),
+        wrong_peer=sum(ledger[Count.WRONG_PEER] for ledger in every),
+        acknowledged=fates.acknowledged.bit_count(),
+        acknowledged_lost=(fates.lost & fates.acknowledged).bit_count(),
+        died_with_worker=fates.died.bit_count(),
+        unfinished=fates.unfinished.bit_count(),
+        late_starts=sum(ledger[Count.LATE] for ledger in every),
+        rate=plan.rate,
+        achieved_rate=sent / seconds if seconds else 0.0,
+        seconds=seconds,
+        latency_p50_s=min(longest, percentile(latencies, 0.50) or 0.0),
+        latency_p99_s=min(longest, percentile(latencies, 0.99) or 0.0),
+        latency_max_s=longest,
+        hops_mean=sum(step * times for step, times in hops.items()) / hops.total() if hops else 0.0,
+        hops_p99=float(percentile(hops, 0.99) or 0),
+        hops_max=max(hops, default=0),
+        failures=dict(failures),
+        died=died,
+    )
+
+
+class _Fates(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the messages, each a set of numbers as bits; ``twice`` were received at two workers."""
+
+    sent: int
+    acknowledged: int
+    unfinished: int
+    received: int
+    died: int
+    lost: int
+    twice: int
+
+
+def _fates(plan: LoadPlan, ledgers: Sequence[Ledger], bereft: Mapping[str, float]) -> _Fates:
+    received, twice = _union(ledger.marks(Mark.RECEIVED) for ledger in ledgers)
+    sent, _ = _union(ledger.marks(Mark.SENT) for ledger in ledgers)
+    acknowledged, _ = _union(ledger.marks(Mark.ACKNOWLEDGED) for ledger in ledgers)
+    failed, _ = _union(ledger.marks(Mark.FAILED) for ledger in ledgers)
+    unfinished = sent & ~acknowledged & ~failed
+    unread = acknowledged & ~received
+    died = unread & _bound_for(plan, bereft) if unread and bereft else 0
+    return _Fates(
+        sent=sent,
+        acknowledged=acknowledged,
+        unfinished=unfinished,
+        received=received,
+        died=died,
+        lost=sent & ~received & ~unfinished & ~died,
+        twice=twice,
+    )
+
+
+def _bound_for(plan: LoadPlan, targets: Mapping[str, float]) -> int:
+    """The messages that were to leave for one of these peers until the time beside it, as bits."""
+    bitmap = bytearray(plan.count // 8 + 1)
+    for shot in plan.shots():
+        if shot.at <= targets.get(shot.target.name, -1.0):
+            bitmap[shot.number >> 3] |= 1 << (shot.number & 7)
+    return int.from_bytes(bitmap, "little")
+
+
+def _union(bitmaps: Iterable[int]) -> tuple[int, int]:
     """All bits of the bitmaps, and how many were set in one after another had set them."""
     union, twice = 0, 0
-    for raw in bitmaps:
-        bits = int.from_bytes(raw, "little")
+    for bits in bitmaps:
         twice += (union & bits).bit_count()
         union |= bits
     return union, twice
 
 
-def _sorted_latencies(parts: Iterable[LoadPart]) -> array[float]:
-    every = array("f")
-    for part in parts:
-        every.frombytes(part.latencies)
-    return array("f", sorted(every))
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    """Nearest rank: the smallest value that at least ``share`` of all do not exceed."""
-    return float(ordered[max(0, ceil(share * len(ordered)) - 1)]) if ordered else 0.0
+def _sum(parts: Iterable[Counter[K]]) -> Counter[K]:
+    return sum(parts, Counter())
 
 
 def _read(payload: bytes) -> Letter | None:
@@ -324,15 +338,3 @@ def _read(payload: bytes) -> Letter | None:
 
 def _digest(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
-
-
-def _bytes_for(bits: int) -> int:
-    return (bits + 7) // 8
-
-
-def _set(bitmap: bytearray, bit: int) -> None:
-    bitmap[bit >> 3] |= 1 << (bit & 7)
-
-
-def _is_set(bitmap: bytearray, bit: int) -> bool:
-    return bool(bitmap[bit >> 3] >> (bit & 7) & 1)

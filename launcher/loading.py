@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from cicada.aio import Message, Receipt, SwarmPeer
 from cicada.errors import CicadaError
 from cicada.ids import canonical_address, split_address
 from cicada.limits import LAUNCHER
+from launcher.ledgerfile import LedgerFile
 from launcher.load import Accountant, LoadShare, Shot
 from launcher.protocol import LoadReport
 
 
 class LoadWork:
-    """Accounts from its making on; sends from ``start`` on, in the open loop: nothing waits for an earlier receipt."""
+    """Accounts from its making on, in the file ``ledger``; sends from ``start`` on, in the open loop: nothing waits for
+    an earlier receipt. Raises Unavailable when the file cannot be used.
+    """
 
-    def __init__(self, share: LoadShare, peers: Mapping[str, SwarmPeer]) -> None:
+    def __init__(self, share: LoadShare, peers: Mapping[str, SwarmPeer], ledger: Path) -> None:
         self._share = share
         self._peers = peers
-        self._accountant = Accountant(share.plan)
+        self._file = LedgerFile(ledger, share.plan.count)
+        self._accountant = Accountant(share.plan, self._file.ledger)
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()  # the loop's own clock may stand still for a whole turn
-        self._seconds: float | None = None
         self._receipts: set[asyncio.Task[None]] = set()
         self._sender: asyncio.Task[None] | None = None
 
@@ -36,25 +40,25 @@ class LoadWork:
     @property
     def finished(self) -> bool:
         """Everything was sent, and every receipt has settled."""
+        if not self._share.sources:
+            return True  # it only accounts
         return self._sender is not None and self._sender.done() and not self._receipts
 
     def received(self, name: str, message: Message) -> None:
         """Hosted peer ``name`` took this out of its mailbox."""
         self._accountant.received(name, canonical_address(*message.source), message.data)
 
-    def report(self, *, final: bool) -> LoadReport:
-        """Whether it is finished; the account only when it is, or when it is asked for all the same (``final``)."""
-        if not (final or self.finished):
-            return LoadReport(finished=False)
-        seconds = self._elapsed() if self._seconds is None else self._seconds
-        return LoadReport(finished=self.finished, part=self._accountant.part(seconds))
+    def report(self) -> LoadReport:
+        """Whether it is finished."""
+        return LoadReport(finished=self.finished)
 
     async def end(self) -> None:
-        """Send no more, and wait for nothing."""
+        """Send no more, account for nothing more, and wait for nothing."""
         tasks = [*self._receipts, *([self._sender] if self._sender is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._file.close()
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
@@ -67,17 +71,16 @@ class LoadWork:
             if early > 0 or burst % LAUNCHER.load_burst == 0:
                 await asyncio.sleep(max(0.0, early))
             self._send(shot)
-        self._seconds = self._elapsed()
 
     def _send(self, shot: Shot) -> None:
-        self._accountant.sent(self._elapsed() - shot.at)
+        self._accountant.sent(shot, self._elapsed() - shot.at)
         payload = self._accountant.payload_of(shot)
         try:
             receipt = self._peers[shot.source.name].send(
                 split_address(shot.target.address), payload, timeout=self._share.plan.timeout
             )
         except CicadaError as error:
-            self._accountant.failed(str(error))
+            self._accountant.failed(shot.number, str(error))
             return
         task = self._loop.create_task(self._settle(shot, receipt))
         self._receipts.add(task)
@@ -88,4 +91,4 @@ class LoadWork:
         if receipt.delivered:
             self._accountant.acknowledged(shot.number, hops=receipt.hops, latency=self._elapsed() - shot.at)
         else:
-            self._accountant.failed(receipt.reason or "unknown")
+            self._accountant.failed(shot.number, receipt.reason or "unknown")

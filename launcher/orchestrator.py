@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from cicada.commands import (
     Add,
@@ -12,6 +13,7 @@ from cicada.commands import (
     Crash,
     Done,
     Down,
+    GetLoad,
     GetPeers,
     GetStatus,
     Join,
@@ -25,10 +27,12 @@ from cicada.commands import (
     Scale,
     Send,
     SendToAll,
+    SetLogLevel,
     Stop,
 )
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, CommandReceived
+from launcher.loglevels import LogLevels
 from launcher.monitor import Monitor
 from launcher.plan import derived_seed
 from launcher.ports import require_free
@@ -41,6 +45,8 @@ from launcher.swarm import Problems, Swarm
 
 Publish = Callable[[str, AnyEvent], None]
 
+_READING = GetStatus | GetPeers | GetLoad
+
 
 class Orchestrator:
     """Answers every command with a reply, never with an exception. Used on one event loop only."""
@@ -50,30 +56,34 @@ class Orchestrator:
         swarm: Swarm,
         monitor: Monitor,
         statistics: Statistics,
+        levels: LogLevels,
         publish: Publish,
         *,
         seed: int,
+        folder: Path,
         on_down: Callable[[], None],
     ) -> None:
         self._swarm = swarm
         self._roster = swarm.roster
         self._monitor = monitor
         self._statistics = statistics
-        self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")))
+        self._levels = levels
+        self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")), folder)
         self._publish = publish
         self._draws = random.Random(derived_seed(seed, "selectors"))
         self._on_down = on_down
 
     async def carry_out(self, command: AnyCommand) -> AnyReply:
         """Do it; what cannot be done is Refused with the reason and what to do."""
-        if not isinstance(command, GetStatus | GetPeers):
+        if not isinstance(command, _READING):
             self._publish("", CommandReceived(command=type(command).__name__))
         try:
             return await self._dispatch(command)
         except CicadaError as error:
             return Refused(reason=str(error))
         finally:
-            self._monitor.poke()
+            if not isinstance(command, GetLoad):  # it comes several times a second and changes nothing
+                self._monitor.poke()
 
     async def _dispatch(self, command: AnyCommand) -> AnyReply:
         match command:
@@ -81,8 +91,11 @@ class Orchestrator:
                 return await self._statistics.status()
             case GetPeers():
                 return await self._peers(command)
-            case Lookup() | Send() | SendToAll() | RunLoad():
+            case Lookup() | Send() | SendToAll() | RunLoad() | GetLoad():
                 return await self._requests.carry_out(command)
+            case SetLogLevel():
+                selection = self._selection(command.select)
+                return _named(selection.peers, await self._levels.set(command, selection))
             case Down():
                 self._on_down()
                 return Done(peers=tuple(member.name for member in self._roster.live()))
@@ -194,7 +207,10 @@ def _not_eligible(member: Member) -> str:
 
 def _done(members: Iterable[Member], problems: Problems) -> Done | Refused:
     """Refused when it failed for anybody, since whoever asked must know; it is done for the others all the same."""
-    names = tuple(member.name for member in members)
+    return _named(tuple(member.name for member in members), problems)
+
+
+def _named(names: tuple[str, ...], problems: Problems) -> Done | Refused:
     if not problems:
         return Done(peers=names)
     first = "; ".join(f"{name}: {problem}" for name, problem in list(problems.items())[:3])

@@ -53,6 +53,11 @@ def bad(text: str) -> str:
     return typer.style(text, fg=typer.colors.RED)
 
 
+def warn(text: str) -> str:
+    """Text about something that somebody may want to look at."""
+    return typer.style(text, fg=typer.colors.YELLOW)
+
+
 def strong(text: str) -> str:
     """Text that heads other text."""
     return typer.style(text, bold=True)
@@ -201,19 +206,22 @@ def load_lines(result: LoadResult) -> Iterator[str]:
     if result.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.failures.items()))
         yield bad(f"  receipts  {result.failed} failed: {reasons}")
-    if result.missing:
+    if result.died:
         yield bad(
-            f"  incomplete: {', '.join(result.missing)} died, and with it what it had counted: "
-            "what arrived there is among the lost"
+            f"  died      {', '.join(result.died)}, so {result.planned - result.sent} messages were never sent, "
+            f"{result.unfinished} have no receipt, and {result.died_with_worker} were acknowledged and died unread"
         )
+    elif result.unfinished:
+        yield bad(f"  receipts  {result.unfinished} did not settle in time")
     if result.late_starts > LOAD.late_share * result.sent:
         yield bad(f"  unreliable: {result.late_starts} messages left late, so the sender was the bottleneck")
 
 
 def is_flawless(result: LoadResult) -> bool:
-    """Whether every message arrived once, intact, at the right peer, and its sender knows."""
+    """Whether every message was sent, arrived once, intact, at the right peer, and its sender knows."""
     wrong = result.lost, result.failed, result.duplicated, result.altered, result.wrong_peer
-    return result.sent > 0 and not any(wrong)
+    open_ends = result.unfinished, result.died_with_worker
+    return 0 < result.sent >= result.planned and not any(wrong) and not any(open_ends)
 
 
 def _counted(number: int, noun: str) -> str:

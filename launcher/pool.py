@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -12,12 +13,14 @@ from cicada.control import RemoteRef
 from cicada.errors import CicadaError, Unavailable
 from cicada.limits import LAUNCHER
 from launcher.process import WorkerProcess, WorkerSpec
-from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Shutdown
+from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report, Shutdown
 from launcher.worker import worker_main
 
 R = TypeVar("R")
 
 WorkerRef = RemoteRef[AnyWorkerCommand, AnyWorkerReply]
+_logger = logging.getLogger("cicada.launcher")
+
 OnExit = Callable[[str, int, str], None]
 """Called with a worker's name, process id, and how it ended."""
 
@@ -46,6 +49,7 @@ class WorkerPool:
         self._on_exit = on_exit
         self._workers: dict[str, Worker] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._greetings: dict[str, dict[str, AnyWorkerCommand]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,7 +85,18 @@ class WorkerPool:
         except CicadaError:
             worker.process.kill()
             raise
+        await self._say_greetings(name)
         return worker.pid
+
+    def greet(self, name: str, about: str, command: AnyWorkerCommand | None) -> None:
+        """From now on every new life of the worker is asked this first, before it hosts a peer (None: no more).
+
+        One greeting for each thing that it is ``about``. The command is one that Report answers.
+        """
+        greetings = self._greetings.setdefault(name, {})
+        greetings.pop(about, None)
+        if command is not None:
+            greetings[about] = command
 
     async def ask(self, name: str, command: AnyWorkerCommand, expected: type[R], timeout: float) -> R:
         """The worker's reply. Raises Unavailable when it is gone, DeliveryTimeout when it is silent."""
@@ -120,6 +135,13 @@ class WorkerPool:
         watchers = list(self._watchers.values())
         if watchers:
             await asyncio.wait(watchers, timeout=LAUNCHER.kill_wait)
+
+    async def _say_greetings(self, name: str) -> None:
+        for about, command in list(self._greetings.get(name, {}).items()):
+            reply = await self._attempt(name, command, Report, LAUNCHER.report_grace)
+            problem = "; ".join(reply.failed.values()) if isinstance(reply, Report) else str(reply)
+            if problem:
+                _logger.warning("%s came back and could not be told about %s: %s", name, about, problem)
 
     async def _ask_to_end(self, name: str, timeout: float) -> None:
         watcher = self._watchers[name]

@@ -40,7 +40,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     control: str  # path of the socket it answers at
     events: str  # endpoint of the bus proxy it publishes to
     control_folder: str  # removed by the last one out when the launcher did not live to do so
-    log_level: str = "warning"
+    logs: str  # folder of its log and those of its peers
+    log_level: str = "info"
 
 
 Ready = Callable[[], None]

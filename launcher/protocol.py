@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import msgspec
 
 from cicada.commands import SendResult
-from launcher.load import LoadPart, LoadShare
+from launcher.levels import LevelSetting
+from launcher.load import LoadShare
 
 
 class WorkerCommand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -110,9 +111,13 @@ class CountBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 class PrepareLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """Account from now on for what hosted peers receive of this load; send nothing yet. Answered by Report."""
+    """Account from now on for what hosted peers receive of this load; send nothing yet. Answered by Report.
+
+    The account is kept in the file ``ledger``, where the launcher reads it whatever becomes of the worker.
+    """
 
     share: LoadShare
+    ledger: str
 
 
 class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -120,13 +125,17 @@ class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 class CollectLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """How far the load is. Answered by LoadReport, with the account when it is finished or ``final``."""
-
-    final: bool
+    """Whether the load is finished. Answered by LoadReport."""
 
 
 class EndLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """Send no more, and forget the account. Answered by Report."""
+
+
+class SetLevels(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Log these from another level on, whether they run yet or not. Answered by Report."""
+
+    settings: tuple[LevelSetting, ...]
 
 
 class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -150,6 +159,7 @@ AnyWorkerCommand = (
     | StartLoad
     | CollectLoad
     | EndLoad
+    | SetLevels
     | Shutdown
 )
 
@@ -193,7 +203,8 @@ class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
-    """Answer to ReadCounters: application messages and drops, restarts of actors, and what crossed the endpoint."""
+    """Answer to ReadCounters: application messages and drops, restarts of actors, what crossed the endpoint, and records
+    that no log took."""
 
     sent: int = 0
     delivered: int = 0
@@ -201,6 +212,7 @@ class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
     dropped: dict[str, int] = {}
     restarts: int = 0
     traffic: dict[str, int] = {}
+    unlogged: int = 0
 
 
 class Owner(WorkerReply, frozen=True, kw_only=True, tag=True):
@@ -223,7 +235,6 @@ class LoadReport(WorkerReply, frozen=True, kw_only=True, tag=True):
     """Answer to CollectLoad. ``finished``: everything was sent and every receipt settled."""
 
     finished: bool
-    part: LoadPart | None = None
 
 
 AnyWorkerReply = Report | Views | Counters | Owner | SendResult | Reached | LoadReport
@@ -244,4 +255,5 @@ def sum_counters(parts: Iterable[Counters]) -> Counters:
         dropped=dict(dropped),
         restarts=sum(part.restarts for part in every),
         traffic=dict(traffic),
+        unlogged=sum(part.unlogged for part in every),
     )

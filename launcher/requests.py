@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 
 from cicada.commands import (
     AnyReply,
     BroadcastResult,
+    GetLoad,
+    LoadResult,
     Lookup,
     LookupResult,
     RunLoad,
@@ -18,7 +21,7 @@ from cicada.commands import (
 from cicada.errors import CicadaError, Misuse, PayloadTooLarge
 from cicada.ids import Place, canonical_address, place_from_bytes, place_of, place_to_bytes, split_address
 from cicada.limits import LAUNCHER, WIRE
-from launcher.loadrun import run_load
+from launcher.loadrun import LoadRun
 from launcher.protocol import (
     CountBroadcast,
     FindOwner,
@@ -33,20 +36,24 @@ from launcher.readiness import owner_of
 from launcher.roster import LIVE, Member, State
 from launcher.swarm import Swarm
 
-Request = Lookup | Send | SendToAll | RunLoad
+Request = Lookup | Send | SendToAll | RunLoad | GetLoad
 
 _HEX_PLACE = 64  # digits
 
 
 class Requests:
-    """Asks a peer of the swarm on somebody's behalf; which one is drawn when it was not said."""
+    """Asks a peer of the swarm on somebody's behalf; which one is drawn when it was not said.
 
-    def __init__(self, swarm: Swarm, rng: random.Random) -> None:
+    ``folder`` is the run's: accounts of loads lie there while they are kept.
+    """
+
+    def __init__(self, swarm: Swarm, rng: random.Random, folder: Path) -> None:
         self._swarm = swarm
         self._roster = swarm.roster
         self._rng = rng
         self._broadcasting = asyncio.Lock()
-        self._loading = asyncio.Lock()
+        self._folder = folder
+        self._load: LoadRun | None = None
 
     async def carry_out(self, request: Request) -> AnyReply:
         """The swarm's answer. Raises Misuse and Unavailable when it cannot be asked."""
@@ -59,10 +66,20 @@ class Requests:
                 async with self._broadcasting:
                     return await self._send_to_all(request)
             case RunLoad():
-                if self._loading.locked():
-                    raise Misuse("a load runs already: wait for its end")
-                async with self._loading:
-                    return await run_load(self._swarm, request)
+                return await self._run_load(request)
+            case GetLoad():
+                if self._load is None:
+                    raise Misuse("no load runs: start one with `cicada load`")
+                return self._load.progress()
+
+    async def _run_load(self, request: RunLoad) -> LoadResult:
+        if self._load is not None:
+            raise Misuse("a load runs already: wait for its end")
+        self._load = LoadRun(self._swarm, request, self._folder)
+        try:
+            return await self._load.carry_out()
+        finally:
+            self._load = None
 
     async def _lookup(self, request: Lookup) -> LookupResult:
         place = self._place(request.value)

@@ -19,7 +19,8 @@ from launcher.plan import Plan, plan_swarm
 from launcher.ports import require_free
 from launcher.process import start_fork_server
 from launcher.runfolder import RUNS, RunFolder, already_running, is_running, open_run_folder, running_swarms
-from launcher.session import Session
+from launcher.serving import log_to_stderr
+from launcher.session import SOURCE, Session
 
 OK = 0
 LOST = 4
@@ -58,6 +59,7 @@ def run_swarm(
     main thread only: Ctrl-C and SIGTERM end the swarm gracefully, a second one at once.
     """
     begun = time.monotonic() if since is None else since
+    log_to_stderr(SOURCE)
     start_fork_server()  # it imports while we plan
     plan, folder = prepare(config, run_dir)
     with folder:

@@ -29,6 +29,7 @@ CONFIG_FILE = "config.resolved.toml"
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "launcher.log"
+LOGS = "logs"
 CONTROL_SOCKET = "launcher"
 
 _LOCK_FILE = "run.lock"
@@ -76,6 +77,11 @@ class RunFolder:
         """Where the run's events are recorded."""
         return self.path / EVENTS_FILE
 
+    @property
+    def logs(self) -> Path:
+        """The folder with a log for each peer and process."""
+        return self.path / LOGS
+
     def write_config(self, toml: str) -> None:
         """Keep the configuration with everything resolved."""
         _write(self.path / CONFIG_FILE, toml.encode())
@@ -109,9 +115,10 @@ def open_run_folder(name: str, path: Path | None = None, runs: Path = RUNS) -> R
     try:
         folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=path is not None)
         opened = RunFolder(folder.resolve(), _locked(folder))
+        _keep_earlier_run(opened.path)
+        opened.logs.mkdir(mode=_PRIVATE)
     except OSError as error:
         raise Unavailable(f"cannot make the run folder {folder}: {error.strerror}") from None
-    _keep_earlier_run(opened.path)
     _point_latest(opened.path)
     return opened
 
@@ -210,7 +217,7 @@ def _locked(folder: Path) -> int:
 
 def _keep_earlier_run(folder: Path) -> None:
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    for kept in (EVENTS_FILE, LOG_FILE):
+    for kept in (EVENTS_FILE, LOG_FILE, LOGS):
         earlier = folder / kept
         if earlier.exists():
             earlier.rename(earlier.with_name(f"{earlier.stem}.before-{stamp}{earlier.suffix}"))

@@ -10,8 +10,11 @@ from typing import Any
 from cicada.actors.loop import LoopActor, LoopDispatcher
 from cicada.actors.remote import RemoteCall
 from cicada.bus.publisher import Publisher
+from cicada.errors import without_bytes
 from cicada.events import PeerStarted, RunStateChanged
 from cicada.limits import LAUNCHER
+
+_FORMAT = "%(asctime)s {who} %(levelname)s %(name)s: %(message)s"
 
 _logger = logging.getLogger("cicada.launcher")
 
@@ -55,6 +58,21 @@ class CommandActor(LoopActor):
             _logger.exception("%s met a defect", type(call.command).__name__)
             reply = self._failure(f"defect: {type(error).__name__}: {error}")
         call.reply(reply)
+
+
+def log_to_stderr(who: str) -> None:
+    """Have this process, called ``who``, say on standard error what somebody ought to look at."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)  # what peers tell in detail goes to their own logs
+    handler.setFormatter(_Discreet(_FORMAT.format(who=who)))
+    logging.basicConfig(handlers=[handler])
+
+
+class _Discreet(logging.Formatter):
+    """Leaves out bytes, which may be what somebody sent."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_bytes(super().format(record))
 
 
 async def recorded(publisher: Publisher) -> None:

@@ -27,11 +27,14 @@ from cicada.commands import AnyCommand, AnyReply, Refused
 from cicada.config import Config, to_toml
 from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
+from launcher.logbook import LogBook
+from launcher.loglevels import LogLevels
 from launcher.monitor import Monitor, RunState
 from launcher.orchestrator import Orchestrator
 from launcher.plan import Plan
 from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
+from launcher.records import level_named
 from launcher.roster import Roster
 from launcher.runfolder import CONTROL_SOCKET, ControlFolder, RunFolder, RunInfo, git_revision
 from launcher.serving import CommandActor, recorded
@@ -64,20 +67,22 @@ class Session:
         events = f"ipc://{self._control.socket(_PUBLISHERS)}"
         self._proxy = BusProxy(events, f"ipc://{self._control.socket(_SUBSCRIBERS)}")
         self._publisher = Publisher(events, SOURCE, clock=SystemClock())
+        self._log = LogBook(folder.logs, SOURCE, level_named(config.peer.log_level))
+        publish = self._log.tapped(self._publisher.publish)
         specs = {name: self._spec(name, events) for name in plan.workers}
         self.pool = WorkerPool(specs, self._worker_ended)
         self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
-        self.monitor = Monitor(self.swarm, lambda event: self._publisher.publish("", event), since)
-        self._supervisor = WorkerSupervisor(
-            self.swarm, config.supervision, self._publisher.publish, self._lost
-        )
+        self.monitor = Monitor(self.swarm, lambda event: publish("", event), since)
+        self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
         statistics = Statistics(folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor)
         self.orchestrator = Orchestrator(
             self.swarm,
             self.monitor,
             statistics,
-            self._publisher.publish,
+            LogLevels(self.swarm, self._log),
+            publish,
             seed=config.swarm.seed,
+            folder=folder.path,
             on_down=lambda: self.end(""),
         )
 
@@ -141,6 +146,8 @@ class Session:
 
     async def _open(self) -> None:
         self._folder.write_config(to_toml(self._config))
+        self._log.open()
+        self._stack.callback(self._log.close)
         self._proxy.start()
         self._stack.callback(self._proxy.stop)
         await self._record()
@@ -193,6 +200,7 @@ class Session:
             control=self._control.socket(name),
             events=events,
             control_folder=str(self._control.path),
+            logs=str(self._folder.logs),
             log_level=self._config.peer.log_level,
         )
 

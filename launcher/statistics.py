@@ -56,7 +56,7 @@ class Statistics:
             churn_per_s=_median(view.churn for view in seen.views.values() if view.joined),
             proven_after_s=self._monitor.proven_after_s,
             uptime_s=self._monitor.uptime_s,
-            problems=self._problems(),
+            problems=self._problems(counters.unlogged),
         )
 
     def _workers(self) -> tuple[WorkerStatus, ...]:
@@ -74,10 +74,11 @@ class Statistics:
             for name in pool.names
         )
 
-    def _problems(self) -> tuple[str, ...]:
+    def _problems(self, unlogged: int) -> tuple[str, ...]:
         peers = tuple(f"{member.name}: {member.problem}" for member in self._swarm.roster if member.problem)
         detail = self._monitor.detail if self._monitor.state.value in ("degraded", "failed") else ""
-        return ((detail, *peers)) if detail else peers
+        logs = f"{unlogged} records are missing from logs: see launcher.log" if unlogged else ""
+        return tuple(problem for problem in (detail, *peers, logs) if problem)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from cicada.aio import HostPort, Message, SwarmPeer
@@ -82,11 +83,11 @@ class Traffic:
             case CountBroadcast():
                 return Reached(peers=len(self._reached))
             case PrepareLoad():
-                return self._prepare_load(command)
+                return await self._prepare_load(command)
             case StartLoad():
                 return self._start_load()
             case CollectLoad():
-                return self._collect_load(command)
+                return self._collect_load()
             case EndLoad():
                 await self.end_load()
                 return Report()
@@ -148,11 +149,15 @@ class Traffic:
             return Report(failed={command.via: str(error)})
         return Report(done=(command.via,))
 
-    def _prepare_load(self, command: PrepareLoad) -> Report:
-        if self._load is not None:
+    async def _prepare_load(self, command: PrepareLoad) -> Report:
+        if self._load is not None and not self._load.finished:
             return Report(failed={"load": "another load runs: wait for its end"})
+        await self.end_load()
         peers = {name: hosted.peer for name, hosted in self._hosted.items()}
-        self._load = LoadWork(command.share, peers)
+        try:
+            self._load = LoadWork(command.share, peers, Path(command.ledger))
+        except CicadaError as error:
+            return Report(failed={"load": str(error)})
         return Report()
 
     def _start_load(self) -> Report:
@@ -161,10 +166,10 @@ class Traffic:
         self._load.start()
         return Report()
 
-    def _collect_load(self, command: CollectLoad) -> LoadReport | Report:
+    def _collect_load(self) -> LoadReport | Report:
         if self._load is None:
             return Report(failed={"load": "no load runs"})
-        return self._load.report(final=command.final)
+        return self._load.report()
 
 
 def _failed_send(reason: str) -> SendResult:

@@ -14,10 +14,12 @@ from cicada.commands import (
     BroadcastResult,
     Crash,
     Done,
+    GetLoad,
     GetPeers,
     GetStatus,
     Join,
     Kill,
+    LoadProgress,
     LoadResult,
     Lookup,
     LookupResult,
@@ -45,6 +47,7 @@ from launcher.options import (
     payload_of,
     seconds,
 )
+from launcher.progress import ProgressLine, progress_wanted
 
 if TYPE_CHECKING:
     from launcher.client import SwarmClient
@@ -279,6 +282,10 @@ def load(
     payload: Annotated[int, typer.Option("--payload", help="Bytes of each message.")] = 64,
     timeout: TimeoutOption = DELIVERY.timeout,
     seed: Annotated[int, typer.Option("--seed", help="The same seed chooses the same pairs of peers.")] = 0,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="Show how far it is; by default on a terminal."),
+    ] = None,
     as_json: JsonOption = False,
     run: RunOption = LATEST_RUN,
 ) -> None:
@@ -296,7 +303,14 @@ def load(
     expected = messages / command.rate
     with connect(run) as swarm:
         output.progress(f"sending {messages} messages in {expected:.1f} s ...")
-        result = swarm.ask(command, LoadResult, expected + command.timeout + CLI.grace)
+        timeout = expected + command.timeout + CLI.grace
+        if progress_wanted(progress, as_json=as_json):
+            with ProgressLine() as line:
+                result = swarm.ask_and_watch(
+                    command, LoadResult, timeout, look=GetLoad(), seen=LoadProgress, show=line.show
+                )
+        else:
+            result = swarm.ask(command, LoadResult, timeout)
     if as_json:
         output.show_json(result)
     else:

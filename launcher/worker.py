@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
+from pathlib import Path
 
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
@@ -12,9 +12,11 @@ from cicada.bus.publisher import Publisher
 from cicada.clock import SystemClock
 from cicada.limits import LAUNCHER
 from launcher.hosting import Hosting
+from launcher.logbook import LogBook
 from launcher.process import Ready, WorkerSpec
 from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
-from launcher.serving import CommandActor, recorded
+from launcher.records import level_named
+from launcher.serving import CommandActor, log_to_stderr, recorded
 
 GC_THRESHOLDS = (20_000, 20, 50)
 """A worker makes and drops tens of thousands of small values a second and no cycles worth speaking of: look for
@@ -23,9 +25,7 @@ garbage seldom. The default 700 costs a tenth of its time."""
 
 def worker_main(spec: WorkerSpec, ready: Ready) -> None:
     """Host peers as the launcher asks, until it says that it is over. Runs in a process of its own."""
-    logging.basicConfig(
-        format=f"%(asctime)s {spec.name} %(levelname)s %(name)s: %(message)s", level=spec.log_level.upper()
-    )
+    log_to_stderr(spec.name)
     gc.set_threshold(*GC_THRESHOLDS)
     gc.freeze()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
@@ -43,7 +43,9 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     publisher = Publisher(spec.events, spec.name, clock=SystemClock())
     publisher.open()
-    hosting = Hosting(publisher.publish)
+    log = LogBook(Path(spec.logs), spec.name, level_named(spec.log_level))
+    log.open()
+    hosting = Hosting(log.tapped(publisher.publish), log)
     actor = CommandActor.start(
         LoopDispatcher(), hosting.carry_out, lambda reason: Report(failed={spec.name: reason})
     )
@@ -56,3 +58,4 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     finally:
         actor.stop(block=False)
         publisher.close()
+        log.close()

@@ -60,6 +60,10 @@ PURE: Final = (
     "launcher.waves",
     "launcher.readiness",
     "launcher.load",
+    "launcher.ledger",
+    "launcher.records",
+    "launcher.eventlog",
+    "launcher.levels",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

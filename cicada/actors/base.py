@@ -21,7 +21,7 @@ from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from cicada.actors.futures import LoopFuture
-from cicada.errors import CicadaError, MailboxFull
+from cicada.errors import CicadaError, MailboxFull, without_bytes
 from cicada.limits import ACTOR
 
 A = TypeVar("A", bound="GuardedActor")
@@ -199,7 +199,7 @@ class GuardedActor(pykka.Actor):
 
     def _fail(self, error: BaseException) -> None:
         """The one place where an actor's failure is logged and reported. Never raises."""
-        _logger.error("%s failed: %r", self, error, exc_info=error)
+        _logger.error("%s failed: %s", self, describe(error), exc_info=error)
         self._leave()
         try:
             self.on_failure(type(error), error, error.__traceback__)
@@ -234,8 +234,8 @@ class GuardedActor(pykka.Actor):
 
 
 def describe(error: BaseException) -> str:
-    """An exception as one line for people: its class and what it says."""
-    text = str(error)
+    """An exception as one line for people: its class and what it says, without bytes."""
+    text = without_bytes(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

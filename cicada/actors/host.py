@@ -15,13 +15,15 @@ from typing import Any, ClassVar
 import msgspec
 
 from cicada.actors.alarm import Alarms, LoopClock
-from cicada.actors.family import Ref
+from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
-from cicada.actors.pump import Publish, Surroundings
+from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
-from cicada.actors.transport import Attachment
+from cicada.actors.ring import RingActor
+from cicada.actors.router import RouterActor
+from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
@@ -29,10 +31,16 @@ from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
 
-__all__ = ["Host", "HostedPeer", "PeerStats", "Publish"]
+__all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "whose_turn"]
 
 _logger = logging.getLogger("cicada.host")
 _FREE_PORT_TRIES = 16
+_KINDS: dict[type, str] = {
+    TransportActor: Kind.TRANSPORT.value,
+    RingActor: Kind.RING.value,
+    RouterActor: Kind.ROUTER.value,
+    PeerSupervisor: "supervisor",
+}
 
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +53,32 @@ class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
 
 
+def whose_turn() -> tuple[str, str]:
+    """The peer that the running actor belongs to, and what the actor is to it (``ring``), for logs. Empty texts when no
+    actor of a peer has its turn on this thread.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return "", ""
+    host = Host.of(loop)
+    actor = None if host is None else host.dispatcher.current
+    if isinstance(actor, Pump | PeerSupervisor):
+        return actor.around.name, _KINDS.get(type(actor), "")
+    return "", ""
+
+
 class Host:
     """One dispatcher, one clock, one endpoint for all peers of a loop."""
 
     _by_loop: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Host]] = (
         weakref.WeakKeyDictionary()
     )
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Host | None:
+        """The host of a loop, if it has one."""
+        return cls._by_loop.get(loop)
 
     @classmethod
     def current(cls) -> Host:

@@ -40,6 +40,7 @@ class LoopDispatcher:
         self.called: deque[LoopActor] = deque()  # by the actors of the cascade under way
         self.awake = False  # a turn is scheduled or under way
         self.running = False  # it is under way
+        self.current: LoopActor | None = None  # whose turn it is, for logs
 
     def schedule(self, actor: LoopActor) -> None:
         """Give ``actor`` a turn soon. On the loop's thread only, and not while it already waits for one."""
@@ -60,6 +61,7 @@ class LoopDispatcher:
         while self.ready and budget > 0:
             budget -= self._cascade()
         self.running = False
+        self.current = None
         if self.ready:
             self.loop.call_soon(self._turn)
         else:
@@ -72,7 +74,7 @@ class LoopDispatcher:
         handled = 0
         called.append(ready.popleft())
         while called and handled < most:
-            actor = called.popleft()
+            self.current = actor = called.popleft()
             handled += actor.run(batch)
             inbox = actor.actor_inbox
             if inbox.queue:

@@ -124,6 +124,11 @@ class PeerSupervisor(LoopActor):
         self._withdrawing: Withdraw | None = None
         self._seeds: tuple[Peer, ...] = ()
 
+    @property
+    def around(self) -> Surroundings:
+        """Who this is, and the services of its event loop."""
+        return self._around
+
     def on_start(self) -> None:
         self._handlers: dict[type, Callable[[Any], object]] = {
             ChildExit: self._on_child_exit,

@@ -215,6 +215,6 @@ class Searcher:
     def _report(self, row: Lookup, owner: str, hops: int, reason: str) -> None:
         seconds = self._ring.now - row.started
         event = LookupFinished(
-            place=f"{row.place:064x}", owner=owner, hops=hops, seconds=seconds, reason=reason
+            place=f"{row.place:064x}", owner=owner, hops=hops, seconds=seconds, reason=reason, lookup=row.id
         )
         self._ring.outputs.append(Emit(event))

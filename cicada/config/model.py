@@ -115,9 +115,9 @@ class Group(Section):
 
 
 class PeerSettings(Section):
-    """``[peer]``: what holds for every peer. ``log_level`` is the least that workers write to the run's log."""
+    """``[peer]``: what holds for every peer. ``log_level`` is the least that its log keeps, until somebody changes it."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Supervision(Section):

@@ -226,3 +226,10 @@ async def test_actors_on_a_loop_and_on_a_thread_talk_to_each_other() -> None:
 def test_the_end_of_an_actor_is_a_value() -> None:
     with pytest.raises((AttributeError, msgspec.ValidationError)):
         ActorExit(urn="a", failed=True, reason="b").failed = False  # type: ignore[misc]
+
+
+async def test_the_reason_of_an_end_does_not_quote_the_bytes_that_a_message_held() -> None:
+    known: dict[bytes, int] = {}
+    ref = Probe.start(LoopDispatcher())
+    ref.tell(lambda _: known[b"what somebody sent"])
+    assert (await ended(ref)).reason == "KeyError: <bytes>"

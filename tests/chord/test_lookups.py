@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from cicada.chord.io import (
+    Emit,
     FindOwner,
     LookupFailure,
     MessageReceived,
@@ -16,6 +17,7 @@ from cicada.chord.io import (
     SendTo,
     TimerFired,
 )
+from cicada.events import LookupFinished
 from cicada.ids import RING_SIZE, Place
 from cicada.limits import WIRE, RingLimits, RingTimings
 from cicada.sim.names import peer_number
@@ -58,6 +60,19 @@ def test_a_node_answers_for_its_own_arc_without_a_message() -> None:
     assert isinstance(answer, OwnerFound)
     assert (answer.owner, answer.predecessor, answer.hops) == (head, peers[2], 0)
     assert swarm.sent().total() == before
+
+
+def test_the_event_of_a_lookup_carries_the_id_that_it_was_asked_with() -> None:
+    swarm = Swarm(1, limits=SMALL)
+    peers = grown(swarm, 3)
+    node = swarm.nodes[peers[2]]
+    head = node.snapshot().successors[0]
+    events = [
+        output.event
+        for output in node.handle(FindOwner(77, head.place), swarm.now)
+        if isinstance(output, Emit) and isinstance(output.event, LookupFinished)
+    ]
+    assert [(event.lookup, event.owner) for event in events] == [(77, head.address)]
 
 
 def test_paths_grow_with_the_logarithm_of_the_ring() -> None:

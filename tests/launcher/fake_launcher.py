@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from launcher.runfolder import RunFolder, RunInfo, open_run_folder
 from launcher.serving import CommandActor
 
 WAIT = 10.0
-Answer = Callable[[AnyCommand], AnyReply]
+Answer = Callable[[AnyCommand], AnyReply | Awaitable[AnyReply]]
 
 
 def info(control: str, *, ended: str = "") -> RunInfo:
@@ -81,7 +81,8 @@ class FakeLauncher:
 
     async def _reply(self, command: AnyCommand) -> AnyReply:
         self.asked.append(command)
-        return self._answer(command)
+        answer = self._answer(command)
+        return await answer if isinstance(answer, Awaitable) else answer
 
 
 @contextmanager

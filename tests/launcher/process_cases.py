@@ -58,7 +58,7 @@ CASES = {case.__name__: case for case in (answers, dies, is_silent, finishes, lo
 
 
 async def run(case: str, folder: str) -> dict[str, object]:
-    spec = WorkerSpec(name="worker-0", control="", events="", control_folder=folder)
+    spec = WorkerSpec(name="worker-0", control="", events="", control_folder=folder, logs=folder)
     worker = WorkerProcess(spec, CASES[case])
     outcome: dict[str, object] = {"pid": worker.pid, "ready": True, "problem": ""}
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from cicada.commands import (
     Crash,
     Done,
     Down,
+    GetLoad,
     GetPeers,
     GetStatus,
     Join,
     Kill,
+    LoadProgress,
     LoadResult,
     Lookup,
     LookupResult,
@@ -41,6 +45,7 @@ from cicada.commands import (
     WorkerStatus,
 )
 from launcher.cli import app
+from launcher.progress import ProgressLine, progress_wanted
 
 from .fake_launcher import Answer, FakeLauncher, fake_launcher
 
@@ -200,6 +205,9 @@ def test_the_peers_as_json_are_a_list(run: Path) -> None:
         ("load --count 100", change(LOADED, altered=1), 3),
         ("load --count 100", change(LOADED, wrong_peer=1), 3),
         ("load --count 100", change(LOADED, sent=0, delivered=0), 3),
+        ("load --count 100", change(LOADED, planned=101), 3),
+        ("load --count 100", change(LOADED, unfinished=1), 3),
+        ("load --count 100", change(LOADED, died_with_worker=1), 3),
         ("kill core-9", Refused(reason="no peer is called 'core-9'"), 1),
     ],
 )
@@ -246,6 +254,79 @@ def test_waiting_for_a_proof_that_does_not_come_fails_and_says_what_is_wrong(run
 def test_a_load_whose_sender_was_late_is_called_unreliable(run: Path) -> None:
     assert "unreliable" in ask(run, change(LOADED, late_starts=2), "load", "--count", "100")[0].stdout
     assert "unreliable" not in ask(run, change(LOADED, late_starts=1), "load", "--count", "100")[0].stdout
+
+
+def slow_load(run: Path, *arguments: str) -> tuple[Result, list[AnyCommand]]:
+    """A load that ends once its progress was asked for twice, or after a while if it never is."""
+
+    class Running:
+        looks = 0
+        over: asyncio.Event
+
+    async def ended() -> AnyReply:
+        Running.over = asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(Running.over.wait(), 1.0)
+        return LOADED
+
+    def answer(command: AnyCommand) -> AnyReply | Awaitable[AnyReply]:
+        if isinstance(command, RunLoad):
+            return ended()
+        assert command == GetLoad()
+        Running.looks += 1
+        if Running.looks == 2:
+            Running.over.set()
+        return LoadProgress(planned=100, sent=40, acknowledged=38, failed=1, seconds=0.8)
+
+    return ask(run, answer, "load", "--count", "100", *arguments)
+
+
+def test_a_load_shows_how_far_it_is_on_standard_error_when_asked_to(run: Path) -> None:
+    result, asked = slow_load(run, "--progress", "--json")
+    assert result.exit_code == 0
+    assert asked[1:] == [GetLoad(), GetLoad()]
+    assert json.loads(result.stdout)["sent"] == 100
+    line = "40 of 100 sent, 38 acknowledged, 1 failed, 0.8 s"
+    assert result.stderr.count(line) == 1, "lines that cannot be written over come seldom"
+
+
+def test_a_load_asks_for_no_progress_when_standard_error_is_no_terminal(run: Path) -> None:
+    result, asked = slow_load(run)
+    assert (result.exit_code, len(asked)) == (0, 1)
+    assert "acknowledged" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "as_json", "terminal", "wanted"),
+    [
+        *((None, False, True, True), (None, True, True, False), (None, False, False, False)),
+        *((True, True, False, True), (False, False, True, False)),
+    ],
+)
+def test_progress_is_shown_on_a_terminal_or_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: bool | None, as_json: bool, terminal: bool, wanted: bool
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert progress_wanted(asked, as_json=as_json) is wanted
+
+
+def test_on_a_terminal_progress_is_one_line_that_is_gone_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with ProgressLine() as line:
+        for sent in (1, 2):
+            line.show(LoadProgress(planned=2, sent=sent, acknowledged=0, failed=0, seconds=0.1))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "\n" not in shown.err
+    assert shown.err.endswith("2 of 2 sent, 0 acknowledged, 0 failed, 0.1 s\r\x1b[K")
+
+
+def test_a_load_during_which_a_worker_died_says_what_that_means(run: Path) -> None:
+    reply = change(LOADED, planned=120, died=("worker-1",), unfinished=7, died_with_worker=3)
+    text = ask(run, reply, "load", "--count", "120")[0].stdout
+    assert "worker-1, so 20 messages were never sent, 7 have no receipt, and 3 were acknowledged" in text
 
 
 def test_a_load_shows_why_receipts_failed(run: Path) -> None:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, cast
+from pathlib import Path
+from typing import cast
 
 import pytest
 
 from cicada.aio import HostPort, Message, SwarmPeer
-from cicada.commands import RunLoad
+from cicada.commands import LoadResult, RunLoad
 from cicada.errors import Unavailable
 from cicada.ids import Address, split_address
-from launcher.load import Accountant, LoadPeer, LoadShare, plan_load
+from launcher.ledger import Count, Ledger, Mark, ledger_bytes
+from launcher.ledgerfile import LedgerFile
+from launcher.load import Accountant, LoadPeer, LoadPlan, LoadShare, plan_load
 from launcher.loading import LoadWork
-from launcher.loadrun import run_load
-from launcher.protocol import AnyWorkerReply, CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
+from launcher.loadrun import LoadRun
+from launcher.protocol import (
+    AnyWorkerCommand,
+    AnyWorkerReply,
+    CollectLoad,
+    EndLoad,
+    LoadReport,
+    PrepareLoad,
+    Report,
+    StartLoad,
+)
 from launcher.roster import State
 from launcher.swarm import Swarm
 
@@ -34,35 +46,70 @@ class FakeSwarm:
     def __init__(self, *, refuses: str = "") -> None:
         self.roster = self.pool = self
         self.asked: list[tuple[type, tuple[str, ...]]] = []
+        self.greetings: dict[str, AnyWorkerCommand] = {}
+        self.pids = {"worker-0": 1, "worker-1": 2}
         self._refuses = refuses
-        self._accountants: dict[str, Accountant] = {}
 
     def having(self, *_: State) -> list[Member]:
         return [Member(0), Member(1)]
+
+    def pid(self, worker: str) -> int:
+        return self.pids[worker]
+
+    def greet(self, worker: str, about: str, command: AnyWorkerCommand | None) -> None:
+        assert about == "load"
+        self.greetings.pop(worker, None)
+        if command is not None:
+            self.greetings[worker] = command
 
     async def ask_each(self, commands: Mapping[str, object], *_: object) -> dict[str, AnyWorkerReply]:
         self.asked.append((type(next(iter(commands.values()))), tuple(commands)))
         return {worker: self._reply(worker, command) for worker, command in commands.items()}
 
     def _reply(self, worker: str, command: object) -> AnyWorkerReply:
-        if isinstance(command, PrepareLoad):
-            self._accountants[worker] = Accountant(command.share.plan)
         if isinstance(command, CollectLoad):
-            return LoadReport(finished=True, part=self._accountants[worker].part(1.0))
+            return self.finish(worker)
         refused = isinstance(command, PrepareLoad) and worker == self._refuses
         return Report(failed={"load": "busy"} if refused else {})
+
+    def finish(self, worker: str) -> LoadReport:
+        return LoadReport(finished=True)
 
     def of(self, *kinds: type) -> list[tuple[type, tuple[str, ...]]]:
         return [entry for entry in self.asked if entry[0] in kinds]
 
 
-def loaded(swarm: FakeSwarm) -> Any:
-    return run_load(cast(Swarm, swarm), RunLoad(rate=1000.0, count=1))
+class DyingSwarm(FakeSwarm):
+    """Its worker-0, to which the one message goes, dies when it was acknowledged, and is greeted in its new life."""
+
+    def finish(self, worker: str) -> LoadReport:
+        self.pids["worker-0"] = 3
+        greeting = self.greetings["worker-0"]
+        assert isinstance(greeting, PrepareLoad)
+        with LedgerFile(Path(greeting.ledger), greeting.share.plan.count) as file:
+            file.ledger.mark(Mark.SENT, 0)
+            file.ledger.mark(Mark.ACKNOWLEDGED, 0)
+        return super().finish(worker)
 
 
-async def test_no_worker_sends_before_all_are_prepared() -> None:
+def is_empty(folder: Path) -> bool:
+    return not list(folder.iterdir())
+
+
+async def loaded(swarm: FakeSwarm, folder: Path) -> LoadResult:
+    result = await LoadRun(cast(Swarm, swarm), RunLoad(rate=1000.0, count=1), folder).carry_out()
+    assert is_empty(folder), "accounts are left behind"
+    return result
+
+
+def work(plan: LoadPlan, sources: tuple[str, ...], peers: dict[str, SwarmPeer], path: Path) -> LoadWork:
+    LedgerFile.create(path, plan.count).close()
+    return LoadWork(LoadShare(plan=plan, sources=sources), peers, path)
+
+
+async def test_no_worker_sends_before_all_are_prepared(tmp_path: Path) -> None:
     swarm = FakeSwarm()
-    await loaded(swarm)
+    await loaded(swarm, tmp_path)
     both = ("worker-0", "worker-1")
     assert swarm.of(PrepareLoad, StartLoad, EndLoad) == [
         (PrepareLoad, both),
@@ -71,12 +118,28 @@ async def test_no_worker_sends_before_all_are_prepared() -> None:
     ]
 
 
-async def test_a_worker_that_cannot_prepare_stops_the_load_before_it_starts() -> None:
+async def test_a_worker_that_cannot_prepare_stops_the_load_before_it_starts(tmp_path: Path) -> None:
     swarm = FakeSwarm(refuses="worker-1")
     with pytest.raises(Unavailable, match="worker-1 cannot take its share of the load: busy"):
-        await loaded(swarm)
+        await loaded(swarm, tmp_path)
     assert not swarm.of(StartLoad)
     assert swarm.of(EndLoad)
+    assert not swarm.greetings
+    assert is_empty(tmp_path)
+
+
+async def test_a_worker_that_died_is_named_and_what_it_acknowledged_is_not_lost(tmp_path: Path) -> None:
+    swarm = DyingSwarm()
+    result = await loaded(swarm, tmp_path)
+    assert result.died == ("worker-0",)
+    assert (result.acknowledged, result.died_with_worker) == (1, 1)
+    assert (result.lost, result.acknowledged_lost) == (0, 0)
+    assert not swarm.greetings, "a worker that starts after the load would account for it"
+
+
+def test_a_load_whose_account_cannot_be_kept_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="cannot be kept"):
+        LoadRun(cast(Swarm, FakeSwarm()), RunLoad(rate=1000.0, count=1), tmp_path / "none")
 
 
 class Unwilling:
@@ -86,33 +149,39 @@ class Unwilling:
         raise Unavailable("closed")
 
 
-async def test_a_load_that_is_started_twice_is_sent_once() -> None:
+async def test_a_load_that_is_started_twice_is_sent_once(tmp_path: Path) -> None:
     plan = plan_load(RunLoad(rate=1000.0, count=5), PEERS, 1)
     unwilling = {peer.name: cast(SwarmPeer, Unwilling()) for peer in PEERS}
-    work = LoadWork(LoadShare(plan=plan, sources=tuple(unwilling)), unwilling)
-    work.start()
-    work.start()
+    sending = work(plan, tuple(unwilling), unwilling, tmp_path / "ledger")
+    sending.start()
+    sending.start()
     async with asyncio.timeout(10.0):
-        while not work.finished:
+        while not sending.finished:
             await asyncio.sleep(0.001)
-    part = work.report(final=True).part
-    assert part is not None
-    assert (part.sent, part.failures) == (5, {"closed": 5})
+    await sending.end()
+    with LedgerFile(tmp_path / "ledger", plan.count) as file:
+        assert (file.ledger[Count.SENT], file.ledger.failures()) == (5, {"closed": 5})
 
 
-async def test_a_prepared_worker_counts_what_arrives_and_sends_nothing() -> None:
+async def test_a_prepared_worker_counts_what_arrives_and_sends_nothing(tmp_path: Path) -> None:
     plan = plan_load(RunLoad(rate=1000.0, count=1), PEERS, 1)
     shot = next(plan.shots())
-    no_peers: dict[str, SwarmPeer] = {}
-    work = LoadWork(LoadShare(plan=plan, sources=(shot.source.name,)), no_peers)
+    prepared = work(plan, (shot.source.name,), {}, tmp_path / "ledger")
     source = HostPort(*split_address(shot.source.address))
-    payload = Accountant(plan).payload_of(shot)
-    work.received(
+    payload = Accountant(plan, Ledger(bytearray(ledger_bytes(1)), 1)).payload_of(shot)
+    prepared.received(
         shot.target.name, Message(source=source, data=payload, more=False, id=1, kind="message", hops=1)
     )
     for _ in range(10):
         await asyncio.sleep(0)
-    part = work.report(final=True).part
-    assert part is not None
-    assert (part.sent, part.received, work.finished) == (0, b"\x01", False)
-    await work.end()
+    with LedgerFile(tmp_path / "ledger", plan.count) as file:
+        assert (file.ledger[Count.SENT], file.ledger.marks(Mark.RECEIVED)) == (0, 1)
+    assert not prepared.report().finished
+    await prepared.end()
+
+
+async def test_a_worker_that_only_accounts_keeps_nobody_waiting(tmp_path: Path) -> None:
+    plan = plan_load(RunLoad(rate=1000.0, count=1), PEERS, 1)
+    accounting = work(plan, (), {}, tmp_path / "ledger")
+    assert accounting.report().finished
+    await accounting.end()

@@ -1,0 +1,200 @@
+"""What the log says about each event: its level, whose it is, and its words. Pure.
+
+What every message makes (a receipt that says delivered, a broadcast that arrives) is not logged at any level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from cicada.events import (
+    AnyEvent,
+    BroadcastReceived,
+    ChildExited,
+    ChildRestarted,
+    CommandReceived,
+    Escalated,
+    EventsLost,
+    FingersChanged,
+    LinkClosed,
+    LinkOpened,
+    LookupFinished,
+    MessageDropped,
+    MessageSettled,
+    PeerFaulted,
+    PeerStarted,
+    PeerStopped,
+    PeerSuspected,
+    PhaseChanged,
+    PredecessorChanged,
+    RunStateChanged,
+    SuccessorsChanged,
+    WorkerExited,
+    WorkerStarted,
+)
+from launcher.records import Detail, Facts, Level
+
+RING: Final = "ring"
+ROUTER: Final = "router"
+TRANSPORT: Final = "transport"
+SUPERVISOR: Final = "supervisor"
+ACTORS: Final = (TRANSPORT, RING, ROUTER, SUPERVISOR)
+"""The actors of a peer, as records and levels name them."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How one kind of event is logged. ``skips`` says of which events nothing is; ``gathers``: equal events that come
+    together become one record, because a stranger or an overload can make thousands.
+    """
+
+    level: Level
+    actor: str
+    tell: Callable[[Any], Facts]
+    skips: Callable[[Any], bool] | None = None
+    gathers: bool = False
+
+
+_NAMED: Final = 4  # peers in a text; all of them are in the detail
+
+SILENT: Final = frozenset({BroadcastReceived})
+"""Events that are never logged."""
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _phase(event: PhaseChanged) -> Facts:
+    return Facts(text=f"phase {event.phase}{_because(event.reason)}", detail={"phase": event.phase})
+
+
+def _successors(event: SuccessorsChanged) -> Facts:
+    listed = event.successors
+    if not listed:
+        return Facts(text="no successors")
+    return Facts(
+        text=f"head {listed[0]}, {len(listed)} in the list", remote=listed[0], detail={"successors": listed}
+    )
+
+
+def _predecessor(event: PredecessorChanged) -> Facts:
+    return Facts(text=f"predecessor {event.predecessor or 'unknown'}", remote=event.predecessor)
+
+
+def _fingers(event: FingersChanged) -> Facts:
+    changes = [*(f"+{peer}" for peer in event.added), *(f"-{peer}" for peer in event.removed)]
+    more = f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else ""
+    text = f"fingers {' '.join(changes[:_NAMED])}{more}"
+    return Facts(text=text, detail={"added": event.added, "removed": event.removed})
+
+
+def _suspected(event: PeerSuspected) -> Facts:
+    return Facts(text=f"suspects {event.suspect}{_because(event.reason)}", remote=event.suspect)
+
+
+def _lookup(event: LookupFinished) -> Facts:
+    outcome = f"found {event.owner} over {event.hops} hops" if event.owner else f"failed: {event.reason}"
+    return Facts(
+        text=f"lookup {event.lookup} of {event.place[:8]} {outcome} after {event.seconds * 1000:.1f} ms",
+        lookup=event.lookup,
+        remote=event.owner,
+        detail={"place": event.place, "hops": event.hops, "seconds": event.seconds},
+    )
+
+
+def _settled(event: MessageSettled) -> Facts:
+    return Facts(
+        text=f"message {event.message} failed: {event.reason}, after {event.attempts} attempts",
+        message=event.message,
+        detail={"attempts": event.attempts},
+    )
+
+
+def _dropped(event: MessageDropped) -> Facts:
+    what = "a message" if event.count == 1 else f"{event.count} messages"
+    return Facts(
+        text=f"dropped {what}: {event.reason}", detail={"reason": event.reason, "count": event.count}
+    )
+
+
+def _opened(event: LinkOpened) -> Facts:
+    who = "dialled from here" if event.dialled else "dialled from there"
+    return Facts(text=f"link with {event.remote} opened, {who}", remote=event.remote)
+
+
+def _closed(event: LinkClosed) -> Facts:
+    return Facts(text=f"link with {event.remote} closed{_because(event.reason)}", remote=event.remote)
+
+
+def _faulted(event: PeerFaulted) -> Facts:
+    return Facts(text=f"{event.remote} broke a rule{_because(event.reason)}", remote=event.remote)
+
+
+def _started(event: PeerStarted) -> Facts:
+    return Facts(text=f"listens at {event.address}", detail={"address": event.address, "place": event.place})
+
+
+def _exited(event: ChildExited) -> Facts:
+    return Facts(text=f"{event.child} failed{_because(event.reason)}", detail={"child": event.child})
+
+
+def _restarted(event: ChildRestarted) -> Facts:
+    return Facts(
+        text=f"{event.child} is started again, restart {event.restarts}",
+        detail={"child": event.child, "restarts": event.restarts},
+    )
+
+
+def _escalated(event: Escalated) -> Facts:
+    return Facts(text=f"gave up {event.child}{_because(event.reason)}", detail={"child": event.child})
+
+
+def _worker_started(event: WorkerStarted) -> Facts:
+    detail: dict[str, Detail] = {"worker": event.worker, "pid": event.pid}
+    return Facts(text=f"{event.worker} runs as process {event.pid}", detail=detail)
+
+
+def _worker_exited(event: WorkerExited) -> Facts:
+    detail: dict[str, Detail] = {"worker": event.worker, "pid": event.pid, "exit": event.exit}
+    return Facts(text=f"{event.worker} (process {event.pid}) ended: {event.exit}", detail=detail)
+
+
+def _run_state(event: RunStateChanged) -> Facts:
+    return Facts(text=f"the swarm is {event.state}{_because(event.detail)}", detail={"state": event.state})
+
+
+def _command(event: CommandReceived) -> Facts:
+    return Facts(text=f"somebody asked for {event.command}", detail={"command": event.command})
+
+
+def _events_lost(event: EventsLost) -> Facts:
+    return Facts(text=f"{event.count} events were not told: {event.reason}", detail={"count": event.count})
+
+
+RULES: Final[dict[type[AnyEvent], Rule]] = {
+    PhaseChanged: Rule(Level.INFO, RING, _phase),
+    SuccessorsChanged: Rule(Level.INFO, RING, _successors),
+    PredecessorChanged: Rule(Level.INFO, RING, _predecessor),
+    FingersChanged: Rule(Level.DEBUG, RING, _fingers),
+    PeerSuspected: Rule(Level.WARNING, RING, _suspected),
+    LookupFinished: Rule(Level.DEBUG, RING, _lookup),
+    MessageSettled: Rule(Level.DEBUG, ROUTER, _settled, skips=lambda event: event.status == "delivered"),
+    MessageDropped: Rule(Level.WARNING, ROUTER, _dropped, gathers=True),
+    LinkOpened: Rule(Level.DEBUG, TRANSPORT, _opened),
+    LinkClosed: Rule(Level.DEBUG, TRANSPORT, _closed),
+    PeerFaulted: Rule(Level.WARNING, TRANSPORT, _faulted, gathers=True),
+    PeerStarted: Rule(Level.INFO, SUPERVISOR, _started),
+    PeerStopped: Rule(Level.INFO, SUPERVISOR, lambda event: Facts(text=f"ended: {event.how}")),
+    ChildExited: Rule(Level.WARNING, SUPERVISOR, _exited),
+    ChildRestarted: Rule(Level.WARNING, SUPERVISOR, _restarted),
+    Escalated: Rule(Level.ERROR, SUPERVISOR, _escalated),
+    WorkerStarted: Rule(Level.INFO, SUPERVISOR, _worker_started),
+    WorkerExited: Rule(Level.WARNING, SUPERVISOR, _worker_exited, skips=lambda event: event.expected),
+    RunStateChanged: Rule(Level.INFO, "", _run_state),
+    CommandReceived: Rule(Level.INFO, "", _command),
+    EventsLost: Rule(Level.WARNING, "", _events_lost),
+}
+"""Every kind of event that is logged."""
