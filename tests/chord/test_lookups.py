@@ -65,7 +65,7 @@ def test_a_node_answers_for_its_own_arc_without_a_message() -> None:
 def test_the_event_of_a_lookup_carries_the_id_that_it_was_asked_with() -> None:
     swarm = Swarm(1, limits=SMALL)
     peers = grown(swarm, 3)
-    node = swarm.nodes[peers[2]]
+    node = swarm.node(peers[2])
     head = node.snapshot().successors[0]
     events = [
         output.event
