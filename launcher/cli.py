@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import output, verbs
+from launcher import output, simverb, verbs
 from launcher.exits import Exit, exit_code
 from launcher.options import (
     ConfigArgument,
@@ -178,6 +178,7 @@ for _verb in (
     verbs.crash,
     verbs.add,
     verbs.scale,
+    simverb.sim,
 ):
     app.command()(_verb)
 

@@ -8,7 +8,7 @@ from cicada.config.checks import Problem
 from cicada.config.loader import Schema, Settings, parse_as
 from cicada.config.source import Document
 from cicada.errors import Misuse
-from cicada.sim.scenario import TIMED, Scenario
+from cicada.sim.scenario import TIMED, Scenario, Sweep
 
 _NEEDED = {
     "kill": ("select",),
@@ -47,24 +47,36 @@ def parse_scenario(text: str, *, file: str = "<text>", overrides: Settings = ())
 
 def limited_to(scenario: Scenario, peers: int) -> Scenario:
     """The same with this many peers; of a sweep over peers, what is no larger. Raises Misuse when nothing is left."""
-    sim = scenario.sim.model_copy(update={"peers": peers})
+    scenario = scenario.model_copy(update={"sim": scenario.sim.model_copy(update={"peers": peers})})
     sweep = scenario.sweep
     if sweep is None or sweep.over != "peers":
-        return scenario.model_copy(update={"sim": sim})
+        return scenario
     kept = [position for position, value in enumerate(sweep.values) if value <= peers]
     if not kept:
         raise Misuse(
             f"the scenario has no case of at most {peers} peers: the smallest is {min(sweep.values):g}"
         )
-    columns = {"values": _kept(sweep.values, kept), "beside": _kept(sweep.beside, kept)}
+    return _only(scenario, sweep, kept)
+
+
+def only_case(scenario: Scenario, value: float) -> Scenario:
+    """The same with one value of its sweep. Raises Misuse when it has none like this."""
+    sweep = scenario.sweep
+    if sweep is None or value not in sweep.values:
+        listed = ", ".join(f"{each:g}" for each in sweep.values) if sweep is not None else "no sweep"
+        raise Misuse(f"the scenario has no case {value:g}: there is {listed}")
+    return _only(scenario, sweep, [sweep.values.index(value)])
+
+
+def _only(scenario: Scenario, sweep: Sweep, positions: Sequence[int]) -> Scenario:
+    columns = {name: _kept(getattr(sweep, name), positions) for name in ("values", "beside")}
     expects = tuple(
         expect.model_copy(
-            update={name: _kept(getattr(expect, name), kept) for name in ("at_most", "at_least")}
+            update={name: _kept(getattr(expect, name), positions) for name in ("at_most", "at_least")}
         )
         for expect in scenario.expects
     )
-    changes = {"sim": sim, "sweep": sweep.model_copy(update=columns), "expects": expects}
-    return scenario.model_copy(update=changes)
+    return scenario.model_copy(update={"sweep": sweep.model_copy(update=columns), "expects": expects})
 
 
 def _kept(column: object, positions: Sequence[int]) -> object:
