@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cicada.errors import Misuse, Unavailable
-from cicada.sim.report import Case, Report
+from cicada.sim.report import FAILED, HIGH, LOW, MEAN, Case, Report
 from cicada.sim.running import RunResult
 from launcher.simulate import figure_of
 
@@ -35,7 +35,15 @@ def draw(found: Report, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    mpl.rcParams.update({"svg.hashsalt": "cicada", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
+    mpl.rcParams.update(
+        {
+            "svg.hashsalt": "cicada",
+            "font.size": 9,
+            "svg.fonttype": "none",
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+        }
+    )
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = figure.subplots()
     if found.swept == "peers":
@@ -51,13 +59,13 @@ def draw(found: Report, path: Path) -> None:
 
 def _draw_paths(axes: Axes, cases: Sequence[Case]) -> None:
     sizes = [float(case.peers) for case in cases]
-    for part, colour in (("lookups", "tab:blue"), ("messages", "tab:orange")):
-        means = _column(cases, f"{part}: mean hops")
+    for part, colour in (("lookup", "tab:blue"), ("message", "tab:orange")):
+        means = _column(cases, f"{part} {MEAN}")
         if any(mean is not None for mean in means):
-            low = _numbers(_column(cases, f"{part}: 1st percentile"))
-            high = _numbers(_column(cases, f"{part}: 99th percentile"))
+            low = _numbers(_column(cases, f"{part} {LOW}"))
+            high = _numbers(_column(cases, f"{part} {HIGH}"))
             axes.plot(
-                sizes, _numbers(means), "o-", color=colour, label=f"{part}, mean and 1st to 99th percentile"
+                sizes, _numbers(means), "o-", color=colour, label=f"{part}s, mean and 1st to 99th percentile"
             )
             axes.fill_between(sizes, low, high, color=colour, alpha=0.12, linewidth=0)
     if cases[0].beside is not None:
@@ -71,7 +79,7 @@ def _draw_paths(axes: Axes, cases: Sequence[Case]) -> None:
 
 def _draw_churn(axes: Axes, found: Report) -> None:
     rates = [case.value or 0.0 for case in found.cases]
-    failed = [100 * share for share in _numbers(_column(found.cases, "lookups: failed"))]
+    failed = [100 * share for share in _numbers(_column(found.cases, FAILED))]
     beside = [100 * share for share in _numbers([case.beside for case in found.cases])]
     axes.plot(rates, failed, "o-", label="Cicada")
     if any(beside):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cicada.sim.expect import SHARES, Verdict, shown
-from cicada.sim.report import Case, Report, Spread
+from cicada.sim.report import FAILED, Case, Report, Spread
 from launcher import output
 from launcher.simulate import Missed, Outcome
 
-_SHARE_FIGURES = (*SHARES, "lookups: failed")
+_SHARE_FIGURES = (*SHARES, FAILED)
 _SWEPT = {"peers": "PEERS", "churn": "RATE"}
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from cicada.sim.expect import Verdict, figure, judge, unit_of
+from cicada.sim.measuring import Reached
 from cicada.sim.running import RunResult
 from cicada.sim.scenario import Scenario
 from cicada.sim.statistics import Summary, summarize
+from cicada.sim.traffic import Hops
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,53 +75,61 @@ def _figures(scenario: Scenario, runs: Sequence[RunResult]) -> tuple[Spread, ...
     spreads = []
     for index, reached in enumerate(runs[0].reached):
         label = f"{reached.check} after {reached.after:g} s"
-        for part, unit in _TIMES:
-            values = [
-                float(getattr(run.reached[index], part)) if run.reached[index].seconds is not None else None
-                for run in runs
-            ]
-            spreads.append(_spread(f"{label}: {_NAMES.get(part, part)}", unit, values))
+        for part, words, unit in _TIMES:
+            values = [_part(run.reached[index], part) for run in runs]
+            spreads.append(_spread(f"{label}: {words}", unit, values))
     for expect in scenario.expects:
-        if not expect.is_timed:
-            values = [figure(scenario, expect, run) for run in runs]
-            spreads.append(_spread(expect.check, unit_of(expect), values))
-    for name, unit, read in _ALWAYS:
+        if expect.check in ("probes", "splits") or (expect.check == "messages" and expect.after is not None):
+            name = expect.check if expect.after is None else f"{expect.check} after {expect.after:g} s"
+            spreads.append(_spread(name, unit_of(expect), [figure(scenario, expect, run) for run in runs]))
+    for name, (unit, read) in _ALWAYS.items():
         values = [read(run) for run in runs]
-        if any(values):
+        if any(value is not None for value in values):
             spreads.append(_spread(name, unit, values))
     return tuple({spread.name: spread for spread in spreads}.values())
 
 
 _TIMES = (
-    ("seconds", "s"),
-    ("rounds_mean", "rounds"),
-    ("rounds_least", "rounds"),
-    ("rounds_most", "rounds"),
-    ("own_rounds", "rounds"),
+    ("seconds", "virtual time", "s"),
+    ("rounds_mean", "rounds, mean of the peers", "rounds"),
+    ("rounds_least", "rounds, least of any peer", "rounds"),
+    ("rounds_most", "rounds, most of any peer", "rounds"),
+    ("own_rounds", "own rounds until right", "rounds"),
 )
-_NAMES = {
-    "rounds_mean": "rounds, mean of the peers",
-    "rounds_least": "rounds, least of any",
-    "rounds_most": "rounds, most of any",
-    "own_rounds": "own rounds until right",
-}
-_ALWAYS: tuple[tuple[str, str, Callable[[RunResult], float | None]], ...] = (
-    ("ring messages", "a peer and second", lambda run: run.costs[0].messages),
-    ("dials", "a peer and second", lambda run: run.costs[0].dials),
-    ("known peers", "a peer", lambda run: run.known),
-    ("lookups", "lookups", lambda run: float(run.lookups.ended)),
-    ("lookups: failed", "", lambda run: run.lookups.failed_share),
-    ("lookups: mean hops", "hops", lambda run: run.lookups.hops.mean if run.lookups.hops else None),
-    ("lookups: 1st percentile", "hops", lambda run: _hop(run.lookups.hops, "p1")),
-    ("lookups: 99th percentile", "hops", lambda run: _hop(run.lookups.hops, "p99")),
-    ("messages: mean hops", "hops", lambda run: run.messages.hops.mean if run.messages.hops else None),
-    ("messages: 1st percentile", "hops", lambda run: _hop(run.messages.hops, "p1")),
-    ("messages: 99th percentile", "hops", lambda run: _hop(run.messages.hops, "p99")),
-)
+FAILED = "failed lookups"
+MEAN, LOW, HIGH = "hops", "hops, 1%", "hops, 99%"
+"""Names of figures, those of hops behind ``lookup`` or ``message``. 1% and 99%: percentiles."""
 
 
-def _hop(hops: object, part: str) -> float | None:
+def _part(reached: Reached, part: str) -> float | None:
+    return None if reached.seconds is None else float(getattr(reached, part))
+
+
+def _hop(hops: Hops | None, part: str) -> float | None:
     return None if hops is None else float(getattr(hops, part))
+
+
+def _of_lookups(run: RunResult, value: float) -> float | None:
+    return value if run.lookups.ended else None
+
+
+def _hops_of(word: str, hops: Callable[[RunResult], Hops | None]) -> dict[str, tuple[str, Read]]:
+    return {
+        f"{word} {name}": ("hops", lambda run, part=part: _hop(hops(run), part))  # type: ignore[misc]
+        for name, part in ((MEAN, "mean"), (LOW, "p1"), (HIGH, "p99"))
+    }
+
+
+Read = Callable[[RunResult], float | None]
+_ALWAYS: dict[str, tuple[str, Read]] = {
+    "ring messages": ("a peer and second", lambda run: run.costs[0].messages),
+    "dials": ("a peer and second", lambda run: run.costs[0].dials),
+    "known peers": ("a peer", lambda run: run.known),
+    "lookups": ("", lambda run: _of_lookups(run, float(run.lookups.ended))),
+    FAILED: ("", lambda run: _of_lookups(run, run.lookups.failed_share)),
+    **_hops_of("lookup", lambda run: run.lookups.hops),
+    **_hops_of("message", lambda run: run.messages.hops),
+}
 
 
 def _spread(name: str, unit: str, values: Sequence[float | None]) -> Spread:

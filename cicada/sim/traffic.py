@@ -18,6 +18,7 @@ from cicada.sim.scenario import Scenario
 from cicada.sim.swarm import Swarm
 
 _MEMBER = ("alone", "member")
+_LEFT = "idle"
 
 
 class Hops(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ class Messages(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.failed.values()) / self.settled if self.settled else 0.0
 
 
-class _Open:
+class Asked:
     """A lookup under way, and who owned its place since it began."""
 
     __slots__ = ("began", "owners", "place")
@@ -97,13 +98,14 @@ class Members:
 
 
 class Traffic:
-    """Makes the load and keeps account of it. ``lost`` counts the peers that were members and lost their ring."""
+    """Makes the load and keeps account of it. ``lost`` counts the peers that were members and lost their ring, ``open``
+    holds the lookups that are not answered, by asker and id."""
 
     def __init__(self, swarm: Swarm, scenario: Scenario) -> None:
         self._swarm = swarm
         self._end = scenario.sim.duration
         self._members = Members(swarm.members())
-        self._open: dict[tuple[Address, int], _Open] = {}
+        self.open: dict[tuple[Address, int], Asked] = {}
         self._lookup_hops: Counter[int] = Counter()
         self._message_hops: Counter[int] = Counter()
         self._lookup_failures: Counter[str] = Counter()
@@ -126,10 +128,10 @@ class Traffic:
             return
         if self._members.remove(peer):
             self._note_owners()
-        gone = [key for key in self._open if key[0] == peer.address]
+        gone = [key for key in self.open if key[0] == peer.address]
         self._unasked += len(gone)
         for key in gone:
-            del self._open[key]
+            del self.open[key]
 
     def lookups(self) -> Lookups:
         """What became of the lookups until now."""
@@ -166,7 +168,7 @@ class Traffic:
         place = Place(rng.getrandbits(256))
         peer = self._swarm.peer(asker)
         id = peer.new_id()
-        self._open[asker.address, id] = _Open(place, self._members.owner(place), self._swarm.now)
+        self.open[asker.address, id] = Asked(place, self._members.owner(place), self._swarm.now)
         peer.give(FindOwner(id, place))
 
     def _send(self, rng: Random) -> None:
@@ -180,7 +182,7 @@ class Traffic:
         match output:
             case OwnerFound() | OwnerNotFound():
                 self._swarm.peer(peer).answers.clear()
-                self._judge(now, self._open.pop((peer.address, output.id), None), output)
+                self._judge(now, self.open.pop((peer.address, output.id), None), output)
             case Settled():
                 self._swarm.peer(peer).settled.clear()
                 self._settle(output)
@@ -191,7 +193,7 @@ class Traffic:
                 if isinstance(event, PhaseChanged):
                     self._change(peer, event.phase)
 
-    def _judge(self, now: float, asked: _Open | None, output: OwnerFound | OwnerNotFound) -> None:
+    def _judge(self, now: float, asked: Asked | None, output: OwnerFound | OwnerNotFound) -> None:
         if asked is None:
             return
         self._seconds += now - asked.began
@@ -213,12 +215,12 @@ class Traffic:
             changed = self._members.add(peer)
         else:
             changed = self._members.remove(peer)
-            self.lost += changed
+            self.lost += changed and phase != _LEFT
         if changed:
             self._note_owners()
 
     def _note_owners(self) -> None:
-        for asked in self._open.values():
+        for asked in self.open.values():
             asked.owners.add(self._members.owner(asked.place))
 
 
