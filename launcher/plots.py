@@ -46,8 +46,10 @@ def draw(found: Report, path: Path) -> None:
     )
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = figure.subplots()
-    if found.swept == "peers":
+    if found.swept == "peers" and figure_of(found.cases[0], f"lookup {MEAN}") is not None:
         _draw_paths(axes, found.cases)
+    elif found.swept == "peers":
+        _draw_costs(axes, found.cases)
     elif found.swept == "churn":
         _draw_churn(axes, found)
     else:
@@ -75,6 +77,25 @@ def _draw_paths(axes: Axes, cases: Sequence[Case]) -> None:
     axes.set_ylabel("hops")
     axes.set_ylim(bottom=0)
     axes.legend()
+
+
+def _draw_costs(axes: Axes, cases: Sequence[Case]) -> None:
+    """Two scales: how many peers one knows, and what it sends."""
+    sizes = [float(case.peers) for case in cases]
+    other = axes.twinx()
+    known, messages = (_numbers(_column(cases, name)) for name in ("known peers", "ring messages"))
+    lines = [
+        *axes.plot(sizes, known, "o-", color="tab:blue", label="known peers (left)"),
+        *other.plot(sizes, messages, "s-", color="tab:orange", label="ring messages a second (right)"),
+    ]
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("peers")
+    axes.set_ylabel("known peers, each")
+    other.set_ylabel("ring messages a peer and second")
+    for scale in (axes, other):
+        scale.set_ylim(bottom=0)
+    other.grid(visible=False)
+    axes.legend(handles=lines)
 
 
 def _draw_churn(axes: Axes, found: Report) -> None:
