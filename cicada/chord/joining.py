@@ -18,8 +18,11 @@ from cicada.ids import Address, Peer, peer_at, place_to_bytes
 from cicada.wire.ring import FindSuccessor, Found, LookupFailed, State
 
 _NAMED_SEEDS = 4
+_NO_MEMBER = "is not a member of a ring"
+_UNREACHABLE = "is unreachable"
+_SILENT = "did not answer in time"
 _WORDS = {
-    LookupFailure.NOT_MEMBER.value: "is not a member of a ring",
+    LookupFailure.NOT_MEMBER.value: _NO_MEMBER,
     LookupFailure.OVERLOADED.value: "leads to a part of the ring that is overloaded",
     LookupFailure.NO_ROUTE.value: "knows no way to this place",
     LookupFailure.HOP_LIMIT.value: "knows only ways that are too long",
@@ -38,8 +41,8 @@ class Joiner:
     """One attempt after the other, through one seed after the other, until the deadline."""
 
     __slots__ = (
-        *("_asked", "_deadline", "_entries", "_next", "_outcomes", "_predecessor", "_request", "_ring"),
-        *("_seed", "_seeds", "_stage"),
+        *("_asked", "_deadline", "_entries", "_fellows", "_next", "_outcomes", "_predecessor", "_request"),
+        *("_ring", "_seed", "_seeds", "_stage"),
     )
 
     def __init__(self, ring: Ring) -> None:
@@ -55,6 +58,7 @@ class Joiner:
         self._next = 0
         self._deadline = 0.0
         self._outcomes: dict[Peer, str] = {}
+        self._fellows: dict[Peer, None] = {}  # seeds that want to join through this node
         self._request = 0
         self._entries: tuple[Peer, ...] = ()
         self._predecessor: Peer | None = None
@@ -84,6 +88,24 @@ class Joiner:
         """Two peers join through each other, and this one gives way: be a ring of one and wait to be joined."""
         self._stage = _Stage.WAITING
         self._ring.timers.start(Timer.JOIN, self._deadline)
+
+    def gives_way(self, joiner: Peer) -> bool:
+        """``joiner`` wants to join through this node. Whether it should find a ring of one here, because no seed of this
+        one is a member, and those that are joining as well all have higher places.
+        """
+        if not self._asked or joiner not in self._seeds:
+            return False
+        self._fellows[joiner] = None
+        outside = (_NO_MEMBER, _UNREACHABLE, _SILENT)
+        if any(seed != joiner and self._outcomes.get(seed) not in outside for seed in self._seeds):
+            return False
+        rivals = [fellow for fellow in self._fellows if self._outcomes.get(fellow, _NO_MEMBER) == _NO_MEMBER]
+        return self._ring.peer.place < min(rival.place for rival in (joiner, *rivals))
+
+    def meet(self, member: Peer) -> None:
+        """A member of a ring has shown up: join through it as well, for the seeds there are may all be gone."""
+        if self._seeds and member not in self._seeds:
+            self._seeds = (*self._seeds, member)[-2 * self._ring.limits.known_peers :]
 
     def is_answer(self, message: Found | LookupFailed) -> bool:
         """Whether the message answers this join."""
@@ -124,12 +146,16 @@ class Joiner:
     def on_failed(self, sender: Peer, message: LookupFailed) -> None:
         """The lookup got stuck somewhere."""
         if self._stage is _Stage.ASKING:
-            self._fail_attempt(_WORDS.get(message.reason, "could not help"))
+            is_own_word = (
+                len(message.path) == 1
+            )  # else the seed is a member, and only passed the request on to none
+            reason = message.reason if is_own_word else LookupFailure.NO_ROUTE.value
+            self._fail_attempt(_WORDS.get(reason, "could not help"))
 
     def on_gone(self, peer: Peer) -> None:
         """The peer is unreachable or in no ring: walk to the next entry, or begin anew."""
         if self._stage is _Stage.ASKING and peer == self._seed:
-            self._fail_attempt("is unreachable")
+            self._fail_attempt(_UNREACHABLE)
         elif self._stage is _Stage.ENTERING and peer in self._entries:
             self._entries = tuple(entry for entry in self._entries if entry != peer)
             if self._entries:
@@ -142,7 +168,7 @@ class Joiner:
         if self._ring.now >= self._deadline or not self._seeds:
             return self._reason()
         if self._stage is _Stage.ASKING and self._seed is not None:
-            self._outcomes[self._seed] = "did not answer in time"
+            self._outcomes[self._seed] = _SILENT
         if self._stage is _Stage.PAUSED:
             self._ask_next()
         elif self._stage is not _Stage.WAITING:

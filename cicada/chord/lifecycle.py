@@ -74,6 +74,7 @@ class Lifecycle:
         """The head that was found is proven and has answered: copy its list, and be a member (Zave: Join)."""
         ring = self.ring
         entries, predecessor = self.joiner.take_result()
+        ring.quarantine.forgive()  # coming from another ring it may have suspected half of this one a moment ago
         ring.successors.adopt(entries[0], entries[1:], ring.is_avoided)
         ring.set_predecessor(predecessor if predecessor is not None and predecessor in ring.proofs else None)
         self.stabilizer.reset()

@@ -48,6 +48,11 @@ class Quarantine:
             entry.failed_at = None
             entry.heard = True
 
+    def forgive(self) -> None:
+        """Avoid nobody any longer. All are still remembered."""
+        for entry in self._suspects.values():
+            entry.failed_at = None
+
     def release(self, peer: Peer) -> None:
         """The peer is in our ring after all."""
         self._suspects.pop(peer, None)

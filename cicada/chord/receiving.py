@@ -87,17 +87,21 @@ class Receiver:
             self._life.relay.refuse(message, LookupFailure.NOT_MEMBER)
 
     def _give_way(self, message: FindSuccessor) -> bool:
-        """Two peers that join only through each other would refuse each other for ever: the lower place gives way."""
+        """Peers that join only through each other would refuse each other for ever: the lowest place gives way, and is a
+        ring of one for the others to find. Who sees but a part of them may do so too; rings that remember each other merge.
+        """
         origin = peer_at(Address(message.path[0]))
-        ring = self._ring
-        if (
-            not (ring.phase is Phase.JOINING and message.joining and self._life.joiner.is_asked_for)
-            or len(message.path) > 1
-            or self._life.joiner.seeds != (origin,)
-            or origin.place < ring.peer.place
-        ):
+        ring, joiner = self._ring, self._life.joiner
+        if ring.phase is not Phase.JOINING or len(message.path) > 1:
             return False
-        self._life.joiner.wait_for_peer()
+        if not message.joining:
+            joiner.meet(origin)
+            return False
+        if not joiner.gives_way(origin):
+            return False
+        for seed in joiner.seeds:
+            ring.quarantine.meet(seed, ring.now)
+        joiner.wait_for_peer()
         self._life.become_alone("waiting for a peer that joins through this one")
         self._on_find_successor(message)
         return True

@@ -157,14 +157,21 @@ class Stabilizer:
 
     def _on_candidate_alive(self, candidate: Peer, predecessor: Peer | None, rest: list[Peer]) -> None:
         ring = self._ring
-        if not rest and ring.successors.head is not None:
-            # A ring of one by now: adopting it would cost the list. It joins when it finds this ring.
-            ring.notify(ring.successors.head)
+        head = ring.successors.head
+        if head is not None and self._costs_the_list(rest):
+            ring.notify(head)
         elif rest and ring.is_nearer_successor(candidate):  # the head may have changed since it was asked
             ring.adopt(candidate, rest)
             if predecessor != ring.peer:
                 ring.notify(candidate)
         self._finish()
+
+    def _costs_the_list(self, rest: list[Peer]) -> bool:
+        """Whether a candidate's list is that of a smaller ring: a ring of one, or one that a list holds while this is
+        larger. It joins when it finds this ring. A newcomer of this ring has filled its list by its next round.
+        """
+        full = self._ring.limits.successors
+        return not rest or (len(rest) < full - 1 and len(self._ring.successors.entries) == full)
 
     def _ask(self, peer: Peer) -> None:
         if peer in self._ring.proofs:

@@ -94,14 +94,15 @@ class Upkeep:
             self._searcher.find_fingers(finger_start(ring.peer.place, self._next - 1))
 
     def visit_suspect(self) -> None:
-        """Once per round, sometimes: dial a suspect, in case it is alive, and perhaps in another ring by now.
+        """Once per round, sometimes: visit a stranger, or dial a suspect, in case it is alive, and perhaps in another
+        ring by now.
 
         A ring of one has nothing better to do, and does it every round.
         """
         ring = self._ring
         if ring.phase is not Phase.ALONE and ring.rng.random() >= ring.timings.quarantine_probe:
             return
-        suspect = ring.quarantine.choose(ring.rng, ring.now, ring.timings.suspect_hold)
+        suspect = self._stranger() or ring.quarantine.choose(ring.rng, ring.now, ring.timings.suspect_hold)
         if suspect is not None:
             self.visit(suspect)
 
@@ -144,6 +145,20 @@ class Upkeep:
             return tuple(dict.fromkeys((row.tried[-1], predecessor, owner))) if _yields(ours, theirs) else ()
         self._offer(predecessor, owner)
         return ()
+
+    def _stranger(self) -> Peer | None:
+        """A finger that the list does not hold although it holds the whole ring: it is in another one, or gone.
+
+        Nobody suspects it, so without a visit two rings that know each other by fingers alone would stay apart.
+        """
+        ring = self._ring
+        entries = ring.successors.entries
+        if len(entries) >= ring.limits.successors:
+            return None
+        strangers = [
+            peer for peer in ring.fingers.peers() if peer not in entries and peer != ring.predecessor
+        ]
+        return ring.rng.choice(strangers) if strangers else None
 
     def _offer(self, predecessor: Peer, owner: Peer) -> None:
         """Take the place between two members that do not know this node, by the rules of stabilize and rectify."""

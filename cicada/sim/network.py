@@ -253,7 +253,7 @@ class Network:
 
     def _break(self, lane: Lane, late: tuple[Message, ...] = ()) -> None:
         """The sender gives the link up and is told; the other end hears of it where anything gets through."""
-        if lane.is_orphaned:
+        if self._is_put_off(self._break, lane, late):
             return
         lane.is_open = lane.is_dialled = False
         undelivered = (*late, *lane.take_unfinished())

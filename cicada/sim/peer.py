@@ -211,6 +211,11 @@ class SimPeer:
             raise Misuse(f"{self.peer.address} is down")
         return self._ring
 
+    def _check_runs(self) -> None:
+        """Nothing may reach the cores of a peer that does not get to run."""
+        if self.is_frozen:
+            raise Misuse(f"{self.peer.address} is frozen")
+
     @property
     def router(self) -> Router:
         """The Router. Raises Misuse while the peer is down."""
@@ -239,6 +244,7 @@ class SimPeer:
 
     def give(self, input: RingInput) -> list[RingOutput]:
         """Hand the ring node an input at once, and carry out what it asks for."""
+        self._check_runs()
         now = self.local()
         outputs = self.node.handle(input, now)
         if self.adversary is not None:
@@ -252,6 +258,7 @@ class SimPeer:
 
     def route(self, input: RouterInput) -> list[RouterOutput]:
         """Hand the Router an input at once, and carry out what it asks for."""
+        self._check_runs()
         now = self.local()
         outputs = self.router.handle(input, now)
         if self.adversary is not None:

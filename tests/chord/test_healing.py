@@ -108,6 +108,30 @@ def test_a_restarted_peer_gets_its_place_back_and_costs_nobody_else_theirs(
         swarm.run_until(swarm.is_ideal, 30.0)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 20])
+def test_a_ring_whose_nodes_all_restart_at_once_forms_again(count: int) -> None:
+    swarm = Swarm(count, limits=SMALL)
+    peers = grown(swarm, count)
+    swarm.run_for(10.0)
+    for peer in peers:
+        swarm.restart_ring(
+            peer
+        )  # through whom its supervisor knows: all of them are outside the ring as well
+    swarm.run_until(swarm.is_ideal, 60.0)
+
+
+def test_who_knows_nobody_alive_is_found_by_those_who_remember_it() -> None:
+    swarm = Swarm(10, limits=SMALL)
+    peers = grown(swarm, 6)
+    swarm.run_for(60.0)
+    dead, lost = peers[1], peers[2]
+    swarm.crash(dead)
+    swarm.crash(lost)
+    swarm.run_for(10.0)
+    swarm.join(lost, dead, patience=600.0)
+    swarm.run_until(swarm.is_ideal, 600.0)
+
+
 def test_a_peer_that_restarts_without_joining_is_left_out() -> None:
     swarm = Swarm(6, limits=SMALL)
     peers = grown(swarm, 8)

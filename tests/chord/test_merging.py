@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cicada.chord.io import JoinRing, PeerUnreachable
+from cicada.chord.io import JoinRing, PeerProven, PeerUnreachable
 from cicada.ids import Peer
 from cicada.limits import RING, RingLimits
 from cicada.sim.names import peer_number
@@ -53,18 +53,34 @@ def test_a_split_ring_merges_again(count: int, limits: RingLimits, sides: Callab
     print(f"{count} peers: one ring again after {seconds:.1f} s")
 
 
-def test_merging_a_few_into_many_costs_the_many_no_list() -> None:
-    swarm = Swarm(4, limits=RING)
+@pytest.mark.parametrize(("seed", "apart"), [(1, 0.0), (3, 0.0), (4, 0.0), (9, 30.0), (28, 30.0)])
+def test_merging_a_few_into_many_costs_the_many_no_list(seed: int, apart: float) -> None:
+    swarm = Swarm(seed, limits=RING)
     peers = grown(swarm, 40)
     few, many = split(swarm, lambda peer: int(peer not in peers[:3]))
+    swarm.run_for(apart)  # while suspicions are fresh, and when they no longer are
     swarm.heal()
     shortest = RING.successors
     while not swarm.is_ideal():
         swarm.step()
-        lists = [len(swarm.snapshot(peer).successors) for peer in many]
-        shortest = min(shortest, *lists)
+        shortest = min(shortest, *(len(swarm.peer(peer).successors) for peer in many))
         assert swarm.now < 600.0
     assert shortest >= RING.successors - len(few)
+
+
+@pytest.mark.parametrize("sizes", [(1, 3), (2, 3), (3, 3)])
+def test_rings_that_know_each_other_by_fingers_alone_merge(sizes: tuple[int, int]) -> None:
+    swarm = Swarm(7, limits=SMALL)
+    rings = [[peer_number(10 * ring + number) for number in range(size)] for ring, size in enumerate(sizes)]
+    for first, *others in rings:
+        swarm.create(first)
+        for peer in others:
+            swarm.join(peer, first)
+    truths = [swarm.truth_of(ring) for ring in rings]
+    swarm.run_until(lambda: all(truth.is_ideal() for truth in truths), 30.0)
+    swarm.give(rings[0][0], PeerProven(rings[1][0]))
+    assert not any(snapshot.quarantined for snapshot in swarm.snapshots().values())
+    swarm.run_until(swarm.is_ideal, 600.0)
 
 
 def test_joining_through_a_peer_of_another_ring_merges_the_rings() -> None:

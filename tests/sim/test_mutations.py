@@ -331,6 +331,8 @@ def suspects_are_visited(patch: Patch) -> None:
 
 
 def who_lost_all_successors_joins_again(patch: Patch) -> None:
+    """Visits to the fingers of a ring of one would find the ring as well, if later."""
+    suspects_are_visited(patch)
     patch.setattr(Lifecycle, "_seek_ring", Lifecycle.settle_alone)
 
 

@@ -207,6 +207,19 @@ def test_a_frozen_dialler_learns_of_the_end_of_its_dial_when_it_runs_again() -> 
     assert [what for _, what, _, _ in pair.one.notes] == ["proven"]
 
 
+def test_a_frozen_sender_learns_of_a_dead_receiver_when_it_runs_again() -> None:
+    pair = Pair(STILL).linked()
+    pair.end(pair.other, closes_links=False)
+    pair.begin(pair.other)
+    pair.send(1)
+    pair.one.is_frozen = True
+    pair.run(5.0)
+    assert pair.one.notes == []
+    pair.thaw(pair.one)
+    pair.run(0.1)
+    assert pair.one.lost() == [[1]]
+
+
 def test_a_crash_that_closes_links_is_told_at_once_with_what_was_under_way() -> None:
     pair = Pair(STILL).linked()
     pair.send(1)
