@@ -23,6 +23,8 @@ def check_plot(path: Path) -> None:
     """Raises Misuse for a file that cannot be drawn into, Unavailable when there is nothing to draw with."""
     if path.suffix not in _FORMATS:
         raise Misuse(f"{path}: a picture ends in {', '.join(_FORMATS)}")
+    if not path.parent.is_dir():
+        raise Misuse(f"{path}: there is no folder {path.parent}")
     try:
         import matplotlib  # noqa: F401  # whether it is there is all that is asked
     except ImportError:

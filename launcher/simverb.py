@@ -11,24 +11,29 @@ from launcher import output
 from launcher.exits import Exit
 from launcher.options import JsonOption, SetOption, assignments
 
+ScenarioArgument = Annotated[Path, typer.Argument(metavar="FILE", help="TOML file of the scenario.")]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Run this seed only, instead of those of the file.")
+]
+PeersOption = Annotated[
+    int | None,
+    typer.Option("--peers", min=1, help="So many peers; of a sweep over peers, what is no larger."),
+]
+CaseOption = Annotated[
+    float | None, typer.Option("--case", metavar="VALUE", help="Only this value of a sweep.")
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw the result into FILE (.svg, .png, .pdf).")
+]
+
 
 def sim(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file that describes the scenario.")],
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Run this seed only, instead of those of the file.")
-    ] = None,
-    peers: Annotated[
-        int | None,
-        typer.Option("--peers", min=1, help="So many peers; of a sweep over peers, what is no larger."),
-    ] = None,
-    case: Annotated[
-        float | None, typer.Option("--case", metavar="VALUE", help="Only this value of a sweep.")
-    ] = None,
+    file: ScenarioArgument,
+    seed: SeedOption = None,
+    peers: PeersOption = None,
+    case: CaseOption = None,
     settings: SetOption = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw the result into FILE (.svg, .png, .pdf)."),
-    ] = None,
+    plot: PlotOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a swarm under virtual time, and check what its file expects. Exit code 3 when that is missed.

@@ -122,6 +122,7 @@ def test_the_table_of_a_sweep_shows_what_its_source_found() -> None:
         ([FOLDER / "paths.toml", "--peers", 4], "no case of at most 4 peers"),
         ([FOLDER / "churn.toml", "--case", 3], "no case 3: there is 0.01"),
         ([FOLDER / "kill-30.toml", "--plot", "k.gif"], "a picture ends in .svg"),
+        ([FOLDER / "kill-30.toml", "--plot", "nowhere/k.svg"], "there is no folder nowhere"),
         ([FOLDER / "kill-30.toml", "--set", "sim.peer=3"], "did you mean 'peers'?"),
     ],
 )
