@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import logverb, output, verbs
+from launcher import logverb, output, simverb, verbs
 from launcher.exits import Exit, exit_code
 from launcher.options import (
     ConfigArgument,
@@ -179,6 +179,7 @@ for _verb in (
     verbs.crash,
     verbs.add,
     verbs.scale,
+    simverb.sim,
 ):
     app.command()(_verb)
 

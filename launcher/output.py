@@ -126,7 +126,7 @@ def peer_lines(peers: Peers) -> Iterator[str]:
         "FINGERS",
         "RESTARTS",
     )
-    return _columns([header, *map(_peer_cells, peers.rows)])
+    return columns([header, *map(_peer_cells, peers.rows)])
 
 
 def _peer_cells(row: PeerRow) -> tuple[str, ...]:
@@ -145,7 +145,8 @@ def _peer_cells(row: PeerRow) -> tuple[str, ...]:
     )
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of equally many cells, each column as wide as it must be."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -85,7 +85,9 @@ class Lookups:
 
     def next_deadline(self) -> float | None:
         """When the first lookup is overdue."""
-        return min((row.deadline for row in self._rows.values()), default=None)
+        if not self._rows:
+            return None  # as mostly
+        return min(row.deadline for row in self._rows.values())
 
     def take_all(self) -> list[Lookup]:
         """Forget all lookups and return them."""

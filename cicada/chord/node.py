@@ -82,6 +82,11 @@ class RingNode:
         """How many rounds of stabilize this node has begun. Never falls; cheap, unlike a snapshot."""
         return self._life.stabilizer.rounds
 
+    @property
+    def visits(self) -> int:
+        """How often this node has dialled a remembered stranger, to see whether it is in another ring. Never falls."""
+        return self._life.upkeep.visits
+
     def snapshot(self) -> RingSnapshot:
         """The node as it is now."""
         ring = self._ring

@@ -111,7 +111,9 @@ class Requests:
 
     def next_deadline(self) -> float | None:
         """When the first query is overdue."""
-        return min((row.deadline for row in self._pending.values()), default=None)
+        if not self._pending:
+            return None  # as mostly
+        return min(row.deadline for row in self._pending.values())
 
     def clear(self) -> None:
         """Wait for no answer any more."""

@@ -20,7 +20,7 @@ class Upkeep:
 
     __slots__ = (
         *("_dial_tokens", "_interval", "_news", "_next", "_rectifier", "_ring", "_searcher", "_stabilizer"),
-        *("_visited", "_visiting"),
+        *("_visited", "_visiting", "visits"),
     )
 
     def __init__(self, ring: Ring, stabilizer: Stabilizer, rectifier: Rectifier, searcher: Searcher) -> None:
@@ -34,6 +34,7 @@ class Upkeep:
         self._news = False
         self._visiting: Peer | None = None
         self._visited: Peer | None = None
+        self.visits = 0
 
     def reset(self) -> None:
         """Begin anew: this node has just entered a ring."""
@@ -118,6 +119,7 @@ class Upkeep:
 
     def visit(self, stranger: Peer) -> None:
         """Dial a peer and ask it about this node's place."""
+        self.visits += 1
         self._visiting = stranger
         if stranger in self._ring.proofs:
             self.on_proven(stranger)

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
+from typing import Generic, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 
-from cicada.config.checks import problems_between
-from cicada.config.messages import describe, explain, is_about_key
+from cicada.config.checks import Problem, problems_between
+from cicada.config.messages import Examples, describe, explain, is_about_key
 from cicada.config.model import Config
 from cicada.config.overrides import Applied, apply, overrides_from
 from cicada.config.positions import Path, Position, Positions
-from cicada.config.source import Source, parse, read_text
+from cicada.config.source import Document, Source, parse, read_text
 from cicada.errors import ConfigError, ConfigErrors
 
 Settings = Sequence[tuple[str, str]]
+Whole = TypeVar("Whole", bound=BaseModel)
+
+
+class Schema(msgspec.Struct, Generic[Whole], frozen=True, kw_only=True):
+    """What a kind of file holds: its model, what to write where something is missing, and rules between values."""
+
+    model: type[Whole]
+    examples: Examples
+    rules: Callable[[Document], Iterable[Problem]]
+
+
+SWARM_FILE = Schema(
+    model=Config,
+    examples={
+        ("swarm",): "[swarm] with a name",
+        ("group",): "[[group]] with name, count and address",
+        ("swarm", "name"): 'name = "my-swarm"',
+        ("group", "name"): 'name = "core"',
+        ("group", "count"): "count = 20",
+        ("group", "address"): 'address = "127.0.0.1:20000"',
+    },
+    rules=problems_between,
+)
 
 
 def load_config(
@@ -34,12 +59,24 @@ def parse_config(
     text: str, *, file: str = "<text>", overrides: Settings = (), counts: Mapping[str, int] | None = None
 ) -> Config:
     """As load_config, from text; ``file`` is the name that errors give."""
+    return parse_as(SWARM_FILE, text, file=file, overrides=overrides, counts=counts)
+
+
+def parse_as(
+    schema: Schema[Whole],
+    text: str,
+    *,
+    file: str = "<text>",
+    overrides: Settings = (),
+    counts: Mapping[str, int] | None = None,
+) -> Whole:
+    """The same for any kind of file. Raises ConfigErrors with every mistake."""
     source = parse(text)
     errors = [(position, _error(file, position, problem)) for position, problem in source.errors]
     if not source.readable:
         raise ConfigErrors(tuple(error for _, error in errors))
     applied = apply(source.document, overrides_from(overrides, counts or {}))
-    config, problems = _check(source)
+    config, problems = _check(schema, source)
     errors += _located(file, source, applied, problems)
     in_file = [error for _, error in sorted(errors, key=lambda entry: entry[0])]
     in_flags = [ConfigError(problem, file=flag) for flag, problem in applied.errors]
@@ -67,17 +104,17 @@ def _rows(table: BaseModel) -> Iterator[str]:
             yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
-def _check(source: Source) -> tuple[Config | None, list[tuple[Path, str, bool]]]:
+def _check(schema: Schema[Whole], source: Source) -> tuple[Whole | None, list[tuple[Path, str, bool]]]:
     """The value, if there is one, and every problem: path, words, whether the key itself is wrong."""
-    problems = [(path, problem, False) for path, problem in problems_between(source.document)]
+    problems = [(path, problem, False) for path, problem in schema.rules(source.document)]
     try:
-        return Config.model_validate(source.document), problems
+        return schema.model.model_validate(source.document), problems
     except ValidationError as error:
         found = error.errors(include_url=False)
     for item in found:
         if item["type"] == "missing" and source.errors:
             continue  # it may stand on a line that could not be read
-        problems.append((item["loc"], explain(item), is_about_key(item)))
+        problems.append((item["loc"], explain(item, schema.model, schema.examples), is_about_key(item)))
     return None, problems
 
 

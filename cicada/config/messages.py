@@ -9,26 +9,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from cicada.config.model import Config, Group, Launch, PeerSettings, Supervision, Swarm
 from cicada.config.overrides import suggestion
 from cicada.config.positions import Path
 
-_TABLES: dict[str, type[BaseModel]] = {
-    "swarm": Swarm,
-    "group": Group,
-    "peer": PeerSettings,
-    "supervision": Supervision,
-    "launch": Launch,
-}
-_EXAMPLES = {
-    ("swarm",): "[swarm] with a name",
-    ("group",): "[[group]] with name, count and address",
-    ("swarm", "name"): 'name = "my-swarm"',
-    ("group", "name"): 'name = "core"',
-    ("group", "count"): "count = 20",
-    ("group", "address"): 'address = "127.0.0.1:20000"',
-}
 _SHOWN = 40
+
+Examples = dict[tuple[str, ...], str]
+"""What to write for a key that is missing, by the keys that lead to it."""
 
 
 def describe(path: Path) -> str:
@@ -39,8 +26,17 @@ def describe(path: Path) -> str:
     return text
 
 
-def explain(error: ErrorDetails) -> str:
-    """One sentence for one error: what is wrong, and what would be right."""
+def explain(error: ErrorDetails, whole: type[BaseModel], examples: Examples) -> str:
+    """One sentence for one error of a document that should be a ``whole``: what is wrong, and what would be right."""
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(error, whole)
+        case "missing":
+            return _missing(error, examples)
+        case "literal_error":
+            return _not_one_of(error, whole)
+        case _:
+            pass
     writer = _WRITERS.get(error["type"])
     return writer(error) if writer else error["msg"]
 
@@ -50,9 +46,9 @@ def is_about_key(error: ErrorDetails) -> bool:
     return error["type"] == "extra_forbidden"
 
 
-def _unknown_key(error: ErrorDetails) -> str:
+def _unknown_key(error: ErrorDetails, whole: type[BaseModel]) -> str:
     *around, key = error["loc"]
-    known = _keys_of(_TABLES[str(around[0])] if around else Config)
+    known = _keys_of(_table(whole, str(around[0])) if around else whole)
     kind = "key" if around else "section"
     return f"unknown {kind}{suggestion(str(key), known)}"
 
@@ -61,21 +57,34 @@ def _keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _missing(error: ErrorDetails) -> str:
+def _table(whole: type[BaseModel], section: str) -> type[BaseModel]:
+    """The model of a section, whether it is one table, several, or may be left out."""
+    for name, field in whole.model_fields.items():
+        if section == (field.alias or name):
+            inner = [field.annotation, *get_args(field.annotation)]
+            return next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
+    raise KeyError(section)
+
+
+def _missing(error: ErrorDetails, examples: Examples) -> str:
     keys = tuple(part for part in error["loc"] if isinstance(part, str))
-    return f"missing: add {_EXAMPLES.get(keys, keys[-1])}"
+    return f"missing: add {examples.get(keys, keys[-1])}"
 
 
 def _wrong_type(expected: str) -> Callable[[ErrorDetails], str]:
     return lambda error: f"expected {expected}, got {_shown(error['input'])}"
 
 
+def _several(location: tuple[int | str, ...]) -> str:
+    return f"[[{location[0]}]] tables" if len(location) == 1 else "a list"
+
+
 def _out_of_range(words: str, key: str) -> Callable[[ErrorDetails], str]:
     return lambda error: f"must be {words} {error['ctx'][key]:g}, got {_shown(error['input'])}"
 
 
-def _not_one_of(error: ErrorDetails) -> str:
-    choices = _choices(error["loc"])
+def _not_one_of(error: ErrorDetails, whole: type[BaseModel]) -> str:
+    choices = _choices(error["loc"], whole)
     value = error["input"]
     near = suggestion(value, choices) if isinstance(value, str) else ""
     listed = ", ".join(f'"{choice}"' for choice in choices)
@@ -83,8 +92,8 @@ def _not_one_of(error: ErrorDetails) -> str:
     return f"expected one of {listed}, got {_shown(value)}{hint}"
 
 
-def _choices(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    field: FieldInfo | None = _TABLES[str(location[0])].model_fields.get(str(location[-1]))
+def _choices(location: tuple[int | str, ...], whole: type[BaseModel]) -> tuple[str, ...]:
+    field: FieldInfo | None = _table(whole, str(location[0])).model_fields.get(str(location[-1]))
     annotation = field.annotation if field else Literal[()]
     return tuple(str(choice) for choice in get_args(annotation))
 
@@ -102,17 +111,15 @@ def _shown(value: Any) -> str:
 
 
 _WRITERS: dict[str, Callable[[ErrorDetails], str]] = {
-    "extra_forbidden": _unknown_key,
-    "missing": _missing,
     "int_type": _wrong_type("a whole number"),
     "float_type": _wrong_type("a number"),
     "string_type": _wrong_type("text in quotes"),
     "bool_type": _wrong_type("true or false"),
     "model_type": _wrong_type("a table"),
-    "tuple_type": _wrong_type("[[group]] tables"),
+    "tuple_type": lambda error: _wrong_type(_several(error["loc"]))(error),
+    "list_type": _wrong_type("a list"),
     "finite_number": _wrong_type("a finite number"),
     "greater_than": _out_of_range("more than", "gt"),
     "greater_than_equal": _out_of_range("at least", "ge"),
     "less_than_equal": _out_of_range("at most", "le"),
-    "literal_error": _not_one_of,
 }

@@ -16,6 +16,9 @@ Span = tuple[float, float]
 Cut = Callable[[Peer, Peer], bool]
 """Whether nothing of what the first peer sends reaches the second. Answers the same whenever it is asked."""
 
+Rule = Callable[[Peer, Peer], "Conditions | None"]
+"""What the way from the first peer to the second is like; None: like all others. Answers the same whenever it is asked."""
+
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     """How links between two peers behave. Seconds, and shares from 0 to 1 of the transmissions that it happens to.

@@ -14,7 +14,7 @@ from random import Random
 from cicada.ids import Address, Peer
 from cicada.limits import LINK, LinkLimits
 from cicada.sim.agenda import Action, Agenda
-from cicada.sim.conditions import Conditions, Cut
+from cicada.sim.conditions import Conditions, Cut, Rule
 from cicada.sim.lanes import Lane, Message, Station
 from cicada.sim.paths import Paths
 
@@ -61,6 +61,11 @@ class Network:
     def set_between(self, one: Peer, other: Peer, conditions: Conditions | None) -> None:
         """This pair is like this from now on, both ways; None: like all others."""
         self._paths.set_between(one, other, conditions)
+        self._refit()
+
+    def set_where(self, rule: Rule | None) -> None:
+        """Pairs that are not set apart are as the rule says from now on: regions, slow hosts."""
+        self._paths.set_where(rule)
         self._refit()
 
     def cut(self, cut: Cut) -> int:

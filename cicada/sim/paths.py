@@ -7,7 +7,7 @@ from random import Random
 
 from cicada.ids import Address, Peer
 from cicada.limits import LinkLimits
-from cicada.sim.conditions import Conditions, Cut
+from cicada.sim.conditions import Conditions, Cut, Rule
 from cicada.sim.lanes import Lane
 
 
@@ -19,6 +19,7 @@ class Paths:
         self._random = rng.random
         self._conditions = conditions
         self._between: dict[tuple[Address, Address], Conditions] = {}
+        self._rule: Rule | None = None
         self._limits = limits
         self._numbers = count(1)
         self.cuts: dict[int, Cut] = {}
@@ -35,11 +36,16 @@ class Paths:
             else:
                 self._between[pair] = conditions
 
+    def set_where(self, rule: Rule | None) -> None:
+        """Pairs that are not set apart are as the rule says; where it says nothing, like all others."""
+        self._rule = rule
+
     def of(self, one: Peer, other: Peer) -> Conditions:
         """The conditions of a pair."""
-        if not self._between:
-            return self._conditions
-        return self._between.get((one.address, other.address), self._conditions)
+        found = self._between.get((one.address, other.address)) if self._between else None
+        if found is None and self._rule is not None:
+            found = self._rule(one, other)
+        return self._conditions if found is None else found
 
     def cut(self, cut: Cut) -> int:
         """Nothing passes where ``cut`` says so. Returns a number to heal it by."""

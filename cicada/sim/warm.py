@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from cicada.chord.io import (
     CreateRing,
@@ -22,10 +23,10 @@ from cicada.chord.io import (
     SendTo,
     TimerFired,
 )
+from cicada.chord.node import RingNode
 from cicada.errors import Misuse
 from cicada.ids import RING_BITS, RING_SIZE, Peer, place_from_bytes
 from cicada.limits import RingLimits
-from cicada.sim.peer import SimPeer
 from cicada.sim.swarm import Swarm
 from cicada.wire.ring import FindSuccessor, Found, GetState, RingMessage, State
 
@@ -41,7 +42,8 @@ def warm_start(swarm: Swarm, peers: Sequence[Peer], *, age: float = 60.0) -> Non
     """
     if swarm.live():
         raise Misuse("a warm start needs a swarm in which nobody is up")
-    oracle = _Oracle([swarm.start(peer) for peer in peers], swarm.world.limits)
+    started = [swarm.start(peer) for peer in peers]
+    oracle = Oracle([(peer.peer, peer.node.snapshot().incarnation) for peer in started], swarm.world.limits)
     rng = swarm.rng_of("warm start")
     for peer in peers:
         grown = swarm.peer(peer)
@@ -51,18 +53,33 @@ def warm_start(swarm: Swarm, peers: Sequence[Peer], *, age: float = 60.0) -> Non
         swarm.network.link(swarm.peer(peer), swarm.peer(swarm.truth.owner(peer.place + 1)))
 
 
-class _Oracle:
-    """Knows the ideal ring, and answers in the name of every peer in it."""
+class Newborn(Protocol):
+    """A peer that is up and in no ring yet."""
 
-    def __init__(self, peers: Sequence[SimPeer], limits: RingLimits) -> None:
-        ordered = sorted(peers, key=lambda peer: peer.peer.place)
-        self._peers = [peer.peer for peer in ordered]
+    peer: Peer
+
+    @property
+    def node(self) -> RingNode:
+        """Its ring node."""
+        ...
+
+    def local(self) -> float:
+        """Seconds on its own clock."""
+        ...
+
+
+class Oracle:
+    """Knows the ideal ring of all ``lives``, peers and their incarnations, and answers in the name of each of them."""
+
+    def __init__(self, lives: Iterable[tuple[Peer, int]], limits: RingLimits) -> None:
+        ordered = sorted(lives, key=lambda life: life[0].place)
+        self._peers = [peer for peer, _ in ordered]
         self._places = [peer.place for peer in self._peers]
         self._addresses = [peer.address for peer in self._peers]
-        self._incarnations = [peer.node.snapshot().incarnation for peer in ordered]
+        self._incarnations = [incarnation for _, incarnation in ordered]
         self._limits = limits
 
-    def bring_up(self, grown: SimPeer, begins: float) -> list[RingOutput]:
+    def bring_up(self, grown: Newborn, begins: float) -> list[RingOutput]:
         """Make the peer a member at ``begins``, on its own clock, and age it until now. Returns all its outputs."""
         node, end = grown.node, grown.local()
         if len(self._peers) == 1:

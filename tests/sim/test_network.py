@@ -378,6 +378,22 @@ def test_a_pair_may_have_conditions_of_its_own_until_told_otherwise() -> None:
     assert round(third.notes[-1][0] - start, 3) == 0.01
 
 
+def test_a_rule_may_say_what_the_ways_between_peers_are_like() -> None:
+    pair = Pair(STILL).linked()
+    far = Conditions(latency=(0.2, 0.2))
+    pair.network.set_where(lambda one, other: far if other == pair.other.peer else None)
+    start = pair.agenda.now
+    pair.send(1)
+    pair.answer(2)
+    pair.run(0.5)
+    assert round(pair.other.notes[-1][0] - start, 3) == 0.2
+    assert round(pair.one.notes[-1][0] - start, 3) == 0.01
+    pair.network.set_between(pair.one.peer, pair.other.peer, STILL)
+    pair.send(3)
+    pair.run(0.5)
+    assert round(pair.other.notes[-1][0] - start, 3) == 0.51, "a pair set apart goes before the rule"
+
+
 def test_what_is_under_way_and_what_may_be_lost_can_be_asked() -> None:
     pair = Pair(STILL).linked()
     pair.send(1)

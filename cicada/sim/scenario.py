@@ -1,0 +1,225 @@
+"""Scenarios of the simulator as values: what a file in configs/sim may say. The words are those of a swarm's file."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from cicada.config.model import Section
+
+TIMED = ("heads", "ideal", "noticed")
+"""Checks that come true at some moment; the others are figures of a whole run, or of all runs."""
+
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_ROUNDS = re.compile(r"(?P<number>\d+(?:\.\d+)?) rounds?")
+_SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
+
+
+def _problem(text: str) -> PydanticCustomError:
+    return PydanticCustomError("cicada", "{text}", {"text": text})
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, float):
+        return value  # a default
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise _problem(f'expected a time such as "10s", "250ms" or "2m", got {_shown(value)}')
+    return float(match["number"]) * _UNITS[match["unit"]]
+
+
+def _within(value: object) -> object:
+    if isinstance(value, str) and (_DURATION.fullmatch(value) or _ROUNDS.fullmatch(value)):
+        return value
+    raise _problem(f'expected "18 rounds" or a time such as "10s", got {_shown(value)}')
+
+
+def _amount(value: object) -> object:
+    is_share = isinstance(value, str) and (match := _SHARE.fullmatch(value)) and float(match["number"]) <= 100
+    if is_share or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise _problem(f'expected a share such as "30%" or a number of peers, got {_shown(value)}')
+
+
+def _number(value: object) -> object:
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return float(match["number"]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise _problem(f'expected a number, or a share such as "0.3%", got {_shown(value)}')
+
+
+def _numbers(value: object) -> object:
+    return tuple(map(_number, value)) if isinstance(value, list | tuple) else _number(value)
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else "a list" if isinstance(value, list) else str(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Within = Annotated[str, BeforeValidator(_within)]
+Amount = Annotated[str | int, BeforeValidator(_amount)]
+Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]
+Column = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
+
+
+class Sim(Section):
+    """``[sim]``. A run begins with a calm ring of ``peers``. It ends once every timed expectation has held for a
+    while; after ``duration`` at the latest, and not before when anything is measured over the whole run. Runs are made
+    with the seeds from 1 to ``seeds``."""
+
+    name: Annotated[str, Field(min_length=1, max_length=48)]
+    about: str = ""
+    peers: Annotated[int, Field(ge=1, le=65536)] = 1000
+    seeds: Annotated[int, Field(ge=1, le=10000)] = 1
+    duration: Seconds
+
+
+class Sweep(Section):
+    """``[sweep]``: the scenario is run once for each of ``values``, which stand for ``sim.peers`` or for the joins and
+    failures a second of all churn. ``beside``: what ``source`` found, one figure for each value, for the table."""
+
+    over: Literal["peers", "churn"]
+    values: Column
+    beside: Column = ()
+    source: str = ""
+
+
+class Network(Section):
+    """``[network]``: one way from peer to peer in seconds, uniform between the two; the share of lost transmissions."""
+
+    latency: tuple[Seconds, Seconds] = Field(default=(0.001, 0.01), strict=False)
+    loss: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Load(Section):
+    """``[load]``: lookups of random places by random members, and acknowledged messages between random members, each a
+    second and for the whole swarm, at random moments from ``at`` to the end."""
+
+    at: Seconds = 0.0
+    lookups: Annotated[float, Field(ge=0)] = 0.0
+    messages: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Fault(Section):
+    """``[[fault]]``: what is done to the swarm, ``at`` seconds from the beginning of a run.
+
+    kill: processes end, their hosts close the links. vanish: the hosts are gone and nothing tells. leave: with a
+    farewell. freeze: peers do not get to run ``for`` a while. join: new peers at once, through ``any`` members or all
+    through ``one``. part: random parts of equal size, ``into`` so many, cut off from each other ``for`` a while. churn:
+    Poisson ``joins`` and ``failures`` a second, silent ones like vanish, until the end.
+    """
+
+    at: Seconds
+    do: Literal["kill", "vanish", "leave", "freeze", "join", "part", "churn"]
+    select: Amount | None = None
+    for_: Annotated[Seconds, Field(alias="for")] = 0.0
+    into: Annotated[int, Field(ge=2)] = 2
+    through: Literal["any", "one"] = "any"
+    joins: Annotated[float, Field(ge=0)] = 0.0
+    failures: Annotated[float, Field(ge=0)] = 0.0
+
+    @property
+    def end(self) -> float:
+        """When it is over."""
+        return self.at + self.for_
+
+
+class Expect(Section):
+    """``[[expect]]``. Timed checks are counted from ``after``, otherwise from the end of the last fault.
+
+    heads: every live peer has the right first successor. ideal: all live peers are one ring, every list and
+    predecessor right. noticed: nobody has a head any more that was dead or frozen at ``after``.
+
+    Rounds of stabilize begun since then are ``counted`` as the mean of all live peers, or as the most that any peer
+    needed of its ``own`` until it was right.
+
+    Figures, from ``after`` (otherwise the beginning) to the end: messages (ring messages a peer and second), probes (of
+    remembered strangers, a peer and round), splits (runs in which a peer lost its ring or that did not end ideal),
+    lookups (ended), failed (share of lookups that did not end at an owner), hops (mean of lookups), message-hops,
+    undelivered (share of messages).
+
+    ``of``: the worst or the median of all runs, or their total.
+    """
+
+    check: Literal[
+        "heads",
+        "ideal",
+        "noticed",
+        "messages",
+        "probes",
+        "splits",
+        "lookups",
+        "failed",
+        "hops",
+        "message-hops",
+        "undelivered",
+    ]
+    within: Within | None = None
+    at_most: Numbers | None = None
+    at_least: Numbers | None = None
+    after: Seconds | None = None
+    counted: Literal["mean", "own"] = "mean"
+    of: Literal["worst", "median", "total"] = "worst"
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it comes true at some moment."""
+        return self.check in TIMED
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether ``within`` says rounds rather than a time."""
+        return self.within is not None and _ROUNDS.fullmatch(self.within) is not None
+
+
+class Scenario(Section):
+    """A whole, valid scenario."""
+
+    sim: Sim
+    sweep: Sweep | None = None
+    network: Network = Network()
+    load: Load = Load()
+    faults: Annotated[tuple[Fault, ...], Field(alias="fault", strict=False)] = ()
+    expects: Annotated[tuple[Expect, ...], Field(alias="expect", strict=False)] = ()
+
+    @property
+    def settles_from(self) -> float:
+        """When the last fault is over."""
+        return max((fault.end for fault in self.faults), default=0.0)
+
+    @property
+    def cases(self) -> tuple[float | None, ...]:
+        """The values that the sweep goes through, or one None."""
+        return self.sweep.values if self.sweep is not None else (None,)
+
+    def peers(self, case: float | None) -> int:
+        """How many peers a run begins with."""
+        is_size = self.sweep is not None and self.sweep.over == "peers" and case is not None
+        return int(case) if is_size and case is not None else self.sim.peers
+
+
+def bound(expect: Expect, position: int) -> float:
+    """What the expectation asks for in the case at this position of the sweep: seconds, rounds, or a figure."""
+    if expect.within is not None:
+        match = _ROUNDS.fullmatch(expect.within)
+        return float(match["number"]) if match else float(str(_seconds(expect.within)))
+    asked = expect.at_most if expect.at_most is not None else expect.at_least
+    if isinstance(asked, tuple):
+        return asked[position]
+    return asked if asked is not None else 0.0
+
+
+def amount_of(select: str | int | None, total: int) -> int:
+    """How many of ``total`` peers ``select`` means; at least one where there is one."""
+    if isinstance(select, int):
+        return min(select, total)
+    match = _SHARE.fullmatch(select or "0%")
+    share = float(match["number"]) / 100 if match else 0.0
+    return min(total, max(1, round(total * share)))

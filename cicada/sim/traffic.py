@@ -1,0 +1,254 @@
+"""The load of a scenario: lookups and messages, and what became of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from functools import partial
+from random import Random
+
+import msgspec
+
+from cicada.chord.io import FindOwner, OwnerFound, OwnerNotFound, RingOutput
+from cicada.errors import Misuse
+from cicada.events import PhaseChanged
+from cicada.ids import Address, Peer, Place
+from cicada.routing.io import Deliver, RouterOutput, Settled, Status
+from cicada.sim.scenario import Scenario
+from cicada.sim.swarm import Swarm
+
+_MEMBER = ("alone", "member")
+_LEFT = "idle"
+
+
+class Hops(msgspec.Struct, frozen=True, kw_only=True):
+    """How long paths were, in links."""
+
+    count: int
+    mean: float
+    p1: int
+    median: int
+    p99: int
+    most: int
+
+
+class Lookups(msgspec.Struct, frozen=True, kw_only=True):
+    """Lookups that ended. ``failed``: by reason, ``wrong-owner`` for an answer that was not true at any instant between
+    question and answer. ``unasked``: those whose asker ended or froze before the answer, counted nowhere else."""
+
+    ended: int
+    failed: dict[str, int]
+    unasked: int
+    hops: Hops | None
+    seconds_mean: float
+
+    @property
+    def failed_share(self) -> float:
+        """Of those that ended."""
+        return sum(self.failed.values()) / self.ended if self.ended else 0.0
+
+
+class Messages(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages that settled; hops are those of the acknowledged copy."""
+
+    settled: int
+    failed: dict[str, int]
+    hops: Hops | None
+
+    @property
+    def failed_share(self) -> float:
+        """Of those that settled."""
+        return sum(self.failed.values()) / self.settled if self.settled else 0.0
+
+
+class Asked:
+    """A lookup under way, and who owned its place since it began."""
+
+    __slots__ = ("began", "owners", "place")
+
+    def __init__(self, place: Place, owner: Peer, began: float) -> None:
+        self.place = place
+        self.owners = {owner}
+        self.began = began
+
+
+class Members:
+    """Live members by place, kept up to date by whoever sees them come and go."""
+
+    def __init__(self, peers: tuple[Peer, ...]) -> None:
+        self.peers = sorted(peers, key=_place)
+
+    def owner(self, place: int) -> Peer:
+        """Who truly owns a place now."""
+        return self.peers[bisect_left(self.peers, place, key=_place) % len(self.peers)]
+
+    def add(self, peer: Peer) -> bool:
+        """Whether it was none before."""
+        if self.owner(peer.place) == peer:
+            return False
+        insort(self.peers, peer, key=_place)
+        return True
+
+    def remove(self, peer: Peer) -> bool:
+        """Whether it was one before. The last one stays."""
+        if self.owner(peer.place) != peer or len(self.peers) == 1:
+            return False
+        self.peers.remove(peer)
+        return True
+
+
+class Traffic:
+    """Makes the load and keeps account of it. ``lost`` counts the peers that were members and lost their ring, ``open``
+    holds the lookups that are not answered, by asker and id."""
+
+    def __init__(self, swarm: Swarm, scenario: Scenario) -> None:
+        self._swarm = swarm
+        self._end = scenario.sim.duration
+        self._members = Members(swarm.members())
+        self.open: dict[tuple[Address, int], Asked] = {}
+        self._lookup_hops: Counter[int] = Counter()
+        self._message_hops: Counter[int] = Counter()
+        self._lookup_failures: Counter[str] = Counter()
+        self._message_failures: Counter[str] = Counter()
+        self._seconds = 0.0
+        self._unasked = 0
+        self.lost = 0
+        swarm.world.observers.append(self._observe)
+        load = scenario.load
+        for rate, act, part in (
+            (load.lookups, self._look_up, "lookups"),
+            (load.messages, self._send, "messages"),
+        ):
+            self._next(load.at, rate, partial(act, swarm.rng_of("load", part)), swarm.rng_of("pace", part))
+
+    def changed(self, peer: Peer) -> None:
+        """A peer died, froze or thawed. Whatever one that does not run had asked, nobody waits for the answer."""
+        if self._swarm.is_live(peer):
+            self._change(peer, self._swarm.peer(peer).phase)
+            return
+        if self._members.remove(peer):
+            self._note_owners()
+        gone = [key for key in self.open if key[0] == peer.address]
+        self._unasked += len(gone)
+        for key in gone:
+            del self.open[key]
+
+    def lookups(self) -> Lookups:
+        """What became of the lookups until now."""
+        ended = self._lookup_hops.total() + self._lookup_failures.total()
+        return Lookups(
+            ended=ended,
+            failed=dict(sorted(self._lookup_failures.items())),
+            unasked=self._unasked,
+            hops=_hops(self._lookup_hops),
+            seconds_mean=self._seconds / ended if ended else 0.0,
+        )
+
+    def messages(self) -> Messages:
+        """What became of the messages until now."""
+        return Messages(
+            settled=self._message_hops.total() + self._message_failures.total(),
+            failed=dict(sorted(self._message_failures.items())),
+            hops=_hops(self._message_hops),
+        )
+
+    # Making it
+
+    def _next(self, after: float, rate: float, act: partial[None], pace: Random) -> None:
+        at = after + pace.expovariate(rate) if rate > 0 else self._end
+        if at < self._end:
+            self._swarm.at(at, partial(self._arrive, at, rate, act, pace))
+
+    def _arrive(self, at: float, rate: float, act: partial[None], pace: Random) -> None:
+        act()
+        self._next(at, rate, act, pace)
+
+    def _look_up(self, rng: Random) -> None:
+        asker = rng.choice(self._members.peers)
+        place = Place(rng.getrandbits(256))
+        peer = self._swarm.peer(asker)
+        id = peer.new_id()
+        self.open[asker.address, id] = Asked(place, self._members.owner(place), self._swarm.now)
+        peer.give(FindOwner(id, place))
+
+    def _send(self, rng: Random) -> None:
+        if len(self._members.peers) > 1:
+            origin, target = rng.sample(self._members.peers, 2)
+            self._swarm.send(origin, target)
+
+    # Keeping account
+
+    def _observe(self, now: float, peer: Peer, output: RingOutput | RouterOutput) -> None:
+        match output:
+            case OwnerFound() | OwnerNotFound():
+                self._swarm.peer(peer).answers.clear()
+                self._judge(now, self.open.pop((peer.address, output.id), None), output)
+            case Settled():
+                self._swarm.peer(peer).settled.clear()
+                self._settle(output)
+            case Deliver():
+                self._swarm.peer(peer).mailbox.clear()
+            case _:
+                event = getattr(output, "event", None)
+                if isinstance(event, PhaseChanged):
+                    self._change(peer, event.phase)
+
+    def _judge(self, now: float, asked: Asked | None, output: OwnerFound | OwnerNotFound) -> None:
+        if asked is None:
+            return
+        self._seconds += now - asked.began
+        if isinstance(output, OwnerNotFound):
+            self._lookup_failures[output.reason.value] += 1
+        elif output.owner not in asked.owners:
+            self._lookup_failures["wrong-owner"] += 1
+        else:
+            self._lookup_hops[output.hops] += 1
+
+    def _settle(self, settled: Settled) -> None:
+        if settled.status is Status.DELIVERED:
+            self._message_hops[settled.hops] += 1
+        else:
+            self._message_failures[settled.reason.value if settled.reason else settled.status.value] += 1
+
+    def _change(self, peer: Peer, phase: str) -> None:
+        if phase in _MEMBER:
+            changed = self._members.add(peer)
+        else:
+            changed = self._members.remove(peer)
+            self.lost += changed and phase != _LEFT
+        if changed:
+            self._note_owners()
+
+    def _note_owners(self) -> None:
+        for asked in self.open.values():
+            asked.owners.add(self._members.owner(asked.place))
+
+
+def _place(peer: Peer) -> int:
+    return peer.place
+
+
+def _hops(counted: Counter[int]) -> Hops | None:
+    total = counted.total()
+    if total == 0:
+        return None
+    return Hops(
+        count=total,
+        mean=sum(hops * times for hops, times in counted.items()) / total,
+        p1=_percentile(counted, 0.01),
+        median=_percentile(counted, 0.5),
+        p99=_percentile(counted, 0.99),
+        most=max(counted),
+    )
+
+
+def _percentile(counted: Counter[int], share: float) -> int:
+    """The least number of hops that ``share`` of all paths do not exceed."""
+    if not counted:
+        raise Misuse("there are no paths")
+    below = 0
+    for hops in sorted(counted):
+        below += counted[hops]
+        if below >= share * counted.total():
+            return hops
+    return max(counted)
