@@ -169,6 +169,20 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
     context_sockets: int = 16  # of libzmq: listener, dialer and the dialer's monitor, with room to spare
 
 
+class FaultLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Faults between peers, as tests set them."""
+
+    void_dial: float = (
+        2.0  # EndpointLimits.connect_timeout: a dial over a cut fails as late as one into a void
+    )
+    patience: float = (
+        10.0  # seconds a cut holds what was sent; links give up after 4, then nobody waits for it
+    )
+    max_held: int = 1 * MIB  # bytes held back for one link; four times what it may have unacknowledged
+    retry: float = 0.02  # LinkLimits.blocked_retry: a frame whose delay is over finds its connection full
+    max_delay: float = 60.0  # seconds; links give up after 4, so more is a partition by another name
+
+
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end delivery."""
 
@@ -336,6 +350,7 @@ RING_TIMINGS: Final = RingTimings()
 RING: Final = RingLimits()
 LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
+FAULT: Final = FaultLimits()
 DELIVERY: Final = DeliveryLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()

@@ -54,6 +54,8 @@ PURE: Final = (
     "cicada.keys",
     "cicada.transport.framing",
     "cicada.transport.link",
+    "cicada.transport.faults",
+    "cicada.transport.faultgate",
     "cicada.actors.supervision",
     "launcher.plan",
     "launcher.waves",
