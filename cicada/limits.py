@@ -325,6 +325,13 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     commands: int = 64  # carried out at the same time; the next is refused
     subscription: float = 0.5  # a worker waits this long at its start for the recorder of its events
     subscription_poll: float = 0.002
+    freeze_quiet: float = (
+        1.0  # a worker may finish answering this long before it is stopped; most answers take 0.01
+    )
+    freeze_poll: float = 0.001  # between two looks whether every thread of it has stopped
+    rolling_share: float = (
+        0.1  # of the peers named restart at once; ten waves, each below what a list of 16 bears
+    )
     last_words: float = 0.05  # between a worker's last reply and its end, so that reply and events leave it
 
 
@@ -333,6 +340,9 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     read: float = 30.0  # status, peers: the launcher's own wait for its workers and some
     change: float = 300.0  # restarting 1,000 peers one wave after another
+    rolling: float = (
+        3600.0  # a rolling restart of 1,000 peers: ten waves and their proofs, with room to spare
+    )
     grace: float = 30.0  # beyond the time that the swarm itself was given
     proven: float = 60.0  # default of status --timeout
     down: float = 30.0  # from asking for the end to the end of the launcher

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import output, verbs
+from launcher import faultverbs, output, verbs
 from launcher.exits import Exit, exit_code
 from launcher.options import (
     ConfigArgument,
@@ -180,6 +180,9 @@ for _verb in (
     verbs.scale,
 ):
     app.command()(_verb)
+
+
+app.add_typer(faultverbs.app, name="fault")
 
 
 def main() -> None:

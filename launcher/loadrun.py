@@ -11,7 +11,6 @@ from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
 from launcher.load import LoadPart, LoadPeer, LoadPlan, LoadShare, merge, plan_load
 from launcher.protocol import CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
-from launcher.roster import State
 from launcher.swarm import Swarm
 
 _RUN_BITS = 64
@@ -22,7 +21,7 @@ async def run_load(swarm: Swarm, command: RunLoad) -> LoadResult:
 
     Raises Misuse for a load that cannot be, Unavailable when a worker cannot take its share.
     """
-    members = swarm.roster.having(State.JOINED)
+    members = swarm.joined()
     peers = [LoadPeer(member.name, member.address) for member in members]
     plan = plan_load(command, peers, secrets.randbits(_RUN_BITS))
     sources: dict[str, list[str]] = {}

@@ -10,13 +10,21 @@ from cicada.commands import (
     AnyCommand,
     AnyReply,
     Crash,
+    Delay,
     Done,
     Down,
+    Drop,
+    Duplicate,
+    FaultList,
+    Freeze,
+    GetFaults,
     GetPeers,
     GetStatus,
+    Heal,
     Join,
     Kill,
     Lookup,
+    Partition,
     PeerRow,
     Peers,
     Refused,
@@ -26,14 +34,17 @@ from cicada.commands import (
     Send,
     SendToAll,
     Stop,
+    Thaw,
 )
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, CommandReceived
+from launcher.faults import Faults
 from launcher.monitor import Monitor
 from launcher.plan import derived_seed
 from launcher.ports import require_free
 from launcher.protocol import PeerView
 from launcher.requests import Requests
+from launcher.rolling import RollingRestart
 from launcher.roster import ENDED, LIVE, RETURNING, Member, State
 from launcher.selectors import Selection, select
 from launcher.statistics import Statistics
@@ -50,6 +61,7 @@ class Orchestrator:
         swarm: Swarm,
         monitor: Monitor,
         statistics: Statistics,
+        faults: Faults,
         publish: Publish,
         *,
         seed: int,
@@ -59,6 +71,8 @@ class Orchestrator:
         self._roster = swarm.roster
         self._monitor = monitor
         self._statistics = statistics
+        self._faults = faults
+        self._rolling = RollingRestart(swarm, monitor, publish)
         self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")))
         self._publish = publish
         self._draws = random.Random(derived_seed(seed, "selectors"))
@@ -66,12 +80,12 @@ class Orchestrator:
 
     async def carry_out(self, command: AnyCommand) -> AnyReply:
         """Do it; what cannot be done is Refused with the reason and what to do."""
-        if not isinstance(command, GetStatus | GetPeers):
+        if not isinstance(command, GetStatus | GetPeers | GetFaults):
             self._publish("", CommandReceived(command=type(command).__name__))
         try:
             return await self._dispatch(command)
         except CicadaError as error:
-            return Refused(reason=str(error))
+            return Refused(reason=str(error), misuse=isinstance(error, Misuse))
         finally:
             self._monitor.poke()
 
@@ -83,6 +97,16 @@ class Orchestrator:
                 return await self._peers(command)
             case Lookup() | Send() | SendToAll() | RunLoad():
                 return await self._requests.carry_out(command)
+            case Freeze() | Partition() | Delay() | Drop() | Duplicate():
+                return await self._faults.apply(command)
+            case Thaw():
+                return await self._faults.thaw(command)
+            case Heal():
+                return await self._faults.heal(command)
+            case GetFaults():
+                return FaultList(rows=self._faults.rows())
+            case Restart(rolling=True):
+                return await self._rolling.restart(self._select(command.select), command)
             case Down():
                 self._on_down()
                 return Done(peers=tuple(member.name for member in self._roster.live()))
@@ -100,7 +124,8 @@ class Orchestrator:
                 members = self._select(command.select, LIVE)
                 return _done(members, await self._swarm.stop(members, State.STOPPED))
             case Restart():
-                return await self._restart(self._select(command.select))
+                members = self._select(command.select)
+                return _done(members, await self._swarm.restart(members))
             case Add():
                 return await self._add(command.group, command.count)
             case Scale():
@@ -110,9 +135,10 @@ class Orchestrator:
                 return _done(members, await self._swarm.crash(members, command.actor))
 
     async def _peers(self, command: GetPeers) -> Peers:
-        members = self._select(command.select)
+        members = self._select(command.select, frozen=True)
         views = await self._swarm.views()
-        return Peers(rows=tuple(_row(member, views.get(member.name)) for member in members))
+        frozen = self._swarm.frozen()
+        return Peers(rows=tuple(_row(m, views.get(m.name), m.name in frozen) for m in members))
 
     async def _join(self, command: Join) -> AnyReply:
         named = self._select(command.select)
@@ -129,20 +155,11 @@ class Orchestrator:
         if selection.workers:
             for worker in selection.workers:
                 self._swarm.pool.kill(worker)
-            return Done(peers=selection.peers)
+            hosted = [m for worker in selection.workers for m in self._roster.hosted_by(worker)]
+            return Done(peers=tuple(member.name for member in hosted if member.state in LIVE))
         members = [self._roster[name] for name in selection.peers]
         kill = self._swarm.kill(members) if command.hard else self._swarm.stop(members, State.KILLED)
         return _done(members, await kill)
-
-    async def _restart(self, members: list[Member]) -> AnyReply:
-        """Peers that live end first. The book keeps those that are to come back; they start as if they were new."""
-        live = [member for member in members if member.state in LIVE]
-        problems = await self._swarm.stop(live, State.STOPPED)
-        back = [
-            member for member in members if member.name not in problems and member.state is not State.LOST
-        ]
-        problems |= await self._begin(back)
-        return _done(members, problems)
 
     async def _add(self, group: str, count: int) -> AnyReply:
         if count < 1:
@@ -153,16 +170,18 @@ class Orchestrator:
         except CicadaError:
             self._roster.forget(members)
             raise
-        return _done(members, await self._begin(members))
+        return _done(members, await self._swarm.begin(members))
 
     async def _scale(self, command: Scale) -> AnyReply:
         if command.count < 0:
             raise Misuse(f"cannot scale to {command.count} peers: give 0 or more")
         plan = self._roster.scale(command.group, command.count)
         leaving = [self._roster[name] for name in plan.leave]
+        for name in self._swarm.frozen().intersection(plan.leave):
+            raise Misuse(_not_eligible(self._roster[name]))
         problems = await self._swarm.stop(leaving, State.RETIRED)
         back = [self._roster[name] for name in plan.back]
-        problems |= await self._begin(back)
+        problems |= await self._swarm.begin(back)
         if plan.fresh:
             added = await self._add(command.group, plan.fresh)
             if isinstance(added, Refused):
@@ -170,16 +189,13 @@ class Orchestrator:
             back += [self._roster[name] for name in added.peers] if isinstance(added, Done) else []
         return _done([*leaving, *back], problems)
 
-    async def _begin(self, members: Iterable[Member]) -> Problems:
-        chosen = list(members)
-        problems = await self._swarm.start(chosen)
-        return problems | await self._swarm.join(chosen)
+    def _select(self, text: str, states: Iterable[State] = (), *, frozen: bool = False) -> list[Member]:
+        return [self._roster[name] for name in self._selection(text, states, frozen=frozen).peers]
 
-    def _select(self, text: str, states: Iterable[State] = ()) -> list[Member]:
-        return [self._roster[name] for name in self._selection(text, states).peers]
-
-    def _selection(self, text: str, states: Iterable[State] = ()) -> Selection:
-        candidates = self._roster.candidates(*states)
+    def _selection(self, text: str, states: Iterable[State] = (), *, frozen: bool = False) -> Selection:
+        """Who is named among those in these states; frozen ones only where they need not do anything."""
+        still = frozenset() if frozen else self._swarm.frozen()
+        candidates = [c for c in self._roster.candidates(*states) if c.name not in still]
         if not any(text == candidate.name for candidate in candidates) and text in self._roster:
             raise Misuse(_not_eligible(self._roster[text]))
         return select(text, candidates, self._swarm.pool.names, self._draws)
@@ -187,6 +203,8 @@ class Orchestrator:
 
 def _not_eligible(member: Member) -> str:
     """What to tell somebody who names a peer that the command cannot act on as it is."""
+    if member.state in LIVE:
+        return f"{member.name} is frozen: have it go on with `cicada fault thaw {member.name}`"
     comes_back = member.state in RETURNING
     remedy = "wait until it is back" if comes_back else f"bring it back with `cicada restart {member.name}`"
     return f"{member.name} is {member.state.value}: {remedy}"
@@ -201,14 +219,15 @@ def _done(members: Iterable[Member], problems: Problems) -> Done | Refused:
     return Refused(reason=f"failed for {len(problems)} of {len(names)} peers: {first}")
 
 
-def _row(member: Member, view: PeerView | None) -> PeerRow:
+def _row(member: Member, view: PeerView | None, frozen: bool) -> PeerRow:
     seen = view is not None and member.state in RETURNING
+    known = "frozen" if frozen and member.state in LIVE else member.state.value
     return PeerRow(
         name=member.name,
         address=member.address,
         place=f"{member.peer.place:064x}",
         worker=member.worker,
-        phase=view.phase if view is not None and seen else member.state.value,
+        phase=view.phase if view is not None and seen and not frozen else known,
         predecessor=(view.predecessor or "") if view is not None else "",
         successors=view.successors if view is not None else (),
         fingers=view.fingers if view is not None else 0,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import platform
+import random
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -27,9 +28,10 @@ from cicada.commands import AnyCommand, AnyReply, Refused
 from cicada.config import Config, to_toml
 from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
+from launcher.faults import Faults
 from launcher.monitor import Monitor, RunState
 from launcher.orchestrator import Orchestrator
-from launcher.plan import Plan
+from launcher.plan import Plan, derived_seed
 from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
 from launcher.roster import Roster
@@ -71,11 +73,17 @@ class Session:
         self._supervisor = WorkerSupervisor(
             self.swarm, config.supervision, self._publisher.publish, self._lost
         )
-        statistics = Statistics(folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor)
+        draws = random.Random(derived_seed(config.swarm.seed, "faults"))
+        self.faults = Faults(self.swarm, self._publisher.publish, draws)
+        self.swarm.brief = self.faults.brief
+        statistics = Statistics(
+            folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor, self.faults
+        )
         self.orchestrator = Orchestrator(
             self.swarm,
             self.monitor,
             statistics,
+            self.faults,
             self._publisher.publish,
             seed=config.swarm.seed,
             on_down=lambda: self.end(""),
@@ -114,6 +122,7 @@ class Session:
                 await self.monitor.enter(RunState.FAILED, self.over.result())
             await self.monitor.enter(RunState.STOPPING)
             self._supervisor.stop()
+            self.faults.close()
             await _cancelled(self._observing)
             await self.pool.shut_down(0.0 if self._immediately else LAUNCHER.shutdown)
             await self.monitor.enter(RunState.STOPPED)
@@ -197,6 +206,7 @@ class Session:
         )
 
     def _worker_ended(self, worker: str, pid: int, how: str) -> None:
+        self.faults.worker_ended(worker)
         self._supervisor.exited(worker, pid, how)
         self.monitor.poke()
 

@@ -61,6 +61,7 @@ PURE: Final = (
     "launcher.waves",
     "launcher.readiness",
     "launcher.load",
+    "launcher.faultbook",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(
