@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from cicada.actors.family import Announce, Enter, InjectCrash, Kind, Locate, Submit, TakeSnapshot, Withdraw
-from cicada.actors.host import Host, HostedPeer, PeerStats, Publish
+from cicada.actors.host import Host, HostedPeer, PeerStats, Publish, Trial
 from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
@@ -223,6 +223,11 @@ class SwarmPeer:
     def crash(self, kind: str) -> None:
         """Make the actor ``transport``, ``ring`` or ``router`` fail; supervision starts it again. For tests."""
         self._bound().tell(InjectCrash(Kind(kind)))
+
+    @property
+    def trial(self) -> Trial:
+        """For tests: have the peer stand still and go on, and set faults between it and others."""
+        return self._bound()
 
     async def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""

@@ -71,9 +71,16 @@ class Stop(Command, frozen=True, kw_only=True, tag=True):
 
 
 class Restart(Command, frozen=True, kw_only=True, tag=True):
-    """Start peers again (stopping them first when they live), under the same names and addresses, and join them."""
+    """Start peers again (stopping them first when they live), under the same names and addresses, and join them.
+
+    ``rolling``: ``at_once`` peers after the others (0: a tenth of them), each time once the ring is proven. When it is not
+    within ``timeout`` seconds after a wave, the rest is left as it is and the answer is Refused.
+    """
 
     select: str
+    rolling: bool = False
+    at_once: int = 0
+    timeout: float = 60.0
 
 
 class Crash(Command, frozen=True, kw_only=True, tag=True):
@@ -123,6 +130,70 @@ class GetLoad(Command, frozen=True, kw_only=True, tag=True):
     """How far the load is that runs. Refused when none does."""
 
 
+class Fault(Command, frozen=True, kw_only=True):
+    """Base of the faults. One is in force until it is ended, or for ``lasts`` seconds. Answered by FaultList."""
+
+    lasts: float | None = None
+
+
+class Freeze(Fault, frozen=True, kw_only=True, tag=True):
+    """Have peers stand still: they read and answer nothing, and their clocks stop. A worker's process is stopped."""
+
+    select: str
+
+
+class PairFault(Fault, frozen=True, kw_only=True):
+    """Base of the faults between two sides, both ways. Selectors are resolved when the fault is set; ``other`` empty:
+    everybody who is not of ``one``."""
+
+    one: str
+    other: str = ""
+
+
+class Partition(PairFault, frozen=True, kw_only=True, tag=True):
+    """Neither side hears anything of the other: links fall silent, dials find a void."""
+
+
+class Delay(PairFault, frozen=True, kw_only=True, tag=True):
+    """Everything takes ``seconds`` longer one way, and up to ``jitter`` seconds more. The order on each link stays."""
+
+    seconds: float
+    jitter: float = 0.0
+
+
+class Drop(PairFault, frozen=True, kw_only=True, tag=True):
+    """``percent`` of the messages are lost before a link takes them. Links, which ride TCP, stay whole."""
+
+    percent: float
+
+
+class Duplicate(PairFault, frozen=True, kw_only=True, tag=True):
+    """``percent`` of the messages are sent twice."""
+
+    percent: float
+
+
+AnyFault = Freeze | Partition | Delay | Drop | Duplicate
+
+
+class Thaw(Command, frozen=True, kw_only=True, tag=True):
+    """Have frozen peers and workers go on. Answered by Done."""
+
+    select: str
+
+
+class Heal(Command, frozen=True, kw_only=True, tag=True):
+    """End the faults between these two sides, named as when they were set; ``one`` alone: all in which it is a side; none
+    named: all. Answered by FaultList with those that ended."""
+
+    one: str = ""
+    other: str = ""
+
+
+class GetFaults(Command, frozen=True, kw_only=True, tag=True):
+    """The faults in force. Answered by FaultList."""
+
+
 class Down(Command, frozen=True, kw_only=True, tag=True):
     """End the swarm, gracefully."""
 
@@ -143,6 +214,10 @@ AnyCommand = (
     | SetLogLevel
     | RunLoad
     | GetLoad
+    | AnyFault
+    | Thaw
+    | Heal
+    | GetFaults
     | Down
 )
 
@@ -152,9 +227,10 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Refused(Reply, frozen=True, kw_only=True, tag=True):
-    """The command could not be carried out: what is wrong and what to do."""
+    """The command could not be carried out: what is wrong and what to do. ``misuse``: whoever asked must ask otherwise."""
 
     reason: str
+    misuse: bool = False
 
 
 class Done(Reply, frozen=True, kw_only=True, tag=True):
@@ -183,8 +259,32 @@ class MessageCounts(msgspec.Struct, frozen=True, kw_only=True):
     dropped: dict[str, int] = {}
 
 
+class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault in force. ``kind`` is the command's name in small letters; ``peers`` are those frozen, or of side ``one``;
+    ``others`` those of the other side. ``seconds``, ``jitter`` and ``percent`` as in the command, 0 where it has none."""
+
+    fault: int
+    kind: str
+    one: str
+    other: str
+    peers: tuple[str, ...]
+    others: tuple[str, ...]
+    seconds: float
+    jitter: float
+    percent: float
+    age_s: float
+    left_s: float | None
+
+
+class FaultList(Reply, frozen=True, kw_only=True, tag=True):
+    """Faults, oldest first."""
+
+    rows: tuple[FaultRow, ...]
+
+
 class Status(Reply, frozen=True, kw_only=True, tag=True):
-    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth.
+    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth. Frozen
+    peers are not dead, and the truth is without them until they are thawed.
 
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
@@ -211,6 +311,8 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     proven_after_s: float | None
     uptime_s: float
     problems: tuple[str, ...] = ()
+    frozen: int = 0
+    faults: tuple[FaultRow, ...] = ()
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -314,5 +416,14 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
 
 
 AnyReply = (
-    Refused | Done | Status | Peers | LookupResult | SendResult | BroadcastResult | LoadProgress | LoadResult
+    Refused
+    | Done
+    | Status
+    | Peers
+    | LookupResult
+    | SendResult
+    | BroadcastResult
+    | LoadProgress
+    | LoadResult
+    | FaultList
 )

@@ -189,6 +189,39 @@ class RunStateChanged(Event, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
+class WaveRestarted(Event, frozen=True, kw_only=True, tag=True):
+    """A wave of a rolling restart is back; the next waits for the proof of the ring. Counts from 1."""
+
+    wave: int
+    waves: int
+    peers: tuple[str, ...]
+
+
+class FaultStarted(Event, frozen=True, kw_only=True, tag=True):
+    """Somebody set a fault. Numbers count from 1 in each run; the fields are those of commands.FaultRow, ``lasts`` in
+    seconds (None: until it is ended)."""
+
+    fault: int
+    kind: str
+    one: str
+    other: str
+    peers: tuple[str, ...]
+    others: tuple[str, ...]
+    seconds: float
+    jitter: float
+    percent: float
+    lasts: float | None
+
+
+class FaultEnded(Event, frozen=True, kw_only=True, tag=True):
+    """A fault ended, or for these of its ``peers`` only. ``reason``: healed, thawed, expired, or worker-ended."""
+
+    fault: int
+    kind: str
+    peers: tuple[str, ...]
+    reason: str
+
+
 class CommandReceived(Event, frozen=True, kw_only=True, tag=True):
     """Somebody asked the launcher to do something to the swarm."""
 
@@ -211,6 +244,9 @@ RunEvent = (
     | WorkerStarted
     | WorkerExited
     | RunStateChanged
+    | WaveRestarted
+    | FaultStarted
+    | FaultEnded
     | CommandReceived
     | EventsLost
 )

@@ -170,6 +170,20 @@ class EndpointLimits(msgspec.Struct, frozen=True, kw_only=True):
     context_sockets: int = 16  # of libzmq: listener, dialer and the dialer's monitor, with room to spare
 
 
+class FaultLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Faults between peers, as tests set them."""
+
+    void_dial: float = (
+        2.0  # EndpointLimits.connect_timeout: a dial over a cut fails as late as one into a void
+    )
+    patience: float = (
+        10.0  # seconds a cut holds what was sent; links give up after 4, then nobody waits for it
+    )
+    max_held: int = 1 * MIB  # bytes held back for one link; four times what it may have unacknowledged
+    retry: float = 0.02  # LinkLimits.blocked_retry: a frame whose delay is over finds its connection full
+    max_delay: float = 60.0  # seconds; links give up after 4, so more is a partition by another name
+
+
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end delivery."""
 
@@ -334,6 +348,13 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     commands: int = 64  # carried out at the same time; the next is refused
     subscription: float = 0.5  # a worker waits this long at its start for the recorder of its events
     subscription_poll: float = 0.002
+    freeze_quiet: float = (
+        1.0  # a worker may finish answering this long before it is stopped; most answers take 0.01
+    )
+    freeze_poll: float = 0.001  # between two looks whether every thread of it has stopped
+    rolling_share: float = (
+        0.1  # of the peers named restart at once; ten waves, each below what a list of 16 bears
+    )
     last_words: float = 0.05  # between a worker's last reply and its end, so that reply and events leave it
 
 
@@ -342,6 +363,9 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     read: float = 30.0  # status, peers: the launcher's own wait for its workers and some
     change: float = 300.0  # restarting 1,000 peers one wave after another
+    rolling: float = (
+        3600.0  # a rolling restart of 1,000 peers: ten waves and their proofs, with room to spare
+    )
     grace: float = 30.0  # beyond the time that the swarm itself was given
     proven: float = 60.0  # default of status --timeout
     down: float = 30.0  # from asking for the end to the end of the launcher
@@ -363,6 +387,7 @@ RING_TIMINGS: Final = RingTimings()
 RING: Final = RingLimits()
 LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
+FAULT: Final = FaultLimits()
 DELIVERY: Final = DeliveryLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import logverb, output, simverb, verbs
+from launcher import faultverbs, logverb, output, simverb, verbs
 from launcher.exits import Exit, exit_code
 from launcher.options import (
     ConfigArgument,
@@ -182,6 +182,9 @@ for _verb in (
     simverb.sim,
 ):
     app.command()(_verb)
+
+
+app.add_typer(faultverbs.app, name="fault")
 
 
 def main() -> None:

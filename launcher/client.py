@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from cicada.commands import AnyCommand, AnyReply, Done, Down, GetStatus, Refused, Status
 from cicada.control import RemoteRef, SyncRemoteRef
-from cicada.errors import CicadaError, DeliveryTimeout, Unavailable
+from cicada.errors import CicadaError, DeliveryTimeout, Misuse, Unavailable
 from cicada.limits import CLI
 from launcher.exits import SwarmLost
 from launcher.runfolder import RunInfo, is_running, read_info
@@ -139,7 +139,7 @@ class SwarmClient:
 
 def _expected(answer: AnyReply, reply: type[R]) -> R:
     if isinstance(answer, Refused):
-        raise CicadaError(answer.reason)
+        raise Misuse(answer.reason) if answer.misuse else CicadaError(answer.reason)
     if not isinstance(answer, reply):
         raise CicadaError(f"the launcher answered with {type(answer).__name__}: is it another version?")
     return answer

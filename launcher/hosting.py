@@ -14,6 +14,7 @@ from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.limits import LAUNCHER
+from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
 from launcher.protocol import (
     AnyWorkerCommand,
@@ -26,6 +27,7 @@ from launcher.protocol import (
     PeerView,
     ReadCounters,
     Report,
+    SetFaults,
     SetLevels,
     Shutdown,
     StartPeers,
@@ -37,6 +39,7 @@ from launcher.protocol import (
 from launcher.traffic import Traffic, hosted_peer
 
 MEMBER = "member"
+FROZEN = "frozen"
 
 _logger = logging.getLogger("cicada.launcher.worker")
 
@@ -71,6 +74,8 @@ class Hosting:
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
+        self._faults = NO_FAULTS
+        self._frozen: set[str] = set()
         self.finished = asyncio.Event()
 
     async def carry_out(self, command: AnyWorkerCommand) -> AnyWorkerReply:
@@ -82,10 +87,12 @@ class Hosting:
                 joins = {join.name: join.seed for join in command.joins}
                 return await self._each(joins, lambda name: self._join(name, joins[name], command.timeout))
             case TakeViews():
-                return Views(peers=tuple(await asyncio.gather(*map(_view, self._hosted.values()))))
+                return Views(peers=tuple(await asyncio.gather(*map(self._view, self._hosted.values()))))
             case ReadCounters():
                 here = Counters(traffic=Host.traffic(), unlogged=self._log.dropped.total())
                 return sum_counters([self._ended, here, *map(_counters, self._hosted.values())])
+            case SetFaults():
+                return self._set_faults(command)
             case StopPeers():
                 return await self._each(command.names, lambda name: self._stop(name, command.timeout))
             case KillPeers():
@@ -131,6 +138,8 @@ class Hosting:
             raise Misuse(f"{name} runs already")
         peer = SwarmPeer(name=name, publish=self._publish)
         peer.bind(*split_address(address), create=False)
+        if self._faults.rules:
+            peer.trial.set_faults(self._faults)
         self._hosted[name] = HostedPeer(name, peer, self._traffic.received)
 
     async def _join(self, name: str, seed: str, timeout: float) -> None:
@@ -139,7 +148,32 @@ class Hosting:
         else:
             self._peer(name).create()
 
+    def _set_faults(self, command: SetFaults) -> Report:
+        self._faults = command.table
+        wanted = set(command.frozen) & self._hosted.keys()
+        for hosted in self._hosted.values():
+            if hosted.peer.bound:  # one that was given up has nothing to strike
+                hosted.peer.trial.set_faults(command.table)
+        for name in self._frozen - wanted:
+            self._thaw(name)
+        for name in wanted - self._frozen:
+            if self._hosted[name].peer.bound:
+                self._hosted[name].peer.trial.freeze()
+                self._frozen.add(name)
+        return Report(done=command.frozen)
+
+    def _thaw(self, name: str) -> None:
+        self._frozen.discard(name)
+        if self._peer(name).bound:
+            self._peer(name).trial.thaw()
+
+    async def _view(self, hosted: HostedPeer) -> PeerView:
+        if hosted.name in self._frozen:
+            return _silent(hosted, FROZEN)
+        return await _view(hosted)
+
     async def _stop(self, name: str, timeout: float) -> None:
+        self._thaw(name)
         await self._peer(name).close(timeout)
         await self._forget(name)
 
@@ -151,6 +185,7 @@ class Hosting:
         self._peer(name).crash(actor)
 
     async def _forget(self, name: str) -> None:
+        self._frozen.discard(name)
         hosted = self._hosted.pop(name)
         self._ended = sum_counters([self._ended, _counters(hosted)])
         await hosted.end()

@@ -15,7 +15,6 @@ from cicada.limits import LAUNCHER
 from launcher.ledgerfile import LedgerFile
 from launcher.load import LoadPeer, LoadShare, merge, plan_load, progress
 from launcher.protocol import CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
-from launcher.roster import State
 from launcher.swarm import Swarm
 
 _RUN_BITS = 64
@@ -31,7 +30,7 @@ class LoadRun:
     """
 
     def __init__(self, swarm: Swarm, command: RunLoad, folder: Path) -> None:
-        members = swarm.roster.having(State.JOINED)
+        members = swarm.joined()
         run = secrets.randbits(_RUN_BITS)
         peers = [LoadPeer(member.name, member.address) for member in members]
         self._plan = plan_load(command, peers, run)

@@ -82,7 +82,7 @@ class Monitor:
     async def observe(self) -> Observation:
         """Look at every live peer now, and draw the conclusion."""
         views = await self._swarm.views()
-        expected = {member.name: member.address for member in self._swarm.roster.expected()}
+        expected = {member.name: member.address for member in self._swarm.expected()}
         verdict = assess(expected.values(), _ring_views(views, expected))
         if self.state in OBSERVED:
             await self._conclude(verdict)
@@ -97,6 +97,16 @@ class Monitor:
         except TimeoutError:
             return False
         return self.state is RunState.PROVEN
+
+    async def prove(self, timeout: float) -> Verdict:
+        """Look until the ring is proven, at most ``timeout`` seconds. Returns the last verdict."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout
+        while True:
+            verdict = (await self.observe()).verdict
+            if verdict.proven or loop.time() >= give_up:
+                return verdict
+            await asyncio.sleep(LAUNCHER.poll_min)
 
     async def run(self) -> None:
         """Observe until cancelled: often while the ring is not proven, seldom while it is."""
@@ -122,10 +132,11 @@ class Monitor:
     async def _bring_in_stragglers(self) -> None:
         """Peers that failed to join, or came back alone, get another chance when nothing else is going on."""
         swarm = self._swarm
-        if swarm.changes.locked() or not swarm.roster.having(State.UP):
+        frozen = swarm.frozen()
+        if swarm.changes.locked() or not [m for m in swarm.roster.having(State.UP) if m.name not in frozen]:
             return
         async with swarm.changes:
-            await swarm.join(swarm.roster.having(State.UP))
+            await swarm.join(m for m in swarm.roster.having(State.UP) if m.name not in frozen)
 
     async def _pause(self, cost: float) -> None:
         calm = self.state is RunState.PROVEN

@@ -14,6 +14,9 @@ from cicada.limits import WIRE
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|)")
 
+_ZERO = re.compile(r"0+(?:\.0+)?\s*(?:ms|s|m|h|)")
+_PERCENT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%?")
+
 LATEST_RUN = Path("runs/latest")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -25,6 +28,20 @@ def seconds(text: str | float) -> float:
     value = float(match["number"]) * _UNITS[match["unit"]] if match else 0.0
     if value <= 0:
         raise typer.BadParameter(f"{text!r} is not a time: write 60s, 2m or 250ms")
+    return value
+
+
+def moment(text: str | float) -> float:
+    """As ``seconds``, but 0 is a time too."""
+    return 0.0 if _ZERO.fullmatch(str(text).strip()) else seconds(text)
+
+
+def percent(text: str | float) -> float:
+    """``10%`` or ``10``: a share above 0% and at most 100%. Typer hands defaults over as they are."""
+    match = _PERCENT.fullmatch(str(text).strip())
+    value = float(match["number"]) if match else 0.0
+    if not 0 < value <= 100:
+        raise typer.BadParameter(f"{text!r} is not a share: write 10%, more than 0% and at most 100%")
     return value
 
 
@@ -63,6 +80,19 @@ ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML fil
 SelectArgument = Annotated[
     str,
     typer.Argument(metavar="SELECT", help="core-3, worker-1, core, core:10%, 10% or all."),
+]
+OneArgument = Annotated[
+    str, typer.Argument(metavar="A", help="One side: a selector, as worker-1 or core:50%.")
+]
+OtherArgument = Annotated[
+    str, typer.Argument(metavar="B", help="The other side; a share is drawn from those who are not of A.")
+]
+PercentArgument = Annotated[
+    float, typer.Argument(metavar="PERCENT", parser=percent, help="Share of the messages, as 10%.")
+]
+ForOption = Annotated[
+    float | None,
+    typer.Option("--for", metavar="TIME", parser=seconds, help="End it by itself after this time."),
 ]
 RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run folder of the swarm.")]
 NewRunOption = Annotated[

@@ -11,14 +11,22 @@ from cicada.commands import (
     AnyCommand,
     AnyReply,
     Crash,
+    Delay,
     Done,
     Down,
+    Drop,
+    Duplicate,
+    FaultList,
+    Freeze,
+    GetFaults,
     GetLoad,
     GetPeers,
     GetStatus,
+    Heal,
     Join,
     Kill,
     Lookup,
+    Partition,
     PeerRow,
     Peers,
     Refused,
@@ -29,15 +37,18 @@ from cicada.commands import (
     SendToAll,
     SetLogLevel,
     Stop,
+    Thaw,
 )
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, CommandReceived
+from launcher.faults import Faults
 from launcher.loglevels import LogLevels
 from launcher.monitor import Monitor
 from launcher.plan import derived_seed
 from launcher.ports import require_free
 from launcher.protocol import PeerView
 from launcher.requests import Requests
+from launcher.rolling import RollingRestart
 from launcher.roster import ENDED, LIVE, RETURNING, Member, State
 from launcher.selectors import Selection, select
 from launcher.statistics import Statistics
@@ -45,7 +56,7 @@ from launcher.swarm import Problems, Swarm
 
 Publish = Callable[[str, AnyEvent], None]
 
-_READING = GetStatus | GetPeers | GetLoad
+_READING = GetStatus | GetPeers | GetLoad | GetFaults
 
 
 class Orchestrator:
@@ -57,6 +68,7 @@ class Orchestrator:
         monitor: Monitor,
         statistics: Statistics,
         levels: LogLevels,
+        faults: Faults,
         publish: Publish,
         *,
         seed: int,
@@ -68,6 +80,8 @@ class Orchestrator:
         self._monitor = monitor
         self._statistics = statistics
         self._levels = levels
+        self._faults = faults
+        self._rolling = RollingRestart(swarm, monitor, publish)
         self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")), folder)
         self._publish = publish
         self._draws = random.Random(derived_seed(seed, "selectors"))
@@ -80,7 +94,7 @@ class Orchestrator:
         try:
             return await self._dispatch(command)
         except CicadaError as error:
-            return Refused(reason=str(error))
+            return Refused(reason=str(error), misuse=isinstance(error, Misuse))
         finally:
             if not isinstance(command, GetLoad):  # it comes several times a second and changes nothing
                 self._monitor.poke()
@@ -96,6 +110,16 @@ class Orchestrator:
             case SetLogLevel():
                 selection = self._selection(command.select)
                 return _named(selection.peers, await self._levels.set(command, selection))
+            case Freeze() | Partition() | Delay() | Drop() | Duplicate():
+                return await self._faults.apply(command)
+            case Thaw():
+                return await self._faults.thaw(command)
+            case Heal():
+                return await self._faults.heal(command)
+            case GetFaults():
+                return FaultList(rows=self._faults.rows())
+            case Restart(rolling=True):
+                return await self._rolling.restart(self._select(command.select), command)
             case Down():
                 self._on_down()
                 return Done(peers=tuple(member.name for member in self._roster.live()))
@@ -113,7 +137,8 @@ class Orchestrator:
                 members = self._select(command.select, LIVE)
                 return _done(members, await self._swarm.stop(members, State.STOPPED))
             case Restart():
-                return await self._restart(self._select(command.select))
+                members = self._select(command.select)
+                return _done(members, await self._swarm.restart(members))
             case Add():
                 return await self._add(command.group, command.count)
             case Scale():
@@ -123,9 +148,10 @@ class Orchestrator:
                 return _done(members, await self._swarm.crash(members, command.actor))
 
     async def _peers(self, command: GetPeers) -> Peers:
-        members = self._select(command.select)
+        members = self._select(command.select, frozen=True)
         views = await self._swarm.views()
-        return Peers(rows=tuple(_row(member, views.get(member.name)) for member in members))
+        frozen = self._swarm.frozen()
+        return Peers(rows=tuple(_row(m, views.get(m.name), m.name in frozen) for m in members))
 
     async def _join(self, command: Join) -> AnyReply:
         named = self._select(command.select)
@@ -142,20 +168,11 @@ class Orchestrator:
         if selection.workers:
             for worker in selection.workers:
                 self._swarm.pool.kill(worker)
-            return Done(peers=selection.peers)
+            hosted = [m for worker in selection.workers for m in self._roster.hosted_by(worker)]
+            return Done(peers=tuple(member.name for member in hosted if member.state in LIVE))
         members = [self._roster[name] for name in selection.peers]
         kill = self._swarm.kill(members) if command.hard else self._swarm.stop(members, State.KILLED)
         return _done(members, await kill)
-
-    async def _restart(self, members: list[Member]) -> AnyReply:
-        """Peers that live end first. The book keeps those that are to come back; they start as if they were new."""
-        live = [member for member in members if member.state in LIVE]
-        problems = await self._swarm.stop(live, State.STOPPED)
-        back = [
-            member for member in members if member.name not in problems and member.state is not State.LOST
-        ]
-        problems |= await self._begin(back)
-        return _done(members, problems)
 
     async def _add(self, group: str, count: int) -> AnyReply:
         if count < 1:
@@ -166,16 +183,18 @@ class Orchestrator:
         except CicadaError:
             self._roster.forget(members)
             raise
-        return _done(members, await self._begin(members))
+        return _done(members, await self._swarm.begin(members))
 
     async def _scale(self, command: Scale) -> AnyReply:
         if command.count < 0:
             raise Misuse(f"cannot scale to {command.count} peers: give 0 or more")
         plan = self._roster.scale(command.group, command.count)
         leaving = [self._roster[name] for name in plan.leave]
+        for name in self._swarm.frozen().intersection(plan.leave):
+            raise Misuse(_not_eligible(self._roster[name]))
         problems = await self._swarm.stop(leaving, State.RETIRED)
         back = [self._roster[name] for name in plan.back]
-        problems |= await self._begin(back)
+        problems |= await self._swarm.begin(back)
         if plan.fresh:
             added = await self._add(command.group, plan.fresh)
             if isinstance(added, Refused):
@@ -183,16 +202,13 @@ class Orchestrator:
             back += [self._roster[name] for name in added.peers] if isinstance(added, Done) else []
         return _done([*leaving, *back], problems)
 
-    async def _begin(self, members: Iterable[Member]) -> Problems:
-        chosen = list(members)
-        problems = await self._swarm.start(chosen)
-        return problems | await self._swarm.join(chosen)
+    def _select(self, text: str, states: Iterable[State] = (), *, frozen: bool = False) -> list[Member]:
+        return [self._roster[name] for name in self._selection(text, states, frozen=frozen).peers]
 
-    def _select(self, text: str, states: Iterable[State] = ()) -> list[Member]:
-        return [self._roster[name] for name in self._selection(text, states).peers]
-
-    def _selection(self, text: str, states: Iterable[State] = ()) -> Selection:
-        candidates = self._roster.candidates(*states)
+    def _selection(self, text: str, states: Iterable[State] = (), *, frozen: bool = False) -> Selection:
+        """Who is named among those in these states; frozen ones only where they need not do anything."""
+        still = frozenset() if frozen else self._swarm.frozen()
+        candidates = [c for c in self._roster.candidates(*states) if c.name not in still]
         if not any(text == candidate.name for candidate in candidates) and text in self._roster:
             raise Misuse(_not_eligible(self._roster[text]))
         return select(text, candidates, self._swarm.pool.names, self._draws)
@@ -200,6 +216,8 @@ class Orchestrator:
 
 def _not_eligible(member: Member) -> str:
     """What to tell somebody who names a peer that the command cannot act on as it is."""
+    if member.state in LIVE:
+        return f"{member.name} is frozen: have it go on with `cicada fault thaw {member.name}`"
     comes_back = member.state in RETURNING
     remedy = "wait until it is back" if comes_back else f"bring it back with `cicada restart {member.name}`"
     return f"{member.name} is {member.state.value}: {remedy}"
@@ -217,14 +235,15 @@ def _named(names: tuple[str, ...], problems: Problems) -> Done | Refused:
     return Refused(reason=f"failed for {len(problems)} of {len(names)} peers: {first}")
 
 
-def _row(member: Member, view: PeerView | None) -> PeerRow:
+def _row(member: Member, view: PeerView | None, frozen: bool) -> PeerRow:
     seen = view is not None and member.state in RETURNING
+    known = "frozen" if frozen and member.state in LIVE else member.state.value
     return PeerRow(
         name=member.name,
         address=member.address,
         place=f"{member.peer.place:064x}",
         worker=member.worker,
-        phase=view.phase if view is not None and seen else member.state.value,
+        phase=view.phase if view is not None and seen and not frozen else known,
         predecessor=(view.predecessor or "") if view is not None else "",
         successors=view.successors if view is not None else (),
         fingers=view.fingers if view is not None else 0,

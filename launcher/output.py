@@ -10,6 +10,7 @@ import typer
 from cicada.commands import (
     BroadcastResult,
     Done,
+    FaultRow,
     LoadResult,
     LookupResult,
     PeerRow,
@@ -73,7 +74,8 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"{strong(status.name)}  {status.state}  {faint(status.run)}"
     yield f"  ring      {_ring(status)}"
     dead = f", {status.dead} dead" if status.dead else ""
-    yield f"  peers     {status.joined} of {status.peers} joined{dead}"
+    frozen = f", {status.frozen} frozen" if status.frozen else ""
+    yield f"  peers     {status.joined} of {status.peers} joined{dead}{frozen}"
     believed = f"{status.estimated_size:.0f} members, {status.churn_per_s:.2f} come or go a second"
     yield f"  estimate  {believed} {faint('(median of what peers believe)')}"
     for index, worker in enumerate(status.workers):
@@ -86,6 +88,8 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  messages  {messages.sent} sent, {messages.delivered} delivered{failed}{_reasons(messages.dropped)}"
     yield f"  traffic   {_traffic(status.traffic)}"
     yield f"  restarts  {status.restarts}"
+    for index, line in enumerate(fault_lines(status.faults)):
+        yield bad(f"  {'' if index else 'faults':<9} {line}")
     yield f"  up        {_duration(status.uptime_s)}  {faint(f'launcher pid {status.launcher_pid}')}"
     for problem in status.problems:
         yield bad(f"  problem   {problem}")
@@ -111,6 +115,25 @@ def _reasons(counts: dict[str, int]) -> str:
         return ""
     ordered = sorted(counts.items(), key=lambda entry: -entry[1])
     return "; dropped: " + ", ".join(f"{count} {reason}" for reason, count in ordered)
+
+
+def fault_lines(rows: Iterable[FaultRow]) -> Iterator[str]:
+    """One line for each fault: what it does to whom, and for how long."""
+    for row in rows:
+        sides = f"{row.one} ({_counted(len(row.peers), 'peer')})"
+        if row.others:
+            sides += f" and {row.other or 'the rest'} ({_counted(len(row.others), 'peer')})"
+        left = "" if row.left_s is None else f", {row.left_s:.0f} s left"
+        yield f"#{row.fault} {row.kind}{_effect(row)}  {sides}, for {row.age_s:.0f} s{left}"
+
+
+def _effect(row: FaultRow) -> str:
+    if row.percent:
+        return f" {row.percent:g}%"
+    if not row.seconds and not row.jitter:
+        return ""
+    shortest, longest = row.seconds * 1000, (row.seconds + row.jitter) * 1000
+    return f" by {shortest:g} ms" if shortest == longest else f" by {shortest:g} to {longest:g} ms"
 
 
 def peer_lines(peers: Peers) -> Iterator[str]:

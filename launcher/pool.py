@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -35,10 +36,58 @@ class Worker:
             spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply, what=spec.name
         )
 
+        self.answers = False
+        self.is_held = False
+        self._is_stopping = False
+        self._asking: set[object] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
     async def connect(self) -> None:
         """Wait until it answers. Raises Unavailable when it does not."""
         await self.process.ready(LAUNCHER.worker_ready)
         await self.ref.connect(LAUNCHER.worker_ready)
+        self.answers = True
+
+    async def ask(self, command: AnyWorkerCommand, timeout: float) -> AnyWorkerReply:
+        """Its reply. Raises as RemoteRef.ask does."""
+        question = object()
+        self._asking.add(question)
+        self._quiet.clear()
+        try:
+            return await self.ref.ask(command, timeout)
+        finally:
+            self._asking.discard(question)
+            if not self._asking:
+                self._quiet.set()
+
+    @property
+    def is_frozen(self) -> bool:
+        """It stands still, or is about to."""
+        return self._is_stopping or self.process.is_stopped
+
+    async def freeze(self) -> None:
+        """Ask no more, let it answer for a moment, and stop its process."""
+        self.is_held = self._is_stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAUNCHER.freeze_quiet):
+                await self._quiet.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAUNCHER.freeze_quiet):
+                await self._stop()
+        self._is_stopping = False
+
+    async def _stop(self) -> None:
+        """Until the operating system says that every thread stands still."""
+        if self.is_held:
+            self.process.stop()
+        while self.is_held and self.process.alive and not self.process.is_stopped:
+            await asyncio.sleep(LAUNCHER.freeze_poll)
+
+    def thaw(self) -> None:
+        """Have its process go on."""
+        self.is_held = self._is_stopping = False
+        self.process.go_on()
 
 
 class WorkerPool:
@@ -99,11 +148,11 @@ class WorkerPool:
             greetings[about] = command
 
     async def ask(self, name: str, command: AnyWorkerCommand, expected: type[R], timeout: float) -> R:
-        """The worker's reply. Raises Unavailable when it is gone, DeliveryTimeout when it is silent."""
-        worker = self._workers.get(name)
-        if worker is None:
-            raise Unavailable(f"{name} is not running: it is being restarted, or was given up")
-        reply = await worker.ref.ask(command, timeout)
+        """The worker's reply. Raises Unavailable when it is gone or frozen, DeliveryTimeout when it is silent."""
+        worker = self._running(name)
+        if worker.is_frozen:
+            raise Unavailable(f"{name} is frozen: `cicada fault thaw {name}` has it go on")
+        reply = await worker.ask(command, timeout)
         if not isinstance(reply, expected):
             raise Unavailable(f"{name} answered {reply!r}, which is not a {expected.__name__}")
         return reply
@@ -119,14 +168,37 @@ class WorkerPool:
 
     def kill(self, name: str) -> None:
         """Kill the worker's process (SIGKILL), as a fault would. Raises Unavailable when it does not run."""
+        self._running(name).process.kill()
+
+    def answers(self, name: str) -> bool:
+        """Whether the worker is up and does not stand still."""
         worker = self._workers.get(name)
-        if worker is None:
-            raise Unavailable(f"{name} is not running: it is being restarted, or was given up")
-        worker.process.kill()
+        return worker is not None and worker.answers and not worker.is_frozen
+
+    def is_frozen(self, name: str) -> bool:
+        """Whether the worker's process stands still, whoever stopped it. Its silence is then no reason for anything."""
+        worker = self._workers.get(name)
+        return worker is not None and worker.is_frozen
+
+    def is_held(self, name: str) -> bool:
+        """Whether ``freeze`` stopped the worker, and nobody thawed it."""
+        worker = self._workers.get(name)
+        return worker is not None and worker.is_held
+
+    async def freeze(self, name: str) -> None:
+        """Stop the worker's process (SIGSTOP), after a moment in which it may finish answering. Raises Unavailable when
+        it does not run."""
+        await self._running(name).freeze()
+
+    def thaw(self, name: str) -> None:
+        """Have the worker's process go on (SIGCONT). Raises Unavailable when it does not run."""
+        self._running(name).thaw()
 
     async def shut_down(self, timeout: float) -> None:
         """End all workers, gracefully within ``timeout`` seconds, then by force. Nothing is left afterwards."""
         running = [name for name in self._workers if name in self._watchers]
+        for name in running:
+            self.thaw(name)
         if timeout > 0:
             await asyncio.gather(*(self._ask_to_end(name, timeout) for name in running))
         for name in running:
@@ -142,6 +214,12 @@ class WorkerPool:
             problem = "; ".join(reply.failed.values()) if isinstance(reply, Report) else str(reply)
             if problem:
                 _logger.warning("%s came back and could not be told about %s: %s", name, about, problem)
+
+    def _running(self, name: str) -> Worker:
+        worker = self._workers.get(name)
+        if worker is None:
+            raise Unavailable(f"{name} is not running: it is being restarted, or was given up")
+        return worker
 
     async def _ask_to_end(self, name: str, timeout: float) -> None:
         watcher = self._watchers[name]

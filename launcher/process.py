@@ -3,11 +3,15 @@
 They are forked from a server that has everything imported already, so one starts within tens of milliseconds. The
 launcher holds the other end of a pipe of each; when the launcher is gone, by whatever signal, a thread in the worker
 sees the end of file and ends the process. A parent-death signal would not do: the fork server is the parent.
+
+A stopped process (SIGSTOP) sees no end of file. But the fork server does, once no worker holds the pipe it watches, and
+then its end is a parent's death: the kernel continues its children, stopped by whomever, and they end as the others do.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
@@ -22,11 +26,14 @@ from contextlib import contextmanager
 from types import ModuleType
 
 import msgspec
+import psutil
 
 from cicada.errors import Unavailable
 
 PRELOADED = ["cicada.aio", "cicada.actors.remote", "cicada.bus.publisher", "launcher.worker", "uvloop"]
 """What the fork server imports. A module that is not installed is left out."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 LAUNCHER_GONE = 70  # exit code: the launcher ended first; EX_SOFTWARE of sysexits.h
 
@@ -100,8 +107,28 @@ class WorkerProcess:
         return exit_in_words(self._process.exitcode)
 
     def kill(self) -> None:
-        """End it at once (SIGKILL)."""
+        """End it at once (SIGKILL), even when it is stopped."""
         self._process.kill()
+
+    def stop(self) -> None:
+        """Have it stand still (SIGSTOP)."""
+        self._signal_it(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have it go on (SIGCONT). One that was not stopped does not notice."""
+        self._signal_it(signal.SIGCONT)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the operating system has stopped it, whoever asked for that."""
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
+    def _signal_it(self, number: signal.Signals) -> None:
+        if self.alive:  # its process id is not another's yet
+            os.kill(self.pid, number)
 
     def close(self) -> None:
         """Let go of its pipes, once it has ended."""
@@ -126,6 +153,7 @@ def _run(
 ) -> None:
     """The new process: tied to the launcher's life first of all, then to its work."""
     _end_with_the_launcher(spec.control_folder)
+    _go_on_when_the_fork_server_ends()
     # Ctrl-C reaches the whole process group; the launcher decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -145,6 +173,14 @@ def _end_with_the_launcher(control_folder: str) -> None:
         os._exit(LAUNCHER_GONE)
 
     threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
+
+
+def _go_on_when_the_fork_server_ends() -> None:
+    """On Linux. Elsewhere a worker that is stopped when its launcher dies ends once somebody continues it."""
+    alive = getattr(multiprocessing.forkserver._forkserver, "_forkserver_alive_fd", None)
+    if alive is not None and sys.platform == "linux":
+        os.close(alive)  # a worker forks nobody, so the fork server need not outlive the launcher for it
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT), 0, 0, 0)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from cicada.commands import SendResult
+from cicada.transport.faults import NO_FAULTS, FaultTable
 from launcher.levels import LevelSetting
 from launcher.load import LoadShare
 
@@ -65,6 +66,14 @@ class KillPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """Drop the actors and links of hosted peers without a farewell. Answered by Report."""
 
     names: tuple[str, ...]
+
+
+class SetFaults(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """From now on these faults are in force between peers and no others, and exactly these hosted peers stand still.
+    Answered by Report."""
+
+    table: FaultTable = NO_FAULTS
+    frozen: tuple[str, ...] = ()
 
 
 class CrashActors(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -147,6 +156,7 @@ AnyWorkerCommand = (
     | JoinPeers
     | TakeViews
     | ReadCounters
+    | SetFaults
     | StopPeers
     | KillPeers
     | CrashActors

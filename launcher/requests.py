@@ -33,7 +33,7 @@ from launcher.protocol import (
     WatchBroadcast,
 )
 from launcher.readiness import owner_of
-from launcher.roster import LIVE, Member, State
+from launcher.roster import LIVE, Member
 from launcher.swarm import Swarm
 
 Request = Lookup | Send | SendToAll | RunLoad | GetLoad
@@ -93,7 +93,7 @@ class Requests:
         found = await self._swarm.pool.ask(
             via.worker, command, Owner, LAUNCHER.lookup + LAUNCHER.report_grace
         )
-        truth = owner_of(place, (member.address for member in self._roster.expected()))
+        truth = owner_of(place, (member.address for member in self._swarm.expected()))
         return LookupResult(
             owner=found.owner,
             owner_name=self._roster.name_at(found.owner),
@@ -124,7 +124,7 @@ class Requests:
         loop = asyncio.get_running_loop()
         via = self._via(request.via)
         await self._ask_all(WatchBroadcast(payload=request.payload), Report)
-        expected = len(self._roster.having(State.JOINED)) - 1
+        expected = len(self._swarm.joined()) - 1
         started = loop.time()
         command = SendBroadcast(via=via.name, payload=request.payload)
         report = await self._swarm.pool.ask(via.worker, command, Report, LAUNCHER.report_grace)
@@ -156,8 +156,10 @@ class Requests:
                 raise Misuse(
                     f"{name} is {member.state.value}: choose a live peer, or `cicada restart {name}`"
                 )
+            if name in self._swarm.frozen():
+                raise Misuse(f"{name} is frozen: choose another peer, or `cicada fault thaw {name}`")
             return member
-        joined = self._roster.having(State.JOINED)
+        joined = self._swarm.joined()
         if not joined:
             raise Misuse("no peer is in the ring: see `cicada status`")
         return self._rng.choice(joined)

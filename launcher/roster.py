@@ -37,12 +37,13 @@ ENDED = frozenset({State.FAILED, State.STOPPED, State.RETIRED, State.KILLED})
 class Member:
     """One peer and its state."""
 
-    __slots__ = ("planned", "problem", "state")
+    __slots__ = ("frozen", "planned", "problem", "state")
 
     def __init__(self, planned: PlannedPeer) -> None:
         self.planned = planned
         self.state = State.IDLE
         self.problem = ""
+        self.frozen = False  # stands still by itself; one whose worker was stopped does too
 
     @property
     def name(self) -> str:

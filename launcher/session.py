@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import platform
+import random
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -27,11 +28,12 @@ from cicada.commands import AnyCommand, AnyReply, Refused
 from cicada.config import Config, to_toml
 from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
+from launcher.faults import Faults
 from launcher.logbook import LogBook
 from launcher.loglevels import LogLevels
 from launcher.monitor import Monitor, RunState
 from launcher.orchestrator import Orchestrator
-from launcher.plan import Plan
+from launcher.plan import Plan, derived_seed
 from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
 from launcher.records import level_named
@@ -74,12 +76,18 @@ class Session:
         self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
         self.monitor = Monitor(self.swarm, lambda event: publish("", event), since)
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
-        statistics = Statistics(folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor)
+        draws = random.Random(derived_seed(config.swarm.seed, "faults"))
+        self.faults = Faults(self.swarm, publish, draws)
+        self.swarm.brief = self.faults.brief
+        statistics = Statistics(
+            folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor, self.faults
+        )
         self.orchestrator = Orchestrator(
             self.swarm,
             self.monitor,
             statistics,
             LogLevels(self.swarm, self._log),
+            self.faults,
             publish,
             seed=config.swarm.seed,
             folder=folder.path,
@@ -119,6 +127,7 @@ class Session:
                 await self.monitor.enter(RunState.FAILED, self.over.result())
             await self.monitor.enter(RunState.STOPPING)
             self._supervisor.stop()
+            self.faults.close()
             await _cancelled(self._observing)
             await self.pool.shut_down(0.0 if self._immediately else LAUNCHER.shutdown)
             await self.monitor.enter(RunState.STOPPED)
@@ -205,6 +214,7 @@ class Session:
         )
 
     def _worker_ended(self, worker: str, pid: int, how: str) -> None:
+        self.faults.worker_ended(worker)
         self._supervisor.exited(worker, pid, how)
         self.monitor.poke()
 

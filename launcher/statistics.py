@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from statistics import fmean, median
 
 from cicada.commands import MessageCounts, Status, WorkerStatus
+from launcher.faults import Faults
 from launcher.monitor import Monitor
 from launcher.roster import ENDED, State
 from launcher.supervisor import WorkerSupervisor
@@ -18,13 +19,20 @@ class Statistics:
     """Answers "how is it going?". ``problems`` holds what somebody ought to look at, with what to do."""
 
     def __init__(
-        self, run: str, name: str, swarm: Swarm, monitor: Monitor, supervisor: WorkerSupervisor
+        self,
+        run: str,
+        name: str,
+        swarm: Swarm,
+        monitor: Monitor,
+        supervisor: WorkerSupervisor,
+        faults: Faults,
     ) -> None:
         self._run = run
         self._name = name
         self._swarm = swarm
         self._monitor = monitor
         self._supervisor = supervisor
+        self._faults = faults
 
     async def status(self) -> Status:
         """The swarm now, with fresh snapshots of every live peer."""
@@ -57,6 +65,8 @@ class Statistics:
             proven_after_s=self._monitor.proven_after_s,
             uptime_s=self._monitor.uptime_s,
             problems=self._problems(counters.unlogged),
+            frozen=len(self._swarm.frozen()),
+            faults=self._faults.rows(),
         )
 
     def _workers(self) -> tuple[WorkerStatus, ...]:
@@ -69,7 +79,7 @@ class Statistics:
                 peers=hosted[name],
                 restarts=self._supervisor.restarts(name),
                 rss_bytes=pool.rss_bytes(name),
-                state="running" if pool.pid(name) else "ended",
+                state="frozen" if pool.is_frozen(name) else "running" if pool.pid(name) else "ended",
             )
             for name in pool.names
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -29,11 +29,14 @@ from launcher.protocol import (
     Views,
     sum_counters,
 )
-from launcher.roster import Member, Roster, State
+from launcher.roster import LIVE, Member, Roster, State
 from launcher.waves import Wave, gap_wave, one_seed_wave
 
 Problems = dict[str, str]
 """Why something failed, by peer or worker."""
+
+Brief = Callable[[str], Awaitable[None]]
+"""Tells a worker that has just started what it has to know before it hosts anybody."""
 
 Make = Callable[[tuple[str, ...]], AnyWorkerCommand]
 
@@ -45,6 +48,8 @@ class Swarm:
         self.roster = roster
         self.pool = pool
         self.changes = asyncio.Lock()
+        self.brief: Brief | None = None
+        self._counted: dict[str, Counters] = {}
         self._next_wave = gap_wave if waves else one_seed_wave
 
     async def start_workers(self) -> Problems:
@@ -59,6 +64,8 @@ class Swarm:
         Raises Unavailable when the process does not start. Takes ``changes`` itself, once the process is there.
         """
         await self.pool.start(worker)
+        if self.brief is not None:
+            await self.brief(worker)
         async with self.changes:
             back = [member for member in self.roster.hosted_by(worker) if member.state is State.LOST]
             problems = await self.start(back)
@@ -95,6 +102,20 @@ class Swarm:
                 del waiting[joined]
         return problems
 
+    async def begin(self, members: Iterable[Member]) -> Problems:
+        """Start the members and have them join."""
+        chosen = list(members)
+        problems = await self.start(chosen)
+        return problems | await self.join(chosen)
+
+    async def restart(self, members: Iterable[Member]) -> Problems:
+        """Begin anew with the members; those that live end first. Those that are to come back stay in the book, and start
+        as if they were new."""
+        chosen = list(members)
+        problems = await self.stop((m for m in chosen if m.state in LIVE), State.STOPPED)
+        back = [m for m in chosen if m.name not in problems and m.state is not State.LOST]
+        return problems | await self.begin(back)
+
     async def stop(self, members: Iterable[Member], state: State) -> Problems:
         """Have the members leave the ring and end; they are in ``state`` afterwards."""
         timeout = LAUNCHER.stop_peers
@@ -111,6 +132,22 @@ class Swarm:
         )
         return outcome.problems
 
+    def frozen(self) -> frozenset[str]:
+        """Who stands still, alone or with its worker. Their silence is no fault of theirs, so nothing follows from it:
+        neither an answer nor a place in the ring is expected of them."""
+        stopped = {name for name in self.pool.names if self.pool.is_frozen(name)}
+        return frozenset(m.name for m in self.roster if m.frozen or m.worker in stopped)
+
+    def expected(self) -> list[Member]:
+        """The members of which the ring ought to consist at present."""
+        frozen = self.frozen()
+        return [member for member in self.roster.expected() if member.name not in frozen]
+
+    def joined(self) -> list[Member]:
+        """The members in the ring that can be asked for something."""
+        frozen = self.frozen()
+        return [member for member in self.roster.having(State.JOINED) if member.name not in frozen]
+
     async def views(self) -> dict[str, PeerView]:
         """Every live peer that answers, as it is now. Marks those that were given up."""
         commands = {name: TakeViews() for name in self.pool.names if self.pool.pid(name)}
@@ -124,10 +161,16 @@ class Swarm:
         return seen
 
     async def counters(self) -> Counters:
-        """Sums over all peers; what a killed worker had counted is gone with it."""
+        """Sums over all peers; what a killed worker had counted is gone with it, a frozen one's count stands still."""
         commands = {name: ReadCounters() for name in self.pool.names if self.pool.pid(name)}
         replies = await self.pool.ask_each(commands, Counters, LAUNCHER.views)
-        return sum_counters(reply for reply in replies.values() if isinstance(reply, Counters))
+        before, self._counted = self._counted, {}
+        for name, reply in replies.items():
+            if isinstance(reply, Counters):
+                self._counted[name] = reply
+            elif name in before and self.pool.is_frozen(name):
+                self._counted[name] = before[name]
+        return sum_counters(self._counted.values())
 
     async def _start_worker(self, name: str) -> str:
         try:
@@ -153,7 +196,7 @@ class Swarm:
         return {self.roster[name].peer: problem for name, problem in outcome.problems.items()}
 
     def _joined(self) -> list[Peer]:
-        return [member.peer for member in self.roster.having(State.JOINED)]
+        return [member.peer for member in self.joined()]
 
     async def _end(self, members: Iterable[Member], state: State, make: Make, timeout: float) -> Problems:
         """Mark first: a worker that dies meanwhile must not bring back what was told to end."""

@@ -222,14 +222,32 @@ def stop(select: SelectArgument, run: RunOption = LATEST_RUN) -> None:
     _change(run, Stop(select=select), "stopped")
 
 
-def restart(select: SelectArgument, run: RunOption = LATEST_RUN) -> None:
+def restart(
+    select: SelectArgument,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="Wave by wave, each once the ring is proven.")
+    ] = False,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=0, help="Peers in a wave; 0: a tenth of those named.")
+    ] = 0,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", metavar="TIME", parser=seconds, help="How long the ring may need after a wave."
+        ),
+    ] = CLI.proven,
+    run: RunOption = LATEST_RUN,
+) -> None:
     """Start peers again under the same names and addresses, and have them join.
 
     \b
       cicada restart core-3
-      cicada restart all
+      cicada restart all --rolling --timeout 30s
+
+    A rolling restart stops, with exit code 1, when the ring is not proven in time after a wave.
     """
-    _change(run, Restart(select=select), "restarted")
+    command = Restart(select=select, rolling=rolling, at_once=at_once, timeout=timeout)
+    _change(run, command, "restarted", CLI.rolling if rolling else CLI.change)
 
 
 def crash(
@@ -333,10 +351,10 @@ def down(
         output.progress(f"the swarm {swarm.info.name} has ended; its run folder is {run.resolve()}")
 
 
-def _change(run: Path, command: AnyCommand, verb: str) -> None:
+def _change(run: Path, command: AnyCommand, verb: str, timeout: float = CLI.change) -> None:
     """Carry out a command that changes the swarm, and name the peers concerned."""
     with connect(run) as swarm:
-        done = swarm.ask(command, Done, CLI.change)
+        done = swarm.ask(command, Done, timeout)
     output.show(output.done_lines(verb, done))
 
 

@@ -55,6 +55,14 @@ def one_seed_wave(members: Iterable[Peer], joiners: Iterable[Peer], failures: Ma
     return tuple(Joining(peer, present[failures.get(peer, 0) % len(present)]) for peer in waiting)
 
 
+def rolling_waves(peers: Iterable[Peer], at_once: int) -> tuple[tuple[Peer, ...], ...]:
+    """All ``peers`` in waves of at most ``at_once``, as far apart on the ring as that allows: neighbours that leave
+    together take each other's lists with them."""
+    ring = sorted(set(peers), key=_by_place)
+    count = -(-len(ring) // max(at_once, 1))
+    return tuple(tuple(ring[first::count]) for first in range(count))
+
+
 def _by_place(peer: Peer) -> Place:
     return peer.place
 

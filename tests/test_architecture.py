@@ -55,6 +55,8 @@ PURE: Final = (
     "cicada.sim",
     "cicada.transport.framing",
     "cicada.transport.link",
+    "cicada.transport.faults",
+    "cicada.transport.faultgate",
     "cicada.actors.supervision",
     "launcher.plan",
     "launcher.waves",
@@ -64,6 +66,7 @@ PURE: Final = (
     "launcher.records",
     "launcher.eventlog",
     "launcher.levels",
+    "launcher.faultbook",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

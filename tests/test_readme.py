@@ -49,7 +49,8 @@ def test_the_table_of_verbs_has_every_verb_of_the_command_and_no_other() -> None
         for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
         for verb in re.findall(r"`([a-z]+)", row)
     }
-    assert named == {command.callback.__name__ for command in app.registered_commands if command.callback}
+    verbs = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert named == verbs | {group.name for group in app.registered_groups}
 
 
 def test_python_dash_m_cicada_is_the_command() -> None:

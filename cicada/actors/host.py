@@ -10,7 +10,7 @@ import socket
 import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -23,15 +23,17 @@ from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
 from cicada.actors.router import RouterActor
+from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
+from cicada.transport.faults import FaultTable
 from cicada.transport.zeromq import ZmqEndpoint
 
-__all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "whose_turn"]
+__all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "Trial", "whose_turn"]
 
 _logger = logging.getLogger("cicada.host")
 _FREE_PORT_TRIES = 16
@@ -41,6 +43,28 @@ _KINDS: dict[type, str] = {
     RouterActor: Kind.ROUTER.value,
     PeerSupervisor: "supervisor",
 }
+
+
+class Trial(Protocol):
+    """What a test may put a peer through."""
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stands still."""
+        ...
+
+    def freeze(self) -> None:
+        """Have it stand still, as a stopped process would: it reads and answers nothing and no deadline of its passes.
+        What it is asked to do waits; ending it thaws it. Not from inside an actor's turn."""
+        ...
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        ...
+
+    def set_faults(self, table: FaultTable) -> None:
+        """These faults are in force from now on, as far as they concern the peer, and no others."""
+        ...
 
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,17 +152,18 @@ class Host:
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
         peer = peer_at(address)
+        standstill = Standstill(self.dispatcher, self.clock, self.alarms)
         around = Surroundings(
             own=peer,
             name=name or address,
-            dispatcher=self.dispatcher,
-            clock=self.clock,
-            alarms=self.alarms,
+            dispatcher=standstill.dispatcher,
+            clock=standstill.clock,
+            alarms=standstill.alarms,
             publish=publish,
             tally=Counter(),
             entropy=self.entropy,
         )
-        hosted = HostedPeer(self, around, attachment, swarm, create, on_new_peer)
+        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer)
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
@@ -198,6 +223,7 @@ class HostedPeer:
         self,
         host: Host,
         around: Surroundings,
+        standstill: Standstill,
         attachment: Attachment,
         swarm: str,
         create: bool,
@@ -205,6 +231,7 @@ class HostedPeer:
     ) -> None:
         self._host = host
         self._around = around
+        self._standstill = standstill
         self._attachment = attachment
         self._holdings = Holdings(mailbox=Mailbox())
         self.ended = False
@@ -241,6 +268,19 @@ class HostedPeer:
     def failure(self) -> str:
         """Why supervision gave it up; empty while it has not."""
         return self._holdings.failure
+
+    @property
+    def is_frozen(self) -> bool:
+        return self._standstill.is_on
+
+    def freeze(self) -> None:
+        self._standstill.begin()
+
+    def thaw(self) -> None:
+        self._standstill.end()
+
+    def set_faults(self, table: FaultTable) -> None:
+        self._attachment.set_faults(table)
 
     def tell(self, message: object) -> None:
         """To its supervisor."""
@@ -279,12 +319,14 @@ class HostedPeer:
         receipt.settle(failed(0, Reason.NO_SUCH_PEER))
 
     def end(self, how: str) -> None:
-        """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word."""
+        """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.
+        One that stands still goes on to end."""
         if self.ended:
             return
         self.ended = True
         if how == "killed":
             self._attachment.cut()
+        self._standstill.end()
         self._host.endpoint.unlisten(self._around.own.address)
         self._supervisor.stop(block=False)
         if self._around.publish is not None:

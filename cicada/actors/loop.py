@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
@@ -22,6 +22,23 @@ A = TypeVar("A", bound="LoopActor")
 
 NOT_PLAIN = frozenset[type]({Envelope, _ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
 """What Pykka puts into inboxes besides messages."""
+
+
+class Dispatcher(Protocol):
+    """Who gives an actor its turns."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def thread(self) -> int:
+        """The loop's."""
+        ...
+
+    @property
+    def schedule(self) -> Callable[[LoopActor], None]:
+        """Give an actor a turn soon. On the loop's thread only, and not while the actor already waits for one."""
+        ...
 
 
 class LoopDispatcher:
@@ -54,6 +71,13 @@ class LoopDispatcher:
                 self.loop.call_soon(self._turn)
             except RuntimeError:  # the loop is closed: there are no turns any more
                 actor.abandon()
+
+    def withdraw(self, chosen: Callable[[LoopActor], bool]) -> list[LoopActor]:
+        """Take actors out of the line without telling them: they wait on until they are scheduled again. Not from inside a
+        turn, in which whoever has it may get in line behind this."""
+        withdrawn = [actor for actor in self.ready if chosen(actor)]
+        self.ready = deque(actor for actor in self.ready if not chosen(actor))
+        return withdrawn
 
     def _turn(self) -> None:
         budget = self.limits.turn
@@ -101,7 +125,7 @@ class LoopInbox:
         self.scheduled = False
         self.called = False
 
-    def attach(self, actor: LoopActor, dispatcher: LoopDispatcher) -> None:
+    def attach(self, actor: LoopActor, dispatcher: Dispatcher) -> None:
         """Name the actor and its loop. Before anybody has a reference to the actor."""
         self.actor = actor
         self.dispatcher = dispatcher
@@ -198,7 +222,7 @@ class LoopActor(GuardedActor):
 
     actor_inbox: LoopInbox
 
-    def __init__(self, dispatcher: LoopDispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
         self._begun = False
         self.dispatcher = dispatcher

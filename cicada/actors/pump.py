@@ -10,9 +10,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from cicada.actors.alarm import Alarms, LoopClock, Wake
-from cicada.actors.family import Crash, Wired
-from cicada.actors.loop import NOT_PLAIN, LoopActor, LoopDispatcher
+from cicada.actors.alarm import Wake
+from cicada.actors.family import Crash, Ref, Wired
+from cicada.actors.loop import NOT_PLAIN, Dispatcher, LoopActor
+from cicada.clock import Clock
 from cicada.events import AnyEvent
 from cicada.ids import Peer
 
@@ -20,14 +21,27 @@ Publish = Callable[[str, AnyEvent], None]
 """Told ``(peer name, event)`` for each event. Must not block."""
 
 
+Handlers = dict[type, Callable[[Any], object]]
+"""A class to what handles its values."""
+
+
+class Deadlines(Protocol):
+    """Who wakes actors: Alarms, on the clock that goes with it."""
+
+    def arm(self, ref: Ref, at: float, /) -> None: ...
+
+    @property
+    def cancel(self) -> Callable[[Ref], None]: ...
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What the actors of one peer share: who they are, and the services of their event loop."""
 
     own: Peer
     name: str
-    dispatcher: LoopDispatcher
-    clock: LoopClock
-    alarms: Alarms
+    dispatcher: Dispatcher
+    clock: Clock
+    alarms: Deadlines
     publish: Publish | None
     tally: Counter[str]  # messages dropped, by reason
     entropy: random.Random
@@ -55,9 +69,12 @@ class Pump(LoopActor, Generic[C]):
         super().__init__(around.dispatcher)
         self.around = around
         self._timer = timer
-        self._now = around.clock.now
+        self._clock = around.clock
         self._instant = 0.0
         self._armed_at = math.inf
+        self._carriers: Handlers = {}
+        self._specials: Handlers = {}
+        self._unusual: set[type] = set()  # what the core does not take as it is
         self.wired: Wired | None = None
         # What is for the others is gathered and told at the end of the turn, all at once.
         self.to_supervisor: list[Any] = []
@@ -69,28 +86,31 @@ class Pump(LoopActor, Generic[C]):
         """A fresh core. Called at the actor's first turn."""
         raise NotImplementedError
 
-    def carriers(self) -> dict[type, Callable[[Any], object]]:
+    def carriers(self) -> Handlers:
         """Output class to what carries it out."""
         raise NotImplementedError
 
-    def specials(self) -> dict[type, Callable[[Any], object]]:
+    def specials(self) -> Handlers:
         """Messages that are not inputs of the core, and what handles them."""
         return {}
 
     def on_start(self) -> None:
         self.core = self.make_core()
-        self._carriers = self.carriers()
-        self._specials: dict[type, Callable[[Any], object]] = {
-            Wired: self.on_wired,
-            Wake: self._on_wake,
-            Crash: self._on_crash,
-            **self.specials(),
-        }
-        self._unusual = NOT_PLAIN | self._specials.keys()
+        self.divert({}, {})
+
+    def divert(self, carriers: Handlers, specials: Handlers) -> None:
+        """From now on, in the turn under way too, outputs and messages of these classes go there; all others, and all
+        when both are empty, where ``carriers`` and ``specials`` say."""
+        own: Handlers = {Wired: self.on_wired, Wake: self._on_wake, Crash: self._on_crash, **self.specials()}
+        self._carriers.update({**self.carriers(), **carriers})
+        self._specials.clear()
+        self._specials.update({**own, **specials})
+        self._unusual.clear()
+        self._unusual.update(NOT_PLAIN, self._specials)
 
     def take(self, queue: deque[Any], limit: int) -> None:
         """A turn. All its inputs share one instant: what waits together came together."""
-        now = self._instant = self._now()
+        now = self._instant = self._clock.now()
         unusual, carriers, handle = self._unusual, self._carriers, self.core.handle
         try:
             for _ in range(min(limit, len(queue))):

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from cicada.actors.family import Ref
+from cicada.actors.obstruction import FaultsChanged, Obstruction
 from cicada.actors.pump import Pump, Surroundings
 from cicada.chord import io as ring
 from cicada.ids import Address
 from cicada.routing import io as routing
 from cicada.transport import linkio
 from cicada.transport.base import ConnectionId, Endpoint
+from cicada.transport.faults import NO_FAULTS, FaultTable
 from cicada.transport.links import Links
 from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
@@ -27,6 +29,7 @@ class Attachment:
         self.endpoint = endpoint
         self._target: Ref | None = None
         self.is_cut = False
+        self.faults = NO_FAULTS
         self._indexes: set[int] = set()
         self._connections: set[ConnectionId] = set()
 
@@ -38,6 +41,12 @@ class Attachment:
         """From now on nothing is sent or received, as if the process had died."""
         self.is_cut = True
         self.reset()
+
+    def set_faults(self, table: FaultTable) -> None:
+        """These faults are in force from now on, as far as they concern the peer."""
+        self.faults = table
+        if self._target is not None:
+            self._target.tell(FaultsChanged(table))
 
     def attach(self) -> int:
         index = self.endpoint.attach(self)
@@ -99,6 +108,7 @@ class TransportActor(Pump[Links]):
         self._swarm = swarm
         self._send = attachment.endpoint.send
         self._not_taken: list[linkio.NotTaken] = []
+        self._obstruction: Obstruction | None = None
 
     def make_core(self) -> Links:
         self._attachment.serve(self.actor_ref)
@@ -114,18 +124,25 @@ class TransportActor(Pump[Links]):
         attachment = self._attachment
         to_ring = self.to_ring.append
         return {
-            linkio.Transmit: self._transmit,
+            linkio.Transmit: self.carry_frame,
             linkio.RoutedReceived: self.to_router.append,
             linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.sender, output.message)),
             linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
-            linkio.Connect: lambda output: attachment.endpoint.connect(output.remote, attachment),
-            linkio.Release: lambda output: attachment.release(output.connection),
+            linkio.Connect: self.carry_connect,
+            linkio.Release: self.carry_release,
             linkio.Authenticated: lambda output: attachment.authenticated(output.connection),
             linkio.DropConnection: lambda output: attachment.endpoint.drop(output.connection, output.reason),
             linkio.Dropped: self._dropped,
             linkio.Emit: lambda output: self.publish(output.event),
         }
+
+    def specials(self) -> dict[type, Callable[[Any], object]]:
+        return {FaultsChanged: lambda change: self._obstruct(change.table)}
+
+    def on_start(self) -> None:
+        super().on_start()
+        self._obstruct(self._attachment.faults)
 
     def end_turn(self) -> None:
         waiting, self._not_taken = self._not_taken, []
@@ -137,13 +154,43 @@ class TransportActor(Pump[Links]):
         super().on_stop()
         if not self._attachment.is_cut:
             self.feed(linkio.CloseAll("stopped"))
+            if self._obstruction is not None:
+                self._obstruction.end()
 
-    def _transmit(self, output: linkio.Transmit) -> None:
+    # What an obstruction may stand before
+
+    def carry_frame(self, output: linkio.Transmit) -> None:
         connection = output.connection
-        if (
-            self._not_taken and any(waiting.connection == connection for waiting in self._not_taken)
-        ) or not self._send(connection, output.frame):
-            self._not_taken.append(linkio.NotTaken(connection, output.frame))
+        if (self._not_taken and self.is_behind(connection)) or not self._send(connection, output.frame):
+            self.hand_back(output)
+
+    def carry_late(self, output: linkio.Transmit) -> bool:
+        return self._send(output.connection, output.frame)
+
+    def carry_connect(self, output: linkio.Connect) -> None:
+        self._attachment.endpoint.connect(output.remote, self._attachment)
+
+    def carry_release(self, output: linkio.Release) -> None:
+        self._attachment.release(output.connection)
+
+    def hand_back(self, output: linkio.Transmit) -> None:
+        self._not_taken.append(linkio.NotTaken(output.connection, output.frame))
+
+    def is_behind(self, connection: ConnectionId) -> bool:
+        return any(waiting.connection == connection for waiting in self._not_taken)
+
+    def clear_the_way(self) -> None:
+        self._obstruction = None
+        self.divert({}, {})
+
+    def _obstruct(self, table: FaultTable) -> None:
+        about = table.about(self.around.own.address)
+        if self._obstruction is None:
+            if not about.rules:
+                return
+            self._obstruction = Obstruction(self)
+            self.divert(self._obstruction.carriers(), self._obstruction.specials())
+        self._obstruction.change(about)
 
     def _unreachable(self, output: linkio.Unreachable) -> None:
         lost = output.undelivered

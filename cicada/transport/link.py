@@ -56,7 +56,7 @@ class Link:
         "_ack_at", "_blocked", "_cipher", "_heard_at", "_in_flight", "_limits", "_owed_at", "_owed_bytes",
         "_owed_counter", "_proofs", "_queue", "_received", "_retry_at", "_rtt", "_rtt_var", "_sent", "_timeout",
         "_used_at", "armed", "confirmed", "connection", "dialled", "flight", "incarnation", "index", "kept",
-        "peer", "remote_index",
+        "peer", "remote", "remote_index",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class Link:
         now: float,
     ) -> None:
         self.peer = peer
+        self.remote = peer.address
         self.index = index
         self.remote_index = remote_index
         self.connection = connection
@@ -303,7 +304,7 @@ class Link:
         self._in_flight.append(InFlight(counter, size, now, message, source))
         self.flight += size
         self._used_at = now
-        out.append(Transmit(self.connection, frame))
+        out.append(Transmit(self.connection, frame, self.remote))
 
     def _seal(self, kind: FrameType, now: float, out: list[LinkOutput]) -> int:
         """Transmit a frame that carries an ack alone. Returns its size."""
@@ -312,7 +313,7 @@ class Link:
         sealed = self._cipher.seal(self._sent, header, self._take_ack(now))
         frame = LENGTH.pack(len(header) + len(sealed)) + header + sealed
         if self._blocked is None:
-            out.append(Transmit(self.connection, frame))
+            out.append(Transmit(self.connection, frame, self.remote))
         else:
             self._blocked.append(frame)
         return len(frame)
@@ -320,7 +321,7 @@ class Link:
     def _retry(self, now: float, out: list[LinkOutput]) -> None:
         """Offer the frames that were not taken again, then go on."""
         held, self._blocked, self._retry_at = self._blocked, None, NEVER
-        out.extend(Transmit(self.connection, frame) for frame in held or ())
+        out.extend(Transmit(self.connection, frame, self.remote) for frame in held or ())
         self.flush(now, out)
 
     def _take_ack(self, now: float) -> bytes:

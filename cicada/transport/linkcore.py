@@ -54,9 +54,9 @@ class LinkCore:
         self.counts["faults"] += 1
         self.emit(PeerFaulted(remote=remote, reason=reason))
 
-    def transmit(self, connection: ConnectionId, frame: bytes) -> None:
-        """Send a frame that is no link's."""
-        self.out.append(Transmit(connection, frame))
+    def transmit(self, connection: ConnectionId, frame: bytes, remote: Address) -> None:
+        """Send the peer at ``remote`` a frame that is no link's."""
+        self.out.append(Transmit(connection, frame, remote))
 
     def drop(self, reason: str, count: int) -> None:
         """Messages were dropped for good."""

@@ -164,7 +164,7 @@ class Handshakes:
         link = self._core.table.links.get(frame.index)
         challenge = self._open_proof(link, frame)
         if link is not None and challenge:
-            self._core.transmit(connection, link.seal_proof(FrameType.PROVEN, challenge))
+            self._core.transmit(connection, link.seal_proof(FrameType.PROVEN, challenge), link.remote)
 
     def on_proven(self, connection: ConnectionId, frame: Frame) -> None:
         """The answer to a challenge. It counts only on the connection that we dialled for it."""
@@ -210,7 +210,8 @@ class Handshakes:
             index=dial.index,
             incarnation=self._incarnation,
         )
-        core.transmit(dial.connection, encode_frame(FrameType.HELLO, 0, 0, encode(hello)))
+        frame = encode_frame(FrameType.HELLO, 0, 0, encode(hello))
+        core.transmit(dial.connection, frame, dial.remote.peer.address)
         core.arm(dial)
 
     def _challenge(self, dial: Dial, link: Link, now: float) -> None:
@@ -221,7 +222,7 @@ class Handshakes:
             dial.deadline = now + core.limits.dial_timeout
         dial.phase, dial.link = DialPhase.PROVING, link
         dial.challenge = self._entropy.randbytes(_CHALLENGE_BYTES)
-        core.transmit(dial.connection, link.seal_proof(FrameType.PROVE, dial.challenge))
+        core.transmit(dial.connection, link.seal_proof(FrameType.PROVE, dial.challenge), link.remote)
         core.arm(dial)
 
     def _finish(self, dial: Dial, connection: ConnectionId, welcome: Welcome, now: float) -> None:
@@ -258,12 +259,14 @@ class Handshakes:
 
     def _welcome(self, link: Link) -> None:
         body = encode(Welcome(version=PROTOCOL_VERSION, index=link.index, incarnation=self._incarnation))
-        self._core.transmit(link.connection, encode_frame(FrameType.WELCOME, link.remote_index, 0, body))
+        frame = encode_frame(FrameType.WELCOME, link.remote_index, 0, body)
+        self._core.transmit(link.connection, frame, link.remote)
 
     def _refuse(self, connection: ConnectionId, hello: Hello, reason: str) -> None:
         self._core.counts["refused"] += 1
         body = encode(Refusal(reason=reason))
-        self._core.transmit(connection, encode_frame(FrameType.REFUSED, hello.index, 0, body))
+        frame = encode_frame(FrameType.REFUSED, hello.index, 0, body)
+        self._core.transmit(connection, frame, Address(hello.own))
 
     def _greeting(self, connection: ConnectionId, frame: Frame) -> Dial | None:
         """The dial that waits for this answer."""

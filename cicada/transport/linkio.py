@@ -159,7 +159,7 @@ class DropConnection(msgspec.Struct, frozen=True):
 
 
 class Transmit(msgspec.Struct, frozen=True, gc=False):
-    """Give the bytes of one frame (length prefix included) to the endpoint.
+    """Give the bytes of one frame (length prefix included), meant for the peer at ``remote``, to the endpoint.
 
     When it does not take them, answer NotTaken, and answer NotTaken without trying for all later Transmits on the same
     connection in the same list of outputs: a frame must never overtake an earlier one of its link.
@@ -167,6 +167,7 @@ class Transmit(msgspec.Struct, frozen=True, gc=False):
 
     connection: ConnectionId
     frame: bytes
+    remote: Address
 
 
 class RingReceived(msgspec.Struct, frozen=True, gc=False):

@@ -269,6 +269,14 @@ def test_nothing_survives_a_launcher_that_is_killed(tmp_path: Path) -> None:
         assert not info.ended
 
 
+def test_nothing_survives_a_killed_launcher_one_of_whose_workers_was_stopped(tmp_path: Path) -> None:
+    with running(config(4, first_port=free_ports(4)), tmp_path / "run") as swarm:
+        processes = swarm.processes()
+        os.kill(swarm.status().workers[1].pid, signal.SIGSTOP)
+        swarm.launcher.kill()
+        assert not still_running(processes, GONE_WITHIN)
+
+
 def test_a_detached_swarm_that_is_not_proven_in_time_says_so_and_goes_on(tmp_path: Path) -> None:
     made = config(4, first_port=free_ports(4))
     with pytest.raises(RingNotReady, match=r"not proven within 0\.01 s; the swarm goes on"):

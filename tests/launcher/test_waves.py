@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cicada.ids import Address, Peer, canonical_address, peer_at
 from launcher.readiness import owner_of
-from launcher.waves import Wave, gap_wave, one_seed_wave
+from launcher.waves import Wave, gap_wave, one_seed_wave, rolling_waves
 
 peers = st.integers(1, 65535).map(lambda port: peer_at(canonical_address("127.0.0.1", port)))
 some_peers = st.sets(peers, max_size=60)
@@ -98,3 +99,22 @@ def test_the_owner_of_a_place_is_the_first_peer_at_or_after_it() -> None:
         assert owner_of(peer_at(address).place - 1, addresses) == address
         assert owner_of(peer_at(address).place + 1, addresses) == ring[(index + 1) % len(ring)]
     assert owner_of(0, list[Address]()) is None
+
+
+@given(some_peers, st.integers(1, 70))
+def test_a_rolling_restart_has_everybody_once_and_never_more_at_once(
+    everybody: set[Peer], at_once: int
+) -> None:
+    waves = rolling_waves(everybody, at_once)
+    assert sorted(peer.address for wave in waves for peer in wave) == sorted(p.address for p in everybody)
+    assert all(1 <= len(wave) <= at_once for wave in waves)
+    assert len(waves) == math.ceil(len(everybody) / at_once)
+
+
+@given(some_peers, st.integers(1, 70))
+def test_neighbours_are_in_one_wave_only_when_all_are(everybody: set[Peer], at_once: int) -> None:
+    waves = rolling_waves(everybody, at_once)
+    ring = sorted(everybody, key=lambda peer: peer.place)
+    wave_of = {peer: number for number, wave in enumerate(waves) for peer in wave}
+    if len(waves) > 1:
+        assert all(wave_of[one] != wave_of[other] for one, other in pairwise(ring))

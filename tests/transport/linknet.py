@@ -386,7 +386,7 @@ class Network:
         refused: list[NotTaken] = []
         for output in outputs:
             match output:
-                case Transmit(connection, raw):
+                case Transmit(connection, raw, _):
                     if connection in self.choked or any(frame.connection == connection for frame in refused):
                         refused.append(NotTaken(connection, raw))
                     else:
