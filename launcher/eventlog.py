@@ -5,7 +5,7 @@ What every message makes (a receipt that says delivered, a broadcast that arrive
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,8 @@ from cicada.events import (
     CommandReceived,
     Escalated,
     EventsLost,
+    FaultEnded,
+    FaultStarted,
     FingersChanged,
     LinkClosed,
     LinkOpened,
@@ -32,6 +34,7 @@ from cicada.events import (
     PredecessorChanged,
     RunStateChanged,
     SuccessorsChanged,
+    WaveRestarted,
     WorkerExited,
     WorkerStarted,
 )
@@ -63,6 +66,11 @@ SILENT: Final = frozenset({BroadcastReceived})
 """Events that are never logged."""
 
 
+def _named(peers: Sequence[str]) -> str:
+    more = f" and {len(peers) - _NAMED} more" if len(peers) > _NAMED else ""
+    return f"{' '.join(peers[:_NAMED])}{more}"
+
+
 def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
@@ -86,9 +94,7 @@ def _predecessor(event: PredecessorChanged) -> Facts:
 
 def _fingers(event: FingersChanged) -> Facts:
     changes = [*(f"+{peer}" for peer in event.added), *(f"-{peer}" for peer in event.removed)]
-    more = f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else ""
-    text = f"fingers {' '.join(changes[:_NAMED])}{more}"
-    return Facts(text=text, detail={"added": event.added, "removed": event.removed})
+    return Facts(text=f"fingers {_named(changes)}", detail={"added": event.added, "removed": event.removed})
 
 
 def _suspected(event: PeerSuspected) -> Facts:
@@ -170,6 +176,27 @@ def _command(event: CommandReceived) -> Facts:
     return Facts(text=f"somebody asked for {event.command}", detail={"command": event.command})
 
 
+def _wave(event: WaveRestarted) -> Facts:
+    return Facts(
+        text=f"wave {event.wave} of {event.waves} is back: {_named(event.peers)}",
+        detail={"peers": event.peers},
+    )
+
+
+def _fault_started(event: FaultStarted) -> Facts:
+    against = f" against {_named(event.others)}" if event.others else ""
+    lasts = f", for {event.lasts:g} s" if event.lasts is not None else ""
+    detail: dict[str, Detail] = {"fault": event.fault, "peers": event.peers, "others": event.others}
+    return Facts(
+        text=f"fault {event.fault}: {event.kind} {_named(event.peers)}{against}{lasts}", detail=detail
+    )
+
+
+def _fault_ended(event: FaultEnded) -> Facts:
+    text = f"fault {event.fault} ({event.kind}) ended for {_named(event.peers)}{_because(event.reason)}"
+    return Facts(text=text, detail={"fault": event.fault, "peers": event.peers})
+
+
 def _events_lost(event: EventsLost) -> Facts:
     return Facts(text=f"{event.count} events were not told: {event.reason}", detail={"count": event.count})
 
@@ -195,6 +222,9 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     WorkerExited: Rule(Level.WARNING, SUPERVISOR, _worker_exited, skips=lambda event: event.expected),
     RunStateChanged: Rule(Level.INFO, "", _run_state),
     CommandReceived: Rule(Level.INFO, "", _command),
+    WaveRestarted: Rule(Level.INFO, "", _wave),
+    FaultStarted: Rule(Level.WARNING, "", _fault_started),
+    FaultEnded: Rule(Level.INFO, "", _fault_ended),
     EventsLost: Rule(Level.WARNING, "", _events_lost),
 }
 """Every kind of event that is logged."""

@@ -28,7 +28,6 @@ from launcher.protocol import (
     Report,
     StartLoad,
 )
-from launcher.roster import State
 from launcher.swarm import Swarm
 
 PEERS = tuple(LoadPeer(f"core-{index}", Address(f"127.0.0.1:{20000 + index}")) for index in range(2))
@@ -50,7 +49,7 @@ class FakeSwarm:
         self.pids = {"worker-0": 1, "worker-1": 2}
         self._refuses = refuses
 
-    def having(self, *_: State) -> list[Member]:
+    def joined(self) -> list[Member]:
         return [Member(0), Member(1)]
 
     def pid(self, worker: str) -> int:

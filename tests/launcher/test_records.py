@@ -14,6 +14,8 @@ from cicada.events import (
     ChildExited,
     ChildRestarted,
     Escalated,
+    FaultEnded,
+    FaultStarted,
     FingersChanged,
     LinkClosed,
     LinkOpened,
@@ -25,6 +27,7 @@ from cicada.events import (
     PhaseChanged,
     PredecessorChanged,
     SuccessorsChanged,
+    WaveRestarted,
     WorkerExited,
 )
 from cicada.limits import LOG
@@ -35,6 +38,18 @@ from launcher.records import Filter, Level, Record, decoded, harmless, level_at,
 LOOKUP = LookupFinished(place="ab" * 32, owner="127.0.0.1:7", hops=2, seconds=0.0015, lookup=41)
 FAILED = MessageSettled(
     message=9, status="failed", reason="no such peer", attempts=3, hops=0, round_trip_s=0.0
+)
+CUT = FaultStarted(
+    fault=3,
+    kind="partition",
+    one="core:50%",
+    other="",
+    peers=("core-1", "core-2"),
+    others=("core-3",),
+    seconds=0.0,
+    jitter=0.0,
+    percent=0.0,
+    lasts=30.0,
 )
 
 
@@ -95,6 +110,13 @@ def test_what_a_person_follows_is_info_and_what_went_wrong_is_more(
         (LinkClosed(remote="a:1", reason=""), "link with a:1 closed", {"remote": "a:1"}),
         (SuccessorsChanged(successors=("a:1", "b:2")), "head a:1, 2 in the list", {"remote": "a:1"}),
         (SuccessorsChanged(successors=()), "no successors", {"remote": ""}),
+        (CUT, "fault 3: partition core-1 core-2 against core-3, for 30 s", {"remote": ""}),
+        (
+            FaultEnded(fault=3, kind="partition", peers=("core-1", "core-2"), reason="expired"),
+            "fault 3 (partition) ended for core-1 core-2: expired",
+            {"remote": ""},
+        ),
+        (WaveRestarted(wave=2, waves=5, peers=("core-1",)), "wave 2 of 5 is back: core-1", {"remote": ""}),
         (PredecessorChanged(predecessor=""), "predecessor unknown", {"remote": ""}),
         (
             FingersChanged(added=("a", "b", "c"), removed=("d", "e")),
