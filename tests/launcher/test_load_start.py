@@ -16,7 +16,6 @@ from launcher.load import Accountant, LoadPeer, LoadShare, plan_load
 from launcher.loading import LoadWork
 from launcher.loadrun import run_load
 from launcher.protocol import AnyWorkerReply, CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
-from launcher.roster import State
 from launcher.swarm import Swarm
 
 PEERS = tuple(LoadPeer(f"core-{index}", Address(f"127.0.0.1:{20000 + index}")) for index in range(2))
@@ -29,15 +28,15 @@ class Member:
 
 
 class FakeSwarm:
-    """Two workers with a peer each. It is its own roster and pool, and notes which commands were asked when."""
+    """Two workers with a peer each. It is its own pool, and notes which commands were asked when."""
 
     def __init__(self, *, refuses: str = "") -> None:
-        self.roster = self.pool = self
+        self.pool = self
         self.asked: list[tuple[type, tuple[str, ...]]] = []
         self._refuses = refuses
         self._accountants: dict[str, Accountant] = {}
 
-    def having(self, *_: State) -> list[Member]:
+    def joined(self) -> list[Member]:
         return [Member(0), Member(1)]
 
     async def ask_each(self, commands: Mapping[str, object], *_: object) -> dict[str, AnyWorkerReply]:
