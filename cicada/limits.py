@@ -351,6 +351,9 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     freeze_quiet: float = (
         1.0  # a worker may finish answering this long before it is stopped; most answers take 0.01
     )
+    frozen_look: float = (
+        0.5  # whoever waits for a worker's answer looks this often whether it was stopped meanwhile
+    )
     freeze_poll: float = 0.001  # between two looks whether every thread of it has stopped
     rolling_share: float = (
         0.1  # of the peers named restart at once; ten waves, each below what a list of 16 bears

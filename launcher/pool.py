@@ -39,7 +39,7 @@ class Worker:
         self.answers = False
         self.is_held = False
         self._is_stopping = False
-        self._asking: set[object] = set()
+        self._asking: set[asyncio.Future[AnyWorkerReply]] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -50,16 +50,26 @@ class Worker:
         self.answers = True
 
     async def ask(self, command: AnyWorkerCommand, timeout: float) -> AnyWorkerReply:
-        """Its reply. Raises as RemoteRef.ask does."""
-        question = object()
+        """Its reply. Raises as RemoteRef.ask does, and Unavailable when it is frozen, also when that comes meanwhile."""
+        if self.is_frozen:
+            raise self._frozen()
+        question = asyncio.ensure_future(self.ref.ask(command, timeout))
         self._asking.add(question)
         self._quiet.clear()
         try:
-            return await self.ref.ask(command, timeout)
+            while not (await asyncio.wait([question], timeout=LAUNCHER.frozen_look))[0]:
+                if self.process.is_stopped:
+                    raise self._frozen()
+            return question.result()
         finally:
+            question.cancel()
             self._asking.discard(question)
             if not self._asking:
                 self._quiet.set()
+
+    def _frozen(self) -> Unavailable:
+        name = self.process.spec.name
+        return Unavailable(f"{name} is frozen: `cicada fault thaw {name}` has it go on")
 
     @property
     def is_frozen(self) -> bool:
@@ -149,10 +159,7 @@ class WorkerPool:
 
     async def ask(self, name: str, command: AnyWorkerCommand, expected: type[R], timeout: float) -> R:
         """The worker's reply. Raises Unavailable when it is gone or frozen, DeliveryTimeout when it is silent."""
-        worker = self._running(name)
-        if worker.is_frozen:
-            raise Unavailable(f"{name} is frozen: `cicada fault thaw {name}` has it go on")
-        reply = await worker.ask(command, timeout)
+        reply = await self._running(name).ask(command, timeout)
         if not isinstance(reply, expected):
             raise Unavailable(f"{name} answered {reply!r}, which is not a {expected.__name__}")
         return reply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from tests.launcher.swarms import RunningSwarm, config, free_ports, running, sti
 
 PEERS = 20
 GONE_WITHIN = 5.0  # seconds after the launcher was killed
+STATUS_WITHIN = 5.0  # seconds, although a worker does not answer: half of what one may take to
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +165,10 @@ def test_a_frozen_worker_is_neither_dead_nor_in_the_ring_and_comes_back_as_it_wa
 def test_a_worker_that_somebody_else_stopped_is_frozen_too(swarm: RunningSwarm) -> None:
     victim = swarm.status().workers[0]
     os.kill(victim.pid, signal.SIGSTOP)
+    begun = time.monotonic()
     status = swarm.wait_for(lambda status: status.workers[0].state == "frozen")
+    assert time.monotonic() - begun < STATUS_WITHIN
     assert (status.frozen, status.faults) == (10, ())
-    swarm.wait_for(lambda status: status.ring_proven and status.joined == 10)
     swarm.ask(Thaw(select="all"), Done)
     assert swarm.wait_for(whole).workers[0].pid == victim.pid
 
@@ -201,16 +204,16 @@ def test_a_delay_shows_in_the_latency_of_messages_and_survives_the_restart_of_a_
 ) -> None:
     load = RunLoad(rate=100.0, count=100)
     assert swarm.ask(load, LoadResult).latency_p50_s < 0.1
-    set_fault(swarm, Delay(one="all", other="all", seconds=0.1, jitter=0.01))
+    set_fault(swarm, Delay(one="all", other="all", seconds=0.06, jitter=0.01))
     slow = swarm.ask(load, LoadResult)
     assert (slow.delivered, slow.acknowledged) == (100, 100)
-    assert slow.latency_p50_s >= 0.2  # there and back
+    assert slow.latency_p50_s >= 0.12  # there and back
     restarts = swarm.status().workers[0].restarts
     swarm.ask(Kill(select="worker-0"), Done)
     swarm.wait_for(lambda status: whole(status) and status.workers[0].restarts > restarts)
     again = Send(target="core-2", payload=b"x", via="core-0")
     swarm.ask(again, SendResult)  # the first may learn only that its receiver restarted
-    assert swarm.ask(again, SendResult).round_trip_s >= 0.2
+    assert swarm.ask(again, SendResult).round_trip_s >= 0.12
     swarm.ask(Heal(one="all"), FaultList)
     assert swarm.ask(again, SendResult).round_trip_s < 0.1
 

@@ -69,11 +69,10 @@ async def test_a_cut_silences_an_open_link_both_ways_and_its_end_brings_everythi
     assert faults_seen(near, far) == []
 
 
-@COHOSTED
 async def test_a_link_over_a_cut_times_out_and_hands_back_what_it_had_not_delivered(
-    world: World, stations: Stations, cohosted: bool
+    world: World, stations: Stations
 ) -> None:
-    near, far = await linked(world, stations, cohosted)
+    near, far = await linked(world, stations, cohosted=False)
     stations.set_faults(between(near, far, cut=True))
     near.send(far, 2)
     await near.until(lambda: bool(near.memory.unreachable))
@@ -83,12 +82,8 @@ async def test_a_link_over_a_cut_times_out_and_hands_back_what_it_had_not_delive
     assert far.heard_from(near) == [1]
 
 
-@COHOSTED
-async def test_a_dial_over_a_cut_is_silent_and_times_out(
-    world: World, stations: Stations, cohosted: bool
-) -> None:
-    near_end = world.endpoint()
-    near, far = stations.on(near_end), stations.on(near_end if cohosted else world.endpoint())
+async def test_a_dial_over_a_cut_is_silent_and_times_out(world: World, stations: Stations) -> None:
+    near, far = stations.on(world.endpoint()), stations.on(world.endpoint())
     stations.set_faults(between(near, far, cut=True))
     begun = asyncio.get_running_loop().time()
     near.prove(far)
