@@ -40,6 +40,8 @@ class Fingers:
     def add(self, peer: Peer) -> None:
         """A proven peer enters if its interval has room or it is nearer than the farthest there, which then goes."""
         interval = interval_of(self._own.place, peer.place)
+        if peer in self._table.get(interval, ()):
+            return  # as mostly: neighbours name the same few again and again
         self._discard_hint(peer, interval)
         if not self._wants(peer, interval):
             return

@@ -170,11 +170,12 @@ class Ring:
     def learn(self, addresses: Iterable[str]) -> bool:
         """Peers that somebody named, as hints for the fingers; whether one of them was news."""
         news = False
+        proofs, fingers = self.proofs, self.fingers
         for address in addresses:
             peer = peer_at(Address(address))
-            if peer in self.proofs:
-                self.fingers.add(peer)
-                self._stale |= bool(self.fingers.added)
+            if peer in proofs:
+                fingers.add(peer)
+                self._stale |= bool(fingers.added)
             elif not self.quarantine.suspected_within(peer, self.timings.hint_hold, self.now):
                 news |= self.fingers.hint(peer)
         return news

@@ -33,6 +33,8 @@ class History:
         conditions = Conditions(latency=(0.001, 0.1 if slow else 0.005), void=(0.05, 2.0 if slow else 0.2))
         self.swarm = Swarm(seed, limits=LIMITS, conditions=conditions)
         grown(self.swarm, 2 * SUCCESSORS)
+        # Principals are not counted: their number may fall by one for a moment when a list is adopted that had left its
+        # owner before a newcomer came (in some 5 of 100 histories). Zave's answers do not travel.
         self.checker = Checker(self.swarm)
         self.done: Counter[str] = Counter()
 
@@ -106,19 +108,23 @@ class History:
 
 def run(seed: int, steps: int = STEPS) -> Counter[str]:
     """One history. Raises AssertionError at the first step that breaks the ring, or when it does not settle."""
-    history = History(seed)
     try:
-        for _ in range(steps):
-            if history.rng.random() < 0.02:
-                history.disturb()
-            history.note_unverified()
-            history.swarm.step()
-            broken = history.checker.broken()
-            assert not broken, f"{broken}"
-        history.settle()
-    except (AssertionError, TimeoutError) as error:
+        return _run(seed, steps)
+    except (AssertionError, TimeoutError, RuntimeError) as error:
         raise AssertionError(
-            f"seed {seed}, {history.swarm.now:.3f} s: {error}; replay: CICADA_SEED={seed} "
-            f"CICADA_STEPS={steps} make test ARGS='tests/chord/test_interleavings.py -k after_every_step'"
+            f"seed {seed}: {error}; replay: CICADA_SEED={seed} CICADA_STEPS={steps} "
+            "make test ARGS='tests/chord/test_interleavings.py -k after_every_step'"
         ) from error
+
+
+def _run(seed: int, steps: int) -> Counter[str]:
+    history = History(seed)
+    for step in range(steps):
+        if history.rng.random() < 0.02:
+            history.disturb()
+        history.note_unverified()
+        history.swarm.step()
+        broken = history.checker.broken()
+        assert not broken, f"step {step}, {history.swarm.now:.3f} s: {broken}"
+    history.settle()
     return history.done

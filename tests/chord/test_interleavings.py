@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from cicada.chord.ring import Ring
 from cicada.sim.trace import Fingerprint
 from tests.chord.histories import KINDS, STEPS, History, run
 
@@ -37,3 +38,15 @@ def test_a_history_is_the_same_every_time_it_is_run() -> None:
             history.swarm.step()
         fingerprints.append(fingerprint.hex())
     assert fingerprints[0] == fingerprints[1]
+
+
+def test_a_failure_names_the_command_that_plays_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ring, "is_nearer_successor", lambda self, peer: peer != self.peer)
+    told = []
+    for _ in range(2):
+        with pytest.raises(
+            AssertionError, match=f"replay: CICADA_SEED=2 CICADA_STEPS={STEPS} make test"
+        ) as caught:
+            run(2)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
