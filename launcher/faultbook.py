@@ -82,11 +82,6 @@ class FaultBook:
         self._active[active.number] = active
         return active
 
-    @property
-    def is_empty(self) -> bool:
-        """No fault is in force."""
-        return not self._active
-
     def rows(self, now: float) -> tuple[FaultRow, ...]:
         """Every fault in force."""
         return tuple(active.row(now) for active in self._active.values())

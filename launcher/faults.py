@@ -12,12 +12,14 @@ from cicada.commands import AnyFault, Done, FaultList, FaultRow, Heal, PairFault
 from cicada.errors import CicadaError, Misuse, Unavailable
 from cicada.events import AnyEvent, FaultEnded, FaultStarted
 from cicada.limits import LAUNCHER
+from cicada.transport.faults import NO_FAULTS
 from launcher.faultbook import ActiveFault, FaultBook, check
 from launcher.protocol import Report, SetFaults
 from launcher.roster import LIVE
 from launcher.selectors import Candidate, Selection, select
 from launcher.swarm import Swarm
 
+_GREETING = "faults"
 _logger = logging.getLogger("cicada.launcher")
 
 Publish = Callable[[str, AnyEvent], None]
@@ -89,13 +91,6 @@ class Faults:
         self._ended(ended, "healed")
         await self._enforce()
         return FaultList(rows=tuple(active.row(now) for active in ended))
-
-    async def brief(self, worker: str) -> None:
-        """Give a worker that has just started the faults in force, before it hosts anybody."""
-        if not self._book.is_empty:
-            async with self._enforcing:
-                for problem in (await self._tell([worker])).values():
-                    _logger.warning("%s begins without the faults in force: %s", worker, problem)
 
     def worker_ended(self, worker: str) -> None:
         """With a process ends what froze it, and what froze the peers in it."""
@@ -195,6 +190,8 @@ class Faults:
     async def _tell(self, workers: Iterable[str]) -> dict[str, str]:
         """Tell workers that do not know it yet what is in force. Returns which of them did not take it, and why."""
         table = self._book.table(lambda name: self._roster[name].address)
+        for name in self._pool.names:
+            self._pool.greet(name, _GREETING, SetFaults(table=table) if table != NO_FAULTS else None)
         commands = {name: SetFaults(table=table, frozen=self._frozen_in(name)) for name in workers}
         news = {
             name: command

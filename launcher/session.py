@@ -78,7 +78,6 @@ class Session:
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
         draws = random.Random(derived_seed(config.swarm.seed, "faults"))
         self.faults = Faults(self.swarm, publish, draws)
-        self.swarm.brief = self.faults.brief
         statistics = Statistics(
             folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor, self.faults
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -35,9 +35,6 @@ from launcher.waves import Wave, gap_wave, one_seed_wave
 Problems = dict[str, str]
 """Why something failed, by peer or worker."""
 
-Brief = Callable[[str], Awaitable[None]]
-"""Tells a worker that has just started what it has to know before it hosts anybody."""
-
 Make = Callable[[tuple[str, ...]], AnyWorkerCommand]
 
 
@@ -48,7 +45,6 @@ class Swarm:
         self.roster = roster
         self.pool = pool
         self.changes = asyncio.Lock()
-        self.brief: Brief | None = None
         self._counted: dict[str, Counters] = {}
         self._next_wave = gap_wave if waves else one_seed_wave
 
@@ -64,8 +60,6 @@ class Swarm:
         Raises Unavailable when the process does not start. Takes ``changes`` itself, once the process is there.
         """
         await self.pool.start(worker)
-        if self.brief is not None:
-            await self.brief(worker)
         async with self.changes:
             back = [member for member in self.roster.hosted_by(worker) if member.state is State.LOST]
             problems = await self.start(back)

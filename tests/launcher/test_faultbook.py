@@ -104,7 +104,7 @@ def test_a_freeze_can_be_ended_for_some_of_its_peers() -> None:
     assert book.frozen_peers == {"core-0", "core-2"}
     (rest,) = book.end_freezes(set(NAMES), ())
     assert rest.peers == ("core-0", "core-2")
-    assert book.is_empty
+    assert book.rows(0.0) == ()
 
 
 def test_a_peer_that_two_freezes_name_stands_still_until_both_have_ended() -> None:
@@ -123,14 +123,14 @@ def test_a_frozen_worker_is_thawed_as_a_whole_only() -> None:
     assert book.end_freezes(set(NAMES), ()) == []
     (ended,) = book.end_freezes((), {"worker-1"})
     assert ended.peers == NAMES[:3]
-    assert book.is_empty
+    assert book.rows(0.0) == ()
 
 
 def test_a_frozen_worker_without_peers_can_be_thawed_too() -> None:
     book = FaultBook()
     book.enter(Freeze(select="worker-1"), peers=(), workers=("worker-1",), now=NOW)
     assert numbers(book.end_freezes((), {"worker-1"})) == [1]
-    assert book.is_empty
+    assert book.rows(0.0) == ()
 
 
 @pytest.mark.parametrize(
