@@ -53,7 +53,9 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
         3.0  # unscheduled rounds per second, token bucket: a thousand peers on two cores can afford it
     )
     reactive_burst: int = 16  # a change travels back over r lists at once
-    quarantine_probe: float = 0.1  # probes per node and round (facts 1b: merges halves in 17-18 rounds)
+    # Probes per node and round. Who is probed probes back, so they are 0.1 in all while two rings merge, which is what
+    # halves of a ring need to be one within 25 rounds (configs/sim/halves.toml). With 0.1 they were 0.17.
+    quarantine_probe: float = 0.05
     quarantine_size: int = 64
     quarantine_seconds: float = 3600.0
     suspect_hold: float = (

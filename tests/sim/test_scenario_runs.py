@@ -85,6 +85,14 @@ def test_halves_meet_again_and_probes_are_counted() -> None:
     assert 0.02 < found.costs[0].probes <= 0.1
 
 
+def test_probes_and_those_that_return_them_are_at_most_one_in_ten_rounds_while_halves_merge() -> None:
+    """With a probe in ten rounds and another one in return they were 0.17."""
+    merging = '[[expect]]\ncheck = "probes"\nat_most = 0.1\nafter = "65s"\n'
+    found = run(fault("part", 'for = "60s"'), IDEAL + merging, peers=200, duration="150s")
+    assert found.is_ideal
+    assert 0.05 < found.costs[-1].probes <= 0.1
+
+
 def test_churn_keeps_going_until_the_end() -> None:
     churn = fault("churn", "joins = 0.3\nfailures = 0.2")
     found = run(churn, '[[expect]]\ncheck = "messages"\nat_most = 99\n')
