@@ -35,7 +35,6 @@ class Worker:
         self.ref: WorkerRef = RemoteRef(
             spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply, what=spec.name
         )
-
         self.answers = False
         self.is_held = False
         self._is_stopping = False
@@ -50,7 +49,11 @@ class Worker:
         self.answers = True
 
     async def ask(self, command: AnyWorkerCommand, timeout: float) -> AnyWorkerReply:
-        """Its reply. Raises as RemoteRef.ask does, and Unavailable when it is frozen, also when that comes meanwhile."""
+        """Its reply. Raises as RemoteRef.ask does, and Unavailable while it starts, and when it is frozen, also when that
+        comes meanwhile."""
+        # A question before there is a socket would fail the connection over which its start is awaited
+        if not self.answers:
+            raise Unavailable(f"{self.process.spec.name} is starting: try again in a moment")
         if self.is_frozen:
             raise self._frozen()
         question = asyncio.ensure_future(self.ref.ask(command, timeout))

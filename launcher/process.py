@@ -70,6 +70,7 @@ class WorkerProcess:
         self.spec = spec
         self._signal, theirs = _context.Pipe(duplex=False)
         self._process = _context.Process(target=_run, args=(spec, theirs, main), name=spec.name)
+        self._closed = False
         try:
             with _no_main_module():
                 self._process.start()
@@ -87,7 +88,7 @@ class WorkerProcess:
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._process.is_alive()
+        return not self._closed and self._process.is_alive()
 
     async def ready(self, timeout: float) -> None:
         """Wait until it answers. Raises Unavailable when it ended or is not ready within ``timeout`` seconds."""
@@ -122,7 +123,7 @@ class WorkerProcess:
     def is_stopped(self) -> bool:
         """Whether the operating system has stopped it, whoever asked for that."""
         try:
-            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+            return self.alive and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
         except psutil.Error:
             return False
 
@@ -132,6 +133,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Let go of its pipes, once it has ended."""
+        self._closed = True
         self._signal.close()
         self._process.close()
 
