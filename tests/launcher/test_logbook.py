@@ -119,8 +119,9 @@ def test_the_writer_writes_while_the_process_runs(make: Make, tmp_path: Path) ->
     book = make(flush=0.001)
     give_up = threading.Event()
     book.event("core-1", JOINED)
+    path = log_path(tmp_path, "core-1")
     for _ in range(5000):
-        if log_path(tmp_path, "core-1").exists():
+        if path.exists() and path.read_bytes().endswith(b"\n"):
             break
         give_up.wait(0.001)
     assert texts(tmp_path, "core-1") == ["phase member: joined"]
