@@ -12,6 +12,7 @@ SOURCE := cicada launcher tests benchmarks
 # Sizes of the long proofs; `make prove CICADA_STEPS=100000` for a shorter one.
 prove: export CICADA_STEPS ?= 1000000
 prove: export CICADA_FUZZ ?= 1000000
+prove: export CICADA_NODES ?= 4096
 PROOF_TIMEOUT ?= 3600
 
 .PHONY: help demo test check format prove bench clean
