@@ -213,9 +213,8 @@ def test_the_share_of_wrong_heads_under_churn_is_the_rate_of_deaths_times_the_ti
 # Shafaat, Ghodsi, Haridi 2007: rings that merge
 
 
-def test_one_suspect_is_probed_in_a_twentieth_of_all_rounds() -> None:
-    """Ring merge: keep suspects in a passive list and probe them, at 0.1 probes a node and round. Who is probed probes back,
-    so half as many are begun."""
+def test_one_suspect_is_probed_in_a_tenth_of_all_rounds() -> None:
+    """Ring merge: keep suspects in a passive list and probe them. With probability 0.1 a node and round, one of them."""
     node = calm_member(RingTimings(quarantine_seconds=1e9))
     suspects = strangers(5)
     node.dead = set(suspects)
@@ -227,22 +226,4 @@ def test_one_suspect_is_probed_in_a_twentieth_of_all_rounds() -> None:
         node.round()
         probes.append(sum(output == Prove(suspect) for output in node.outputs for suspect in suspects))
     assert max(probes) == 1
-    assert 71 <= sum(probes) <= 129  # 100, and three standard deviations
-
-
-@pytest.mark.sized
-def test_two_halves_become_one_ideal_ring_within_25_rounds_of_probing() -> None:
-    """Ring merge: at 0.1 probes a node and round two rings of 500 were one, and ideal, after 17 or 18 rounds; 25 are allowed."""
-    swarm = ring(NODES // 16, 5)
-    halves = swarm.live()[::2], swarm.live()[1::2]
-    swarm.cut(*halves)
-    truths = [swarm.truth_of(half) for half in halves]
-    swarm.run_until(lambda: all(truth.is_ideal() for truth in truths), 120.0)
-    swarm.heal()
-    mark = swarm.round_counts()
-
-    seconds = swarm.run_until(swarm.is_ideal, 300.0)
-
-    rounds = swarm.rounds_since(mark)
-    print(f"{NODES // 16} nodes: one ring after {seconds:.1f} s, {rounds}")
-    assert rounds.mean <= 25.0
+    assert 160 <= sum(probes) <= 240  # 200, and three standard deviations

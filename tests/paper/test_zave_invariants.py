@@ -128,7 +128,7 @@ def test_a_principal_is_a_member_that_no_extended_list_skips() -> None:
 
 
 def any_state(seed: int) -> Tables:
-    """Members in any state that keeps the invariant: joined a moment ago or long ago, listing the dead or skipping others."""
+    """Members in any state that keeps the invariant: they list the dead, skip others, or have taken dead entries out."""
     rng = Random(seed)
     while True:
         count = rng.randrange(R + 1, len(IDENTIFIERS))
@@ -139,6 +139,8 @@ def any_state(seed: int) -> Tables:
             index = IDENTIFIERS.index(member)
             behind = IDENTIFIERS[index + 1 :] + IDENTIFIERS[:index]
             entries = [peer for peer in behind if peer in kept or rng.random() < 0.4][:R]
+            if rng.random() < 0.3:
+                entries = [peer for peer in entries if peer in members] or entries
             until = behind.index(entries[0])
             state[member] = rng.choice(behind[until:]), tuple(entries)
         if is_invariant(lists_of(state), R):
@@ -227,13 +229,19 @@ def test_only_the_failure_of_a_principal_makes_principals_fewer() -> None:
 
 
 def lists_without(victim: Peer, swarm: Swarm) -> Iterator[Lists]:
-    """What everybody would list if this one failed now; and with each list adopted that is under way."""
+    """What everybody would list if this one failed now; also with a list adopted that is under way, or with all, and
+    then with the dead in them or without, for their receiver may know who is dead or not."""
     lists = {place: entries for place, entries in swarm.lists().items() if place != victim.place}
     yield lists
-    for receiver, sender, message in swarm.network.under_way():
-        if isinstance(message, State) and receiver.place in lists:
-            told = (place_of(Address(address)) for address in message.successors)
-            yield {**lists, receiver.place: (sender.place, *told)[:R]}
+    for leaves_dead_out in (False, True):
+        arrived = dict(lists)
+        for receiver, sender, message in swarm.network.under_way():
+            if isinstance(message, State) and receiver.place in lists:
+                told = [place_of(Address(address)) for address in message.successors]
+                kept = [entry for entry in told if entry in lists or not leaves_dead_out]
+                arrived[receiver.place] = (sender.place, *kept)[:R]
+                yield {**lists, receiver.place: arrived[receiver.place]}
+        yield arrived
 
 
 @pytest.mark.sized

@@ -175,6 +175,22 @@ def test_a_dead_candidate_changes_nothing_wherever_it_lies_and_the_head_is_notif
         assert node.sent(Notify) == [head]
 
 
+def test_a_candidate_of_a_smaller_ring_costs_nobody_a_list() -> None:
+    """StabilizeFromPredecessor, amended: u with a full list leaves p to the head if the list of p is shorter than a
+    newcomer's would be. It holds all of another, smaller ring, whose members join this one instead.
+
+    Zave has one ring only. A list that is not full itself loses nothing by p, which then is adopted.
+    """
+    p, *mine = OTHERS[1:6]
+    for length, own in product(range(4), (3, 4)):
+        node = member(U, LAST, *mine[:own], successors=4)
+        node.answers |= {mine[0]: (p, tuple(mine[1:own])), p: (None, tuple(mine[:length]))}
+        node.round()
+        is_adopted = length >= 3 or (length > 0 and own < 4)
+        assert node.successors == ((p, *mine[:length]) if is_adopted else tuple(mine[:own]))
+        assert node.sent(Notify) == [p if is_adopted else mine[0]]
+
+
 def test_between_question_and_answer_of_a_candidate_no_message_changes_the_head() -> None:
     """StabilizeFromPredecessor is only taken if between(u, p, head of u) still holds when p answers.
 
