@@ -173,7 +173,7 @@ SAMPLE: dict[str, list[object]] = {
     "halves": ["--peers", 300, "--seed", 1],
     "churn": ["--case", 0.1, "--set", "load.lookups=200", "--set", "sim.duration=515s"],
     "paths": ["--peers", 1024],
-    "growth": ["--peers", 1024],
+    "growth": ["--peers", 256],
 }
 
 
