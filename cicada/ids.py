@@ -117,8 +117,3 @@ def place_to_bytes(place: Place) -> bytes:
 def place_from_bytes(raw: bytes) -> Place:
     """The place that 32 big-endian bytes name."""
     return Place(int.from_bytes(raw, "big"))
-
-
-def short(place: Place) -> str:
-    """The first eight hex digits of a place, for people."""
-    return f"{place >> (RING_BITS - 32):08x}"

@@ -25,7 +25,6 @@ from cicada.ids import (
     place_from_bytes,
     place_of,
     place_to_bytes,
-    short,
     split_address,
 )
 
@@ -135,12 +134,6 @@ def test_a_place_survives_its_32_bytes(place: Place) -> None:
     raw = place_to_bytes(place)
     assert len(raw) == 32
     assert place_from_bytes(raw) == place
-
-
-@given(places)
-def test_the_short_form_is_the_beginning_of_the_hex_digits(place: Place) -> None:
-    assert f"{place:064x}".startswith(short(place))
-    assert len(short(place)) == 8
 
 
 def test_peers_are_equal_when_their_addresses_are_and_live_in_sets() -> None:

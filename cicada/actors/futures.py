@@ -80,13 +80,6 @@ class LoopFuture(pykka.ThreadingFuture[T]):
             callback()
 
 
-def failed_future(error: Exception) -> LoopFuture[Any]:
-    """A future that is settled with ``error``."""
-    future: LoopFuture[Any] = LoopFuture()
-    future.set_exception((type(error), error, None))
-    return future
-
-
 def _runs_a_loop() -> bool:
     try:
         asyncio.get_running_loop()

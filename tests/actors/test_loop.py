@@ -119,6 +119,50 @@ async def test_one_turn_handles_no_more_than_its_budget_before_the_loop_goes_on(
     assert len(seen) == 400
 
 
+async def test_whom_a_turn_told_something_goes_before_those_that_wait() -> None:
+    dispatcher = LoopDispatcher()
+    seen: list[Any] = []
+    first, waits, called = (Probe.start(dispatcher, heard=seen) for _ in range(3))
+    await eventually(lambda: not dispatcher.awake)
+    first.tell(lambda _: called.tell("called"))
+    waits.tell("waited")
+    await eventually(lambda: len(seen) == 2)
+    assert seen == ["called", "waited"]
+    await stop(first, waits, called)
+
+
+async def test_two_actors_that_only_tell_each_other_do_not_keep_the_others_waiting() -> None:
+    dispatcher = LoopDispatcher(limits=ActorLimits(cascade=10, turn=1000))
+    one, other, third = (Probe.start(dispatcher) for _ in range(3))
+    await eventually(lambda: not dispatcher.awake)
+    told: list[int] = []
+    passes = [0]
+
+    def to_and_fro(probe: Probe) -> None:
+        passes[0] += 1
+        if not told:
+            (other if probe.actor_ref == one else one).tell(to_and_fro)
+
+    one.tell(to_and_fro)
+    third.tell(lambda _: told.append(passes[0]))
+    await eventually(lambda: bool(told))
+    assert told == [10]
+    await stop(one, other, third)
+
+
+async def test_what_is_told_at_once_arrives_in_order_and_meets_the_same_limit() -> None:
+    dispatcher = LoopDispatcher()
+    ref, small = Probe.start(dispatcher), SmallProbe.start(dispatcher)
+    ref.tell(0)
+    ref.tell_all([1, 2, 3])
+    await in_thread(lambda: ref.tell_all([4, 5]))
+    small.tell_all(range(10))
+    assert await asked(ref, heard) == [0, 1, 2, 3, 4, 5]
+    assert await asked(small, heard) == [0, 1, 2, 3]
+    assert small.dropped == {"inbox-full": 6}
+    await stop(ref, small)
+
+
 async def test_a_full_inbox_drops_the_newest_and_counts_it() -> None:
     ref = SmallProbe.start(LoopDispatcher())
     for number in range(10):

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from cicada.chord.estimates import Estimates
 from cicada.ids import Peer, canonical_address, peer_at
+from cicada.limits import RingTimings
+from cicada.sim.names import peer_number
+from cicada.sim.swarm import Swarm
+from cicada.sim.warm import warm_start
 
 R = 16
 
@@ -92,3 +96,20 @@ def test_churn_fades_when_nothing_happens() -> None:
     assert at_once > 0
     assert estimates.churn(full, ring[-1], 600.0) < at_once / 1000
     assert estimates.loss(full, 600.0) < 1e-6
+
+
+def test_fingers_are_looked_up_more_often_the_faster_members_go() -> None:
+    """Long after the deaths, when no look-up brings news any more; only the memory of them differs."""
+    lookups = []
+    for memory in (1.0, 600.0):
+        swarm = Swarm(5, timings=RingTimings(fix_fingers_max=240.0, churn_memory=memory))
+        peers = [peer_number(number) for number in range(160)]
+        warm_start(swarm, peers)
+        for victim in peers[:80]:
+            swarm.crash(victim)
+            swarm.run_for(2.0)
+        swarm.run_for(300.0)
+        before = swarm.sent()["FindSuccessor"]
+        swarm.run_for(300.0)
+        lookups.append((swarm.sent()["FindSuccessor"] - before) / len(swarm.live()))
+    assert lookups[1] > 1.5 * lookups[0], lookups
