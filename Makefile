@@ -33,7 +33,7 @@ demo: $(RUN)
 	$(BIN)/cicada demo
 
 test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check $(SOURCE)

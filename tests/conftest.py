@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LEFTOVER_SECONDS = 5.0
+WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py"})
 T = TypeVar("T")
 
 # The suite repeats exactly, run after run; CICADA_EXPLORE=1 tries other values, and prints how to replay a failure.
@@ -27,6 +28,14 @@ settings.load_profile("exploring" if os.environ.get("CICADA_EXPLORE") else "repe
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write expected files anew; review the diff")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With two processes (``make test``), one has the tests of real processes, sockets and loops, which mostly wait, and in
+    their order; the other has those that compute."""
+    for item in items:
+        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group("waiting" if folder in WAITING else "computing"))
 
 
 @pytest.fixture
