@@ -227,6 +227,29 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 256  # due messages one call of the Router handles: 5 ms at 20 us each
 
 
+class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Records, handshakes, sessions."""
+
+    record_bytes: int = 512  # of a record; the longest address and swarm name make 320
+    clock_skew: float = (
+        300.0  # seconds that two clocks may differ; Kerberos (RFC 4120) has the same five minutes
+    )
+    replay_window: int = 8192  # frames of a session that may be overtaken; WireGuard's window
+    session_frames: int = 1 << 32  # of one direction; far below what ChaCha20-Poly1305 bears
+
+    record_seconds: float = 86_400.0  # a record's life; a peer that is away for a day is dialled anew
+    record_renewal: float = 3600.0  # seconds after which a peer signs a new one; 16 us an hour
+    records_remembered: int = (
+        8192  # whose signatures a process need not verify again; 1,000 peers show 8 each
+    )
+    rekey_frames: int = 1 << 20  # of a link in one direction, under one key
+    rekey_seconds: float = 3600.0  # of a link under one key
+    session_renewal: float = 120.0  # seconds an active session lives; WireGuard's REKEY_AFTER_TIME
+    session_reject: float = (
+        180.0  # seconds after which an old session opens nothing; WireGuard's REJECT_AFTER_TIME
+    )
+
+
 class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Actors and their inboxes."""
 
@@ -394,6 +417,7 @@ LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
 FAULT: Final = FaultLimits()
 DELIVERY: Final = DeliveryLimits()
+KEYS: Final = KeyLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()
 SUPERVISION: Final = SupervisionLimits()

@@ -94,6 +94,7 @@ LONGER: Final[dict[str, str]] = {}
 
 # Modules whose distribution has another name, and extras that are imported when they are there.
 DISTRIBUTIONS: Final = {
+    "nacl": "pynacl",
     "pydantic_core": "pydantic",
     "tree_sitter": "tree-sitter",
     "tree_sitter_toml": "tree-sitter-toml",

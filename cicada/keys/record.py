@@ -1,0 +1,89 @@
+"""Records: a peer's signed word that it lives at an address with these keys.
+
+Bytes on the wire: signature (64), then one MessagePack array, the body. The signature covers ``cicada-record-1`` and the
+body as it was sent; nobody encodes a body again. Anybody can sign a record for any address, so a record alone proves
+nothing about the address: dialling it does.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from cicada.errors import PeerFault
+from cicada.ids import Address, is_canonical
+from cicada.keys.identity import PUBLIC_BYTES, SIGNATURE_BYTES, Identity, peer_id_of, verify
+from cicada.limits import KEYS
+from cicada.wire.fields import AddressText, Number, Text
+
+_DOMAIN: Final = b"cicada-record-1"
+_Key = Annotated[bytes, Meta(min_length=PUBLIC_BYTES, max_length=PUBLIC_BYTES)]
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What is signed. Times are wall-clock milliseconds. ``sequence`` rises with each record of one signing key; it
+    compares with nothing else."""
+
+    address: AddressText
+    signing_key: _Key
+    static_key: _Key
+    sequence: Number
+    expires_ms: Number
+    swarm: Text
+
+    @property
+    def peer_id(self) -> str:
+        """Who signed it."""
+        return peer_id_of(self.signing_key)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def sign_record(identity: Identity, address: Address, swarm: str, now_ms: int, sequence: int) -> bytes:
+    """The record of the peer at ``address``, good for ``KEYS.record_seconds`` from ``now_ms``."""
+    body = _encoder.encode(
+        Record(
+            address=address,
+            signing_key=identity.signing_public,
+            static_key=identity.static.public,
+            sequence=sequence,
+            expires_ms=now_ms + int(KEYS.record_seconds * 1000),
+            swarm=swarm,
+        )
+    )
+    return identity.sign(_DOMAIN + body) + body
+
+
+def read_record(raw: bytes, now_ms: int, swarm: str) -> Record:
+    """The record in ``raw``. Raises PeerFault: ``record-malformed``, ``record-signature``, ``record-expired``,
+    ``record-swarm``."""
+    if len(raw) > KEYS.record_bytes:
+        raise PeerFault("record-malformed")
+    record = _verified(raw)
+    if record.expires_ms <= now_ms or record.sequence > now_ms + int(KEYS.clock_skew * 1000):
+        raise PeerFault("record-expired")
+    if record.swarm != swarm:
+        raise PeerFault("record-swarm")
+    return record
+
+
+@lru_cache(KEYS.records_remembered)
+def _verified(raw: bytes) -> Record:
+    """The same few records are shown again and again to the peers of one process."""
+    body = raw[SIGNATURE_BYTES:]
+    try:
+        record = _decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise PeerFault("record-malformed") from None
+    if not is_canonical(record.address):
+        raise PeerFault("record-malformed")
+    try:
+        verify(record.signing_key, _DOMAIN + body, raw[:SIGNATURE_BYTES])
+    except PeerFault:
+        raise PeerFault("record-signature") from None
+    return record
