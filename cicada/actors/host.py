@@ -28,10 +28,14 @@ from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.keys.identity import Identity
+from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.psks import Secrets
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
 from cicada.transport.zeromq import ZmqEndpoint
+from cicada.wire.security import LinkSecurity, Unsecured
 
 __all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "Trial", "whose_turn"]
 
@@ -146,9 +150,15 @@ class Host:
         publish: Publish | None = None,
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
+        identity: Identity | None = None,
+        secrets: Secrets | None = None,
+        encrypt: bool = True,
         create: bool = True,
     ) -> HostedPeer:
-        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
+        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
+
+        ``identity``: whose keys it has; None: fresh ones. ``encrypt=False`` is for measurements on loopback.
+        """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
         peer = peer_at(address)
@@ -163,7 +173,8 @@ class Host:
             tally=Counter(),
             entropy=self.entropy,
         )
-        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer)
+        security = self._security(address, identity, secrets, swarm) if encrypt else Unsecured()
+        hosted = HostedPeer(self, around, standstill, attachment, swarm, security, create, on_new_peer)
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
@@ -185,6 +196,18 @@ class Host:
         """A peer has ended completely. The last one closes the host."""
         self._hosted.discard(hosted)
         self._close_if_empty()
+
+    def _security(
+        self, address: Address, identity: Identity | None, secrets: Secrets | None, swarm: str
+    ) -> LinkSecurity:
+        return LinkHandshakes(
+            address,
+            identity or Identity.generate(self.entropy),
+            secrets or Secrets(),
+            swarm=swarm,
+            entropy=self.entropy,
+            wall_ms=self.clock.wall_ms,
+        )
 
     def _close_if_empty(self) -> None:
         if self._hosted:
@@ -226,6 +249,7 @@ class HostedPeer:
         standstill: Standstill,
         attachment: Attachment,
         swarm: str,
+        security: LinkSecurity,
         create: bool,
         on_new_peer: Callable[[Peer], None] | None,
     ) -> None:
@@ -242,6 +266,7 @@ class HostedPeer:
             incarnations=_incarnations(host.clock),
             boot=host.entropy.getrandbits(63) | 1,
             swarm=swarm,
+            security=security,
             create=create,
             holdings=self._holdings,
             on_failed=lambda reason: self.end("failed"),

@@ -65,6 +65,16 @@ class SwarmKeys(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "SwarmKeys(closed)" if self.is_closed else "SwarmKeys(open)"
 
+    @property
+    def accepted_ids(self) -> frozenset[bytes]:
+        """The names of the keys accepted; an open swarm's links need none, so theirs is empty."""
+        return frozenset(map(secret_id, self.accept)) if self.is_closed else frozenset((b"",))
+
+
+def secret_id(key: bytes) -> bytes:
+    """Names a swarm's key without telling anything about it; empty for none."""
+    return blake2s(key, person=b"secretid", digest_size=SELECTOR_BYTES).digest() if key else b""
+
 
 OPEN: Final = SwarmKeys()
 
