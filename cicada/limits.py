@@ -242,6 +242,8 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     replay_window: int = 8192  # frames of a session that may be overtaken; WireGuard's window
     session_frames: int = 1 << 32  # of one direction; far below what ChaCha20-Poly1305 bears
+    passphrase_passes: int = 3  # of Argon2id; libsodium's OPSLIMIT_MODERATE, 0.7 s on 2024's desktops
+    passphrase_memory: int = 256 * MIB  # bytes of Argon2id; libsodium's MEMLIMIT_MODERATE
 
     record_seconds: float = 86_400.0  # a record's life; a peer that is away for a day is dialled anew
     record_renewal: float = 3600.0  # seconds after which a peer signs a new one; 16 us an hour
@@ -256,6 +258,14 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     session_renewal: float = 120.0  # seconds an active session lives; WireGuard's REKEY_AFTER_TIME
     session_reject: float = (
         180.0  # seconds after which an old session opens nothing; WireGuard's REJECT_AFTER_TIME
+    )
+    file_bytes: int = 4 * MIB  # of any key file; a full trust file has 3
+    pins: int = (
+        8192  # kept in one trust file; then the oldest of first use go. A guess: eight swarms of 1,000
+    )
+    lock_wait: float = 5.0  # seconds to wait for other writers of a trust file, who take 0.05
+    passphrase_characters: int = (
+        16  # at least; five words. A guess: a leaked handshake allows guessing at leisure
     )
 
 
