@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import random
 import socket
 import weakref
@@ -28,6 +29,7 @@ from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.keys.ciphers import forget_after_fork
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
@@ -43,6 +45,9 @@ _KINDS: dict[type, str] = {
     RouterActor: Kind.ROUTER.value,
     PeerSupervisor: "supervisor",
 }
+
+# Whatever an application forks, its child never seals with what its parent goes on sealing with.
+os.register_at_fork(after_in_child=forget_after_fork)
 
 
 class Trial(Protocol):
