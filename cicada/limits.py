@@ -236,7 +236,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
-    record_bytes: int = 512  # of a record; the longest address and swarm name make 320
+    record_bytes: int = 512  # of a record; the longest address and swarm name, of 4-byte characters, make 459
     clock_skew: float = (
         300.0  # seconds that two clocks may differ; Kerberos (RFC 4120) has the same five minutes
     )

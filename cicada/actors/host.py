@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import random
 import socket
 import weakref
@@ -28,6 +29,7 @@ from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.psks import Secrets
@@ -47,6 +49,9 @@ _KINDS: dict[type, str] = {
     RouterActor: Kind.ROUTER.value,
     PeerSupervisor: "supervisor",
 }
+
+# Whatever an application forks, its child never seals with what its parent goes on sealing with.
+os.register_at_fork(after_in_child=forget_after_fork)
 
 
 class Trial(Protocol):
