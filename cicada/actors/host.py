@@ -20,6 +20,7 @@ from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
+from cicada.actors.peerkeys import IdentitySource
 from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
@@ -28,7 +29,7 @@ from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
-from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspecified, peer_at, split_address
 from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
@@ -155,17 +156,23 @@ class Host:
         publish: Publish | None = None,
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
-        identity: Identity | None = None,
+        identity: IdentitySource | None = None,
         secrets: Secrets | None = None,
         encrypt: bool = True,
         create: bool = True,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
 
-        ``identity``: whose keys it has; None: fresh ones. ``encrypt=False`` is for measurements on loopback.
+        ``identity``: where its keys come from; None: fresh ones. ``encrypt=False`` is for measurements on loopback.
         """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
+        try:
+            security = self._security(address, identity, secrets, swarm, encrypt)
+        except BaseException:
+            self.endpoint.unlisten(address)
+            self._close_if_empty()
+            raise
         peer = peer_at(address)
         standstill = Standstill(self.dispatcher, self.clock, self.alarms)
         around = Surroundings(
@@ -178,7 +185,6 @@ class Host:
             tally=Counter(),
             entropy=self.entropy,
         )
-        security = self._security(address, identity, secrets, swarm) if encrypt else Unsecured()
         hosted = HostedPeer(self, around, standstill, attachment, swarm, security, create, on_new_peer)
         self._hosted.add(hosted)
         if publish is not None:
@@ -203,11 +209,21 @@ class Host:
         self._close_if_empty()
 
     def _security(
-        self, address: Address, identity: Identity | None, secrets: Secrets | None, swarm: str
+        self,
+        address: Address,
+        identity: IdentitySource | None,
+        secrets: Secrets | None,
+        swarm: str,
+        encrypt: bool,
     ) -> LinkSecurity:
+        if not encrypt and not is_loopback(address):
+            raise Misuse(f"{address} is not a loopback address: links that leave this machine are encrypted")
+        if not encrypt:
+            _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
+            return Unsecured()
         return LinkHandshakes(
             address,
-            identity or Identity.generate(self.entropy),
+            identity(address) if identity is not None else Identity.generate(self.entropy),
             secrets or Secrets(),
             swarm=swarm,
             entropy=self.entropy,
@@ -234,6 +250,10 @@ class Host:
             try:
                 bound = canonical_address(host, port or _free_port(host))
                 advertised = canonical_address(external_ip or host, external_port or split_address(bound)[1])
+                if is_unspecified(advertised):
+                    raise Misuse(
+                        f"{host} means every interface: say with external_ip which address others dial"
+                    )
                 self.endpoint.listen(advertised, attachment, bind_to=bound)
             except (Unavailable, Misuse) as error:
                 if port or not tries_left or isinstance(error, Misuse):

@@ -206,7 +206,11 @@ class TransportActor(Pump[Links]):
     def _unreachable(self, output: linkio.Unreachable) -> None:
         lost = output.undelivered
         self.to_ring.append(
-            ring.PeerUnreachable(output.peer, tuple(m for m in lost if type(m) in _RING))  # type: ignore[misc]
+            ring.PeerUnreachable(
+                output.peer,
+                tuple(m for m in lost if type(m) in _RING),  # type: ignore[misc]
+                output.reason,
+            )
         )
         self.to_router.append(
             routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) not in _RING))  # type: ignore[misc]
