@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LEFTOVER_SECONDS = 5.0
-WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py"})
+WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py", "test_secrets.py"})
 T = TypeVar("T")
 
 # The suite repeats exactly, run after run; CICADA_EXPLORE=1 tries other values, and prints how to replay a failure.

@@ -36,7 +36,17 @@ from cicada.keys.keytext import (
     parse_swarm_key,
     type_of,
 )
-from cicada.keys.pins import PEER, TRUST, Pin, merged, parse_export, parse_trust, trust_text, within_limit
+from cicada.keys.pins import (
+    PEER,
+    TRUST,
+    Pin,
+    PublicKeys,
+    merged,
+    parse_export,
+    parse_trust,
+    trust_text,
+    within_limit,
+)
 from cicada.keys.psks import PreShared
 from cicada.limits import KEYS
 
@@ -50,6 +60,8 @@ _PRIVATE_FOLDER: Final = 0o700
 _LOCK_PAUSE: Final = 0.01
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+Guard = Callable[[os.stat_result, Path], None]
+"""Raises when a file with this status must not be used."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +87,7 @@ def identity_path(address: Address, folder: Path | None = None) -> Path:
 
 def trust_path(identity: Path) -> Path:
     """The file of the pins of an identity: it stands beside it."""
-    return identity.with_suffix(TRUST_SUFFIX)
+    return identity.with_name(identity.name + TRUST_SUFFIX)
 
 
 def identity_for(address: Address, folder: Path | None = None) -> Identity:
@@ -116,13 +128,16 @@ def read_hostkeys(path: Path) -> tuple[PreShared, ...]:
     return _right(parse_hostkeys(read_secret(path), str(path)))
 
 
+def read_export(path: Path) -> PublicKeys:
+    """The keys that somebody made known in a file, which anybody may read. Raises ConfigErrors when it is malformed or was
+    changed, Unavailable and Misuse when it is no readable file."""
+    return _right(parse_export(_text_of(path, _let_pass), str(path)))
+
+
 def read_secret(path: Path) -> str:
     """The text of a file that only its user can read. Raises Misuse when others can, or when it is another user's;
     Unavailable when it cannot be read; ConfigError when it is no text."""
-    text = _decoded(_bytes_of(path, _refuse_shared))
-    if isinstance(text, int):
-        raise ConfigError(f"not UTF-8 text (byte {text})", file=str(path))
-    return text
+    return _text_of(path, _refuse_shared)
 
 
 def create_secret(path: Path, text: Secret) -> None:
@@ -226,7 +241,14 @@ def _right(parsed: Parsed[T]) -> T:
     return parsed.value
 
 
-def _bytes_of(path: Path, guard: Callable[[os.stat_result, Path], None]) -> bytes:
+def _text_of(path: Path, guard: Guard) -> str:
+    text = _decoded(_bytes_of(path, guard))
+    if isinstance(text, int):
+        raise ConfigError(f"not UTF-8 text (byte {text})", file=str(path))
+    return text
+
+
+def _bytes_of(path: Path, guard: Guard) -> bytes:
     """What is in a file, once ``guard`` let it pass. Neither a pipe nor a device is waited for."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -243,6 +265,10 @@ def _bytes_of(path: Path, guard: Callable[[os.stat_result, Path], None]) -> byte
             return file.read(KEYS.file_bytes)
     finally:
         os.close(descriptor)
+
+
+def _let_pass(status: os.stat_result, path: Path) -> None:
+    """For files without secrets."""
 
 
 def _refuse_shared(status: os.stat_result, path: Path) -> None:
