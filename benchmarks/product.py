@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import random
 from collections import Counter
 from typing import Any, ClassVar
@@ -16,12 +17,16 @@ from cicada.actors.router import RouterActor
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.chord.io import TableChanged
 from cicada.ids import Peer, place_to_bytes
+from cicada.keys import aead, ciphers, linkhandshake
+from cicada.keys.identity import Identity
+from cicada.keys.psks import Secrets
 from cicada.routing.io import Deliver, RoutedReceived
 from cicada.routing.router import Router
 from cicada.transport.zeromq import ZmqEndpoint
 from cicada.wire.codec import encode
 from cicada.wire.frames import PREFIXED
 from cicada.wire.routed import Data
+from cicada.wire.security import LinkSecurity, Unsecured
 
 _LINK_ACK_BYTES = 12  # what a DATA frame carries before its message
 
@@ -97,7 +102,9 @@ def payload_for(frame_bytes: int, peer: Peer) -> bytes:
 class ProductRelay:
     """One process of the product's relay."""
 
-    def __init__(self, nodes: tuple[Node, ...], process: int, frame_bytes: int, seed: int) -> None:
+    def __init__(
+        self, nodes: tuple[Node, ...], process: int, frame_bytes: int, seed: int, links: str
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._nodes = nodes
         self._process = process
@@ -107,6 +114,11 @@ class ProductRelay:
         self._endpoint = ZmqEndpoint(loop)
         self._rng = random.Random(seed)
         self._payload = payload_for(frame_bytes, nodes[0].peer)
+        self._links = links
+        if links == "pynacl":
+            aead.seal, aead.open_sealed = aead.seal_by_nacl, aead.open_by_nacl
+            importlib.reload(ciphers)
+            importlib.reload(linkhandshake)
         self._sinks: list[Any] = []
         self._refs: list[Any] = []
         self.tally: Counter[str] = Counter()
@@ -138,6 +150,19 @@ class ProductRelay:
         self._alarms.close()
         self._clock.close()
 
+    def _security(self, peer: Peer) -> LinkSecurity:
+        if self._links == "plain":
+            return Unsecured()
+        entropy = random.SystemRandom()
+        return linkhandshake.LinkHandshakes(
+            peer.address,
+            Identity.generate(entropy),
+            Secrets(),
+            swarm="",
+            entropy=entropy,
+            wall_ms=self._clock.wall_ms,
+        )
+
     def _start(self, node: Node) -> None:
         attachment = Attachment(self._endpoint)
         around = Surroundings(
@@ -148,12 +173,13 @@ class ProductRelay:
             alarms=self._alarms,
             publish=None,
             tally=self.tally,
+            refusals=Counter(),
             entropy=random.SystemRandom(),
         )
         self._endpoint.listen(node.peer.address, attachment)
         peers = tuple(other.peer for other in self._nodes)
         sink = Sink.start(around, peers, self._payload, self._rng)
-        transport = TransportActor.start(around, attachment, 1, "")
+        transport = TransportActor.start(around, attachment, 1, "", self._security(node.peer))
         router = CountedRouter.start(around, 1)
         wired = Wired(sink, transport, sink, router)
         for ref in (sink, transport, router):

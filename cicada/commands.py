@@ -307,6 +307,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
 
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
+    ``refused``: who was not let in or not believed, by reason, over all peers since the start.
     ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
     """
 
@@ -332,6 +333,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     problems: tuple[str, ...] = ()
     frozen: int = 0
     faults: tuple[FaultRow, ...] = ()
+    refused: dict[str, int] = {}
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):

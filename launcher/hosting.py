@@ -227,6 +227,7 @@ def _counters(hosted: HostedPeer) -> Counters:
         delivered=stats.delivered,
         failed=stats.failed,
         dropped=dict(stats.dropped),
+        refused=dict(stats.refused),
         restarts=stats.restarts,
     )
 

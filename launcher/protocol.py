@@ -234,13 +234,14 @@ class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
-    """Answer to ReadCounters: application messages and drops, restarts of actors, what crossed the endpoint, and records
-    that no log took."""
+    """Answer to ReadCounters: application messages and drops, who was refused, restarts of actors, what crossed the
+    endpoint, and records that no log took."""
 
     sent: int = 0
     delivered: int = 0
     failed: int = 0
     dropped: dict[str, int] = {}
+    refused: dict[str, int] = {}
     restarts: int = 0
     traffic: dict[str, int] = {}
     unlogged: int = 0
@@ -275,15 +276,18 @@ def sum_counters(parts: Iterable[Counters]) -> Counters:
     """The counters of several peers, or workers, as one."""
     every = list(parts)
     dropped: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     traffic: Counter[str] = Counter()
     for part in every:
         dropped.update(part.dropped)
+        refused.update(part.refused)
         traffic.update(part.traffic)
     return Counters(
         sent=sum(part.sent for part in every),
         delivered=sum(part.delivered for part in every),
         failed=sum(part.failed for part in every),
         dropped=dict(dropped),
+        refused=dict(refused),
         restarts=sum(part.restarts for part in every),
         traffic=dict(traffic),
         unlogged=sum(part.unlogged for part in every),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from cicada.ids import Address
 from cicada.keys.identity import Identity
@@ -19,6 +20,9 @@ def identity_of(name: str) -> Identity:
     return Identity.derive(SECRET, name)
 
 
+H = TypeVar("H", bound=LinkHandshakes)
+
+
 def secured(
     address: Address,
     *,
@@ -28,7 +32,19 @@ def secured(
     wall_ms: Callable[[], int] | None = None,
 ) -> LinkHandshakes:
     """The handshakes of the peer at ``address``, whose identity is the one of that name unless another is given."""
-    return LinkHandshakes(
+    return secured_as(LinkHandshakes, address, identity, secrets, swarm, wall_ms)
+
+
+def secured_as(
+    kind: type[H],
+    address: Address,
+    identity: Identity | None = None,
+    secrets: Secrets | None = None,
+    swarm: str = "",
+    wall_ms: Callable[[], int] | None = None,
+) -> H:
+    """The same of another kind: one that lies."""
+    return kind(
         address,
         identity or identity_of(address),
         secrets or Secrets(),

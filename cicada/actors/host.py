@@ -78,12 +78,14 @@ class Trial(Protocol):
 
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included."""
+    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included; ``refused``
+    handshakes, records and claims of others."""
 
     sent: int
     delivered: int
     failed: int
     dropped: dict[str, int]
+    refused: dict[str, int]
     restarts: int
 
 
@@ -183,6 +185,7 @@ class Host:
             alarms=standstill.alarms,
             publish=publish,
             tally=Counter(),
+            refusals=Counter(),
             entropy=self.entropy,
         )
         hosted = HostedPeer(self, around, standstill, attachment, swarm, security, create, on_new_peer)
@@ -359,6 +362,7 @@ class HostedPeer:
             delivered=holdings.delivered,
             failed=holdings.failed,
             dropped=dict(dropped),
+            refused=dict(self._around.refusals),
             restarts=holdings.restarts,
         )
 

@@ -145,6 +145,7 @@ class TransportActor(Pump[Links]):
             linkio.Authenticated: lambda output: attachment.authenticated(output.connection),
             linkio.DropConnection: lambda output: attachment.endpoint.drop(output.connection, output.reason),
             linkio.Dropped: self._dropped,
+            linkio.Refused: self._refused,
             linkio.Emit: lambda output: self.publish(output.event),
         }
 
@@ -215,6 +216,9 @@ class TransportActor(Pump[Links]):
         self.to_router.append(
             routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) not in _RING))  # type: ignore[misc]
         )
+
+    def _refused(self, output: linkio.Refused) -> None:
+        self.around.refusals[output.reason] += 1
 
     def _dropped(self, output: linkio.Dropped) -> None:
         self.around.tally[output.reason] += output.count

@@ -224,6 +224,11 @@ class LinkAnswer:
             return None
         return _established(self._handshake, self._terms, self._credentials, initiator=False)
 
+    @property
+    def is_over(self) -> bool:
+        """As Answering promises."""
+        return self._handshake.is_finished
+
     def finish(self, body: bytes) -> Established:
         """As Answering promises."""
         if self._handshake.is_finished:

@@ -67,7 +67,8 @@ class Answerer:
             self._wait(HalfOpen(hello, answering, answer, index, connection), now)
 
     def on_finish(self, connection: ConnectionId, frame: Frame, now: float) -> None:
-        """The last message of a handshake: the link is open. One that cannot be read changes nothing."""
+        """The last message of a handshake: the link is open. One that cannot be read changes nothing; one that can be and is
+        not right ends the handshake."""
         core = self._core
         half = core.table.half_open.get(frame.index)
         if half is None or half.connection != connection:
@@ -76,7 +77,12 @@ class Answerer:
         try:
             established = half.answering.finish(frame.body)
         except PeerFault as fault:
-            core.count_refusal(fault.reason)
+            if half.answering.is_over:
+                self._forget(half)
+                core.indexes.detach(half.index)
+                self._refuse(connection, half.hello, fault.reason)
+            else:
+                core.count_refusal(fault.reason)
             return
         self._forget(half)
         hello = half.hello

@@ -23,6 +23,7 @@ from cicada.transport.linkio import (
     LinkOutput,
     Met,
     Proven,
+    Refused,
     Release,
     Transmit,
     Unidentified,
@@ -85,6 +86,7 @@ class LinkCore:
         """Somebody was not let in."""
         self.counts["refused"] += 1
         self.counts[f"refused.{reason}"] += 1
+        self.out.append(Refused(reason))
 
     def make_link(
         self,
@@ -303,6 +305,8 @@ class LinkCore:
         if dial.identifies:
             self.out.append(Unidentified(remote.peer, reason))
         items = list(dial.queue)
+        if any(not link.dialled for link in remote.links()):
+            self.count_refusal("unanswered")  # somebody claims this address, and nobody answers there
         if self.table.settle(remote) is None:
             self.unreachable(remote.peer, tuple(item.message for item in items), reason)
         else:

@@ -112,13 +112,15 @@ class Dialler:
 
     def on_refused(self, connection: ConnectionId, frame: Frame, now: float) -> None:
         """The other end says no. A busy one is asked again while the dial has time."""
-        dial = self._greeting(connection, frame)
-        if dial is None:
-            return
         try:
             reason = decode_body(frame.body, Refusal).reason
         except MalformedMessage:
             reason = "malformed"
+        if self._was_in_vain(connection, frame, reason, now):
+            return
+        dial = self._greeting(connection, frame)
+        if dial is None:
+            return
         if reason == "busy":
             self.retry(dial, now)
         elif self._security.should_retry(reason) and not dial.afresh:
@@ -148,6 +150,14 @@ class Dialler:
         The link ends, and a handshake settles who is there."""
         if dial.link is not None:
             self._core.hand_on(dial.link, "disowned", now)
+
+    def _was_in_vain(self, connection: ConnectionId, frame: Frame, reason: str, now: float) -> bool:
+        """Whether the last message of our handshake was refused, so that the link which it opened here never was one."""
+        link = self._core.table.links.get(frame.index)
+        if link is None or not link.dialled or link.received or link.connection != connection:
+            return False
+        self._core.hand_back(link, reason, now)
+        return True
 
     def retry(self, dial: Dial, now: float) -> None:
         """Say HELLO again a little later."""

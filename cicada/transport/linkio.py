@@ -246,6 +246,12 @@ class Dropped(msgspec.Struct, frozen=True):
     count: int
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Somebody was not let in, or not believed: a handshake, a record, a claim. Nothing but counters changed."""
+
+    reason: str
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
@@ -266,6 +272,7 @@ LinkOutput = (
     | Met
     | Unreachable
     | Dropped
+    | Refused
     | Emit
 )
 

@@ -87,8 +87,13 @@ class Answering(Protocol):
         """The result, when no further message is needed."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing that may still come can finish it."""
+        ...
+
     def finish(self, body: bytes, /) -> Established:
-        """FINISH came. Raises PeerFault, and then changes nothing."""
+        """FINISH came. Raises PeerFault; unless ``is_over`` then, the right one may still come."""
         ...
 
 
@@ -148,6 +153,7 @@ class _UnsecuredDial:
 
 class _UnsecuredAnswer(msgspec.Struct, frozen=True):
     established: Established
+    is_over: bool = True
 
     def finish(self, body: bytes) -> Established:
         raise PeerFault("handshake-order")

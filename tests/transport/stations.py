@@ -101,6 +101,7 @@ class Station:
             alarms=stations.alarms,
             publish=lambda _, event: self.events.append(event),
             tally=self.tally,
+            refusals=Counter(),
             entropy=random.SystemRandom(),
         )
         self.memory = Memory()

@@ -15,7 +15,8 @@ from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentif
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import FrameType, Hello, Refusal, encode_frame
 from cicada.wire.security import LinkSecurity
-from tests.securities import identity_of, secured
+from tests.securities import identity_of, secured, secured_as
+from tests.security.intruders import BorrowedKey
 from tests.transport.linknet import LIMITS, SWARM, Host, Network, Stranger, address, control, data
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -398,3 +399,16 @@ def test_a_handshake_begun_with_a_revoked_secret_ends_without_a_link() -> None:
     stranger.say(FrameType.FINISH, welcome.index, 0, dial.finish(welcome)[1])
     assert b.links.snapshot().links == ()
     assert stranger.heard[-1].type is FrameType.CLOSE
+
+
+def test_a_record_that_the_other_side_refuses_costs_the_link_and_says_why() -> None:
+    network = Network()
+    liar = secured_as(BorrowedKey, address(1), swarm=SWARM)
+    liar.lender = identity_of("somebody else").static.public
+    a, b = peer(network, 1, security=liar), peer(network, 2)
+    a.send(b, data(1))
+    network.settle()
+    assert b.received == []
+    assert b.links.snapshot().links == a.links.snapshot().links == ()
+    assert refusals(b) == {"record-key": 1}
+    assert [report.reason for report in a.unreachable] == ["record-key"]
