@@ -19,6 +19,7 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_frame: int = 64 * KIB  # length prefix excluded; a longer claim closes the connection
     max_payload: int = 32 * KIB  # one fragment; larger payloads wait for fragmentation
+    max_handshake: int = KIB  # a Noise message; a record and keys take at most 650
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = 64  # entries of a successor list: 4r, the cap of the distinct-host rule
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
@@ -110,6 +111,11 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
     proof_linger: float = (
         0.5  # a link made only for a proof may be used this long: a proven head is asked at once
+    )
+    half_open: int = 256  # handshakes of strangers that wait for their last message, per hosted peer
+    half_open_seconds: float = 5.0  # a stranger's connection lives as long
+    rechecks_per_second: float = (
+        2.0  # dials because somebody claims a proven address with another key, per hosted peer
     )
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
     blocked_retry: float = (
@@ -230,7 +236,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
-    record_bytes: int = 512  # of a record; the longest address and swarm name make 320
+    record_bytes: int = 512  # of a record; the longest address and swarm name, of 4-byte characters, make 459
     clock_skew: float = (
         300.0  # seconds that two clocks may differ; Kerberos (RFC 4120) has the same five minutes
     )
@@ -243,6 +249,9 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     record_renewal: float = 3600.0  # seconds after which a peer signs a new one; 16 us an hour
     records_remembered: int = (
         8192  # whose signatures a process need not verify again; 1,000 peers show 8 each
+    )
+    openings_remembered: int = (
+        1024  # peers whose last IK opening is known, per hosted peer; clock_skew bounds the rest
     )
     rekey_frames: int = 1 << 20  # of a link in one direction, under one key
     rekey_seconds: float = 3600.0  # of a link under one key

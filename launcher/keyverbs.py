@@ -9,11 +9,21 @@ from typing import Annotated
 
 import typer
 
+from cicada.commands import Done, RotateSwarmKey, RotationPhase
 from cicada.errors import ConfigErrors, Misuse
+from cicada.limits import CLI
 from launcher import keywork, output
-from launcher.options import JsonOption
+from launcher.options import LATEST_RUN, JsonOption, RunOption
+from launcher.verbs import connect
 
 app = typer.Typer(no_args_is_help=True)
+
+_PHASES = {
+    RotationPhase.ACCEPT: "every worker accepts the new key beside the old one",
+    RotationPhase.DIAL: "links are made with the new key",
+    RotationPhase.FINISH: "the old key is refused, and its links are closed",
+    RotationPhase.NOW: "only the new key is accepted",
+}
 
 IdentityArgument = Annotated[
     str, typer.Argument(metavar="[IDENTITY]", help="An identity file, or the address that it is for.")
@@ -194,3 +204,30 @@ def check(
         raise ConfigErrors(found.errors)
     if not as_json:
         output.show([f"{file}: {output.good('right')}, {keywork.described(found.kind, found.entries)}"])
+
+
+@app.command()
+def rotate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new swarm key: cicada keys new --swarm.")],
+    phase: Annotated[
+        RotationPhase | None,
+        typer.Option("--phase", help="One phase alone, where other machines have peers of the swarm too."),
+    ] = None,
+    run: RunOption = LATEST_RUN,
+) -> None:
+    """Change the key of a closed swarm while it runs. No message is lost.
+
+    \b
+      cicada keys rotate new.key                    all three phases, one after the other
+      cicada keys rotate new.key --phase accept     then dial, then finish, on every machine in turn
+      cicada keys rotate new.key --phase now        the old key leaked: refuse it at once
+
+    Phases: accept the new key beside the old; dial with the new; refuse the old, and close its links.
+    """
+    steps = (RotationPhase.ACCEPT, RotationPhase.DIAL, RotationPhase.FINISH) if phase is None else (phase,)
+    with connect(run) as swarm:
+        for step in steps:
+            swarm.ask(RotateSwarmKey(file=str(file.resolve()), phase=step), Done, CLI.change)
+            output.progress(f"{step.value}: {_PHASES[step]}")
+    if steps[-1] in (RotationPhase.FINISH, RotationPhase.NOW):
+        output.progress(f"for the next start, name {file} as key_file in the configuration's [swarm]")

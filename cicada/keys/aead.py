@@ -11,7 +11,7 @@ from typing import Final
 import nacl.bindings
 import nacl.exceptions
 
-from cicada.errors import PeerFault
+from cicada.errors import Misuse, PeerFault
 
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
@@ -69,13 +69,24 @@ def rekeyed(key: bytes) -> bytes:
 
 
 def public_of(private: bytes) -> bytes:
-    """The X25519 public key of a private one (RFC 7748)."""
+    """The X25519 public key of a private one of 32 bytes (RFC 7748). Raises Misuse for another length."""
+    _check_private(private)
     return nacl.bindings.crypto_scalarmult_base(private)
 
 
 def shared_secret(private: bytes, public: bytes) -> bytes:
-    """X25519. Raises PeerFault when ``public`` is a point of low order, with which everybody shares the same secret."""
+    """X25519. Raises PeerFault when ``public`` has not 32 bytes, or is a point of low order, with which everybody shares the
+    same secret."""
+    _check_private(private)
+    if len(public) != KEY_BYTES:
+        raise PeerFault("key-size")
     try:
         return nacl.bindings.crypto_scalarmult(private, public)
     except (nacl.exceptions.CryptoError, RuntimeError):  # PyNaCl has a bare RuntimeError for it
         raise PeerFault("low-order-point") from None
+
+
+def _check_private(private: bytes) -> None:
+    """PyNaCl hands X25519's arguments to C as they come: what is too short would be read past its end."""
+    if len(private) != KEY_BYTES:
+        raise Misuse(f"a private X25519 key has {KEY_BYTES} bytes")

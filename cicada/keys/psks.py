@@ -72,6 +72,16 @@ class SwarmKeys(msgspec.Struct, frozen=True):
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("is_closed", self.is_closed)]
 
+    @property
+    def accepted_ids(self) -> frozenset[bytes]:
+        """The names of the keys accepted; an open swarm's links need none, so theirs is empty."""
+        return frozenset(map(secret_id, self.accept)) if self.is_closed else frozenset((b"",))
+
+
+def secret_id(key: bytes) -> bytes:
+    """Names a swarm's key without telling anything about it; empty for none."""
+    return blake2s(key, person=b"secretid", digest_size=SELECTOR_BYTES).digest() if key else b""
+
 
 OPEN: Final = SwarmKeys()
 
@@ -123,6 +133,8 @@ class Secrets:
         self.swarm = swarm
         self._by_address = {entry.address: entry for entry in shared if entry.address}
         self._by_peer_id = {entry.peer_id: entry for entry in shared if entry.peer_id}
+        if len(self._by_address) + len(self._by_peer_id) != len(shared):
+            raise Misuse("a peer stands twice among the pre-shared keys: name each once")
 
     def __repr__(self) -> str:
         return f"Secrets({self.swarm}, {len(self._by_address) + len(self._by_peer_id)} pre-shared)"
@@ -151,8 +163,8 @@ class Secrets:
 
     def check(self, terms: Terms, address: Address, peer_id: str) -> None:
         """The other side turned out to be ``peer_id``. Raises PeerFault ``pre-shared-key`` when the terms are not those on
-        which this peer is talked with: no other pattern will do."""
-        if self.shared_with(address, peer_id) != terms.shared:
+        which this peer is talked with: no other pattern will do. (It may have the same keys under its address and its id.)"""
+        if _keys(self.shared_with(address, peer_id)) != _keys(terms.shared):
             raise PeerFault("pre-shared-key")
 
     def _needs_swarm_key(self, use: Use) -> bool:
@@ -165,6 +177,10 @@ class Secrets:
         for swarm in self.swarm.accept if self._needs_swarm_key(use) else (b"",):
             for entry in entries:
                 yield _terms(swarm, entry, initiates=False)
+
+
+def _keys(shared: PreShared | None) -> tuple[bytes, bytes] | None:
+    return None if shared is None else (shared.outbound, shared.inbound)
 
 
 def _terms(swarm: bytes, shared: PreShared | None, *, initiates: bool) -> Terms:
