@@ -25,12 +25,15 @@ from cicada.commands import (
     Heal,
     Kill,
     LoadResult,
+    RotateSwarmKey,
+    RotationPhase,
     RunLoad,
     Send,
     SendResult,
     SendToAll,
     SetLogLevel,
 )
+from cicada.config import Config
 from cicada.ids import Address, canonical_address
 from cicada.keys.hostkeys import hostkeys_text, pair_of
 from cicada.keys.keytext import Secret, passphrase_text, swarm_key_text
@@ -40,20 +43,20 @@ from tests.leaks import PIECE, Place, Search, files_below, forms, processes, sec
 
 ROOT: Final = Path(__file__).parent.parent
 PEERS: Final = 6
+ELSEWHERE: Final = "10.9.9.9:50000"
 PAYLOAD: Final = b"what the peers tell each other, " + Random(5).randbytes(32)
 PHRASE: Final = "seven small cicadas sing in the office"
 SECRET: Final = Random(6).randbytes(32)
 
 TRACES: Final = """
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from random import SystemRandom
 
 from rich.console import Console
 from rich.traceback import Traceback
 
 from cicada.errors import Misuse
+from cicada.config import Config
 from cicada.ids import Address
 from cicada.keys import keytext, store
 from cicada.keys.hostkeys import hostkeys_text
@@ -109,8 +112,24 @@ def keys_of_nobody():
     store.create_secret(folder / "missing" / "hosts.json", hosts)
 
 
+def peer_with_the_identity_of_another():
+    identity = next((folder / "identities").iterdir())
+    peer = cicada.SwarmPeer(
+        "127.0.0.1", 0, identity=identity, keys=folder / "hosts.json", swarm_keys=folder / "office.key"
+    )
+    try:
+        peer.bind()
+    finally:
+        peer.close()
+
+
 for work in (
-    identity_that_exists, key_that_exists, passphrase_that_is_wrong, handshake_of_a_stranger, keys_of_nobody
+    peer_with_the_identity_of_another,
+    identity_that_exists,
+    key_that_exists,
+    passphrase_that_is_wrong,
+    handshake_of_a_stranger,
+    keys_of_nobody,
 ):
     shown(work)
 for path in sorted((folder / "spoiled").iterdir()):
@@ -129,8 +148,9 @@ def make_keys(folder: Path, addresses: list[Address]) -> dict[str, bytes]:
     """Secrets of every kind, where a run finds them; and what it must not say."""
     for address in addresses:
         identity_for(address, folder)
-    one, _ = pair_of(addresses[0], addresses[1], ENTROPY)
-    create_secret(folder / "office.key", swarm_key_text(ENTROPY.randbytes(32)))
+    one, _ = pair_of(addresses[0], ELSEWHERE, ENTROPY)
+    for name in ("office.key", "next.key"):
+        create_secret(folder / name, swarm_key_text(ENTROPY.randbytes(32)))
     create_secret(folder / "phrase.key", passphrase_text(Secret(PHRASE)))
     create_secret(folder / "hosts.json", hostkeys_text((one,)))
     return {**secrets_in(folder), "payload": PAYLOAD}
@@ -161,7 +181,22 @@ def spoil(folder: Path) -> None:
                 create_secret(spoiled / f"{number}-{path.name}", Secret(path.read_text().replace(old, new)))
 
 
-def live(swarm: RunningSwarm) -> Iterator[Place]:
+def closed_swarm(folder: Path, first_port: int) -> Config:
+    """One that uses each of these secrets but the passphrase."""
+    made = config(
+        PEERS,
+        first_port=first_port,
+        extra=f'''
+        [peer]
+        identity = "persistent"
+        keys = "{folder / "hosts.json"}"
+        ''',
+    )
+    keyed = made.swarm.model_copy(update={"key_file": str(folder / "office.key")})
+    return made.model_copy(update={"swarm": keyed})
+
+
+def live(swarm: RunningSwarm, new_key: Path) -> Iterator[Place]:
     """A short life with everything that is told about."""
     swarm.ask(SetLogLevel(select="all", level="debug"), Done)
     swarm.ask(Send(target="core-3", payload=PAYLOAD, via="core-0"), SendResult)
@@ -175,6 +210,9 @@ def live(swarm: RunningSwarm) -> Iterator[Place]:
         swarm.ask(Crash(select="core-3", actor=actor), Done)
         swarm.wait_for(lambda status, before=restarts: status.ring_proven and status.restarts > before)  # type: ignore[misc]
     swarm.ask(Kill(select="core-4", hard=True), Done)
+    for phase in (RotationPhase.ACCEPT, RotationPhase.DIAL, RotationPhase.FINISH):
+        swarm.ask(RotateSwarmKey(file=str(new_key), phase=phase), Done)
+    assert swarm.refusal(RotateSwarmKey(file=str(new_key.parent / "hosts.json"), phase=RotationPhase.NOW))
     yield from processes(process.pid for process in swarm.processes())
 
 
@@ -221,8 +259,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         patch.setenv(STATE_VARIABLE, str(folder))
         secrets = make_keys(folder, addresses)
         spoil(folder)
-        with running(config(PEERS, first_port=port), tmp_path_factory.mktemp("runs") / "run") as swarm:
-            said = list(live(swarm))
+        with running(closed_swarm(folder, port), tmp_path_factory.mktemp("runs") / "run") as swarm:
+            said = list(live(swarm, folder / "next.key"))
         said += files_below(swarm.folder)
         said += command_line(folder, addresses[0])
         said.append(traces(folder))
@@ -239,6 +277,7 @@ def test_the_run_had_secrets_of_every_kind_and_said_a_lot(run: Run) -> None:
     said = dict(run.said)
     assert b"PeerStarted" in said["events.jsonl"]
     assert b"debug" in said["logs/core-3.jsonl"]
+    assert b"LinkOpened" in said["logs/core-3.jsonl"]
     assert sum(where.startswith("environ of") for where in said) >= 3
     assert said["traces"].count(b"locals") > 40
     assert b"Misuse" in said["traces"]

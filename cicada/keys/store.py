@@ -94,7 +94,7 @@ def identity_for(address: Address, folder: Path | None = None) -> Identity:
     """The identity of the peer at ``address``, made when there is none yet. Of processes that race for it all get the
     same. Raises as ``read_identity``, and Unavailable when it cannot be written."""
     path = identity_path(address, folder)
-    if not path.exists():
+    if not is_there(path):
         make_private_folder(path.parent)
         try:
             create_secret(path, identity_text(Identity.generate(ENTROPY), address))
@@ -153,6 +153,17 @@ def create_secret(path: Path, text: Secret) -> None:
         _refuse_writing(path, error)
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file exists. Raises Unavailable when that cannot be known: what cannot be read is not the same as nothing."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror}") from None
+    return True
+
+
 def make_private_folder(path: Path) -> None:
     """A folder that only its user can enter, unless it is there already. Raises Unavailable."""
     try:
@@ -164,7 +175,7 @@ def make_private_folder(path: Path) -> None:
 def load_pins(path: Path) -> tuple[Pin, ...]:
     """The pins of a trust file; none when there is no file. Raises ConfigErrors when it is malformed, and as
     ``read_secret``: whoever could write to it may have chosen whom to trust."""
-    return _right(parse_trust(read_secret(path), str(path))) if path.exists() else ()
+    return _right(parse_trust(read_secret(path), str(path))) if is_there(path) else ()
 
 
 def keep_pins(
@@ -219,7 +230,7 @@ def check_file(path: Path) -> Checked:
 def _parsed(text: str, file: str) -> tuple[str, Parsed[object], int]:
     """The kind of a text, what it says, and how many entries that is."""
     if text.lstrip().startswith(("{", "[", "/")):
-        if f'"{TRUST}"' in text:
+        if f'"{TRUST}"' in text or '"pins"' in text:
             pins = parse_trust(text, file)
             return TRUST, Parsed(errors=pins.errors), len(pins.value or ())
         if f'"{PEER}"' in text:

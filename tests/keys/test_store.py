@@ -263,6 +263,13 @@ def test_without_a_trust_file_there_are_no_pins(tmp_path: Path) -> None:
     assert store.load_pins(tmp_path / "none.trust") == ()
 
 
+def test_what_cannot_be_looked_at_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    loop = tmp_path / "peer.trust"
+    loop.symlink_to(loop)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        store.load_pins(loop)
+
+
 def test_pins_are_kept_changed_and_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "peer.trust"
     assert store.keep_pins(path, [pin(1), pin(2)]) == (pin(1), pin(2))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from launcher.cli import app
 
 ONE, OTHER, THIRD = "10.0.0.2:50000", "10.0.0.3:50000", "10.0.0.4:50000"
 VERBS = ("new", "show", "export", "trust", "untrust", "check")
+ROOT = Path(__file__).parents[2]
 PHRASE = "seven small cicadas sing"
 
 
@@ -102,6 +106,46 @@ def test_a_passphrase_comes_from_standard_input(tmp_path: Path) -> None:
     assert PHRASE not in ok("new", "--swarm", "--passphrase", "office.key", typed=f"{PHRASE}\n")
     assert f"passphrase = {PHRASE}\n" in (tmp_path / "office.key").read_text()
     assert repr(store.read_swarm_key(tmp_path / "office.key")) == "SwarmSecret(passphrase)"
+
+
+TERMINAL = """
+import os, sys
+os.login_tty(int(sys.argv.pop(1)))
+from launcher.cli import main
+main()
+"""
+
+
+def at_terminal(*arguments: object, typed: tuple[str, ...]) -> tuple[int, str]:
+    """Exit code and what is seen on the terminal of a process that has one."""
+    ours, theirs = os.openpty()
+    program = [sys.executable, "-c", TERMINAL, str(theirs), "keys", *map(str, arguments)]
+    with subprocess.Popen(program, cwd=ROOT, pass_fds=[theirs], start_new_session=True) as process:
+        os.close(theirs)
+        seen = ""
+        for line in typed:
+            seen += _read_until(ours, ": ")
+            os.write(ours, f"{line}\n".encode())
+            seen += _read_until(ours, "\n")
+        code = process.wait(timeout=30)
+    os.close(ours)
+    return code, seen
+
+
+def _read_until(terminal: int, end: str) -> str:
+    seen = ""
+    while not seen.endswith(end):
+        seen += os.read(terminal, 1).decode()
+    return seen
+
+
+def test_at_a_terminal_a_passphrase_is_typed_twice_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "office.key"
+    code, seen = at_terminal("new", "--swarm", "--passphrase", file, typed=(PHRASE, PHRASE))
+    assert code == 0
+    assert f"passphrase = {PHRASE}\n" in file.read_text()
+    assert "passphrase" in seen
+    assert PHRASE not in seen
 
 
 def test_a_short_passphrase_is_refused_and_not_shown(tmp_path: Path) -> None:
