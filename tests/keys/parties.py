@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import blake2s
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -97,7 +97,7 @@ def state_of(thing: object) -> object:
 
 
 @cache
-def _slots(kind: type) -> tuple[str, ...]:
+def _slots(kind: Any) -> tuple[str, ...]:
     if issubclass(kind, msgspec.Struct):
         return ()  # values are immutable, and equal when their fields are
     return tuple(name for parent in kind.__mro__ for name in getattr(parent, "__slots__", ()))
