@@ -92,12 +92,13 @@ def about_to_read(pattern: str, number: int, run: str = "") -> tuple[Handshake, 
 
 def state_of(thing: object) -> object:
     """All that an object with slots consists of, to compare with later."""
-    names = _slots(type(thing))
+    kind: Any = type(thing)
+    names = _slots(kind)
     return [state_of(getattr(thing, name)) for name in names] if names else thing
 
 
 @cache
-def _slots(kind: Any) -> tuple[str, ...]:
+def _slots(kind: type) -> tuple[str, ...]:
     if issubclass(kind, msgspec.Struct):
         return ()  # values are immutable, and equal when their fields are
     return tuple(name for parent in kind.__mro__ for name in getattr(parent, "__slots__", ()))
