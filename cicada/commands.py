@@ -6,6 +6,7 @@ The command line, the visualizer and applications send these through control.Rem
 
 from __future__ import annotations
 
+import enum
 from typing import Literal
 
 import msgspec
@@ -115,6 +116,23 @@ class SetLogLevel(Command, frozen=True, kw_only=True, tag=True):
     actor: Literal["", "transport", "ring", "router", "supervisor"] = ""
 
 
+class RotationPhase(enum.Enum):
+    """How far the change of a swarm's key is: both keys are accepted; the new one is dialled with; the old one is refused
+    and its links close. ``now`` is the last of them at once, for a key that leaked."""
+
+    ACCEPT = "accept"
+    DIAL = "dial"
+    FINISH = "finish"
+    NOW = "now"
+
+
+class RotateSwarmKey(Command, frozen=True, kw_only=True, tag=True):
+    """Enter a phase of the change to the key in ``file``, which the launcher reads. Answered by Done."""
+
+    file: str
+    phase: RotationPhase
+
+
 class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``."""
 
@@ -219,6 +237,7 @@ AnyCommand = (
     | Heal
     | GetFaults
     | Down
+    | RotateSwarmKey
 )
 
 

@@ -19,6 +19,7 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_frame: int = 64 * KIB  # length prefix excluded; a longer claim closes the connection
     max_payload: int = 32 * KIB  # one fragment; larger payloads wait for fragmentation
+    max_handshake: int = KIB  # a Noise message; a record and keys take at most 650
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = 64  # entries of a successor list: 4r, the cap of the distinct-host rule
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
@@ -110,6 +111,11 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
     proof_linger: float = (
         0.5  # a link made only for a proof may be used this long: a proven head is asked at once
+    )
+    half_open: int = 256  # handshakes of strangers that wait for their last message, per hosted peer
+    half_open_seconds: float = 5.0  # a stranger's connection lives as long
+    rechecks_per_second: float = (
+        2.0  # dials because somebody claims a proven address with another key, per hosted peer
     )
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
     blocked_retry: float = (
@@ -236,17 +242,30 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     replay_window: int = 8192  # frames of a session that may be overtaken; WireGuard's window
     session_frames: int = 1 << 32  # of one direction; far below what ChaCha20-Poly1305 bears
+    passphrase_passes: int = 3  # of Argon2id; libsodium's OPSLIMIT_MODERATE, 0.7 s on 2024's desktops
+    passphrase_memory: int = 256 * MIB  # bytes of Argon2id; libsodium's MEMLIMIT_MODERATE
 
     record_seconds: float = 86_400.0  # a record's life; a peer that is away for a day is dialled anew
     record_renewal: float = 3600.0  # seconds after which a peer signs a new one; 16 us an hour
     records_remembered: int = (
         8192  # whose signatures a process need not verify again; 1,000 peers show 8 each
     )
+    openings_remembered: int = (
+        1024  # peers whose last IK opening is known, per hosted peer; clock_skew bounds the rest
+    )
     rekey_frames: int = 1 << 20  # of a link in one direction, under one key
     rekey_seconds: float = 3600.0  # of a link under one key
     session_renewal: float = 120.0  # seconds an active session lives; WireGuard's REKEY_AFTER_TIME
     session_reject: float = (
         180.0  # seconds after which an old session opens nothing; WireGuard's REJECT_AFTER_TIME
+    )
+    file_bytes: int = 4 * MIB  # of any key file; a full trust file has 3
+    pins: int = (
+        8192  # kept in one trust file; then the oldest of first use go. A guess: eight swarms of 1,000
+    )
+    lock_wait: float = 5.0  # seconds to wait for other writers of a trust file, who take 0.05
+    passphrase_characters: int = (
+        16  # at least; five words. A guess: a leaked handshake allows guessing at leisure
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from cicada.commands import SendResult
+from cicada.keys.psks import PreShared
 from cicada.transport.faults import NO_FAULTS, FaultTable
 from launcher.levels import LevelSetting
 from launcher.load import LoadShare
@@ -18,6 +19,25 @@ from launcher.load import LoadShare
 
 class WorkerCommand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Base of what a worker is asked."""
+
+
+class SetKeys(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Whose keys peers have that start from now on, and the secrets that those and the running ones use. Answered by Report.
+
+    ``identities`` derives each peer's keys from its address; empty: they are kept in files. Never shown: secrets.
+    """
+
+    identities: bytes
+    dial: bytes
+    accept: tuple[bytes, ...]
+    shared: tuple[PreShared, ...]
+    encrypt: bool
+
+    def __repr__(self) -> str:
+        return "SetKeys()"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("encrypt", self.encrypt)]
 
 
 class PeerAddress(msgspec.Struct, frozen=True):
@@ -152,7 +172,8 @@ class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 AnyWorkerCommand = (
-    StartPeers
+    SetKeys
+    | StartPeers
     | JoinPeers
     | TakeViews
     | ReadCounters

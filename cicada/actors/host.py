@@ -20,6 +20,7 @@ from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
+from cicada.actors.peerkeys import IdentitySource
 from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
@@ -28,12 +29,16 @@ from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
-from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspecified, peer_at, split_address
 from cicada.keys.ciphers import forget_after_fork
+from cicada.keys.identity import Identity
+from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.psks import Secrets
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
 from cicada.transport.zeromq import ZmqEndpoint
+from cicada.wire.security import LinkSecurity, Unsecured
 
 __all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "Trial", "whose_turn"]
 
@@ -151,11 +156,23 @@ class Host:
         publish: Publish | None = None,
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
+        identity: IdentitySource | None = None,
+        secrets: Secrets | None = None,
+        encrypt: bool = True,
         create: bool = True,
     ) -> HostedPeer:
-        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
+        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
+
+        ``identity``: where its keys come from; None: fresh ones. ``encrypt=False`` is for measurements on loopback.
+        """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
+        try:
+            security = self._security(address, identity, secrets, swarm, encrypt)
+        except BaseException:
+            self.endpoint.unlisten(address)
+            self._close_if_empty()
+            raise
         peer = peer_at(address)
         standstill = Standstill(self.dispatcher, self.clock, self.alarms)
         around = Surroundings(
@@ -168,7 +185,7 @@ class Host:
             tally=Counter(),
             entropy=self.entropy,
         )
-        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer)
+        hosted = HostedPeer(self, around, standstill, attachment, swarm, security, create, on_new_peer)
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
@@ -191,6 +208,28 @@ class Host:
         self._hosted.discard(hosted)
         self._close_if_empty()
 
+    def _security(
+        self,
+        address: Address,
+        identity: IdentitySource | None,
+        secrets: Secrets | None,
+        swarm: str,
+        encrypt: bool,
+    ) -> LinkSecurity:
+        if not encrypt and not is_loopback(address):
+            raise Misuse(f"{address} is not a loopback address: links that leave this machine are encrypted")
+        if not encrypt:
+            _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
+            return Unsecured()
+        return LinkHandshakes(
+            address,
+            identity(address) if identity is not None else Identity.generate(self.entropy),
+            secrets or Secrets(),
+            swarm=swarm,
+            entropy=self.entropy,
+            wall_ms=self.clock.wall_ms,
+        )
+
     def _close_if_empty(self) -> None:
         if self._hosted:
             return
@@ -211,6 +250,10 @@ class Host:
             try:
                 bound = canonical_address(host, port or _free_port(host))
                 advertised = canonical_address(external_ip or host, external_port or split_address(bound)[1])
+                if is_unspecified(advertised):
+                    raise Misuse(
+                        f"{host} means every interface: say with external_ip which address others dial"
+                    )
                 self.endpoint.listen(advertised, attachment, bind_to=bound)
             except (Unavailable, Misuse) as error:
                 if port or not tries_left or isinstance(error, Misuse):
@@ -231,6 +274,7 @@ class HostedPeer:
         standstill: Standstill,
         attachment: Attachment,
         swarm: str,
+        security: LinkSecurity,
         create: bool,
         on_new_peer: Callable[[Peer], None] | None,
     ) -> None:
@@ -247,6 +291,7 @@ class HostedPeer:
             incarnations=_incarnations(host.clock),
             boot=host.entropy.getrandbits(63) | 1,
             swarm=swarm,
+            security=security,
             create=create,
             holdings=self._holdings,
             on_failed=lambda reason: self.end("failed"),

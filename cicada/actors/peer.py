@@ -14,6 +14,7 @@ import msgspec
 
 from cicada.actors.family import (
     Announce,
+    ChangeSwarmKeys,
     Crash,
     Enter,
     InjectCrash,
@@ -49,9 +50,12 @@ from cicada.chord.io import (
 )
 from cicada.events import ChildExited, ChildRestarted, Escalated
 from cicada.ids import Peer, split_address
+from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
+from cicada.transport.linkio import Revoke
+from cicada.wire.security import LinkSecurity
 
 SPEC = SupervisorSpec(
     strategy=Strategy.ONE_FOR_ONE,
@@ -98,6 +102,7 @@ class PeerSupervisor(LoopActor):
         incarnations: Incarnations,
         boot: int,
         swarm: str,
+        security: LinkSecurity,
         create: bool,
         holdings: Holdings,
         on_failed: Callable[[str], None],
@@ -110,6 +115,7 @@ class PeerSupervisor(LoopActor):
         self._incarnations = incarnations
         self._boot = boot
         self._swarm = swarm
+        self._security = security
         self._create = create
         self._holdings = holdings
         self._on_failed = on_failed
@@ -147,6 +153,7 @@ class PeerSupervisor(LoopActor):
             OwnerNotFound: self._on_owner,
             TableChanged: self._on_table,
             TakeSnapshot: lambda request: self._tell(Kind.RING, request),
+            ChangeSwarmKeys: self._on_swarm_keys,
             InjectCrash: lambda request: self._tell(request.kind, Crash()),
         }
         self._children = ActorSupervisor(
@@ -181,7 +188,8 @@ class PeerSupervisor(LoopActor):
 
     def _start_transport(self) -> Ref:
         self._attachment.reset()
-        return TransportActor.start(self._around, self._attachment, next(self._incarnations), self._swarm)
+        incarnation = next(self._incarnations)
+        return TransportActor.start(self._around, self._attachment, incarnation, self._swarm, self._security)
 
     def _start_ring(self) -> Ref:
         return RingActor.start(self._around, self._incarnations)
@@ -301,6 +309,10 @@ class PeerSupervisor(LoopActor):
                     self._on_new_peer(peer)
 
     # Messages
+
+    def _on_swarm_keys(self, change: ChangeSwarmKeys) -> None:
+        if isinstance(self._security, LinkHandshakes):  # links that are not encrypted need no key
+            self._tell(Kind.TRANSPORT, Revoke(self._security.change(change.keys)))
 
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1

@@ -55,6 +55,10 @@ class KeyPair(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"KeyPair({self.public.hex()})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """msgspec's own would show the private half."""
+        return [("public", self.public.hex())]
+
 
 class Pattern(msgspec.Struct, frozen=True):
     """A handshake pattern with its modifiers: ``tokens`` of each message, the initiator's first."""

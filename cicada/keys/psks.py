@@ -45,6 +45,10 @@ class PreShared(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"PreShared({self.whose})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """msgspec's own would show every field in a traceback that Rich formats. The same below."""
+        return [("whose", self.whose)]
+
 
 class SwarmKeys(msgspec.Struct, frozen=True):
     """The keys of a closed swarm: the one dialled with, and those accepted (during a rotation more than one). An open
@@ -65,6 +69,19 @@ class SwarmKeys(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "SwarmKeys(closed)" if self.is_closed else "SwarmKeys(open)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("is_closed", self.is_closed)]
+
+    @property
+    def accepted_ids(self) -> frozenset[bytes]:
+        """The names of the keys accepted; an open swarm's links need none, so theirs is empty."""
+        return frozenset(map(secret_id, self.accept)) if self.is_closed else frozenset((b"",))
+
+
+def secret_id(key: bytes) -> bytes:
+    """Names a swarm's key without telling anything about it; empty for none."""
+    return blake2s(key, person=b"secretid", digest_size=SELECTOR_BYTES).digest() if key else b""
 
 
 OPEN: Final = SwarmKeys()
@@ -105,6 +122,9 @@ class Terms(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Terms({self.pattern('')}, {self.shared})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("pattern", self.pattern("")), ("shared", self.shared)]
 
 
 class Secrets:

@@ -31,7 +31,7 @@ class IndexSource(Protocol):
 
 
 class Entropy(Protocol):
-    """Where the challenges of proofs come from: the operating system, except in simulations."""
+    """Where challenges come from: the operating system, except in simulations."""
 
     def randbytes(self, n: int, /) -> bytes:
         """``n`` bytes that no peer can guess."""
@@ -65,10 +65,22 @@ class Prove(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+class Identify(msgspec.Struct, frozen=True):
+    """Find out who lives at the peer's address. Answered by Identified or Unidentified, at once when a proof is kept."""
+
+    peer: Peer
+
+
 class Keep(msgspec.Struct, frozen=True):
     """From now on exactly the links with these peers (head, predecessor) are pinged and never closed as idle."""
 
     peers: frozenset[Peer]
+
+
+class Revoke(msgspec.Struct, frozen=True):
+    """Close every link that needed another secret of the swarm than these. What it had not finished goes over a new one."""
+
+    accepted: frozenset[bytes]
 
 
 class Connected(msgspec.Struct, frozen=True, gc=False):
@@ -119,7 +131,9 @@ class TimerFired(msgspec.Struct, frozen=True):
 LinkInput = (
     SendMessage
     | Prove
+    | Identify
     | Keep
+    | Revoke
     | Connected
     | ConnectFailed
     | FramesArrived
@@ -191,6 +205,28 @@ class Proven(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+class Identified(msgspec.Struct, frozen=True):
+    """Answer to Identify: over a connection dialled to its address the peer proved the keys in ``record`` (signed bytes,
+    empty where links are not secured)."""
+
+    peer: Peer
+    record: bytes
+
+
+class Unidentified(msgspec.Struct, frozen=True):
+    """Answer to Identify: nobody proved anything at the address."""
+
+    peer: Peer
+    reason: str
+
+
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """A peer answered at its address and proved the keys in ``record``. Not told where links are not secured."""
+
+    peer: Peer
+    record: bytes
+
+
 class Unreachable(msgspec.Struct, frozen=True):
     """The peer could not be dialled, its connection broke, its acks stopped, or it broke a rule: no proof is kept.
 
@@ -225,6 +261,9 @@ LinkOutput = (
     | RingReceived
     | RoutedReceived
     | Proven
+    | Identified
+    | Unidentified
+    | Met
     | Unreachable
     | Dropped
     | Emit

@@ -56,6 +56,10 @@ Extra = Annotated[bytes, Meta(max_length=WIRE.max_extra)]
 """What upper layers put on a ring message."""
 
 
+Handshake = Annotated[bytes, Meta(max_length=WIRE.max_handshake)]
+"""A message of a Noise handshake, or part of one."""
+
+
 def check_addresses(*addresses: str) -> None:
     """All must be canonical. Raises ValueError, which the codec turns into MalformedMessage."""
     for address in addresses:

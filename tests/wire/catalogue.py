@@ -96,8 +96,12 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody]] = {
         own=SIX,
         index=fields.MAX_INDEX,
         incarnation=BORN,
+        pattern="IK",
+        selector=bytes(range(8)),
+        noise=bytes(range(200)),
     ),
-    "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN),
+    "hello in clear": Hello(version=PROTOCOL_VERSION, swarm="", dialled=A, own=B, index=1, incarnation=BORN),
+    "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN, noise=bytes(range(100))),
     "refusal": Refusal(reason="unknown-address"),
 }
 
@@ -124,6 +128,7 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.Digest: st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES),
     fields.Payload: st.binary(max_size=300),
     fields.Extra: st.binary(max_size=64),
+    fields.Handshake: st.binary(max_size=300),
 }
 
 
