@@ -1,7 +1,8 @@
 """Secrets that were shared beforehand: the key of a closed swarm, and the keys that two peers agreed on outside of it.
 
 A handshake names the secrets it uses by a **selector**, 8 bytes that only those who hold the first of them can make or
-recognise, and that differ each time. Whoever holds none of them is refused before anything costly is computed.
+recognise, and that differ each time. Whoever holds none of them is refused by hashing alone: once for each swarm key and
+for each peer whose keys are known by its id.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ class Secrets:
         self.swarm = swarm
         self._by_address = {entry.address: entry for entry in shared if entry.address}
         self._by_peer_id = {entry.peer_id: entry for entry in shared if entry.peer_id}
+        self._accepted: dict[bytes, tuple[Terms, ...]] = {}
         if len(self._by_address) + len(self._by_peer_id) != len(shared):
             raise Misuse("a peer stands twice among the pre-shared keys: name each once")
 
@@ -171,12 +173,16 @@ class Secrets:
         return use is Use.LINK and self.swarm.is_closed
 
     def _acceptable(self, use: Use, claimed: Address) -> Iterator[Terms]:
-        by_address = self._by_address.get(claimed)
-        entries: list[PreShared | None] = [by_address] if by_address else [None]
-        entries += self._by_peer_id.values()
         for swarm in self.swarm.accept if self._needs_swarm_key(use) else (b"",):
-            for entry in entries:
-                yield _terms(swarm, entry, initiates=False)
+            yield _terms(swarm, self._by_address.get(claimed), initiates=False)
+            yield from self._of_peer_ids(swarm)
+
+    def _of_peer_ids(self, swarm: bytes) -> tuple[Terms, ...]:
+        """Made once: a stranger's first message is compared with all of them, because it does not say who sent it."""
+        if swarm not in self._accepted:
+            entries = self._by_peer_id.values()
+            self._accepted[swarm] = tuple(_terms(swarm, entry, initiates=False) for entry in entries)
+        return self._accepted[swarm]
 
 
 def _keys(shared: PreShared | None) -> tuple[bytes, bytes] | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import blake2s
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from cicada.keys.noise import Handshake, KeyPair, pattern_of
 from cicada.keys.psks import Terms
@@ -89,10 +92,16 @@ def about_to_read(pattern: str, number: int, run: str = "") -> tuple[Handshake, 
 
 def state_of(thing: object) -> object:
     """All that an object with slots consists of, to compare with later."""
-    names = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-    if not names:
-        return thing
-    return [(name, state_of(getattr(thing, name))) for name in names]
+    kind: Any = type(thing)
+    names = _slots(kind)
+    return [state_of(getattr(thing, name)) for name in names] if names else thing
+
+
+@cache
+def _slots(kind: type) -> tuple[str, ...]:
+    if issubclass(kind, msgspec.Struct):
+        return ()  # values are immutable, and equal when their fields are
+    return tuple(name for parent in kind.__mro__ for name in getattr(parent, "__slots__", ()))
 
 
 def terms_named(pattern: str) -> Terms:

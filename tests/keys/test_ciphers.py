@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import pytest
@@ -85,6 +85,12 @@ class WindowAgainstASet(RuleBasedStateMachine):
         for counter in (self.highest, self.highest - WINDOW + 1, self.highest - WINDOW):
             if counter >= 1:
                 self.is_fresh(counter)
+
+    @invariant()
+    def it_stays_small(self) -> None:
+        assert sys.getsizeof(0) + WINDOW // 7 > max(
+            map(sys.getsizeof, cast("list[int]", state_of(self.window)))
+        )
 
     def is_fresh(self, counter: int) -> None:
         try:
