@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import random
 from collections import Counter
+from functools import partial
 from typing import Any, ClassVar
 
 from benchmarks.graph import Node
@@ -117,6 +118,8 @@ class ProductRelay:
         self._links = links
         if links == "pynacl":
             aead.seal, aead.open_sealed = aead.seal_by_nacl, aead.open_by_nacl
+            aead.sealer_of = partial(partial, aead.seal_by_nacl)
+            aead.opener_of = partial(partial, aead.open_by_nacl)
             importlib.reload(ciphers)
             importlib.reload(linkhandshake)
         self._sinks: list[Any] = []

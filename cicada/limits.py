@@ -253,6 +253,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     openings_remembered: int = (
         1024  # peers whose last IK opening is known, per hosted peer; clock_skew bounds the rest
     )
+    keyed_after: int = 32  # frames of a link, then its keys are set up for speed until it is calm; 5 KiB
     rekey_frames: int = 1 << 20  # of a link in one direction, under one key
     rekey_seconds: float = 3600.0  # of a link under one key
     session_renewal: float = 120.0  # seconds an active session lives; WireGuard's REKEY_AFTER_TIME

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from cicada.errors import Misuse, PeerFault
-from cicada.keys.aead import TAG_BYTES, open_sealed, rekeyed, seal
+from cicada.keys.aead import TAG_BYTES, Keyed, open_sealed, opener_of, rekeyed, seal, sealer_of
 from cicada.limits import KEYS
 
 
@@ -43,7 +43,10 @@ class LinkCipher(_Cipher):
     never change.
     """
 
-    __slots__ = ("_open_key", "_open_proof_key", "_seal_key", "_seal_proof_key", "_sealed", "_sealed_proof")
+    __slots__ = (
+        "_open_key", "_open_proof_key", "_opener", "_seal_key", "_seal_proof_key", "_sealed", "_sealed_proof",
+        "_sealer", "_uses",
+    )  # fmt: skip
 
     overhead = TAG_BYTES
 
@@ -57,19 +60,39 @@ class LinkCipher(_Cipher):
         self._open_proof_key = open_proof_key
         self._sealed = -1
         self._sealed_proof = -1
+        self._sealer: Keyed | None = None
+        self._opener: Keyed | None = None
+        self._uses = 0
 
     def __repr__(self) -> str:
         return f"LinkCipher(sealed={self._sealed})"
 
     def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
-        self._refuse_in_a_fork()
+        if self._forks != _Cipher.forks:
+            self._refuse_in_a_fork()
         if counter <= self._sealed:
             raise Misuse(f"counter {counter} of a link was sealed before: counters rise")
         self._sealed = counter
+        if self._sealer is not None:
+            return self._sealer(counter, header, body)
+        self._used()
         return seal(self._seal_key, counter, header, body)
 
     def open(self, counter: int, header: bytes, body: bytes) -> bytes:
+        if self._opener is not None:
+            return self._opener(counter, header, body)
+        self._used()
         return open_sealed(self._open_key, counter, header, body)
+
+    def rest(self) -> None:
+        """The link is calm: its keys need not be set up for speed."""
+        self._sealer = self._opener = None
+        self._uses = 0
+
+    def _used(self) -> None:
+        self._uses += 1
+        if self._uses > KEYS.keyed_after:
+            self._sealer, self._opener = sealer_of(self._seal_key), opener_of(self._open_key)
 
     def seal_proof(self, counter: int, header: bytes, body: bytes) -> bytes:
         self._refuse_in_a_fork()
@@ -84,10 +107,12 @@ class LinkCipher(_Cipher):
     def rekey_seal(self) -> None:
         """What this side seals from now on cannot be opened with what it sealed with until now."""
         self._seal_key = rekeyed(self._seal_key)
+        self.rest()
 
     def rekey_open(self) -> None:
         """The other side did that."""
         self._open_key = rekeyed(self._open_key)
+        self.rest()
 
 
 class ReplayWindow:

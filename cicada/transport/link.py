@@ -138,6 +138,7 @@ class Link:
 
     def ping(self, now: float, out: list[LinkOutput]) -> None:
         """Ask for an ack. Without one the link's time-out finds it dead."""
+        self._cipher.rest()
         size = self._seal(FrameType.PING, now, out)
         self._in_flight.append(InFlight(self._sent, size, now, None, None))
         self.flight += size

@@ -38,6 +38,10 @@ class Cipher(Protocol):
         """As ``open``, for PROVE and PROVEN."""
         ...
 
+    def rest(self) -> None:
+        """Nothing but pings for a while: give up what is only kept for speed."""
+        ...
+
     def rekey_seal(self) -> None:
         """From now on ``seal`` uses the next key; the last one is gone."""
         ...
@@ -126,7 +130,7 @@ class PlainCipher:
     def rekey_seal(self) -> None:
         return
 
-    rekey_open = rekey_seal
+    rekey_open = rest = rekey_seal
 
 
 class Unsecured:
