@@ -18,7 +18,8 @@ from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
-from cicada.ids import MAX_PORT, RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
+from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
+from cicada.keys.trust import Trust
 from cicada.limits import DELIVERY, WIRE
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
@@ -129,12 +130,15 @@ class SwarmPeer:
         data: bytes | str,
         duplicates: int | None = None,
         timeout: float = DELIVERY.timeout,
+        *,
+        require: str | None = None,
     ) -> Receipt:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
-        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops.
-        Raises PayloadTooLarge and Misuse at once.
+        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops. ``require``
+        (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
+        receipt fails. Raises PayloadTooLarge and Misuse at once.
         """
         hosted = self._bound()
         payload = _payload(data)
@@ -142,11 +146,14 @@ class SwarmPeer:
         if not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
         receipt = Receipt()
-        place = _place(target)
-        if place is None:
-            hosted.spawn(self._send_resolved(target, payload, copies, timeout, receipt))
+        deadline = hosted.now() + timeout
+        trust = Trust.required(require)
+        if isinstance(target, int):
+            hosted.tell(Submit(_checked(target), Address(""), payload, copies, deadline, trust, receipt))
+        elif (peer := _peer(target)) is not None:
+            hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, trust, receipt))
         else:
-            hosted.tell(Submit(place, payload, copies, hosted.now() + timeout, receipt))
+            hosted.spawn(self._send_resolved(target, payload, copies, deadline, trust, receipt))
         self._run_hook("send", target, payload)
         return receipt
 
@@ -221,7 +228,7 @@ class SwarmPeer:
             self._hosted.end("killed")
 
     def crash(self, kind: str) -> None:
-        """Make the actor ``transport``, ``ring`` or ``router`` fail; supervision starts it again. For tests."""
+        """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""
         self._bound().tell(InjectCrash(Kind(kind)))
 
     @property
@@ -289,16 +296,21 @@ class SwarmPeer:
                 return
 
     async def _send_resolved(
-        self, target: Target, payload: bytes, copies: int, timeout: float, receipt: Receipt
+        self,
+        target: Target,
+        payload: bytes,
+        copies: int,
+        deadline: float,
+        require: Trust,
+        receipt: Receipt,
     ) -> None:
         hosted = self._bound()
-        deadline = hosted.now() + timeout
         try:
-            place = (await _resolved(target)).place
+            peer = await _resolved(target)
         except Misuse:
             hosted.fail_unresolved(receipt)
             return
-        hosted.tell(Submit(place, payload, copies, deadline, receipt))
+        hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, require, receipt))
 
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:
@@ -332,20 +344,22 @@ def _host_port(peer: Peer) -> HostPort:
     return HostPort(*split_address(peer.address))
 
 
-def _place(target: Target) -> Place | None:
-    """The target's place when no name has to be resolved for it."""
+def _checked(place: int) -> Place:
+    if not 0 <= place < RING_SIZE:
+        raise Misuse(f"place {place} is outside the ring")
+    return Place(place)
+
+
+def _peer(target: tuple[str, int] | SwarmPeer) -> Peer | None:
+    """The target when no name has to be resolved for it."""
     if isinstance(target, SwarmPeer):
-        return target.hash
-    if isinstance(target, int):
-        if not 0 <= target < RING_SIZE:
-            raise Misuse(f"place {target} is outside the ring")
-        return Place(target)
+        return target._bound(closed_is_fine=True).peer
     try:
         host, port = target
     except (TypeError, ValueError):
         raise Misuse(f"cannot send to {target!r}: use (host, port), a place or a SwarmPeer") from None
     try:
-        return place_of(canonical_address(host, port))
+        return peer_at(canonical_address(host, port))
     except Misuse:
         if not 1 <= port <= MAX_PORT:
             raise
@@ -378,8 +392,9 @@ async def _lookup_place(value: Target | str | bytes) -> Place:
     if isinstance(value, bytes | str):
         raw = value.encode() if isinstance(value, str) else value
         return Place(int.from_bytes(hashlib.sha256(raw).digest(), "big"))
-    place = _place(value)
-    return (await _resolved(value)).place if place is None else place
+    if isinstance(value, int):
+        return _checked(value)
+    return (_peer(value) or await _resolved(value)).place
 
 
 async def _answer(reply: asyncio.Future[T], timeout: float, what: str) -> T:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from cicada.actors.alarm import Alarms, LoopClock
+from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
@@ -41,6 +42,7 @@ _KINDS: dict[type, str] = {
     TransportActor: Kind.TRANSPORT.value,
     RingActor: Kind.RING.value,
     RouterActor: Kind.ROUTER.value,
+    CryptoActor: Kind.CRYPTO.value,
     PeerSupervisor: "supervisor",
 }
 

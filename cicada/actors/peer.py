@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import msgspec
 
+from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import (
     Announce,
     Crash,
@@ -49,6 +51,7 @@ from cicada.chord.io import (
 )
 from cicada.events import ChildExited, ChildRestarted, Escalated
 from cicada.ids import Peer, split_address
+from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
@@ -155,6 +158,7 @@ class PeerSupervisor(LoopActor):
                 Kind.TRANSPORT.value: self._start_transport,
                 Kind.RING.value: self._start_ring,
                 Kind.ROUTER.value: self._start_router,
+                Kind.CRYPTO.value: self._start_crypto,
             },
             owner=self.actor_ref,
             clock=self._around.clock,
@@ -189,6 +193,13 @@ class PeerSupervisor(LoopActor):
     def _start_router(self) -> Ref:
         return RouterActor.start(self._around, self._boot)
 
+    def _start_crypto(self) -> Ref:
+        return CryptoActor.start(self._around, self._make_negotiator)
+
+    def _make_negotiator(self) -> PlainNegotiator:
+        seed = int.from_bytes(self._around.entropy.randbytes(8), "big")
+        return PlainNegotiator(self._around.own, self._boot, rng=random.Random(seed))
+
     def _tell(self, kind: Kind, message: object) -> None:
         ref = self._children.ref(kind.value)
         if ref is None:
@@ -197,11 +208,12 @@ class PeerSupervisor(LoopActor):
             ref.tell(message)
 
     def _wire(self) -> None:
-        transport, ring, router = (self._children.ref(kind.value) for kind in Kind)
-        if transport is None or ring is None or router is None:
+        refs = [self._children.ref(kind.value) for kind in Kind]
+        running = [ref for ref in refs if ref is not None]
+        if len(running) < len(refs):
             return  # the one that is missing is wired when it has been restarted
-        wired = Wired(self.actor_ref, transport, ring, router)
-        for ref in (transport, ring, router):
+        wired = Wired(self.actor_ref, *running)
+        for ref in running:
             ref.tell(wired)
 
     def _on_child_exit(self, exit: ChildExit) -> None:
@@ -313,6 +325,8 @@ class PeerSupervisor(LoopActor):
             payload=submit.payload,
             copies=submit.copies,
             deadline=submit.deadline,
+            address=submit.address,
+            require=submit.require,
         )
         self._outstanding[send.id] = _Outstanding(send, submit.receipt)
         self._tell(Kind.ROUTER, send)
@@ -349,6 +363,7 @@ class PeerSupervisor(LoopActor):
                     id=deliver.message,
                     broadcast=deliver.broadcast,
                     hops=deliver.hops,
+                    trust=deliver.trust.word,
                 )
             )
         if not deliver.broadcast:

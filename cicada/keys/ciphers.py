@@ -125,3 +125,26 @@ class SessionCipher:
 
     def __repr__(self) -> str:
         return f"SessionCipher(sent={self._sent}, received={self.received})"
+
+
+class PlainSession:
+    """No encryption, for simulations and measurements: counters and the window are kept, bodies travel in clear."""
+
+    __slots__ = ("_window", "received", "sent")
+
+    def __init__(self) -> None:
+        self._window = ReplayWindow()
+        self.sent = 0
+        self.received = 0
+
+    def seal(self, header: bytes, body: bytes) -> tuple[int, bytes]:
+        """The next counter, and ``body``."""
+        self.sent += 1
+        return self.sent, body
+
+    def open(self, counter: int, header: bytes, body: bytes) -> bytes:
+        """``body``. Raises PeerFault ``replayed`` or ``too-old``."""
+        self._window.check(counter)
+        self._window.mark(counter)
+        self.received += 1
+        return body

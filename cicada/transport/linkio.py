@@ -65,6 +65,13 @@ class Prove(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+class Identify(msgspec.Struct, frozen=True):
+    """Find out which key the peer at this address has. Answered by Identified or Unidentified, at once when the proof is
+    kept."""
+
+    peer: Peer
+
+
 class Keep(msgspec.Struct, frozen=True):
     """From now on exactly the links with these peers (head, predecessor) are pinged and never closed as idle."""
 
@@ -189,6 +196,27 @@ class Proven(msgspec.Struct, frozen=True):
     that it holds the link which it had opened."""
 
     peer: Peer
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """Answer to Identify: over a connection dialled to exactly its address, the peer proved the keys in its ``record``."""
+
+    peer: Peer
+    record: bytes
+
+
+class Unidentified(msgspec.Struct, frozen=True):
+    """Answer to Identify: it could not be dialled, or proved nothing."""
+
+    peer: Peer
+    reason: str
+
+
+class Met(msgspec.Struct, frozen=True):
+    """A link handshake with a peer that was dialled finished, and this is its record."""
+
+    peer: Peer
+    record: bytes
 
 
 class Unreachable(msgspec.Struct, frozen=True):

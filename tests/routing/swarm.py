@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
 from random import Random
+from typing import Protocol
 
 from cicada.chord.io import TableChanged
 from cicada.events import RoutingEvent
 from cicada.ids import RING_BITS, RING_SIZE, Peer, Place, canonical_address, peer_at
+from cicada.keys.io import NegotiatorInput, RouterBound
+from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
@@ -30,6 +33,13 @@ from cicada.routing.io import (
 )
 from cicada.routing.router import Router
 from cicada.wire.routed import RouterMessage
+
+
+class Negotiator(Protocol):
+    """Who agrees on sessions."""
+
+    def handle(self, input: NegotiatorInput, now: float) -> list[RouterBound]: ...
+
 
 Sent = tuple[Peer, Peer, RouterMessage]
 LINK_TIMEOUT = 0.3
@@ -72,6 +82,7 @@ class Node:
         self.boot = boot
         self.limits = limits
         self.lives = count(seed)
+        self.negotiator: Negotiator = PlainNegotiator(peer, boot, rng=Random(seed))
         self.router = self.fresh_router()
         self.window = DedupeWindow(limits)
         self.mailbox: list[Deliver] = []
@@ -229,6 +240,13 @@ class Swarm:
                 node.unsettled.pop(output.id, None)
             case Tell():
                 self.events.append((node.peer, output.event))
+            case _:
+                self._at(self.now, lambda: self._negotiate(node, output))
+
+    def _negotiate(self, node: Node, input: NegotiatorInput) -> None:
+        for answer in node.negotiator.handle(input, self.now):
+            if self.nodes[node.peer] is node:
+                self.feed(node.peer, answer)
 
     def _transmit(self, sender: Peer, receiver: Peer, message: RouterMessage) -> None:
         self.wire.append((sender, receiver, message))
