@@ -19,7 +19,9 @@ from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
-from cicada.keys.trust import Trust
+from cicada.keys.identity import Identity
+from cicada.keys.psks import Secrets
+from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, WIRE
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
@@ -46,7 +48,9 @@ class SwarmPeer:
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
     connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
-    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing.
+    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing. With
+    ``encrypt`` messages are sealed from end to end: ``identity`` are the peer's keys (None: new ones), ``secrets`` what it
+    shares with others, ``trust`` the keys it has pinned.
 
     Use it as an async context manager, or call ``close``.
     """
@@ -59,12 +63,20 @@ class SwarmPeer:
         hooks: Hooks | None = None,
         name: str = "",
         publish: Publish | None = None,
+        identity: Identity | None = None,
+        secrets: Secrets | None = None,
+        trust: TrustStore | None = None,
+        encrypt: bool = False,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
         self._hooks = dict(hooks or {})
         self._name = name
         self._publish = publish
+        self._identity = identity
+        self._secrets = secrets
+        self._trust = trust
+        self._encrypt = encrypt
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -100,6 +112,10 @@ class SwarmPeer:
             publish=self._publish,
             on_new_peer=self._new_peer_hook(),
             create=create,
+            identity=self._identity,
+            secrets=self._secrets,
+            trust=self._trust,
+            encrypt=self._encrypt,
         )
         return self.listener
 

@@ -29,6 +29,10 @@ from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.keys.identity import Identity
+from cicada.keys.memory import Memory
+from cicada.keys.psks import Secrets
+from cicada.keys.trust import Pin, TrustStore
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
@@ -149,8 +153,18 @@ class Host:
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
         create: bool = True,
+        identity: Identity | None = None,
+        secrets: Secrets | None = None,
+        trust: TrustStore | None = None,
+        succession: bytes = b"",
+        encrypt: bool = False,
+        on_pin: Callable[[Pin], None] | None = None,
     ) -> HostedPeer:
-        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
+        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
+
+        ``identity``: its keys (None: new ones, for this life); ``secrets`` it shares with others; ``trust``: the pins that it
+        has; ``on_pin`` is told each pin that is new or changed. ``encrypt``: whether sessions are; links do not prove keys yet.
+        """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
         peer = peer_at(address)
@@ -165,7 +179,18 @@ class Host:
             tally=Counter(),
             entropy=self.entropy,
         )
-        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer)
+        memory = None
+        if encrypt:
+            memory = Memory(
+                peer,
+                identity or Identity.generate(self.entropy),
+                swarm=swarm,
+                wall_ms=self.clock.wall_ms,
+                secrets=secrets,
+                trust=trust,
+                succession=succession,
+            )
+        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
@@ -230,12 +255,14 @@ class HostedPeer:
         swarm: str,
         create: bool,
         on_new_peer: Callable[[Peer], None] | None,
+        memory: Memory | None,
+        on_pin: Callable[[Pin], None] | None,
     ) -> None:
         self._host = host
         self._around = around
         self._standstill = standstill
         self._attachment = attachment
-        self._holdings = Holdings(mailbox=Mailbox())
+        self._holdings = Holdings(mailbox=Mailbox(), memory=memory)
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._supervisor: Ref = PeerSupervisor.start(
@@ -248,6 +275,7 @@ class HostedPeer:
             holdings=self._holdings,
             on_failed=lambda reason: self.end("failed"),
             on_new_peer=on_new_peer,
+            on_pin=on_pin,
             on_ended=self._on_ended,
         )
 

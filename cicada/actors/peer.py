@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cicada.actors.crypto import CryptoActor
+from cicada.actors.crypto import AnyNegotiator, CryptoActor
 from cicada.actors.family import (
     Announce,
     Crash,
@@ -51,7 +51,11 @@ from cicada.chord.io import (
 )
 from cicada.events import ChildExited, ChildRestarted, Escalated
 from cicada.ids import Peer, split_address
+from cicada.keys.io import PinLearned
+from cicada.keys.memory import Memory
+from cicada.keys.negotiator import Negotiator
 from cicada.keys.plain import PlainNegotiator
+from cicada.keys.trust import Pin
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
@@ -68,6 +72,7 @@ class Holdings(msgspec.Struct, kw_only=True):
     """What the application side and the supervisor of one peer share, on one event loop."""
 
     mailbox: Mailbox
+    memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
     sent: int = 0
     delivered: int = 0
@@ -106,6 +111,7 @@ class PeerSupervisor(LoopActor):
         on_failed: Callable[[str], None],
         on_ended: Callable[[], None],
         on_new_peer: Callable[[Peer], None] | None,
+        on_pin: Callable[[Pin], None] | None,
     ) -> None:
         super().__init__(around.dispatcher)
         self._around = around
@@ -118,6 +124,7 @@ class PeerSupervisor(LoopActor):
         self._on_failed = on_failed
         self._on_ended = on_ended
         self._on_new_peer = on_new_peer
+        self._on_pin = on_pin
         self._met: set[Peer] = {around.own}
         self._window = DedupeWindow()
         self._ids = count(1)
@@ -149,6 +156,7 @@ class PeerSupervisor(LoopActor):
             OwnerFound: self._on_owner,
             OwnerNotFound: self._on_owner,
             TableChanged: self._on_table,
+            PinLearned: self._on_pin_learned,
             TakeSnapshot: lambda request: self._tell(Kind.RING, request),
             InjectCrash: lambda request: self._tell(request.kind, Crash()),
         }
@@ -196,9 +204,12 @@ class PeerSupervisor(LoopActor):
     def _start_crypto(self) -> Ref:
         return CryptoActor.start(self._around, self._make_negotiator)
 
-    def _make_negotiator(self) -> PlainNegotiator:
-        seed = int.from_bytes(self._around.entropy.randbytes(8), "big")
-        return PlainNegotiator(self._around.own, self._boot, rng=random.Random(seed))
+    def _make_negotiator(self) -> AnyNegotiator:
+        memory, entropy = self._holdings.memory, self._around.entropy
+        if memory is None:
+            seed = int.from_bytes(entropy.randbytes(8), "big")
+            return PlainNegotiator(self._around.own, self._boot, rng=random.Random(seed))
+        return Negotiator(memory, self._boot, entropy=entropy)
 
     def _tell(self, kind: Kind, message: object) -> None:
         ref = self._children.ref(kind.value)
@@ -313,6 +324,10 @@ class PeerSupervisor(LoopActor):
                     self._on_new_peer(peer)
 
     # Messages
+
+    def _on_pin_learned(self, output: PinLearned) -> None:
+        if self._on_pin is not None:
+            self._on_pin(output.pin)
 
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1

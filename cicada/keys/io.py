@@ -8,7 +8,7 @@ import msgspec
 from cicada.events import KeyEvent
 from cicada.ids import Address, Peer, Place
 from cicada.keys.ciphers import PlainSession, SessionCipher
-from cicada.keys.trust import Trust
+from cicada.keys.trust import Pin, Trust
 from cicada.wire.routed import Contact, ContactReply, GetRecord, RecordIs
 
 # From a Router
@@ -81,6 +81,10 @@ class Met(msgspec.Struct, frozen=True):
 
     peer: Peer
     record: bytes
+
+
+class LinksChanged(msgspec.Struct, frozen=True):
+    """Other links are at work: they know nothing of what the last ones were asked."""
 
 
 class TimerFired(msgspec.Struct, frozen=True):
@@ -174,10 +178,16 @@ class Identify(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+class PinLearned(msgspec.Struct, frozen=True):
+    """A pin is new or changed: whoever keeps them should keep this one."""
+
+    pin: Pin
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
     event: KeyEvent
 
 
-NegotiatorOutput = RouterBound | Identify | Emit
+NegotiatorOutput = RouterBound | Identify | PinLearned | Emit

@@ -12,7 +12,6 @@ from random import Random
 
 from msgspec.structs import replace
 
-from cicada.chord.tokens import TokenBucket
 from cicada.errors import PeerFault
 from cicada.events import MessageDropped
 from cicada.ids import Peer
@@ -21,6 +20,7 @@ from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
 from cicada.routing.sessions import ACK, DATA, Session, Sessions
 from cicada.routing.tickets import Ticket, Tickets
+from cicada.tokens import TokenBucket
 from cicada.wire.fields import DIGEST_BYTES
 from cicada.wire.routed import Data, DataAck, NoSuchSession, RoutedMessage
 from cicada.wire.sealed import AckBody, DataBody, decode_sealed, encode_body

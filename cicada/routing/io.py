@@ -146,7 +146,15 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 RouterInput = (
-    SendMessage | SendBroadcast | RoutedReceived | Judged | NextHopLost | TableChanged | Alarm | RouterBound
+    SendMessage
+    | SendBroadcast
+    | RoutedReceived
+    | Judged
+    | NextHopLost
+    | TableChanged
+    | NegotiatorChanged
+    | Alarm
+    | RouterBound
 )
 
 

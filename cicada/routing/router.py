@@ -210,6 +210,8 @@ class Router:
             return [Forward(hop, replace(message, hops=message.hops + 1), None)]
         if not table.nobody_at(place):
             return self._drop("no-route")
+        if isinstance(message, GetRecord) and message.about != message.target:
+            return self._consume(message, now)  # whoever owns the arc may know its neighbours
         if isinstance(message, Contact | Data | GetRecord):
             return self._route(denial(self._own, message), now)
         return self._drop("answer-to-nobody")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from cicada.chord.tokens import TokenBucket
 from cicada.ids import Peer, Place
 from cicada.keys.io import SessionKeys
 from cicada.keys.trust import Trust
 from cicada.limits import KEYS, DeliveryLimits, KeyLimits
+from cicada.tokens import TokenBucket
 
 DATA: Final = 34
 ACK: Final = 35
