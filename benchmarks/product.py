@@ -20,13 +20,16 @@ from cicada.chord.io import TableChanged
 from cicada.ids import Peer, place_to_bytes
 from cicada.keys import aead, ciphers, linkhandshake
 from cicada.keys.identity import Identity
-from cicada.keys.psks import Secrets
+from cicada.keys.io import SessionKeys, SessionReady
+from cicada.keys.memory import Memory
+from cicada.keys.trust import Trust
 from cicada.routing.io import Deliver, RoutedReceived
 from cicada.routing.router import Router
 from cicada.transport.zeromq import ZmqEndpoint
 from cicada.wire.codec import encode
 from cicada.wire.frames import PREFIXED
 from cicada.wire.routed import Data
+from cicada.wire.sealed import DataBody, encode_body
 from cicada.wire.security import LinkSecurity, Unsecured
 
 _LINK_ACK_BYTES = 12  # what a DATA frame carries before its message
@@ -56,6 +59,7 @@ class Sink(LoopActor):
     ) -> None:
         super().__init__(around.dispatcher)
         self._own = around.own
+        self._index = index_of(around.own, peers)
         self._peers = peers
         self._payload = payload
         self._rng = rng
@@ -74,29 +78,50 @@ class Sink(LoopActor):
         while target == self._own:
             target = self._rng.choice(self._peers)
         self._numbers += 1
-        data = relayed(self._own, target, self._numbers, self._payload)
+        data = relayed(self._own, self._index, target, self._numbers, self._payload)
         if self.wired is not None:
             self.wired.router.tell(RoutedReceived(self._own, data))
 
 
-def relayed(origin: Peer, target: Peer, number: int, payload: bytes) -> Data:
-    """A copy on its way."""
+def relayed(origin: Peer, index: int, target: Peer, number: int, payload: bytes) -> Data:
+    """A copy on its way, in the session that every other peer has with ``origin`` as number ``index``."""
+    body = DataBody(origin_boot=1, message=number, boot=1, payload=payload)
     return Data(
         target=place_to_bytes(target.place),
         origin=origin.address,
         hops=0,
-        origin_boot=1,
-        message=number,
-        boot=0,
+        index=index,
+        counter=number,
         attempt=1,
         copy=0,
-        payload=payload,
+        body=encode_body(body),
+    )
+
+
+def index_of(peer: Peer, peers: tuple[Peer, ...]) -> int:
+    """The number of a peer's sessions."""
+    return 1 + peers.index(peer)
+
+
+def session_with(peer: Peer, peers: tuple[Peer, ...]) -> SessionReady:
+    """What the negotiator would have said, had they met: here only relaying is measured."""
+    index = index_of(peer, peers)
+    return SessionReady(
+        SessionKeys(
+            peer=peer,
+            boot=1,
+            index=index,
+            remote_index=index,
+            initiated=True,
+            verified=True,
+            trust=Trust.UNVERIFIED,
+        )
     )
 
 
 def payload_for(frame_bytes: int, peer: Peer) -> bytes:
     """As many bytes as make a DATA frame ``frame_bytes`` long."""
-    bare = PREFIXED.size + _LINK_ACK_BYTES + len(encode(relayed(peer, peer, 1 << 20, b"")))
+    bare = PREFIXED.size + _LINK_ACK_BYTES + len(encode(relayed(peer, 1, peer, 1 << 20, b"")))
     return bytes(frame_bytes - bare)
 
 
@@ -157,14 +182,8 @@ class ProductRelay:
         if self._links == "plain":
             return Unsecured()
         entropy = random.SystemRandom()
-        return linkhandshake.LinkHandshakes(
-            peer.address,
-            Identity.generate(entropy),
-            Secrets(),
-            swarm="",
-            entropy=entropy,
-            wall_ms=self._clock.wall_ms,
-        )
+        memory = Memory(peer, Identity.generate(entropy), swarm="", wall_ms=self._clock.wall_ms)
+        return linkhandshake.LinkHandshakes(memory, entropy=entropy)
 
     def _start(self, node: Node) -> None:
         attachment = Attachment(self._endpoint)
@@ -184,11 +203,12 @@ class ProductRelay:
         sink = Sink.start(around, peers, self._payload, self._rng)
         transport = TransportActor.start(around, attachment, 1, "", self._security(node.peer))
         router = CountedRouter.start(around, 1)
-        wired = Wired(sink, transport, sink, router)
+        wired = Wired(sink, transport, sink, router, sink)
         for ref in (sink, transport, router):
             ref.tell(wired)
         known = tuple(self._nodes[index].peer for index in node.known)
         router.tell(TableChanged(known[0], None, known))
+        router.tell_all([session_with(peer, peers) for peer in peers if peer != node.peer])
         self._sinks.append(sink)
         self._refs += (sink, transport, router)
 

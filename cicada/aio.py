@@ -26,13 +26,14 @@ from cicada.actors.family import (
 )
 from cicada.actors.host import Host, HostedPeer, PeerStats, Publish, Trial
 from cicada.actors.mailbox import HostPort, Message
-from cicada.actors.peerkeys import PERSISTENT, identity_source, secrets_of
+from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
-from cicada.ids import MAX_PORT, RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
+from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
+from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, WIRE
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
@@ -64,8 +65,9 @@ class SwarmPeer:
     ``identity``: whose keys it has. "persistent": those kept for its address in the user's state folder, made at first use
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
     ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
-    ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``encrypt=False`` is for measurements on
-    loopback. Raises ConfigErrors, Misuse or Unavailable when a file is not right.
+    ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
+    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback.
+    Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
     """
@@ -82,6 +84,7 @@ class SwarmPeer:
         keys: str | os.PathLike[str] | Iterable[PreShared] = (),
         swarm: str = "",
         swarm_keys: str | os.PathLike[str] | SwarmKeys = OPEN,
+        trust: TrustStore | None = None,
         encrypt: bool = True,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
@@ -92,6 +95,7 @@ class SwarmPeer:
         self._swarm = swarm
         self._identity = identity
         self._secrets = secrets_of(keys, swarm_keys, swarm)
+        self._trust = trust
         self._encrypt = encrypt
         self._hosted: HostedPeer | None = None
         self._closed = False
@@ -127,7 +131,7 @@ class SwarmPeer:
             name=self._name,
             publish=self._publish,
             swarm=self._swarm,
-            identity=identity_source(self._identity, is_lasting=port != 0),
+            keys=key_source(self._identity, self._trust, is_lasting=port != 0),
             secrets=self._secrets,
             encrypt=self._encrypt,
             on_new_peer=self._new_peer_hook(),
@@ -162,12 +166,15 @@ class SwarmPeer:
         data: bytes | str,
         duplicates: int | None = None,
         timeout: float = DELIVERY.timeout,
+        *,
+        require: str | None = None,
     ) -> Receipt:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
-        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops.
-        Raises PayloadTooLarge and Misuse at once.
+        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops. ``require``
+        (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
+        receipt fails. Raises PayloadTooLarge and Misuse at once.
         """
         hosted = self._bound()
         payload = _payload(data)
@@ -175,11 +182,14 @@ class SwarmPeer:
         if not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
         receipt = Receipt()
-        place = _place(target)
-        if place is None:
-            hosted.spawn(self._send_resolved(target, payload, copies, timeout, receipt))
+        deadline = hosted.now() + timeout
+        trust = Trust.required(require)
+        if isinstance(target, int):
+            hosted.tell(Submit(_checked(target), Address(""), payload, copies, deadline, trust, receipt))
+        elif (peer := _peer(target)) is not None:
+            hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, trust, receipt))
         else:
-            hosted.tell(Submit(place, payload, copies, hosted.now() + timeout, receipt))
+            hosted.spawn(self._send_resolved(target, payload, copies, deadline, trust, receipt))
         self._run_hook("send", target, payload)
         return receipt
 
@@ -260,7 +270,7 @@ class SwarmPeer:
         self._bound().tell(ChangeSwarmKeys(keys))
 
     def crash(self, kind: str) -> None:
-        """Make the actor ``transport``, ``ring`` or ``router`` fail; supervision starts it again. For tests."""
+        """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""
         self._bound().tell(InjectCrash(Kind(kind)))
 
     @property
@@ -328,16 +338,21 @@ class SwarmPeer:
                 return
 
     async def _send_resolved(
-        self, target: Target, payload: bytes, copies: int, timeout: float, receipt: Receipt
+        self,
+        target: Target,
+        payload: bytes,
+        copies: int,
+        deadline: float,
+        require: Trust,
+        receipt: Receipt,
     ) -> None:
         hosted = self._bound()
-        deadline = hosted.now() + timeout
         try:
-            place = (await _resolved(target)).place
+            peer = await _resolved(target)
         except Misuse:
             hosted.fail_unresolved(receipt)
             return
-        hosted.tell(Submit(place, payload, copies, deadline, receipt))
+        hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, require, receipt))
 
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:
@@ -371,20 +386,22 @@ def _host_port(peer: Peer) -> HostPort:
     return HostPort(*split_address(peer.address))
 
 
-def _place(target: Target) -> Place | None:
-    """The target's place when no name has to be resolved for it."""
+def _checked(place: int) -> Place:
+    if not 0 <= place < RING_SIZE:
+        raise Misuse(f"place {place} is outside the ring")
+    return Place(place)
+
+
+def _peer(target: tuple[str, int] | SwarmPeer) -> Peer | None:
+    """The target when no name has to be resolved for it."""
     if isinstance(target, SwarmPeer):
-        return target.hash
-    if isinstance(target, int):
-        if not 0 <= target < RING_SIZE:
-            raise Misuse(f"place {target} is outside the ring")
-        return Place(target)
+        return target._bound(closed_is_fine=True).peer
     try:
         host, port = target
     except (TypeError, ValueError):
         raise Misuse(f"cannot send to {target!r}: use (host, port), a place or a SwarmPeer") from None
     try:
-        return place_of(canonical_address(host, port))
+        return peer_at(canonical_address(host, port))
     except Misuse:
         if not 1 <= port <= MAX_PORT:
             raise
@@ -417,8 +434,9 @@ async def _lookup_place(value: Target | str | bytes) -> Place:
     if isinstance(value, bytes | str):
         raw = value.encode() if isinstance(value, str) else value
         return Place(int.from_bytes(hashlib.sha256(raw).digest(), "big"))
-    place = _place(value)
-    return (await _resolved(value)).place if place is None else place
+    if isinstance(value, int):
+        return _checked(value)
+    return (_peer(value) or await _resolved(value)).place
 
 
 async def _answer(reply: asyncio.Future[T], timeout: float, what: str) -> T:

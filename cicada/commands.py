@@ -113,7 +113,7 @@ class SetLogLevel(Command, frozen=True, kw_only=True, tag=True):
 
     select: str
     level: Literal["debug", "info", "warning", "error"]
-    actor: Literal["", "transport", "ring", "router", "supervisor"] = ""
+    actor: Literal["", "transport", "ring", "router", "crypto", "supervisor"] = ""
 
 
 class RotationPhase(enum.Enum):

@@ -82,6 +82,9 @@ class MessageSettled(Event, frozen=True, kw_only=True, tag=True):
     attempts: int
     hops: int
     round_trip_s: float
+    trust: str = ""
+    altered: int = 0
+    conflict: bool = False
 
 
 class MessageDropped(Event, frozen=True, kw_only=True, tag=True):
@@ -127,6 +130,43 @@ class PeerFaulted(Event, frozen=True, kw_only=True, tag=True):
 
 
 LinkEvent = LinkOpened | LinkClosed | PeerFaulted
+
+
+# Keys
+
+
+class KeyChanged(Event, frozen=True, kw_only=True, tag=True):
+    """The peer at a pinned address shows another key than the pinned one. Fingerprints are peer ids."""
+
+    address: str
+    pinned: str
+    shown: str
+
+
+class KeyConflict(Event, frozen=True, kw_only=True, tag=True):
+    """Neighbours of a peer name other keys of it than it proved (``proven``, empty when it could not be dialled)."""
+
+    address: str
+    proven: str
+    named: tuple[str, ...]
+
+
+class PinMade(Event, frozen=True, kw_only=True, tag=True):
+    """A key was pinned to an address, at first use or because the old key signed the new one (``replaced``)."""
+
+    address: str
+    key: str
+    replaced: str = ""
+
+
+class HandshakeRefused(Event, frozen=True, kw_only=True, tag=True):
+    """This peer did not take a session's handshake from whoever says that it is ``remote``."""
+
+    remote: str
+    reason: str
+
+
+KeyEvent = KeyChanged | KeyConflict | PinMade | HandshakeRefused
 
 
 # Supervision and the run
@@ -251,7 +291,7 @@ RunEvent = (
     | EventsLost
 )
 
-AnyEvent = RingEvent | RoutingEvent | LinkEvent | RunEvent
+AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | RunEvent
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,8 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_frame: int = 64 * KIB  # length prefix excluded; a longer claim closes the connection
     max_payload: int = 32 * KIB  # one fragment; larger payloads wait for fragmentation
-    max_handshake: int = KIB  # a Noise message; a record and keys take at most 650
+    max_sealed: int = 32 * KIB + 64  # a payload, what goes with it (30) and the tag (16)
+    max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = 64  # entries of a successor list: 4r, the cap of the distinct-host rule
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
@@ -210,8 +211,27 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     pending_sends: int = 65536
     pending_bytes: int = 64 * MIB  # payloads of messages not settled yet; as much as a mailbox
-    contacts: int = 4096  # destinations whose boot id is remembered
-    contact_seconds: float = 30.0
+    contacts: int = 4096  # destinations whose round trip is remembered
+    sessions: int = 4096  # at one peer; the one unused longest is given up, and negotiated anew when needed
+    unconfirmed: int = (
+        512  # of those, opened by others and without a frame yet: strangers push out strangers only
+    )
+    acks_remembered: int = 256  # said once more when another copy of what they answer comes; 0.4 KB each
+    hints_per_second: float = (
+        20.0  # NoSuchSession and reports of altered copies, each; a dozen correspondents
+    )
+    hints_burst: int = 64
+    renegotiate: float = (
+        1.0  # seconds between two negotiations with one peer because of hints; its retries wait as long
+    )
+    prepare_patience: float = (
+        6.0  # until the negotiator is asked again; a dial takes 4 s, and one that crashed forgot
+    )
+    refused_retry: float = 0.5  # then a key that was not found is looked for again
+    fetches: int = 256  # questions for records, at once; they are short
+    fetch_seconds: float = 1.0  # the first answer of a ring of 1,000 comes within 0.1
+    fetch_points: int = 4  # places asked: one more than needed, because two may have one owner
+    fetch_spacing: float = 3.0  # mean gaps between two of them; all lie within r = 16 of the place
     dedupe_ids: int = (
         65536  # consecutive ids remembered per origin: pending_sends, so no live message falls below
     )
@@ -237,6 +257,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
     record_bytes: int = 512  # of a record; the longest address and swarm name, of 4-byte characters, make 459
+    succession_bytes: int = 160  # two keys, a signature and their frame make 133
     clock_skew: float = (
         300.0  # seconds that two clocks may differ; Kerberos (RFC 4120) has the same five minutes
     )
@@ -249,9 +270,6 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     record_renewal: float = 3600.0  # seconds after which a peer signs a new one; 16 us an hour
     records_remembered: int = (
         8192  # whose signatures a process need not verify again; 1,000 peers show 8 each
-    )
-    openings_remembered: int = (
-        1024  # peers whose last IK opening is known, per hosted peer; clock_skew bounds the rest
     )
     keyed_after: int = 32  # frames of a link, then its keys are set up for speed until it is calm; 5 KiB
     rekey_frames: int = 1 << 20  # of a link in one direction, under one key
@@ -268,6 +286,22 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     passphrase_characters: int = (
         16  # at least; five words. A guess: a leaked handshake allows guessing at leisure
     )
+    responder_renewal: float = (
+        150.0  # an initiator renews first; a responder only when nobody did, so that two do not cross
+    )
+    handshakes: int = 1024  # open ones of this peer, keys being looked for included
+    handshake_seconds: float = 15.0  # an open one is forgotten; messages wait 10 s by default
+    handshake_doubt: float = (
+        1.0  # unanswered this long, the peer at a pinned address is dialled: its key may have changed
+    )
+    accept_rate: float = 100.0  # handshakes a second from all others, some 1 ms each: a tenth of a core
+    accept_burst: int = 256
+    accept_origin_rate: float = 2.0  # of which one address may claim so many: a retry repeats the same bytes
+    accept_origin_burst: int = 16
+    accepted_origins: int = 4096  # addresses and keys whose handshakes are counted
+    answers: int = 1024  # answers kept, to say them again when message 1 comes twice
+    answer_seconds: float = 30.0
+    neighbours: int = 64  # whose records are kept: twice 2r
 
 
 class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):

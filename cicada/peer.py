@@ -136,10 +136,12 @@ class SwarmPeer:
         data: bytes | str,
         duplicates: int | None = None,
         timeout: float = DELIVERY.timeout,
+        *,
+        require: str | None = None,
     ) -> aio.Receipt:
         """Send and return at once; ``receipt.result()`` waits until the message is delivered or failed."""
         place = target._peer if isinstance(target, SwarmPeer) else target
-        return self._call(lambda: self._peer.send(place, data, duplicates, timeout))
+        return self._call(lambda: self._peer.send(place, data, duplicates, timeout, require=require))
 
     def recv(self, timeout: float | None = None) -> aio.Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""

@@ -21,6 +21,9 @@ from cicada.events import (
     FaultEnded,
     FaultStarted,
     FingersChanged,
+    HandshakeRefused,
+    KeyChanged,
+    KeyConflict,
     LinkClosed,
     LinkOpened,
     LookupFinished,
@@ -31,6 +34,7 @@ from cicada.events import (
     PeerStopped,
     PeerSuspected,
     PhaseChanged,
+    PinMade,
     PredecessorChanged,
     RunStateChanged,
     SuccessorsChanged,
@@ -42,9 +46,10 @@ from launcher.records import Detail, Facts, Level
 
 RING: Final = "ring"
 ROUTER: Final = "router"
+CRYPTO: Final = "crypto"
 TRANSPORT: Final = "transport"
 SUPERVISOR: Final = "supervisor"
-ACTORS: Final = (TRANSPORT, RING, ROUTER, SUPERVISOR)
+ACTORS: Final = (TRANSPORT, RING, ROUTER, CRYPTO, SUPERVISOR)
 """The actors of a peer, as records and levels name them."""
 
 
@@ -201,6 +206,26 @@ def _events_lost(event: EventsLost) -> Facts:
     return Facts(text=f"{event.count} events were not told: {event.reason}", detail={"count": event.count})
 
 
+def _key_changed(event: KeyChanged) -> Facts:
+    text = f"{event.address} shows another key than the pinned one: {event.shown[:16]} instead of {event.pinned[:16]}"
+    return Facts(text=text, remote=event.address, detail={"pinned": event.pinned, "shown": event.shown})
+
+
+def _key_conflict(event: KeyConflict) -> Facts:
+    proven = event.proven[:16] or "no key at all"
+    text = f"neighbours of {event.address} name other keys of it than it proves, {proven}"
+    return Facts(text=text, remote=event.address, detail={"proven": event.proven, "named": event.named})
+
+
+def _pin_made(event: PinMade) -> Facts:
+    text = f"pinned {event.address} to key {event.key[:16]}"
+    return Facts(text=text, remote=event.address, detail={"replaced": event.replaced})
+
+
+def _handshake_refused(event: HandshakeRefused) -> Facts:
+    return Facts(text=f"refused a session: {event.reason}", remote=event.remote)
+
+
 RULES: Final[dict[type[AnyEvent], Rule]] = {
     PhaseChanged: Rule(Level.INFO, RING, _phase),
     SuccessorsChanged: Rule(Level.INFO, RING, _successors),
@@ -213,6 +238,10 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     LinkOpened: Rule(Level.DEBUG, TRANSPORT, _opened),
     LinkClosed: Rule(Level.DEBUG, TRANSPORT, _closed),
     PeerFaulted: Rule(Level.WARNING, TRANSPORT, _faulted, gathers=True),
+    KeyChanged: Rule(Level.WARNING, CRYPTO, _key_changed),
+    KeyConflict: Rule(Level.WARNING, CRYPTO, _key_conflict),
+    PinMade: Rule(Level.DEBUG, CRYPTO, _pin_made),
+    HandshakeRefused: Rule(Level.WARNING, CRYPTO, _handshake_refused, gathers=True),
     PeerStarted: Rule(Level.INFO, SUPERVISOR, _started),
     PeerStopped: Rule(Level.INFO, SUPERVISOR, lambda event: Facts(text=f"ended: {event.how}")),
     ChildExited: Rule(Level.WARNING, SUPERVISOR, _exited),

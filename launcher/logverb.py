@@ -37,6 +37,7 @@ class ActorName(enum.StrEnum):
     TRANSPORT = "transport"
     RING = "ring"
     ROUTER = "router"
+    CRYPTO = "crypto"
     SUPERVISOR = "supervisor"
 
 

@@ -61,6 +61,7 @@ class Kind(enum.StrEnum):
     TRANSPORT = "transport"
     RING = "ring"
     ROUTER = "router"
+    CRYPTO = "crypto"
 
 
 def connect(run: Path) -> SwarmClient:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from cicada.ids import Address
+from cicada.ids import Address, peer_at
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.memory import Memory
 from cicada.keys.psks import Secrets
 
 SECRET = bytes(range(32))
@@ -44,11 +45,11 @@ def secured_as(
     wall_ms: Callable[[], int] | None = None,
 ) -> H:
     """The same of another kind: one that lies."""
-    return kind(
-        address,
+    memory = Memory(
+        peer_at(address),
         identity or identity_of(address),
-        secrets or Secrets(),
         swarm=swarm,
-        entropy=random.SystemRandom(),
         wall_ms=wall_ms or (lambda: time.time_ns() // 1_000_000),
+        secrets=secrets,
     )
+    return kind(memory, entropy=random.SystemRandom())

@@ -19,7 +19,7 @@ SOURCES: Final = ("cicada", "launcher", "visualizer", "samples")
 # Imports go from a later line to an earlier one, never within a line. docs/design.md explains the order.
 LAYERS: Final = (
     ("cicada.errors",),
-    ("cicada.clock", "cicada.ids"),
+    ("cicada.clock", "cicada.ids", "cicada.tokens"),
     ("cicada.limits", "cicada.events", "cicada.commands"),
     ("cicada.wire",),
     ("cicada.chord", "cicada.keys", "cicada.nat", "cicada.transport", "cicada.bus"),
@@ -53,6 +53,7 @@ PURE: Final = (
     "cicada.routing",
     "cicada.keys",
     "cicada.sim",
+    "cicada.tokens",
     "cicada.transport.framing",
     "cicada.transport.link",
     "cicada.transport.faults",

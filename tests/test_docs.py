@@ -78,8 +78,8 @@ def reference() -> str:
         [
             "### Field types\n",
             field_types(),
-            "### Handshake bodies\n",
-            "Arrays of fields without a tag: the frame type names the class.\n",
+            "### Bodies\n",
+            "Arrays of fields without a tag: the frame type, or the message that they are sealed in, names the class.\n",
             *bodies,
             "### Ring and routed messages\n",
             "The number behind the name is the tag.\n",

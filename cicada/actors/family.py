@@ -13,8 +13,9 @@ import msgspec
 from cicada.actors.base import GuardedRef
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import OwnerFound, OwnerNotFound, RingSnapshot
-from cicada.ids import Peer, Place
+from cicada.ids import Address, Peer, Place
 from cicada.keys.psks import SwarmKeys
+from cicada.keys.trust import Trust
 
 Ref = GuardedRef[Any]
 
@@ -25,6 +26,7 @@ class Kind(enum.Enum):
     TRANSPORT = "transport"
     RING = "ring"
     ROUTER = "router"
+    CRYPTO = "crypto"
 
 
 class Wired(msgspec.Struct, frozen=True):
@@ -34,6 +36,7 @@ class Wired(msgspec.Struct, frozen=True):
     transport: Ref
     ring: Ref
     router: Ref
+    crypto: Ref
 
 
 class Crash(msgspec.Struct, frozen=True):
@@ -61,12 +64,15 @@ class Withdraw(msgspec.Struct, frozen=True):
 
 
 class Submit(msgspec.Struct, frozen=True):
-    """Deliver ``payload`` to the peer at ``place`` and settle ``receipt``."""
+    """Deliver ``payload`` to the peer at ``place``, whose ``address`` may be known (else empty), and settle ``receipt``. With
+    less trust than ``require`` nothing is sent."""
 
     place: Place
+    address: Address
     payload: bytes
     copies: int
     deadline: float
+    require: Trust
     receipt: Receipt
 
 

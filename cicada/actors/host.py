@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from cicada.actors.alarm import Alarms, LoopClock
+from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
-from cicada.actors.peerkeys import IdentitySource
+from cicada.actors.peerkeys import KeySource, PeerKeys
 from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
@@ -33,7 +34,10 @@ from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspeci
 from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.memory import Memory
+from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
+from cicada.keys.trust import TrustStore
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
@@ -48,6 +52,7 @@ _KINDS: dict[type, str] = {
     TransportActor: Kind.TRANSPORT.value,
     RingActor: Kind.RING.value,
     RouterActor: Kind.ROUTER.value,
+    CryptoActor: Kind.CRYPTO.value,
     PeerSupervisor: "supervisor",
 }
 
@@ -158,19 +163,20 @@ class Host:
         publish: Publish | None = None,
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
-        identity: IdentitySource | None = None,
+        keys: KeySource | None = None,
         secrets: Secrets | None = None,
         encrypt: bool = True,
         create: bool = True,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
 
-        ``identity``: where its keys come from; None: fresh ones. ``encrypt=False`` is for measurements on loopback.
+        ``keys``: where its keys and pins come from; None: fresh ones. ``secrets``: what it shares with others.
+        ``encrypt=False`` is for measurements on loopback.
         """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
         try:
-            security = self._security(address, identity, secrets, swarm, encrypt)
+            lasting = self._keys(address, keys, encrypt)
         except BaseException:
             self.endpoint.unlisten(address)
             self._close_if_empty()
@@ -188,7 +194,18 @@ class Host:
             refusals=Counter(),
             entropy=self.entropy,
         )
-        hosted = HostedPeer(self, around, standstill, attachment, swarm, security, create, on_new_peer)
+        memory = None
+        if lasting is not None:
+            memory = Memory(
+                peer,
+                lasting.identity,
+                swarm=swarm,
+                wall_ms=self.clock.wall_ms,
+                secrets=secrets,
+                trust=lasting.trust,
+            )
+        on_pin = self._keeper(lasting)
+        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
@@ -211,27 +228,21 @@ class Host:
         self._hosted.discard(hosted)
         self._close_if_empty()
 
-    def _security(
-        self,
-        address: Address,
-        identity: IdentitySource | None,
-        secrets: Secrets | None,
-        swarm: str,
-        encrypt: bool,
-    ) -> LinkSecurity:
-        if not encrypt and not is_loopback(address):
+    def _keys(self, address: Address, keys: KeySource | None, encrypt: bool) -> PeerKeys | None:
+        """None: nothing is encrypted."""
+        if encrypt:
+            return keys(address) if keys else PeerKeys(Identity.generate(self.entropy), TrustStore())
+        if not is_loopback(address):
             raise Misuse(f"{address} is not a loopback address: links that leave this machine are encrypted")
-        if not encrypt:
-            _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
-            return Unsecured()
-        return LinkHandshakes(
-            address,
-            identity(address) if identity is not None else Identity.generate(self.entropy),
-            secrets or Secrets(),
-            swarm=swarm,
-            entropy=self.entropy,
-            wall_ms=self.clock.wall_ms,
-        )
+        _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
+        return None
+
+    def _keeper(self, keys: PeerKeys | None) -> Callable[[Pin], None] | None:
+        """Writes pins down, off the loop."""
+        if keys is None or keys.keep is None:
+            return None
+        keep = keys.keep
+        return lambda pin: self.run_hook("pin", keep, pin)
 
     def _close_if_empty(self) -> None:
         if self._hosted:
@@ -277,15 +288,16 @@ class HostedPeer:
         standstill: Standstill,
         attachment: Attachment,
         swarm: str,
-        security: LinkSecurity,
         create: bool,
         on_new_peer: Callable[[Peer], None] | None,
+        memory: Memory | None,
+        on_pin: Callable[[Pin], None] | None,
     ) -> None:
         self._host = host
         self._around = around
         self._standstill = standstill
         self._attachment = attachment
-        self._holdings = Holdings(mailbox=Mailbox())
+        self._holdings = Holdings(mailbox=Mailbox(), memory=memory)
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._supervisor: Ref = PeerSupervisor.start(
@@ -294,11 +306,12 @@ class HostedPeer:
             incarnations=_incarnations(host.clock),
             boot=host.entropy.getrandbits(63) | 1,
             swarm=swarm,
-            security=security,
+            security=self._link_security(memory),
             create=create,
             holdings=self._holdings,
             on_failed=lambda reason: self.end("failed"),
             on_new_peer=on_new_peer,
+            on_pin=on_pin,
             on_ended=self._on_ended,
         )
 
@@ -385,6 +398,9 @@ class HostedPeer:
         self._supervisor.stop(block=False)
         if self._around.publish is not None:
             self._around.publish(self._around.name, PeerStopped(how=how))
+
+    def _link_security(self, memory: Memory | None) -> LinkSecurity:
+        return Unsecured() if memory is None else LinkHandshakes(memory, entropy=self._host.entropy)
 
     def _on_ended(self) -> None:
         if not self.gone.done():

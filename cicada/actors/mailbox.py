@@ -29,6 +29,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     id: int  # unique per source and life of it
     kind: str  # "message" or "broadcast"
     hops: int
+    trust: str = "unverified"  # how sure its source is, or "first-contact", "pinned", "pre-shared"
 
     def __iter__(self) -> Iterator[HostPort | bytes | bool]:
         return iter((self.source, self.data, self.more))
@@ -42,11 +43,20 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     broadcast: bool
     hops: int
+    trust: str
 
     def taken(self, *, more: bool) -> Message:
         """What ``recv`` returns."""
         kind = "broadcast" if self.broadcast else "message"
-        return Message(source=self.source, data=self.data, more=more, id=self.id, kind=kind, hops=self.hops)
+        return Message(
+            source=self.source,
+            data=self.data,
+            more=more,
+            id=self.id,
+            kind=kind,
+            hops=self.hops,
+            trust=self.trust,
+        )
 
 
 class Mailbox:

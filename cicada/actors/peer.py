@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import msgspec
 
+from cicada.actors.crypto import AnyNegotiator, CryptoActor
 from cicada.actors.family import (
     Announce,
     ChangeSwarmKeys,
@@ -50,7 +52,12 @@ from cicada.chord.io import (
 )
 from cicada.events import ChildExited, ChildRestarted, Escalated
 from cicada.ids import Peer, split_address
+from cicada.keys.io import PinLearned
 from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.memory import Memory
+from cicada.keys.negotiator import Negotiator
+from cicada.keys.pins import Pin
+from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
@@ -69,6 +76,7 @@ class Holdings(msgspec.Struct, kw_only=True):
     """What the application side and the supervisor of one peer share, on one event loop."""
 
     mailbox: Mailbox
+    memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
     sent: int = 0
     delivered: int = 0
@@ -108,6 +116,7 @@ class PeerSupervisor(LoopActor):
         on_failed: Callable[[str], None],
         on_ended: Callable[[], None],
         on_new_peer: Callable[[Peer], None] | None,
+        on_pin: Callable[[Pin], None] | None,
     ) -> None:
         super().__init__(around.dispatcher)
         self._around = around
@@ -121,6 +130,7 @@ class PeerSupervisor(LoopActor):
         self._on_failed = on_failed
         self._on_ended = on_ended
         self._on_new_peer = on_new_peer
+        self._on_pin = on_pin
         self._met: set[Peer] = {around.own}
         self._window = DedupeWindow()
         self._ids = count(1)
@@ -152,6 +162,7 @@ class PeerSupervisor(LoopActor):
             OwnerFound: self._on_owner,
             OwnerNotFound: self._on_owner,
             TableChanged: self._on_table,
+            PinLearned: self._on_pin_learned,
             TakeSnapshot: lambda request: self._tell(Kind.RING, request),
             ChangeSwarmKeys: self._on_swarm_keys,
             InjectCrash: lambda request: self._tell(request.kind, Crash()),
@@ -162,6 +173,7 @@ class PeerSupervisor(LoopActor):
                 Kind.TRANSPORT.value: self._start_transport,
                 Kind.RING.value: self._start_ring,
                 Kind.ROUTER.value: self._start_router,
+                Kind.CRYPTO.value: self._start_crypto,
             },
             owner=self.actor_ref,
             clock=self._around.clock,
@@ -197,6 +209,16 @@ class PeerSupervisor(LoopActor):
     def _start_router(self) -> Ref:
         return RouterActor.start(self._around, self._boot)
 
+    def _start_crypto(self) -> Ref:
+        return CryptoActor.start(self._around, self._make_negotiator)
+
+    def _make_negotiator(self) -> AnyNegotiator:
+        memory, entropy = self._holdings.memory, self._around.entropy
+        if memory is None:
+            seed = int.from_bytes(entropy.randbytes(8), "big")
+            return PlainNegotiator(self._around.own, self._boot, rng=random.Random(seed))
+        return Negotiator(memory, self._boot, entropy=entropy)
+
     def _tell(self, kind: Kind, message: object) -> None:
         ref = self._children.ref(kind.value)
         if ref is None:
@@ -205,11 +227,12 @@ class PeerSupervisor(LoopActor):
             ref.tell(message)
 
     def _wire(self) -> None:
-        transport, ring, router = (self._children.ref(kind.value) for kind in Kind)
-        if transport is None or ring is None or router is None:
+        refs = [self._children.ref(kind.value) for kind in Kind]
+        running = [ref for ref in refs if ref is not None]
+        if len(running) < len(refs):
             return  # the one that is missing is wired when it has been restarted
-        wired = Wired(self.actor_ref, transport, ring, router)
-        for ref in (transport, ring, router):
+        wired = Wired(self.actor_ref, *running)
+        for ref in running:
             ref.tell(wired)
 
     def _on_child_exit(self, exit: ChildExit) -> None:
@@ -314,6 +337,10 @@ class PeerSupervisor(LoopActor):
         if isinstance(self._security, LinkHandshakes):  # links that are not encrypted need no key
             self._tell(Kind.TRANSPORT, Revoke(self._security.change(change.keys)))
 
+    def _on_pin_learned(self, output: PinLearned) -> None:
+        if self._on_pin is not None:
+            self._on_pin(output.pin)
+
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1
         if len(self._outstanding) >= DELIVERY.pending_sends:
@@ -325,6 +352,8 @@ class PeerSupervisor(LoopActor):
             payload=submit.payload,
             copies=submit.copies,
             deadline=submit.deadline,
+            address=submit.address,
+            require=submit.require,
         )
         self._outstanding[send.id] = _Outstanding(send, submit.receipt)
         self._tell(Kind.ROUTER, send)
@@ -361,6 +390,7 @@ class PeerSupervisor(LoopActor):
                     id=deliver.message,
                     broadcast=deliver.broadcast,
                     hops=deliver.hops,
+                    trust=deliver.trust.word,
                 )
             )
         if not deliver.broadcast:

@@ -82,6 +82,7 @@ class Pump(LoopActor, Generic[C]):
         self.to_transport: list[Any] = []
         self.to_ring: list[Any] = []
         self.to_router: list[Any] = []
+        self.to_crypto: list[Any] = []
 
     def make_core(self) -> C:
         """A fresh core. Called at the actor's first turn."""
@@ -163,7 +164,7 @@ class Pump(LoopActor, Generic[C]):
 
     def _hand_out(self) -> None:
         wired = self.wired
-        for box in (self.to_supervisor, self.to_transport, self.to_ring, self.to_router):
+        for box in (self.to_supervisor, self.to_transport, self.to_ring, self.to_router, self.to_crypto):
             if not box:
                 continue
             if wired is None:
@@ -174,6 +175,8 @@ class Pump(LoopActor, Generic[C]):
                 wired.transport.tell_all(box)
             elif box is self.to_ring:
                 wired.ring.tell_all(box)
+            elif box is self.to_crypto:
+                wired.crypto.tell_all(box)
             else:
                 wired.supervisor.tell_all(box)
             box.clear()

@@ -64,6 +64,22 @@ class Receipt:
         """Seconds from the acknowledged attempt to its ack."""
         return 0.0 if self._settled is None else self._settled.round_trip_s
 
+    @property
+    def trust(self) -> str | None:
+        """How sure it is who got the message: ``pre-shared``, ``pinned``, ``first-contact``, or ``unverified`` between peers
+        that do not encrypt; None while pending, and when no session with the destination came about."""
+        return None if self._settled is None or self._settled.trust is None else self._settled.trust.word
+
+    @property
+    def altered(self) -> int:
+        """How many copies the destination reported as changed on their way. They were not taken."""
+        return 0 if self._settled is None else self._settled.altered
+
+    @property
+    def conflict(self) -> bool:
+        """Whether neighbours of the destination named another key than it proved at its address, which still counts."""
+        return self._settled is not None and self._settled.conflict
+
     def result(self, timeout: float | None = 30.0) -> Receipt:
         """This receipt, settled. Raises DeliveryTimeout when that takes longer than ``timeout`` seconds (None: for ever).
 

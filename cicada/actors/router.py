@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
+from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
 from cicada.routing import io
@@ -29,7 +30,14 @@ class RouterActor(Pump[Router]):
             io.Deliver: self.to_supervisor.append,
             io.Settled: self.to_supervisor.append,
             io.Tell: self._observe,
+            **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }
+
+    def on_wired(self, wired: Wired) -> None:
+        is_new = self.wired is None or self.wired.crypto != wired.crypto
+        super().on_wired(wired)
+        if is_new:
+            self.feed(io.NegotiatorChanged())
 
     def _observe(self, output: io.Tell) -> None:
         if type(output.event) is MessageDropped:

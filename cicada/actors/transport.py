@@ -139,7 +139,7 @@ class TransportActor(Pump[Links]):
             linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.sender, output.message)),
             linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
-            **dict.fromkeys((linkio.Met, linkio.Identified, linkio.Unidentified), lambda _: None),
+            **dict.fromkeys((linkio.Met, linkio.Identified, linkio.Unidentified), self.to_crypto.append),
             linkio.Connect: self.carry_connect,
             linkio.Release: self.carry_release,
             linkio.Authenticated: lambda output: attachment.authenticated(output.connection),

@@ -13,6 +13,7 @@ from cicada.events import (
     AnyEvent,
     BroadcastReceived,
     FingersChanged,
+    KeyEvent,
     LinkClosed,
     LinkEvent,
     LinkOpened,
@@ -29,6 +30,7 @@ _FAMILIES: dict[str, UnionType] = {
     "ring": RingEvent,
     "routing": RoutingEvent,
     "link": LinkEvent,
+    "key": KeyEvent,
     "run": RunEvent,
 }
 

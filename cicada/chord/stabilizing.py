@@ -9,8 +9,8 @@ from __future__ import annotations
 from cicada.chord.requests import Purpose
 from cicada.chord.ring import Ring
 from cicada.chord.timers import Timer
-from cicada.chord.tokens import TokenBucket
 from cicada.ids import Address, Peer, peer_at
+from cicada.tokens import TokenBucket
 from cicada.wire.ring import State
 
 

@@ -10,8 +10,8 @@ from cicada.chord.ring import Ring
 from cicada.chord.searching import Searcher
 from cicada.chord.stabilizing import Stabilizer
 from cicada.chord.timers import Timer
-from cicada.chord.tokens import TokenBucket
 from cicada.ids import RING_BITS, Address, Peer, peer_at
+from cicada.tokens import TokenBucket
 from cicada.wire.ring import Found
 
 

@@ -6,7 +6,6 @@ record, whose X25519 key must be the one that the handshake proves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -16,10 +15,11 @@ from msgspec.structs import replace
 from cicada.errors import PeerFault
 from cicada.ids import Address
 from cicada.keys.ciphers import LinkCipher
-from cicada.keys.identity import Entropy, Identity
+from cicada.keys.identity import Entropy
+from cicada.keys.memory import Accepted, Memory
 from cicada.keys.noise import Handshake, KeyPair
-from cicada.keys.psks import Secrets, SwarmKeys, Terms, Use, secret_id
-from cicada.keys.record import Record, read_record, sign_record
+from cicada.keys.psks import SwarmKeys, Terms, Use, secret_id
+from cicada.keys.record import Record
 from cicada.limits import KEYS
 from cicada.wire.codec import encode
 from cicada.wire.fields import Handshake as Bytes
@@ -29,7 +29,7 @@ from cicada.wire.security import Answering, Credentials, Dialling, Established
 
 _LABEL: Final = b"cicada link "
 _UNKNOWN_KEY, _KNOWN_KEY = "XX", "IK"
-_AFRESH: Final = frozenset({"static-key", "clock", "replayed"})
+_AFRESH: Final = frozenset({"static-key", "clock-skew", "replayed"})
 """Refusals of IK after which XX, which assumes nothing, is tried."""
 
 
@@ -48,30 +48,12 @@ class _Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LinkHandshakes:
-    """The keys of the peer at ``own`` at work on its links. ``wall_ms`` tells wall-clock milliseconds: records and openings
-    are compared with the time of other machines, which no monotonic clock follows through a suspended one.
-    """
+    """The keys of one peer at work on its links."""
 
-    def __init__(
-        self,
-        own: Address,
-        identity: Identity,
-        secrets: Secrets,
-        *,
-        swarm: str,
-        entropy: Entropy,
-        wall_ms: Callable[[], int],
-    ) -> None:
-        self.own = own
-        self.identity = identity
-        self.secrets = secrets
-        self.swarm = swarm
+    def __init__(self, memory: Memory, *, entropy: Entropy) -> None:
+        self._memory = memory
         self._entropy = entropy
-        self._wall_ms = wall_ms
-        self._record = b""
-        self._signed_ms = 0
-        self._last_ms = 0
-        self._heard_ms: dict[bytes, int] = {}  # by static key, the one heard longest ago first
+        self._accepted = Accepted(memory.limits)
         self._ids: dict[
             str, str
         ] = {}  # peer ids with which keys are shared, by the address where they were met
@@ -79,7 +61,7 @@ class LinkHandshakes:
     def dial(self, hello: Hello, known: Credentials | None, fresh: bool) -> tuple[Hello, Dialling]:
         """As LinkSecurity promises."""
         peer_id = known.peer_id if known is not None else self._ids.get(hello.dialled, "")
-        terms = self.secrets.offer(Use.LINK, Address(hello.dialled), peer_id)
+        terms = self._memory.secrets.offer(Use.LINK, Address(hello.dialled), peer_id)
         static = known.static_key if known is not None and not fresh else b""
         base = _KNOWN_KEY if static else _UNKNOWN_KEY
         ephemeral = KeyPair.of(self._entropy.randbytes(32))
@@ -87,7 +69,7 @@ class LinkHandshakes:
         handshake = self._noise(terms, hello, ephemeral, initiator=True, remote_static=static)
         payload = b""
         if static:
-            payload = _encode(_Opening(self.record(), self._time()))
+            payload = _encode(_Opening(self.record(), self._memory.next_ms()))
         return replace(hello, noise=handshake.write(payload)), LinkDial(self, hello, handshake, terms)
 
     def answer(self, hello: Hello, welcome: Welcome) -> tuple[Welcome, Answering]:
@@ -95,7 +77,7 @@ class LinkHandshakes:
         if hello.pattern not in (_KNOWN_KEY, _UNKNOWN_KEY):
             raise PeerFault("encryption-required" if not hello.pattern else "pattern")
         ephemeral = hello.noise[:32]
-        terms = self.secrets.find(Use.LINK, hello.selector, ephemeral, Address(hello.own))
+        terms = self._memory.secrets.find(Use.LINK, hello.selector, ephemeral, Address(hello.own))
         mine = KeyPair.of(self._entropy.randbytes(32))
         handshake = self._noise(terms, hello, mine, initiator=False)
         try:
@@ -113,7 +95,7 @@ class LinkHandshakes:
 
     def change(self, swarm: SwarmKeys) -> frozenset[bytes]:
         """Handshakes that begin from now on use these keys of the swarm. Returns the names of those accepted."""
-        self.secrets.swarm = swarm
+        self._memory.secrets.swarm = swarm
         return swarm.accepted_ids
 
     def should_retry(self, reason: str) -> bool:
@@ -121,37 +103,26 @@ class LinkHandshakes:
         return reason in _AFRESH
 
     def record(self) -> bytes:
-        """This peer's record, signed anew when it has grown old."""
-        now_ms = self._wall_ms()
-        if not self._record or now_ms - self._signed_ms > KEYS.record_renewal * 1000:
-            self._signed_ms = max(now_ms, self._signed_ms + 1)
-            self._record = sign_record(self.identity, self.own, self.swarm, now_ms, sequence=self._signed_ms)
-        return self._record
+        """This peer's record."""
+        return self._memory.own_record.raw()
 
     def credentials(self, raw: bytes, address: str, static: bytes, terms: Terms) -> Credentials:
         """Whoever proved ``static`` shows this record for ``address``. Raises PeerFault when it may not."""
-        record = read_record(raw, self._wall_ms(), self.swarm)
+        record = self._memory.read_any(raw)
         if record.static_key != static:
             raise PeerFault("record-key")
         if record.address != address:
             raise PeerFault("record-address")
-        if self.secrets.shared_with(Address(address), record.peer_id) is not None:
+        if self._memory.secrets.shared_with(Address(address), record.peer_id) is not None:
             self._ids[address] = record.peer_id
-        self.secrets.check(terms, Address(address), record.peer_id)
+        self._memory.secrets.check(terms, Address(address), record.peer_id)
         return _credentials(raw, record)
 
     def _opened(self, payload: bytes, hello: Hello, handshake: Handshake, terms: Terms) -> Credentials:
         opening = _decode(payload, _Opening)
         static = handshake.remote_static
         credentials = self.credentials(opening.record, hello.own, static, terms)
-        if abs(opening.at_ms - self._wall_ms()) > KEYS.clock_skew * 1000:
-            raise PeerFault("clock")
-        if opening.at_ms <= self._heard_ms.get(static, 0):
-            raise PeerFault("replayed")
-        self._heard_ms.pop(static, None)
-        self._heard_ms[static] = opening.at_ms
-        if len(self._heard_ms) > KEYS.openings_remembered:
-            del self._heard_ms[next(iter(self._heard_ms))]
+        self._accepted.note_time(static, opening.at_ms, self._memory.wall_ms())
         return credentials
 
     def _noise(
@@ -168,14 +139,10 @@ class LinkHandshakes:
             initiator=initiator,
             prologue=_LABEL + encode(replace(hello, noise=b"")),
             ephemeral=ephemeral,
-            static=self.identity.static,
+            static=self._memory.identity.static,
             remote_static=remote_static,
             psks=terms.psks,
         )
-
-    def _time(self) -> int:
-        self._last_ms = max(self._last_ms + 1, self._wall_ms())
-        return self._last_ms
 
 
 class LinkDial:

@@ -1,4 +1,4 @@
-"""What this peer knows of its destinations: their boot ids and round-trip times."""
+"""How long a destination takes to answer, from the round trips that were measured."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ _VARIANCES = 4
 
 
 class _Known:
-    __slots__ = ("boot", "learned_at", "mean", "variance")
+    __slots__ = ("mean", "variance")
 
     def __init__(self) -> None:
-        self.boot: int | None = None
-        self.learned_at = 0.0
         self.mean: float | None = None
         self.variance = 0.0
 
@@ -30,25 +28,6 @@ class Contacts:
 
     def __len__(self) -> int:
         return len(self._known)
-
-    def boot(self, place: Place, now: float) -> int | None:
-        """The boot id of the peer at ``place``, unless it was heard too long ago or never."""
-        known = self._known.get(place)
-        if known is None or now - known.learned_at > self._limits.contact_seconds:
-            return None
-        return known.boot
-
-    def learn(self, place: Place, boot: int, now: float) -> None:
-        """The peer at ``place`` says that this is its boot id."""
-        known = self._use(place)
-        known.boot = boot
-        known.learned_at = now
-
-    def forget(self, place: Place) -> None:
-        """The boot id is out of date. Round-trip times are kept: the way there is the same."""
-        known = self._known.get(place)
-        if known is not None:
-            known.boot = None
 
     def measured(self, place: Place, seconds: float) -> None:
         """A message to ``place`` was answered after ``seconds``, unambiguously (Karn's rule)."""

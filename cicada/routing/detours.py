@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from cicada.ids import Peer
 from cicada.limits import DeliveryLimits
-from cicada.wire.routed import Contact, ContactReply, Data, DataAck, NoSuchPeer, RoutedMessage
+from cicada.wire.routed import (
+    Contact,
+    ContactReply,
+    Data,
+    DataAck,
+    GetRecord,
+    NoSuchPeer,
+    NoSuchSession,
+    RecordIs,
+    RoutedMessage,
+)
 
 
 class Detours:
@@ -31,9 +41,11 @@ def _identity(message: RoutedMessage) -> tuple[object, ...]:
     """What stays the same while a message travels, and differs between two copies."""
     common = (type(message), message.target, message.origin)
     match message:
-        case Contact() | ContactReply():
+        case Contact() | ContactReply() | GetRecord() | RecordIs():
             return (*common, message.request)
         case Data() | DataAck():
-            return (*common, message.origin_boot, message.message, message.attempt, message.copy)
+            return (*common, message.index, message.counter, message.copy)
         case NoSuchPeer():
-            return (*common, message.request, message.message)
+            return (*common, message.place, message.request, message.index, message.counter)
+        case NoSuchSession():
+            return (*common, message.index, message.counter)

@@ -1,5 +1,6 @@
 """Inputs and outputs of Router: two closed families. What passes between Router and Links (RoutedReceived, Forward) are
-the very values of Links, so that nothing is wrapped twice on its way."""
+the very values of Links, and between Router and negotiator those of the negotiator, so that nothing is wrapped twice on its
+way."""
 
 from __future__ import annotations
 
@@ -9,26 +10,54 @@ import msgspec
 
 from cicada.chord.io import TableChanged
 from cicada.events import RoutingEvent
-from cicada.ids import Peer, Place
+from cicada.ids import Address, Peer, Place
+from cicada.keys.io import (
+    Answer,
+    Answered,
+    AnswerRecord,
+    Complete,
+    FetchRecords,
+    Opening,
+    Prepare,
+    RecordsFetched,
+    Refused,
+    Reply,
+    RouterBound,
+    SessionReady,
+)
+from cicada.keys.trust import Trust
 from cicada.transport.linkio import Forward, RoutedReceived
 from cicada.wire.routed import RouterMessage
 
 __all__ = [
     "Alarm",
+    "Answer",
+    "AnswerRecord",
+    "Answered",
+    "Complete",
     "Deliver",
+    "FetchRecords",
     "Forward",
     "Judged",
+    "NegotiatorChanged",
     "NextHopLost",
+    "Opening",
+    "Prepare",
     "Reason",
+    "RecordsFetched",
+    "Refused",
+    "Reply",
     "RoutedReceived",
     "RouterInput",
     "RouterOutput",
     "SendBroadcast",
     "SendMessage",
+    "SessionReady",
     "Settled",
     "Status",
     "TableChanged",
     "Tell",
+    "Trust",
     "Verdict",
 ]
 
@@ -40,6 +69,7 @@ class Verdict(enum.IntEnum):
     BUSY = 2  # the mailbox has no room: not taken, may be sent again
     RESTARTED = 3  # addressed to an earlier life of the destination; this life did not take it
     STALE = 4  # overtaken by so many later messages that nobody can tell any more whether it was taken
+    ALTERED = 5  # it was changed on its way: nothing in it is known, so it was not taken
 
 
 class Status(enum.Enum):
@@ -60,6 +90,9 @@ class Reason(enum.Enum):
     NOT_IN_RING = "this peer is not in a ring"
     OVERLOADED = "too many messages in flight"
     CLOSED = "this peer was closed"
+    KEY_CHANGED = "key changed"
+    CONFLICT = "conflict"
+    UNTRUSTED = "less trust than required"
 
 
 # Inputs
@@ -70,7 +103,8 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     as far as there are.
 
     ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
-    Router is given its unsettled messages anew, and the destination's window keeps them single).
+    Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
+    place, where it is known. With less trust than ``require`` nothing is sent.
     """
 
     id: int
@@ -78,6 +112,8 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     copies: int
     deadline: float
+    address: Address = Address("")
+    require: Trust = Trust.UNVERIFIED
 
 
 class SendBroadcast(msgspec.Struct, frozen=True):
@@ -101,11 +137,25 @@ class NextHopLost(msgspec.Struct, frozen=True):
     undelivered: tuple[RouterMessage, ...] = ()
 
 
+class NegotiatorChanged(msgspec.Struct, frozen=True):
+    """Another negotiator is at work: it knows nothing of what the last one was asked."""
+
+
 class Alarm(msgspec.Struct, frozen=True):
     """``next_deadline()`` may have passed."""
 
 
-RouterInput = SendMessage | SendBroadcast | RoutedReceived | Judged | NextHopLost | TableChanged | Alarm
+RouterInput = (
+    SendMessage
+    | SendBroadcast
+    | RoutedReceived
+    | Judged
+    | NextHopLost
+    | TableChanged
+    | NegotiatorChanged
+    | Alarm
+    | RouterBound
+)
 
 
 # Outputs
@@ -114,7 +164,8 @@ RouterInput = SendMessage | SendBroadcast | RoutedReceived | Judged | NextHopLos
 class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     """Put the message into the application's mailbox unless it is there already, and answer Judged.
 
-    ``(origin, origin_boot, message)`` identifies it. Broadcasts have ``ticket`` 0 and are not answered.
+    ``(origin, origin_boot, message)`` identifies it; ``trust`` says how sure the origin is. Broadcasts have ``ticket`` 0 and
+    are not answered.
     """
 
     ticket: int
@@ -124,10 +175,15 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     hops: int
     broadcast: bool = False
+    trust: Trust = Trust.UNVERIFIED
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """A SendMessage ended. ``hops`` and ``round_trip_s`` are those of the acknowledged copy (0 when failed)."""
+    """A SendMessage ended. ``hops`` and ``round_trip_s`` are those of the acknowledged copy (0 when failed).
+
+    ``trust`` is that of the session it went by (None: it never left), ``altered`` the number of copies that arrived changed;
+    ``conflict``: neighbours of the destination named another key than the one it proved.
+    """
 
     id: int
     status: Status
@@ -135,6 +191,9 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     hops: int
     round_trip_s: float
+    trust: Trust | None = None
+    altered: int = 0
+    conflict: bool = False
 
 
 class Tell(msgspec.Struct, frozen=True):
@@ -143,4 +202,5 @@ class Tell(msgspec.Struct, frozen=True):
     event: RoutingEvent
 
 
-RouterOutput = Forward | Deliver | Settled | Tell
+ToNegotiator = Prepare | Complete | Answer | AnswerRecord | RecordsFetched
+RouterOutput = Forward | Deliver | Settled | Tell | ToNegotiator

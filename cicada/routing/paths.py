@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 from cicada.ids import Address, Peer, Place, peer_at, place_to_bytes
 from cicada.routing.table import RoutingTable
-from cicada.wire.routed import Contact, Data, NoSuchPeer
+from cicada.wire.routed import Contact, Data, GetRecord, NoSuchPeer
 
 
 def choose_paths(
@@ -26,15 +26,21 @@ def choose_paths(
     return tuple(islice(cycle(distinct), copies)) if distinct else ()
 
 
-def denial(own: Peer, asked: Contact | Data) -> NoSuchPeer:
+def denial(own: Peer, asked: Contact | Data | GetRecord) -> NoSuchPeer:
     """What ``own``, whose arc holds the target, answers to the origin of ``asked``."""
+    request = index = counter = 0
+    if isinstance(asked, Data):
+        index, counter = asked.index, asked.counter
+    else:
+        request = asked.request
     return NoSuchPeer(
         target=target_of(asked.origin),
         origin=own.address,
         hops=0,
         place=asked.target,
-        request=asked.request if isinstance(asked, Contact) else 0,
-        message=asked.message if isinstance(asked, Data) else 0,
+        request=request,
+        index=index,
+        counter=counter,
     )
 
 

@@ -1,7 +1,7 @@
 """The Router of one peer: its own messages, those it relays, those that are for it, and broadcasts.
 
-Pure: ``handle(input, now)`` returns what is to be done. Nothing is authenticated end to end yet: a relay could alter a
-payload together with the digest in its ack, or answer in the destination's name. Sessions will end that.
+Pure: ``handle(input, now)`` returns what is to be done. It holds the sessions with other peers, which a negotiator agrees on:
+application messages and their acks are sealed and opened here. Broadcasts are not sealed from end to end.
 """
 
 from __future__ import annotations
@@ -14,28 +14,38 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from cicada.chord.io import TableChanged
-from cicada.events import MessageDropped
+from cicada.errors import PeerFault
 from cicada.ids import Peer, place_from_bytes, place_to_bytes
+from cicada.keys.io import RouterBound
 from cicada.limits import DELIVERY, DeliveryLimits
+from cicada.routing.arrivals import Arrivals
 from cicada.routing.broadcasting import Broadcasts
 from cicada.routing.detours import Detours
+from cicada.routing.fetching import Fetches
 from cicada.routing.io import (
     Alarm,
+    Answer,
+    Answered,
+    AnswerRecord,
+    FetchRecords,
     Forward,
     Judged,
+    NegotiatorChanged,
     NextHopLost,
+    Opening,
+    Refused,
+    Reply,
     RoutedReceived,
     RouterInput,
     RouterOutput,
     SendBroadcast,
     SendMessage,
-    Tell,
-    Verdict,
+    SessionReady,
 )
-from cicada.routing.paths import denial, target_of
+from cicada.routing.paths import denial
 from cicada.routing.sending import Sends
+from cicada.routing.sessions import ACK, Session, Sessions
 from cicada.routing.table import Routes
-from cicada.routing.tickets import Tickets
 from cicada.routing.timers import earlier
 from cicada.wire.routed import (
     Broadcast,
@@ -43,10 +53,14 @@ from cicada.wire.routed import (
     ContactReply,
     Data,
     DataAck,
+    GetRecord,
     NoSuchPeer,
+    NoSuchSession,
+    RecordIs,
     RoutedMessage,
     RouterMessage,
 )
+from cicada.wire.sealed import AckBody, decode_sealed
 
 
 class Router:
@@ -63,12 +77,14 @@ class Router:
         self._limits = limits
         self._hop_limit = limits.hop_limit
         self._routes = Routes(own, limits)
-        self._sends = Sends(own, boot, self._routes, limits, rng)
-        self._tickets = Tickets(own, boot, limits, rng)
+        self._sessions = Sessions(own, boot, limits)
+        self._sends = Sends(own, boot, self._routes, self._sessions, limits, rng)
+        self._arrivals = Arrivals(own, boot, self._sessions, self._route, limits, rng)
+        self._fetches = Fetches(own, self._routes, limits, rng)
         self._broadcasts = Broadcasts(own, boot, self._routes, limits)
         self._detours = Detours(limits)
         self._forwarded = 0
-        self._counts: Counter[str] = Counter()
+        self._counts = self._arrivals.counts
 
     def handle(self, input: RouterInput, now: float) -> list[RouterOutput]:
         """What is to be done about ``input`` at ``now`` (monotonic seconds), in order.
@@ -85,13 +101,15 @@ class Router:
 
     def next_deadline(self) -> float | None:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
-        return earlier(self._sends.next_deadline(), self._routes.next_deadline())
+        first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
+        return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
 
     def counters(self) -> dict[str, int]:
         """How often each named thing happened since this Router began.
 
         Messages ``forwarded`` for others, ``rerouted`` around lost hops and ``delivered`` to the mailbox's owner;
-        ``copies`` and ``retries`` of own messages and ``receipts:*`` by outcome; ``broadcasts``, their ``bodies`` and
+        ``copies`` and ``retries`` of own messages, copies reported ``altered``, and ``receipts:*`` by outcome; sessions
+        ``refused:*`` and ``acks-again``; ``broadcasts``, their ``bodies`` and
         ``hand-overs``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
         """
         total = Counter(forwarded=self._forwarded)
@@ -117,7 +135,7 @@ class Router:
             case RoutedReceived():
                 return self._receive(input.message, input.sender, now)
             case Judged():
-                return self._judged(input, now)
+                return self._arrivals.judged(input, now)
             case SendMessage():
                 return self._sends.submit(input, now)
             case SendBroadcast():
@@ -129,9 +147,34 @@ class Router:
                 if input.head is not None:
                     self._sends.on_table(now)
                 return []
+            case NegotiatorChanged():
+                self._sends.introductions.prepare_again(now)
+                return []
             case Alarm():
                 self._routes.restore(now)
-                return self._sends.fire(now)
+                self._sessions.expire(now)
+                return self._fetches.fire(now) + self._sends.fire(now)
+            case _:
+                return self._negotiated(input, now)
+
+    def _negotiated(self, input: RouterBound, now: float) -> list[RouterOutput]:
+        match input:
+            case Opening():
+                return self._sends.on_opening(input, now)
+            case Refused():
+                return self._sends.on_refused(input, now)
+            case SessionReady(keys):
+                self._sessions.add(keys, now)
+                self._sends.on_session(keys.peer.place, now)
+                return []
+            case Answered(reply, keys):
+                if keys is not None:
+                    self._sessions.add(keys, now)
+                return self._route(reply, now)
+            case Reply(message):
+                return self._route(message, now)
+            case FetchRecords(place):
+                return self._fetches.start(place, self._sends.introductions.knock(place, now), now)
             case _:
                 assert_never(input)
 
@@ -167,50 +210,56 @@ class Router:
             return [Forward(hop, replace(message, hops=message.hops + 1), None)]
         if not table.nobody_at(place):
             return self._drop("no-route")
-        if isinstance(message, Contact | Data):
+        if isinstance(message, GetRecord) and message.about != message.target:
+            return self._consume(message, now)  # whoever owns the arc may know its neighbours
+        if isinstance(message, Contact | Data | GetRecord):
             return self._route(denial(self._own, message), now)
         return self._drop("answer-to-nobody")
 
     def _consume(self, message: RoutedMessage, now: float) -> list[RouterOutput]:
         match message:
-            case Data():
-                return self._take(message, now)
-            case DataAck():
-                return self._sends.on_ack(message, now)
+            case Data() | DataAck():
+                return self._open(message, now)
             case Contact():
-                return self._route(self._introduce(message), now)
+                return [Answer(message)]
             case ContactReply():
-                self._sends.on_contact_reply(message, now)
-                return []
+                return self._sends.on_contact_reply(message, now)
             case NoSuchPeer():
-                return self._sends.on_no_such_peer(message, now)
+                place = place_from_bytes(message.place)
+                ended = self._fetches.on_denial(place, message.request)
+                return ended + self._sends.on_no_such_peer(message, now)
+            case NoSuchSession():
+                return self._sends.on_no_such_session(message, now)
+            case GetRecord():
+                return [AnswerRecord(message)]
+            case RecordIs():
+                return self._fetches.on_record(message, now)
 
-    def _take(self, data: Data, now: float) -> list[RouterOutput]:
-        """Hand a message to the mailbox's owner, unless it is for an earlier life (a boot of 0 names any life)."""
-        if data.boot not in (0, self._boot):
-            return self._route(self._tickets.ack(data, Verdict.RESTARTED), now)
-        deliver = self._tickets.issue(data, now)
-        if deliver is None:
-            busy = self._tickets.ack(data, Verdict.BUSY)
-            return [*self._drop("tickets-full"), *self._route(busy, now)]
-        self._counts["delivered"] += 1
-        return [deliver]
-
-    def _judged(self, judged: Judged, now: float) -> list[RouterOutput]:
-        ack = self._tickets.redeem(judged.ticket, judged.verdict)
-        if ack is None:
-            self._counts["ignored:late-verdict"] += 1
+    def _open(self, message: Data | DataAck, now: float) -> list[RouterOutput]:
+        """A sealed message for this peer, in the session that it names."""
+        session = self._sessions.at(message.index, now)
+        if session is None:
+            if isinstance(message, Data):
+                return self._arrivals.unknown(message, now)
+            self._counts["ignored:late-ack"] += 1
             return []
-        return self._route(ack, now)
+        if message.origin != session.peer.address:
+            return self._drop("foreign-session")
+        if isinstance(message, DataAck):
+            return self._take_ack(message, session, now)
+        outputs = self._arrivals.take(message, session, now)
+        if self._sessions.confirm(session):
+            self._sends.on_session(session.peer.place, now)
+        return outputs
 
-    def _introduce(self, contact: Contact) -> ContactReply:
-        return ContactReply(
-            target=target_of(contact.origin),
-            origin=self._own.address,
-            hops=0,
-            request=contact.request,
-            boot=self._boot,
-        )
+    def _take_ack(self, ack: DataAck, session: Session, now: float) -> list[RouterOutput]:
+        try:
+            body = decode_sealed(session.open(ACK, ack.attempt, ack.counter, ack.body), AckBody)
+        except PeerFault as fault:
+            known = fault.reason in {"replayed", "too-old", "seal"}
+            self._counts[f"ignored:ack-{fault.reason if known else 'malformed'}"] += 1
+            return []
+        return self._sends.on_ack(body, session, now)
 
     def _lose(self, lost: NextHopLost, now: float) -> list[RouterOutput]:
         """Do without the peer for a while, and find other ways for what it did not take."""
@@ -225,5 +274,4 @@ class Router:
         return outputs
 
     def _drop(self, reason: str) -> list[RouterOutput]:
-        self._counts[f"dropped:{reason}"] += 1
-        return [Tell(MessageDropped(reason=reason))]
+        return self._arrivals.drop(reason)

@@ -14,6 +14,7 @@ from cicada.ids import RING_SIZE, Peer, Place
 from cicada.limits import DeliveryLimits
 
 _MASK = RING_SIZE - 1
+_NEAREST = 16  # r: so many successors are known without gaps
 
 
 class RoutingTable:
@@ -71,6 +72,17 @@ class RoutingTable:
     def before(self, distance: int) -> Peer | None:
         """The last known peer strictly nearer than ``distance``."""
         return self._hops[bisect_left(self._distances, distance)]
+
+    def last_before(self, place: int, count: int) -> tuple[Peer, ...]:
+        """Up to ``count`` known peers before ``place``, the nearest first, once around the circle."""
+        end = bisect_left(self._distances, (place - self._own) & _MASK)
+        around = [*reversed(self._hops[1 : end + 1]), *reversed(self._hops[end + 1 :])]
+        return tuple(peer for peer in around if peer is not None and peer.place != place)[:count]
+
+    def mean_gap(self) -> int:
+        """The mean distance between neighbours, from the successors that are known without gaps."""
+        number = min(len(self._distances), _NEAREST)
+        return self._distances[number - 1] // number if number else RING_SIZE
 
     def delegates(self, start: int, limit: int) -> tuple[tuple[int, Peer], ...]:
         """Peers to share the distances in [start, limit) among, nearest first, with their distances.

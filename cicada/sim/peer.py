@@ -1,4 +1,4 @@
-"""One simulated peer: RingNode, Router and dedupe window, wired as the product's actors wire them.
+"""One simulated peer: RingNode, Router, negotiator and dedupe window, wired as the product's actors wire them.
 
 What the actors pass on through their inboxes is passed on at once here, in the same order.
 """
@@ -33,6 +33,7 @@ from cicada.chord.node import RingNode
 from cicada.errors import Misuse
 from cicada.events import PhaseChanged, PredecessorChanged, RingEvent, SuccessorsChanged
 from cicada.ids import Address, Peer
+from cicada.keys.plain import PlainNegotiator
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Alarm,
@@ -46,6 +47,7 @@ from cicada.routing.io import (
     SendMessage,
     Settled,
     Tell,
+    ToNegotiator,
 )
 from cicada.routing.router import Router
 from cicada.sim.adversary import Adversary
@@ -86,6 +88,7 @@ class SimPeer:
         self._router_alarm = PeerAlarm(world.agenda, self._clock, self._on_router_due)
         self._ring: RingNode | None = None
         self._router: Router | None = None
+        self._negotiator: PlainNegotiator | None = None
         self.life = 0
         self.is_up = self.is_frozen = False
         self.has_vanished = False
@@ -129,6 +132,8 @@ class SimPeer:
         self.is_up = True
         self.has_vanished = False
         self.boot = split(self._world.seed, "boot", self.peer.address, self.life).getrandbits(63) | 1
+        rng = split(self._world.seed, "negotiator", self.peer.address, self.life)
+        self._negotiator = PlainNegotiator(self.peer, self.boot, rng=rng)
         self.fresh_ring()
         self.fresh_router()
 
@@ -139,7 +144,7 @@ class SimPeer:
         self.is_up = self.is_frozen = False
         self._clock.go_on()
         self.has_vanished = vanishes
-        self._ring = self._router = None
+        self._ring = self._router = self._negotiator = None
         self._router_alarm.cancel()
         self._forget()
 
@@ -354,8 +359,18 @@ class SimPeer:
                 self.settled[output.id] = output
             case Tell():
                 pass
+            case _:
+                self._negotiate(output)
+                return
         for observer in self._world.observers:
             observer(self._world.agenda.now, self.peer, output)
+
+    def _negotiate(self, asked: ToNegotiator) -> None:
+        """What the peer's CryptoActor does, without keys."""
+        if self._negotiator is None:
+            return
+        for answer in self._negotiator.handle(asked, self.local()):
+            self.route(answer)
 
     def _judge(self, deliver: Deliver) -> bool:
         """What the peer's supervisor does: take a message once. Returns whether it was taken now."""

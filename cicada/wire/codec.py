@@ -12,17 +12,18 @@ from cicada.limits import WIRE
 from cicada.wire.frames import Hello, Refusal, Welcome
 from cicada.wire.ring import RingMessage
 from cicada.wire.routed import RouterMessage
+from cicada.wire.sealed import SealedBody
 
 Message = RingMessage | RouterMessage
 HandshakeBody = Hello | Welcome | Refusal
-H = TypeVar("H", bound=HandshakeBody)
+H = TypeVar("H", bound=HandshakeBody | SealedBody)
 
 _encoder = msgspec.msgpack.Encoder()
 _decode: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
 _LONGEST = WIRE.max_frame
 
 
-def encode(message: Message | HandshakeBody) -> bytes:
+def encode(message: Message | HandshakeBody | SealedBody) -> bytes:
     """The MessagePack bytes of a message: an array of its tag and its fields in order."""
     return _encoder.encode(message)
 

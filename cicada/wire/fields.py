@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from cicada.ids import LONGEST_ADDRESS, PLACE_BYTES, is_canonical
-from cicada.limits import WIRE
+from cicada.limits import KEYS, WIRE
 
 MAX_INDEX: Final = (1 << 32) - 1
 MAX_NUMBER: Final = (1 << 63) - 1
@@ -51,6 +51,18 @@ Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)
 
 Payload = Annotated[bytes, Meta(max_length=WIRE.max_payload)]
 """An application's bytes, or one fragment of them."""
+
+Sealed = Annotated[bytes, Meta(max_length=WIRE.max_sealed)]
+"""What a session sealed: only its two ends can open it. Between peers that do not encrypt, the body in clear."""
+
+Selector = Annotated[bytes, Meta(max_length=8)]
+"""Names the pre-shared keys that a handshake uses; empty when it uses none."""
+
+RecordBytes = Annotated[bytes, Meta(max_length=KEYS.record_bytes)]
+"""A signed record, or empty."""
+
+Succession = Annotated[bytes, Meta(max_length=KEYS.succession_bytes)]
+"""An old key's signed word that a new one takes its place, or empty."""
 
 Extra = Annotated[bytes, Meta(max_length=WIRE.max_extra)]
 """What upper layers put on a ring message."""

@@ -11,13 +11,17 @@ import msgspec
 from cicada.ids import is_canonical
 from cicada.wire.fields import (
     AddressText,
-    Digest,
+    Handshake,
     Hops,
+    Index,
     Number,
     Payload,
     PlaceBytes,
+    RecordBytes,
+    Sealed,
+    Selector,
     Small,
-    Verdict,
+    Succession,
     check_addresses,
 )
 
@@ -37,59 +41,85 @@ class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=
 
 
 class Contact(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=32):
-    """First word to a destination: which boot are you? The session handshake will take its place."""
+    """Opens a session: Noise message 1, whose prologue binds both addresses and the selector.
+
+    Sent again it is the same ``handshake`` under another ``request``.
+    """
 
     request: Number
+    selector: Selector
+    handshake: Handshake
 
 
 class ContactReply(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=33):
-    """Answer to Contact: the destination's boot id."""
+    """Answer to Contact: Noise message 2."""
 
     request: Number
-    boot: Number
+    handshake: Handshake
 
 
 class Data(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=34):
-    """One copy of an application message.
+    """One copy of an application message: ``body`` is a DataBody, sealed under ``counter`` of the session that the
+    destination knows by ``index``.
 
-    ``(origin, origin_boot, message)`` identifies the message for ever; ``attempt`` and ``copy`` tell its
-    copies apart. ``boot`` names the destination's life: another life refuses it rather than risk a second
-    delivery.
+    ``attempt`` and ``copy`` tell the copies of a message apart. The copies of one attempt are sealed once: they have one
+    counter and the same body. The next attempt has a new one.
     """
 
-    origin_boot: Number
-    message: Number
-    boot: Number
+    index: Index
+    counter: Number
     attempt: Small
     copy: Small
-    payload: Payload
+    body: Sealed
 
 
 class DataAck(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=35):
-    """The destination's word on a Data: ``digest`` hashes the payload it got, ``status`` says what became of it.
+    """The destination's word on a Data: ``body`` is an AckBody, sealed in the same session.
 
-    ``data_hops`` is the number of links the copy crossed to get there.
+    ``attempt`` and ``copy`` are those of the Data, for relays; nobody trusts them.
     """
 
-    origin_boot: Number
-    message: Number
+    index: Index
+    counter: Number
     attempt: Small
     copy: Small
-    status: Verdict
-    boot: Number
-    digest: Digest
-    data_hops: Hops
+    body: Sealed
 
 
 class NoSuchPeer(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=36):
-    """From the peer whose arc holds it: nobody lives at ``place``. ``request`` and ``message`` echo what asked.
-
-    One of the two is 0: it was a Data that asked, or a Contact.
+    """From the peer whose arc holds it: nobody lives at ``place``. It echoes ``request`` of what asked or, when that was a
+    Data, its ``index`` and ``counter``; what does not apply is 0.
     """
 
     place: PlaceBytes
     request: Number
-    message: Number
+    index: Number
+    counter: Number
+
+
+class NoSuchSession(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=37):
+    """A hint to the origin of a Data: here no session has its ``index``. Anybody could say so: it ends nothing, and at
+    most makes the other side negotiate anew."""
+
+    index: Index
+    counter: Number
+
+
+class GetRecord(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=38):
+    """To whoever owns ``target`` or the arc around it: which record do you have of the peer at ``about``?"""
+
+    request: Number
+    about: PlaceBytes
+
+
+class RecordIs(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=39):
+    """Answer to GetRecord. ``record`` is empty when there is none. ``succession`` comes from the peer itself, when its key
+    took the place of another."""
+
+    request: Number
+    about: PlaceBytes
+    record: RecordBytes
+    succession: Succession
 
 
 class Broadcast(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag=48):
@@ -106,5 +136,5 @@ class Broadcast(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag=
         check_addresses(self.origin)
 
 
-RoutedMessage = Contact | ContactReply | Data | DataAck | NoSuchPeer
+RoutedMessage = Contact | ContactReply | Data | DataAck | NoSuchPeer | NoSuchSession | GetRecord | RecordIs
 RouterMessage = RoutedMessage | Broadcast

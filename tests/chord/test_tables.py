@@ -17,10 +17,10 @@ from cicada.chord.quarantine import Quarantine
 from cicada.chord.requests import Purpose, Requests, RoundTrips
 from cicada.chord.successors import SuccessorList, arrange
 from cicada.chord.timers import Timer, Timers
-from cicada.chord.tokens import TokenBucket
 from cicada.ids import place_to_bytes
 from cicada.limits import RING_TIMINGS
 from cicada.sim.names import peer_number
+from cicada.tokens import TokenBucket
 from cicada.wire.ring import FindSuccessor, GetState
 
 OWN, *OTHERS = [peer_number(number) for number in range(40)]

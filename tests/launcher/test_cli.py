@@ -77,7 +77,7 @@ def test_no_arguments_show_the_help() -> None:
         (["load", "--payload", "3"], "at least 52"),
         (["load", "--rate", "0"], "the rate must be"),
         (["load", "--count", "5", "--duration", "1s"], "not both"),
-        (["crash", "core-1", "brain"], "'transport', 'ring', 'router'"),
+        (["crash", "core-1", "brain"], "'transport', 'ring', 'router', 'crypto'"),
         (["add", "core", "0"], "greater than or equal to 1"),
         (["send", "core-1", "x" * 40_000], "too large"),
         (["send", "core-1", ""], "nothing to send"),

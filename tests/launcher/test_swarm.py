@@ -162,7 +162,7 @@ def test_a_group_grows_and_shrinks(swarm: RunningSwarm) -> None:
     swarm.ask(Scale(group="core", count=PEERS), Done)
 
 
-@pytest.mark.parametrize("actor", ["transport", "ring", "router"])
+@pytest.mark.parametrize("actor", ["transport", "ring", "router", "crypto"])
 def test_a_crashed_actor_is_restarted_and_the_peer_keeps_its_place(swarm: RunningSwarm, actor: str) -> None:
     (before,) = swarm.ask(GetPeers(select="core-2"), Peers).rows
     swarm.ask(Crash(select="core-2", actor=actor), Done)

@@ -20,7 +20,7 @@ async def restarted(peer: SwarmPeer, times: int) -> None:
     await eventually(counted, f"{times} restarts")
 
 
-@pytest.mark.parametrize("kind", ["transport", "ring", "router"])
+@pytest.mark.parametrize("kind", ["transport", "ring", "router", "crypto"])
 async def test_a_crashed_actor_restarts_and_the_peer_keeps_its_place_and_its_messages(kind: str) -> None:
     async with swarm(10) as peers:
         victim = peers[4]

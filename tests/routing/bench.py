@@ -6,21 +6,41 @@ from random import Random
 
 from cicada.chord.io import TableChanged
 from cicada.ids import Peer, Place, place_to_bytes
+from cicada.keys.plain import PlainNegotiator
+from cicada.keys.trust import Trust
 from cicada.limits import DeliveryLimits
+from cicada.routing.arrivals import digest_of
 from cicada.routing.io import (
     Alarm,
     Forward,
     Reason,
     RoutedReceived,
+    RouterInput,
     RouterOutput,
     SendMessage,
     Settled,
     Status,
+    ToNegotiator,
     Verdict,
 )
 from cicada.routing.router import Router
-from cicada.routing.sending import digest_of
-from cicada.wire.routed import Contact, ContactReply, Data, DataAck, NoSuchPeer, RoutedMessage
+from cicada.wire.routed import (
+    Contact,
+    ContactReply,
+    Data,
+    DataAck,
+    NoSuchPeer,
+    NoSuchSession,
+    RoutedMessage,
+)
+from cicada.wire.sealed import (
+    AckBody,
+    DataBody,
+    SessionAnswer,
+    SessionOpening,
+    decode_sealed,
+    encode_body,
+)
 from tests.routing.swarm import peers_at
 
 PEERS = peers_at(33000, 8)
@@ -35,7 +55,6 @@ LIMITS = DeliveryLimits(
     no_such_peer_after=1.0,
     pending_sends=50,
     pending_bytes=1000,
-    contact_seconds=30.0,
     batch=20,
 )
 IN_RING = TableChanged(head=HEAD, predecessor=PEERS[-1], known=PEERS[1:])
@@ -43,41 +62,105 @@ NOT_IN_RING = TableChanged(head=None, predecessor=None, known=())
 
 
 class Bench:
-    """A Router, the time, and what came out of it."""
+    """A Router with its negotiator, the time, and what came out of it. Nothing is encrypted, so that tests can look."""
 
     def __init__(self, limits: DeliveryLimits = LIMITS, table: TableChanged | None = IN_RING) -> None:
         self.router = Router(OWN, OWN_BOOT, limits=limits, rng=Random(1))
+        self.negotiator = PlainNegotiator(OWN, OWN_BOOT, rng=Random(2))
         self.now = 0.0
         self.last_id = 0
+        self.acks = 0
+        self.indexes: dict[int, int] = {}  # THERE's indexes, and the own ones that belong to them
         if table is not None:
-            self.router.handle(table, self.now)
+            self.handle(table)
+
+    def handle(self, input: RouterInput, now: float | None = None) -> list[RouterOutput]:
+        """One input at ``now``; what concerns the negotiator is done by the way."""
+        now = self.now if now is None else now
+        outputs: list[RouterOutput] = []
+        for output in self.router.handle(input, now):
+            if isinstance(output, ToNegotiator):
+                for answer in self.negotiator.handle(output, now):
+                    outputs += self.handle(answer, now)
+            else:
+                outputs.append(output)
+        return outputs
 
     def send(
-        self, place: Place = THERE.place, payload: bytes = b"hi", copies: int = 1, timeout: float = 10.0
+        self,
+        place: Place = THERE.place,
+        payload: bytes = b"hi",
+        copies: int = 1,
+        timeout: float = 10.0,
+        require: Trust = Trust.UNVERIFIED,
     ) -> list[RouterOutput]:
         self.last_id += 1
         message = SendMessage(
-            id=self.last_id, place=place, payload=payload, copies=copies, deadline=self.now + timeout
+            id=self.last_id,
+            place=place,
+            payload=payload,
+            copies=copies,
+            deadline=self.now + timeout,
+            require=require,
         )
-        return self.router.handle(message, self.now)
+        return self.handle(message)
 
     def receive(self, message: RoutedMessage) -> list[RouterOutput]:
-        return self.router.handle(RoutedReceived(PEERS[1], message), self.now)
+        return self.handle(RoutedReceived(PEERS[1], message))
 
     def meet(self, boot: int = THEIR_BOOT) -> list[RouterOutput]:
         """Send, and answer the first contact: what leaves then."""
-        (forward,) = self.send()
-        assert isinstance(forward, Forward)
-        assert isinstance(forward.message, Contact)
-        return self.receive(self.reply(forward.message, boot))
+        return self.receive(self.reply(first_contact(self.send()), boot))
 
     def reply(self, contact: Contact, boot: int = THEIR_BOOT) -> ContactReply:
+        index = 1000 + len(self.indexes)
+        self.indexes[index] = decode_sealed(contact.handshake, SessionOpening).index
+        answer = SessionAnswer(record=b"", succession=b"", boot=boot, index=index)
         return ContactReply(
             target=place_to_bytes(OWN.place),
             origin=THERE.address,
             hops=1,
             request=contact.request,
-            boot=boot,
+            handshake=encode_body(answer),
+        )
+
+    def ack(self, data: Data, status: int = Verdict.DELIVERED, payload: bytes | None = None) -> DataAck:
+        """What THERE says about the Data."""
+        body = inside(data)
+        return self.ack_of(
+            data,
+            AckBody(
+                message=body.message,
+                counter=data.counter,
+                status=status,
+                boot=body.boot,
+                digest=digest_of(body.payload if payload is None else payload),
+                data_hops=3,
+            ),
+        )
+
+    def ack_of(self, data: Data, body: AckBody) -> DataAck:
+        """Some word of THERE in the session of the Data."""
+        self.acks += 1
+        return DataAck(
+            target=place_to_bytes(OWN.place),
+            origin=THERE.address,
+            hops=2,
+            index=self.indexes[data.index],
+            counter=self.acks,
+            attempt=data.attempt,
+            copy=data.copy,
+            body=encode_body(body),
+        )
+
+    def hint(self, data: Data) -> NoSuchSession:
+        """THERE does not know the session."""
+        return NoSuchSession(
+            target=place_to_bytes(OWN.place),
+            origin=THERE.address,
+            hops=2,
+            index=data.index,
+            counter=data.counter,
         )
 
     def wait(self) -> list[RouterOutput]:
@@ -85,7 +168,7 @@ class Bench:
         deadline = self.router.next_deadline()
         assert deadline is not None
         self.now = max(self.now, deadline)
-        return self.router.handle(Alarm(), self.now)
+        return self.handle(Alarm())
 
     def wait_until_settled(self) -> Settled:
         for _ in range(100):
@@ -95,22 +178,9 @@ class Bench:
         raise AssertionError("it does not settle")
 
 
-def ack(
-    data: Data, status: int = Verdict.DELIVERED, origin: Peer = THERE, payload: bytes | None = None
-) -> DataAck:
-    return DataAck(
-        target=place_to_bytes(OWN.place),
-        origin=origin.address,
-        hops=2,
-        origin_boot=data.origin_boot,
-        message=data.message,
-        attempt=data.attempt,
-        copy=data.copy,
-        status=status,
-        boot=data.boot,
-        digest=digest_of(data.payload if payload is None else payload),
-        data_hops=3,
-    )
+def inside(data: Data) -> DataBody:
+    """What a Data holds that is not encrypted."""
+    return decode_sealed(data.body, DataBody)
 
 
 def denial(asked: Contact | Data) -> NoSuchPeer:
@@ -120,7 +190,8 @@ def denial(asked: Contact | Data) -> NoSuchPeer:
         hops=1,
         place=asked.target,
         request=asked.request if isinstance(asked, Contact) else 0,
-        message=asked.message if isinstance(asked, Data) else 0,
+        index=asked.index if isinstance(asked, Data) else 0,
+        counter=asked.counter if isinstance(asked, Data) else 0,
     )
 
 

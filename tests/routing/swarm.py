@@ -10,8 +10,18 @@ from itertools import count
 from random import Random
 
 from cicada.chord.io import TableChanged
-from cicada.events import RoutingEvent
-from cicada.ids import RING_BITS, RING_SIZE, Peer, Place, canonical_address, peer_at
+from cicada.events import KeyEvent, RoutingEvent
+from cicada.ids import RING_BITS, RING_SIZE, Address, Peer, Place, canonical_address, peer_at
+from cicada.keys.identity import Identity
+from cicada.keys.io import Emit as KeysEmit
+from cicada.keys.io import Identified, Identify, Met, NegotiatorInput, PinLearned, Unidentified
+from cicada.keys.io import TimerFired as NegotiatorTimer
+from cicada.keys.memory import Memory
+from cicada.keys.negotiator import Negotiator
+from cicada.keys.pins import USER, Pin
+from cicada.keys.plain import PlainNegotiator
+from cicada.keys.psks import PreShared, Secrets
+from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
@@ -19,6 +29,7 @@ from cicada.routing.io import (
     Deliver,
     Forward,
     Judged,
+    NegotiatorChanged,
     NextHopLost,
     RoutedReceived,
     RouterInput,
@@ -33,6 +44,7 @@ from cicada.wire.routed import RouterMessage
 
 Sent = tuple[Peer, Peer, RouterMessage]
 LINK_TIMEOUT = 0.3
+UNKNOWN = Address("")
 MAX_STEPS = 400_000
 
 
@@ -67,11 +79,16 @@ def ideal_table(own: Peer, peers: Sequence[Peer], successors: int = 16, candidat
 class Node:
     """A peer: its Router, and what its supervisor would keep."""
 
-    def __init__(self, peer: Peer, boot: int, limits: DeliveryLimits, seed: int) -> None:
+    def __init__(
+        self, peer: Peer, boot: int, limits: DeliveryLimits, seed: int, memory: Memory | None = None
+    ) -> None:
         self.peer = peer
         self.boot = boot
         self.limits = limits
         self.lives = count(seed)
+        self.memory = memory
+        self.negotiator = self.fresh_negotiator(seed)
+        self.learned: list[Pin] = []
         self.router = self.fresh_router()
         self.window = DedupeWindow(limits)
         self.mailbox: list[Deliver] = []
@@ -80,6 +97,11 @@ class Node:
         self.has_room = True
         self.judges = True
         self.is_alive = True
+
+    def fresh_negotiator(self, seed: int) -> PlainNegotiator | Negotiator:
+        if self.memory is None:
+            return PlainNegotiator(self.peer, self.boot, rng=Random(seed))
+        return Negotiator(self.memory, self.boot, entropy=Random(seed))
 
     def fresh_router(self) -> Router:
         return Router(self.peer, self.boot, limits=self.limits, rng=Random(next(self.lives)))
@@ -99,6 +121,9 @@ class Swarm:
         successors: int = 16,
         candidates: int = 16,
         joined: bool = True,
+        encrypted: bool = False,
+        pins: Iterable[tuple[int, int]] = (),
+        shared: Iterable[tuple[int, int]] = (),
     ) -> None:
         self.random = Random(seed)
         self.limits = limits
@@ -109,9 +134,17 @@ class Swarm:
         self.now = 0.0
         self.peers = peers_at(20000, number)
         self.boots = count(1000)
-        self.nodes = {
-            peer: Node(peer, next(self.boots), limits, self.random.getrandbits(32)) for peer in self.peers
-        }
+        self.identities = {peer: Identity.derive(bytes(32), peer.address) for peer in self.peers}
+        self.secrets: dict[Peer, list[PreShared]] = {peer: [] for peer in self.peers}
+        for one, other in shared:
+            self._share(self.peers[one], self.peers[other])
+        self.stores = {peer: TrustStore() for peer in self.peers}
+        for one, other in pins:
+            self.stores[self.peers[one]].hold(self.pin_of(self.peers[other]))
+        self.is_encrypted = encrypted
+        self.key_events: list[tuple[Peer, KeyEvent]] = []
+        self.undialable: set[Peer] = set()
+        self.nodes = {peer: self._new_node(peer) for peer in self.peers}
         self.ids = count(1)
         self.settled: dict[int, Settled] = {}
         self.events: list[tuple[Peer, RoutingEvent]] = []
@@ -127,14 +160,66 @@ class Swarm:
         """The ring becomes ideal for the peers that are alive."""
         alive = [peer for peer in self.peers if self.nodes[peer].is_alive]
         for peer in alive:
-            self.feed(peer, ideal_table(peer, alive, self.successors, self.candidates))
+            table = ideal_table(peer, alive, self.successors, self.candidates)
+            self.feed(peer, table)
+            for other in table.known if self.is_encrypted else ():
+                self._negotiate(self.nodes[peer], Met(other, self.record_of(other)))
+
+    def pin_of(self, peer: Peer, sequence: int = 0) -> Pin:
+        """A pin of the key that the peer has now."""
+        identity = self.identities[peer]
+        return Pin(
+            address=peer.address,
+            signing_key=identity.signing_public,
+            static_key=identity.static.public,
+            sequence=sequence,
+            by=USER,
+        )
+
+    def record_of(self, peer: Peer) -> bytes:
+        """What a link with the living peer shows."""
+        memory = self.nodes[peer].memory
+        assert memory is not None
+        return memory.own_record.raw()
+
+    def _share(self, one: Peer, other: Peer) -> None:
+        ours, theirs = self.random.randbytes(32), self.random.randbytes(32)
+        self.secrets[one].append(PreShared(address=other.address, outbound=ours, inbound=theirs))
+        self.secrets[other].append(PreShared(address=one.address, outbound=theirs, inbound=ours))
+
+    def _new_node(self, peer: Peer, succession: bytes = b"") -> Node:
+        memory = None
+        if self.is_encrypted:
+            memory = Memory(
+                peer,
+                self.identities[peer],
+                swarm="",
+                wall_ms=lambda: 1_800_000_000_000 + int(self.now * 1000),
+                secrets=Secrets(shared=tuple(self.secrets[peer])),
+                trust=self.stores[peer],
+                succession=succession,
+            )
+        return Node(peer, next(self.boots), self.limits, self.random.getrandbits(32), memory)
 
     def send(
-        self, origin: Peer, place: Place, payload: bytes = b"hello", copies: int = 1, timeout: float = 10.0
+        self,
+        origin: Peer,
+        place: Place,
+        payload: bytes = b"hello",
+        copies: int = 1,
+        timeout: float = 10.0,
+        address: Address = UNKNOWN,
+        require: Trust = Trust.UNVERIFIED,
     ) -> int:
         """Begin a message, and say its id."""
         message = SendMessage(
-            id=next(self.ids), place=place, payload=payload, copies=copies, deadline=self.now + timeout
+            id=next(self.ids),
+            place=place,
+            payload=payload,
+            copies=copies,
+            deadline=self.now + timeout,
+            address=address,
+            require=require,
         )
         self.nodes[origin].unsettled[message.id] = message
         self.feed(origin, message)
@@ -150,9 +235,10 @@ class Swarm:
         """The peer is gone without a word."""
         self.nodes[peer].is_alive = False
 
-    def restart(self, peer: Peer) -> None:
-        """The peer lives again, knowing nothing of its former life."""
-        self.nodes[peer] = Node(peer, next(self.boots), self.limits, self.random.getrandbits(32))
+    def restart(self, peer: Peer, identity: Identity | None = None, succession: bytes = b"") -> None:
+        """The peer lives again, knowing nothing of its former life but its keys, or with others."""
+        self.identities[peer] = identity or self.identities[peer]
+        self.nodes[peer] = self._new_node(peer, succession)
         alive = [other for other in self.peers if self.nodes[other].is_alive]
         self.feed(peer, ideal_table(peer, alive, self.successors, self.candidates))
 
@@ -164,6 +250,12 @@ class Swarm:
         self.feed(peer, ideal_table(peer, alive, self.successors, self.candidates))
         for message in tuple(node.unsettled.values()):
             self.feed(peer, message)
+
+    def crash_negotiator(self, peer: Peer) -> None:
+        """The negotiator starts anew."""
+        node = self.nodes[peer]
+        node.negotiator = node.fresh_negotiator(next(node.lives))
+        self.feed(peer, NegotiatorChanged())
 
     def feed(self, peer: Peer, input: RouterInput) -> list[RouterOutput]:
         """One input now."""
@@ -229,6 +321,38 @@ class Swarm:
                 node.unsettled.pop(output.id, None)
             case Tell():
                 self.events.append((node.peer, output.event))
+            case _:
+                self._at(self.now, lambda: self._negotiate(node, output))
+
+    def _negotiate(self, node: Node, input: NegotiatorInput) -> None:
+        if self.nodes[node.peer] is not node or not node.is_alive:
+            return
+        negotiator = node.negotiator
+        for output in negotiator.handle(input, self.now):
+            match output:
+                case Identify(peer):
+                    self._at(self.now + 0.02, partial(self._identify, node, peer))
+                case PinLearned(pin):
+                    node.learned.append(pin)
+                case KeysEmit(event):
+                    self.key_events.append((node.peer, event))
+                case _:
+                    self.feed(node.peer, output)
+        deadline = negotiator.next_deadline()
+        if deadline is not None:
+            self._at(max(deadline, self.now), partial(self._wake_negotiator, node, negotiator))
+
+    def _wake_negotiator(self, node: Node, negotiator: PlainNegotiator | Negotiator) -> None:
+        deadline = negotiator.next_deadline()
+        if node.negotiator is negotiator and deadline is not None and deadline <= self.now:
+            self._negotiate(node, NegotiatorTimer())
+
+    def _identify(self, node: Node, peer: Peer) -> None:
+        there = self.nodes.get(peer)
+        if there is None or not there.is_alive or peer in self.undialable:
+            self._negotiate(node, Unidentified(peer, "no answer"))
+        else:
+            self._negotiate(node, Identified(peer, self.record_of(peer)))
 
     def _transmit(self, sender: Peer, receiver: Peer, message: RouterMessage) -> None:
         self.wire.append((sender, receiver, message))

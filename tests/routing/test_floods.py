@@ -7,10 +7,14 @@ import tracemalloc
 from pathlib import Path
 from random import Random
 
+from msgspec.structs import replace
+
 import cicada
 from cicada.chord.io import TableChanged
-from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
-from cicada.limits import DeliveryLimits
+from cicada.ids import RING_SIZE, Address, Peer, Place, place_to_bytes
+from cicada.keys.io import Answered, FetchRecords, SessionKeys, SessionReady
+from cicada.keys.trust import Trust
+from cicada.limits import KEYS, DeliveryLimits
 from cicada.routing.broadcasting import Broadcasts
 from cicada.routing.contacts import Contacts
 from cicada.routing.detours import Detours
@@ -18,16 +22,37 @@ from cicada.routing.introductions import Introductions
 from cicada.routing.io import Alarm, NextHopLost, RoutedReceived, SendMessage
 from cicada.routing.router import Router
 from cicada.routing.sending import Sends
+from cicada.routing.sessions import Sessions
 from cicada.routing.table import Routes
-from cicada.routing.tickets import Tickets
+from cicada.routing.tickets import Ticket, Tickets
 from cicada.routing.timers import Timers
-from cicada.wire.routed import Broadcast, Contact, Data, DataAck, NoSuchPeer
+from cicada.wire.routed import (
+    Broadcast,
+    Contact,
+    ContactReply,
+    Data,
+    DataAck,
+    GetRecord,
+    NoSuchPeer,
+    NoSuchSession,
+    RecordIs,
+)
+from cicada.wire.sealed import DataBody, encode_body
 from tests.routing.swarm import peers_at
 
 PEERS = peers_at(35000, 30)
 OWN, HEAD, LAST = PEERS[0], PEERS[1], PEERS[-1]
 LIMITS = DeliveryLimits(
-    detours=10, tickets=10, broadcast_ids=10, contacts=10, pending_sends=10, ticket_seconds=1e9
+    detours=10,
+    tickets=10,
+    broadcast_ids=10,
+    contacts=10,
+    pending_sends=10,
+    ticket_seconds=1e9,
+    sessions=20,
+    unconfirmed=10,
+    acks_remembered=10,
+    fetches=10,
 )
 TABLE = TableChanged(head=HEAD, predecessor=LAST, known=PEERS[1:])
 ROUNDS = 3_000
@@ -45,12 +70,11 @@ def data(number: int, origin: Peer = LAST, target: Peer = OWN) -> Data:
         target=place_to_bytes(target.place),
         origin=origin.address,
         hops=1,
-        origin_boot=number + 1,
-        message=number + 1,
-        boot=0,
+        index=50,
+        counter=number + 1,
         attempt=1,
         copy=0,
-        payload=bytes(64),
+        body=encode_body(DataBody(origin_boot=5, message=number + 1, boot=7, payload=bytes(64))),
     )
 
 
@@ -62,6 +86,18 @@ def broadcast(number: int) -> Broadcast:
         limit=place_to_bytes(PEERS[5].place),
         hops=1,
         payload=b"all",
+    )
+
+
+def session_keys(number: int = 0, initiated: bool = False) -> SessionKeys:
+    return SessionKeys(
+        peer=LAST,
+        boot=5,
+        index=50 + number,
+        remote_index=60 + number,
+        initiated=initiated,
+        verified=False,
+        trust=Trust.UNVERIFIED,
     )
 
 
@@ -81,27 +117,42 @@ def test_failed_hops_are_remembered_of_the_latest_messages_only() -> None:
 
 
 def test_tickets_broadcasts_and_contacts_are_bounded() -> None:
-    tickets = Tickets(OWN, 7, LIMITS, Random(1))
+    tickets = Tickets(LIMITS, Random(1))
+    session = Sessions(OWN, 7, LIMITS).add(session_keys(), 0.0)
     broadcasts = Broadcasts(OWN, 7, routes(), LIMITS)
     contacts = Contacts(LIMITS)
     for number in range(ROUNDS):
-        tickets.issue(data(number), 0.0)
+        tickets.issue(Ticket(session, data(number), number, bytes(16)), 0.0)
         broadcasts.on_broadcast(broadcast(number), LAST, 0.0)
         contacts.measured(Place(number), 0.1)
     assert (len(tickets), len(broadcasts), len(contacts)) == (10, 10, 10)
 
 
+def test_sessions_are_bounded_and_strangers_push_out_strangers_only() -> None:
+    sessions = Sessions(OWN, 7, LIMITS)
+    known = sessions.add(session_keys(1_000_000, initiated=True), 0.0)
+    for number in range(ROUNDS):
+        sessions.add(session_keys(number), 0.0)
+    assert len(sessions) == 11
+    assert sessions.to(LAST.place, 0.0) is known
+    for number in range(ROUNDS):
+        sessions.add(session_keys(number, initiated=True), 0.0)
+    assert len(sessions) == 20
+    sessions.expire(KEYS.session_reject)
+    assert (len(sessions), sessions.next_deadline()) == (0, None)
+
+
 def test_introductions_end_with_the_messages_that_wait_for_them() -> None:
     introductions = Introductions(OWN, routes(), Contacts(LIMITS), LIMITS, Random(1))
     for number in range(ROUNDS):
-        introductions.ask(Place(number), number, 0.0)
+        introductions.ask(Place(number), Address(""), number, 0.0)
         introductions.drop(Place(number), number)
     assert len(introductions) == 0
     assert introductions.next_deadline() is None
 
 
 def test_messages_that_settle_leave_nothing_behind() -> None:
-    sends = Sends(OWN, 7, routes(), LIMITS, Random(1))
+    sends = Sends(OWN, 7, routes(), Sessions(OWN, 7, LIMITS), LIMITS, Random(1))
     for number in range(1, ROUNDS):
         message = SendMessage(id=number, place=LAST.place, payload=b"x", copies=1, deadline=number + 0.5)
         sends.submit(message, float(number))
@@ -111,7 +162,7 @@ def test_messages_that_settle_leave_nothing_behind() -> None:
 
 
 def test_messages_that_expire_outside_a_ring_take_no_memory() -> None:
-    sends = Sends(OWN, 7, Routes(OWN, LIMITS), LIMITS, Random(1))
+    sends = Sends(OWN, 7, Routes(OWN, LIMITS), Sessions(OWN, 7, LIMITS), LIMITS, Random(1))
 
     def expire(first: int) -> None:
         for number in range(first, first + ROUNDS):
@@ -148,6 +199,9 @@ def test_a_timer_that_is_set_again_and_again_takes_no_more_memory() -> None:
 def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -> None:
     router = Router(OWN, 7, limits=LIMITS, rng=Random(1))
     router.handle(TABLE, 0.0)
+    answer = ContactReply(
+        target=place_to_bytes(LAST.place), origin=OWN.address, hops=0, request=1, handshake=b""
+    )
 
     def flood(first: int) -> None:
         for number in range(first, first + 400):
@@ -155,28 +209,45 @@ def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -
             own = place_to_bytes(OWN.place)
             nowhere = place_to_bytes(Place((OWN.place + 1 + number) % RING_SIZE))
             relayed = data(number, target=PEERS[9])
-            contact = Contact(target=own, origin=LAST.address, hops=1, request=number)
+            contact = Contact(
+                target=own, origin=LAST.address, hops=1, request=number, selector=b"", handshake=bytes(96)
+            )
             for message in (
                 data(number),
                 relayed,
+                replace(data(number), index=number + 1),
                 contact,
-                Contact(target=nowhere, origin=LAST.address, hops=1, request=number),
+                replace(contact, target=nowhere),
+                NoSuchSession(target=own, origin=HEAD.address, hops=1, index=60, counter=number),
+                GetRecord(target=own, origin=HEAD.address, hops=1, request=number, about=nowhere),
+                RecordIs(
+                    target=own,
+                    origin=HEAD.address,
+                    hops=1,
+                    request=number,
+                    about=place_to_bytes(Place(number)),
+                    record=b"",
+                    succession=b"",
+                ),
                 broadcast(number),
                 NoSuchPeer(
-                    target=own, origin=HEAD.address, hops=1, place=own, request=number, message=number
+                    target=own,
+                    origin=HEAD.address,
+                    hops=1,
+                    place=own,
+                    request=number,
+                    index=60,
+                    counter=number,
                 ),
                 DataAck(
                     target=own,
                     origin=HEAD.address,
                     hops=1,
-                    origin_boot=7,
-                    message=number,
+                    index=50,
+                    counter=number + 1,
                     attempt=1,
                     copy=0,
-                    status=1,
-                    boot=1,
-                    digest=bytes(16),
-                    data_hops=1,
+                    body=bytes(64),
                 ),
             ):
                 router.handle(RoutedReceived(LAST, message), now)
@@ -185,6 +256,9 @@ def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -
                 SendMessage(id=number + 1, place=Place(number), payload=b"x", copies=2, deadline=now + 0.005),
                 now,
             )
+            router.handle(FetchRecords(Place(number)), now)
+            router.handle(Answered(answer, session_keys(number)), now)
+            router.handle(SessionReady(session_keys(number + 1_000_000, initiated=True)), now)
             router.handle(Alarm(), now)
 
     tracemalloc.start()

@@ -8,9 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from cicada.chord.io import TableChanged
+from cicada.errors import MalformedMessage
 from cicada.events import MessageDropped
 from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
+from cicada.keys.io import Answer, Answered, SessionKeys
+from cicada.keys.trust import Trust
 from cicada.limits import DeliveryLimits
+from cicada.routing.arrivals import digest_of
 from cicada.routing.io import (
     Deliver,
     Forward,
@@ -23,15 +27,17 @@ from cicada.routing.io import (
     Verdict,
 )
 from cicada.routing.router import Router
-from cicada.routing.sending import digest_of
+from cicada.wire.codec import decode, encode
 from cicada.wire.routed import (
     Contact,
     ContactReply,
     Data,
     DataAck,
     NoSuchPeer,
+    NoSuchSession,
     RoutedMessage,
 )
+from cicada.wire.sealed import AckBody, DataBody, decode_sealed, encode_body
 from tests.routing.swarm import peers_at
 
 PEERS = peers_at(32000, 8)
@@ -44,7 +50,39 @@ LIMITS = DeliveryLimits(hop_limit=5, tickets=3, ticket_seconds=10.0)
 def router() -> Router:
     router = Router(OWN, BOOT, limits=LIMITS, rng=Random(1))
     router.handle(TableChanged(head=HEAD, predecessor=ORIGIN, known=PEERS[1:]), 0.0)
+    open_session(router)
     return router
+
+
+def open_session(router: Router) -> None:
+    """ORIGIN opens session 50, which it knows as 60."""
+    keys = SessionKeys(
+        peer=ORIGIN,
+        boot=5,
+        index=50,
+        remote_index=60,
+        initiated=False,
+        verified=False,
+        trust=Trust.UNVERIFIED,
+    )
+    router.handle(Answered(reply(), keys), 0.0)
+
+
+def reply(target: Place = ORIGIN.place) -> ContactReply:
+    return ContactReply(
+        target=place_to_bytes(target), origin=OWN.address, hops=0, request=31, handshake=b"message 2"
+    )
+
+
+def contact(target: Place) -> Contact:
+    return Contact(
+        target=place_to_bytes(target),
+        origin=ORIGIN.address,
+        hops=2,
+        request=31,
+        selector=b"",
+        handshake=b"message 1",
+    )
 
 
 def data(target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: int = 9) -> Data:
@@ -52,13 +90,19 @@ def data(target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: in
         target=place_to_bytes(target),
         origin=ORIGIN.address,
         hops=hops,
-        origin_boot=5,
-        message=message,
-        boot=boot,
+        index=50,
+        counter=message,
         attempt=2,
         copy=1,
-        payload=b"payload",
+        body=encode_body(DataBody(origin_boot=5, message=message, boot=boot, payload=b"payload")),
     )
+
+
+def only_ack(outputs: list[RouterOutput]) -> tuple[DataAck, AckBody]:
+    (forward,) = outputs
+    assert isinstance(forward, Forward)
+    assert isinstance(forward.message, DataAck)
+    return forward.message, decode_sealed(forward.message.body, AckBody)
 
 
 def receive(router: Router, message: RoutedMessage, now: float = 0.0) -> list[RouterOutput]:
@@ -97,22 +141,20 @@ def test_a_peer_that_is_not_in_a_ring_relays_nothing(router: Router) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "request_echo", "message_echo"),
-    [
-        (Contact(target=place_to_bytes(nowhere(OWN)), origin=ORIGIN.address, hops=2, request=31), 31, 0),
-        (data(nowhere(OWN)), 0, 9),
-    ],
+    ("asked", "echo"),
+    [(contact(nowhere(OWN)), (31, 0, 0)), (data(nowhere(OWN)), (0, 50, 9))],
 )
 def test_who_asks_for_a_place_on_the_own_arc_is_told_that_nobody_lives_there(
-    router: Router, asked: Contact | Data, request_echo: int, message_echo: int
+    router: Router, asked: Contact | Data, echo: tuple[int, int, int]
 ) -> None:
     denial = NoSuchPeer(
         target=place_to_bytes(ORIGIN.place),
         origin=OWN.address,
         hops=1,
         place=asked.target,
-        request=request_echo,
-        message=message_echo,
+        request=echo[0],
+        index=echo[1],
+        counter=echo[2],
     )
     assert receive(router, asked) == [Forward(ORIGIN, denial, None)]
 
@@ -120,14 +162,15 @@ def test_who_asks_for_a_place_on_the_own_arc_is_told_that_nobody_lives_there(
 @pytest.mark.parametrize(
     "answer",
     [
-        ContactReply(target=place_to_bytes(nowhere(OWN)), origin=ORIGIN.address, hops=1, request=1, boot=1),
+        reply(nowhere(OWN)),
         NoSuchPeer(
             target=place_to_bytes(nowhere(OWN)),
             origin=ORIGIN.address,
             hops=1,
             place=bytes(32),
             request=1,
-            message=0,
+            index=0,
+            counter=0,
         ),
     ],
 )
@@ -135,12 +178,11 @@ def test_an_answer_to_nobody_is_not_answered(router: Router, answer: RoutedMessa
     assert receive(router, answer) == dropped("answer-to-nobody")
 
 
-def test_a_contact_is_answered_with_the_boot_id(router: Router) -> None:
-    contact = Contact(target=place_to_bytes(OWN.place), origin=ORIGIN.address, hops=3, request=31)
-    reply = ContactReply(
-        target=place_to_bytes(ORIGIN.place), origin=OWN.address, hops=1, request=31, boot=BOOT
-    )
-    assert receive(router, contact) == [Forward(ORIGIN, reply, None)]
+def test_a_contact_is_put_before_the_negotiator_whose_answer_is_sent(router: Router) -> None:
+    asked = contact(OWN.place)
+    assert receive(router, asked) == [Answer(asked)]
+    sent = [Forward(ORIGIN, replace(reply(), hops=1), None)]
+    assert router.handle(Answered(reply(), None), 0.0) == sent
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DELIVERED, Verdict.BUSY, Verdict.STALE])
@@ -149,20 +191,49 @@ def test_an_ack_says_the_verdict_and_hashes_what_was_received(router: Router, ve
     assert isinstance(deliver, Deliver)
     assert (deliver.origin, deliver.origin_boot, deliver.message) == (ORIGIN, 5, 9)
     assert (deliver.payload, deliver.hops, deliver.broadcast) == (b"payload", 4, False)
-    ack = DataAck(
+    ack, body = only_ack(router.handle(Judged(deliver.ticket, verdict), 0.0))
+    assert body == AckBody(
+        message=9, counter=9, status=verdict, boot=BOOT, digest=digest_of(b"payload"), data_hops=4
+    )
+    assert ack == DataAck(
         target=place_to_bytes(ORIGIN.place),
         origin=OWN.address,
         hops=1,
-        origin_boot=5,
-        message=9,
+        index=60,
+        counter=1,
         attempt=2,
         copy=1,
-        status=verdict,
-        boot=BOOT,
-        digest=digest_of(b"payload"),
-        data_hops=4,
+        body=encode_body(body),
     )
-    assert router.handle(Judged(deliver.ticket, verdict), 0.0) == [Forward(ORIGIN, ack, None)]
+
+
+def test_another_copy_of_what_was_acknowledged_gets_the_same_ack_again(router: Router) -> None:
+    (deliver,) = receive(router, data())
+    assert isinstance(deliver, Deliver)
+    assert receive(router, replace(data(), copy=0)) == []  # nothing is known of it yet
+    ack, _ = only_ack(router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0))
+    again, _ = only_ack(receive(router, replace(data(), copy=3)))
+    assert again == replace(ack, copy=3)
+    assert receive(router, replace(data(), body=b"another")) == []
+    counters = router.counters()
+    assert (counters["acks-again"], counters["ignored:replayed"], counters["delivered"]) == (1, 2, 1)
+
+
+def test_a_message_of_no_session_is_not_delivered_and_its_origin_gets_a_hint(router: Router) -> None:
+    drop, hint = receive(router, replace(data(), index=51))
+    assert [drop] == dropped("no-such-session")
+    expected = NoSuchSession(
+        target=place_to_bytes(ORIGIN.place), origin=OWN.address, hops=1, index=51, counter=9
+    )
+    assert hint == Forward(ORIGIN, expected, None)
+    outputs = [receive(router, replace(data(), index=51)) for _ in range(500)]
+    assert sum(len(said) == 2 for said in outputs) == LIMITS.hints_burst - 1
+
+
+def test_nobody_speaks_in_the_session_of_another_or_of_this_peer_with_itself(router: Router) -> None:
+    assert receive(router, replace(data(), origin=HEAD.address)) == dropped("foreign-session")
+    with pytest.raises(MalformedMessage):  # links decode what they pass on: no message names index 0
+        decode(encode(replace(data(), index=0, origin=OWN.address)))
 
 
 def test_a_verdict_counts_once(router: Router) -> None:
@@ -178,37 +249,27 @@ def test_a_verdict_for_an_earlier_life_of_the_router_acknowledges_nothing(router
     assert isinstance(deliver, Deliver)
     next_life = Router(OWN, BOOT, limits=LIMITS, rng=Random(2))
     next_life.handle(TableChanged(head=HEAD, predecessor=ORIGIN, known=PEERS[1:]), 0.0)
+    open_session(next_life)
     receive(next_life, data(message=10))
     assert next_life.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0) == []
 
 
-@pytest.mark.parametrize(("boot", "is_delivered"), [(BOOT, True), (0, True), (BOOT + 1, False)])
-def test_a_message_for_another_life_is_not_delivered_but_answered_restarted(
-    router: Router, boot: int, is_delivered: bool
-) -> None:
-    (output,) = receive(router, data(boot=boot))
-    if is_delivered:
-        assert isinstance(output, Deliver)
-    else:
-        assert isinstance(output, Forward)
-        assert isinstance(output.message, DataAck)
-        assert output.message.status == Verdict.RESTARTED
-        assert output.message.boot == BOOT
+def test_a_message_for_another_life_is_not_delivered_but_answered_restarted(router: Router) -> None:
+    _, body = only_ack(receive(router, data(boot=BOOT + 1)))
+    assert (body.status, body.boot) == (Verdict.RESTARTED, BOOT)
 
 
 def test_messages_beyond_the_tickets_are_answered_busy_until_verdicts_come_or_tickets_age(
     router: Router,
 ) -> None:
-    tickets = [receive(router, data(message=number))[0] for number in range(3)]
+    tickets = [receive(router, data(message=number))[0] for number in (1, 2, 7)]
     drop, busy = receive(router, data(message=3), now=10.0)
     assert [drop] == dropped("tickets-full")
-    assert isinstance(busy, Forward)
-    assert isinstance(busy.message, DataAck)
-    assert busy.message.status == Verdict.BUSY
+    assert only_ack([busy])[1].status == Verdict.BUSY
     assert isinstance(tickets[0], Deliver)
     router.handle(Judged(tickets[0].ticket, Verdict.DELIVERED), 10.0)
-    assert isinstance(receive(router, data(message=3), now=10.0)[0], Deliver)
-    assert isinstance(receive(router, data(message=4), now=10.1)[0], Deliver)  # two tickets were too old
+    assert isinstance(receive(router, data(message=4), now=10.0)[0], Deliver)
+    assert isinstance(receive(router, data(message=5), now=10.1)[0], Deliver)  # two tickets were too old
 
 
 def test_an_undelivered_message_takes_another_hop_and_later_ones_do_too(router: Router) -> None:

@@ -7,24 +7,30 @@ from msgspec.structs import replace
 
 from cicada.events import MessageSettled
 from cicada.ids import place_to_bytes
+from cicada.keys.trust import Trust
+from cicada.limits import KEYS
 from cicada.routing.io import (
     Forward,
     Reason,
     Settled,
     Status,
     Tell,
+    Verdict,
 )
 from cicada.wire.routed import Contact, Data
+from cicada.wire.sealed import AckBody, DataBody, encode_body
 from tests.routing.bench import (
     HEAD,
+    LIMITS,
     OWN,
     OWN_BOOT,
     PEERS,
     THEIR_BOOT,
     THERE,
     Bench,
-    ack,
+    first_contact,
     hops,
+    inside,
     only_data,
     outcome,
 )
@@ -35,25 +41,33 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_the_first_message_asks_for_the_boot_id_and_leaves_naming_it(bench: Bench) -> None:
+def test_the_first_message_opens_a_session_and_leaves_in_it_naming_that_life(bench: Bench) -> None:
     data = only_data(bench.meet())
+    body = DataBody(origin_boot=OWN_BOOT, message=1, boot=THEIR_BOOT, payload=b"hi")
     assert data == Data(
         target=place_to_bytes(THERE.place),
         origin=OWN.address,
         hops=1,
-        origin_boot=OWN_BOOT,
-        message=1,
-        boot=THEIR_BOOT,
+        index=1000,
+        counter=1,
         attempt=1,
         copy=0,
-        payload=b"hi",
+        body=encode_body(body),
     )
 
 
 def test_the_ack_settles_the_message_once_and_tells_watchers(bench: Bench) -> None:
     data = only_data(bench.meet())
     bench.now = 0.25
-    settled = Settled(id=1, status=Status.DELIVERED, reason=None, attempts=1, hops=3, round_trip_s=0.25)
+    settled = Settled(
+        id=1,
+        status=Status.DELIVERED,
+        reason=None,
+        attempts=1,
+        hops=3,
+        round_trip_s=0.25,
+        trust=Trust.UNVERIFIED,
+    )
     event = MessageSettled(
         message=1,
         status="delivered",
@@ -61,13 +75,14 @@ def test_the_ack_settles_the_message_once_and_tells_watchers(bench: Bench) -> No
         attempts=1,
         hops=3,
         round_trip_s=0.25,
+        trust="unverified",
     )
-    assert bench.receive(ack(data)) == [settled, Tell(event)]
-    assert bench.receive(ack(data)) == []
-    assert bench.router.next_deadline() is None
+    assert bench.receive(bench.ack(data)) == [settled, Tell(event)]
+    assert bench.receive(bench.ack(data)) == []
+    assert bench.router.next_deadline() == KEYS.session_reject  # only the session is left
 
 
-def test_messages_that_wait_for_one_boot_id_share_the_question(bench: Bench) -> None:
+def test_messages_that_wait_for_one_session_share_the_question(bench: Bench) -> None:
     (forward,) = bench.send()
     assert [bench.send() for _ in range(4)] == [[]] * 4
     assert isinstance(forward, Forward)
@@ -75,14 +90,75 @@ def test_messages_that_wait_for_one_boot_id_share_the_question(bench: Bench) -> 
     assert len(bench.receive(bench.reply(forward.message))) == 5
 
 
-def test_a_known_destination_is_not_asked_again_until_its_boot_id_is_old(bench: Bench) -> None:
+def test_an_active_session_is_renewed_and_the_old_one_carries_messages_until_the_new_one_is_there(
+    bench: Bench,
+) -> None:
     bench.meet()
-    bench.now = 30.0
-    only_data(bench.send())
-    bench.now = 30.1
-    (forward,) = bench.send()
-    assert isinstance(forward, Forward)
-    assert isinstance(forward.message, Contact)
+    bench.now = KEYS.session_renewal - 0.1
+    only_data(bench.send(timeout=1000.0))
+    bench.now += 0.1
+    contact, old = bench.send(timeout=1000.0)
+    assert isinstance(contact, Forward)
+    assert isinstance(contact.message, Contact)
+    assert only_data([old]).index == 1000
+    assert bench.receive(bench.reply(contact.message)) == []
+    assert only_data(bench.send(timeout=1000.0)).index == 1001
+
+
+def test_a_session_that_nobody_renewed_is_over_and_the_next_message_opens_another(bench: Bench) -> None:
+    bench.meet()
+    bench.now = KEYS.session_reject
+    first_contact(bench.send())
+
+
+def test_a_hint_that_the_session_is_unknown_opens_another_and_sends_the_message_again(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    contact = first_contact(bench.receive(bench.hint(data)))
+    again = only_data(bench.receive(bench.reply(contact)))
+    assert (again.index, again.attempt, inside(again)) == (1001, 2, inside(data))
+
+
+def test_hints_open_one_session_a_second_at_most_and_only_about_what_was_just_sent(bench: Bench) -> None:
+    data = only_data(bench.meet())
+    assert bench.receive(replace(bench.hint(data), counter=9)) == []
+    assert bench.receive(replace(bench.hint(data), origin=HEAD.address)) == []
+    contact = first_contact(bench.receive(bench.hint(data)))
+    assert bench.receive(bench.hint(data)) == []
+    data = only_data(bench.receive(bench.reply(contact)))
+    assert bench.receive(bench.hint(data)) == []
+    bench.now = 0.4
+    assert bench.receive(bench.hint(data)) == []
+
+
+def test_a_destination_in_another_life_than_the_first_attempt_named_is_not_sent_the_message(
+    bench: Bench,
+) -> None:
+    data = only_data(bench.meet())
+    contact = first_contact(bench.receive(bench.hint(data)))
+    outputs = bench.receive(bench.reply(contact, boot=99))
+    assert outcome(outputs) == (Status.FAILED, Reason.RESTARTED, 1)
+    assert inside(only_data(bench.send())).boot == 99
+
+
+def test_a_message_that_requires_more_trust_than_there_is_never_leaves(bench: Bench) -> None:
+    bench.meet()
+    assert outcome(bench.send(require=Trust.FIRST_CONTACT)) == (Status.FAILED, Reason.UNTRUSTED, 0)
+
+
+def test_an_altered_copy_is_counted_and_the_next_attempt_leaves_at_once_over_another_hop(
+    bench: Bench,
+) -> None:
+    data = only_data(bench.meet())
+    altered = AckBody(
+        message=0, counter=data.counter, status=Verdict.ALTERED, boot=0, digest=bytes(16), data_hops=1
+    )
+    assert bench.receive(bench.ack_of(data, altered)) == []
+    assert bench.router.next_deadline() == LIMITS.denied_retry
+    outputs = bench.wait()
+    assert hops(outputs) == [PEERS[4]]
+    settled, _ = bench.receive(bench.ack(only_data(outputs)))
+    assert isinstance(settled, Settled)
+    assert (settled.status, settled.attempts, settled.altered) == (Status.DELIVERED, 2, 1)
 
 
 def test_a_reply_that_nobody_asked_for_is_ignored(bench: Bench) -> None:
@@ -125,7 +201,7 @@ def test_an_ack_that_comes_after_the_last_attempt_still_counts(bench: Bench) -> 
     for _ in range(3):
         bench.wait()
     bench.now = 9.0
-    assert outcome(bench.receive(ack(data))) == (Status.DELIVERED, None, 3)
+    assert outcome(bench.receive(bench.ack(data))) == (Status.DELIVERED, None, 3)
 
 
 def test_a_destination_that_never_answers_times_out(bench: Bench) -> None:

@@ -53,20 +53,9 @@ def test_the_earlier_of_two_deadlines_counts(
     assert earlier(one, other) == first
 
 
-def test_a_boot_id_is_forgotten_after_contact_seconds() -> None:
-    contacts = Contacts(DeliveryLimits(contact_seconds=30.0))
-    contacts.learn(HERE, 7, now=100.0)
-    assert contacts.boot(HERE, 130.0) == 7
-    assert contacts.boot(HERE, 130.1) is None
-    assert contacts.boot(Place(2), 100.0) is None
-
-
-def test_forgetting_a_boot_id_keeps_the_round_trip_time() -> None:
+def test_patience_is_the_round_trip_and_four_deviations() -> None:
     contacts = Contacts(DeliveryLimits(retry_first=1.0, retry_floor=0.1))
-    contacts.learn(HERE, 7, now=0.0)
     contacts.measured(HERE, 0.1)
-    contacts.forget(HERE)
-    assert contacts.boot(HERE, 0.0) is None
     assert contacts.patience(HERE, 1) == pytest.approx(0.3)  # 0.1 + 4 * 0.05
 
 
@@ -81,8 +70,9 @@ def test_patience_is_bounded_and_doubles_with_each_attempt() -> None:
 
 
 def test_the_destination_not_used_for_longest_is_forgotten_first() -> None:
-    contacts = Contacts(DeliveryLimits(contacts=2))
+    contacts = Contacts(DeliveryLimits(contacts=2, retry_floor=0.1))
     for place in (1, 2, 1, 3):
-        contacts.learn(Place(place), place, now=0.0)
+        contacts.measured(Place(place), 0.1)
     assert len(contacts) == 2
-    assert [contacts.boot(Place(place), 0.0) for place in (1, 2, 3)] == [1, None, 3]
+    unknown = contacts.patience(Place(4), 1)
+    assert [contacts.patience(Place(place), 1) == unknown for place in (1, 2, 3)] == [False, True, False]

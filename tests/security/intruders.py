@@ -96,15 +96,16 @@ class BorrowedKey(LinkHandshakes):
     def record(self) -> bytes:
         forged = Identity.generate(ENTROPY)
         forged.static = KeyPair(forged.static.private, self.lender)
-        now_ms = self._wall_ms()
-        return sign_record(forged, self.own, self.swarm, now_ms, sequence=now_ms)
+        memory, now_ms = self._memory, self._memory.wall_ms()
+        return sign_record(forged, memory.own.address, memory.swarm, now_ms, sequence=now_ms)
 
 
 class OldRecord(LinkHandshakes):
     """Shows a record that is older than one it has shown."""
 
     def record(self) -> bytes:
-        return sign_record(self.identity, self.own, self.swarm, self._wall_ms(), sequence=1)
+        memory = self._memory
+        return sign_record(memory.identity, memory.own.address, memory.swarm, memory.wall_ms(), sequence=1)
 
 
 Kind = Callable[[SwarmPeer, int], Intruder]

@@ -95,12 +95,11 @@ def data(message: int, size: int = 64) -> Data:
         target=PLACE,
         origin=address(0),
         hops=1,
-        origin_boot=1,
-        message=message,
-        boot=1,
+        index=1,
+        counter=message,
         attempt=1,
         copy=0,
-        payload=bytes(size),
+        body=bytes(size),
     )
 
 

@@ -120,7 +120,7 @@ class Station:
             self._around, self.attachment, len(self.refs), "", secured(self.peer.address)
         )
         self.refs.append(self.transport)
-        self.transport.tell(Wired(self._ear, self.transport, self._ear, self._ear))
+        self.transport.tell(Wired(self._ear, self.transport, self._ear, self._ear, self._ear))
 
     def send(self, to: Station, *numbers: int) -> None:
         """Messages that bear these numbers."""

@@ -25,10 +25,24 @@ from cicada.wire.ring import (
     Nudge,
     State,
 )
-from cicada.wire.routed import Broadcast, Contact, ContactReply, Data, DataAck, NoSuchPeer
+from cicada.wire.routed import (
+    Broadcast,
+    Contact,
+    ContactReply,
+    Data,
+    DataAck,
+    GetRecord,
+    NoSuchPeer,
+    NoSuchSession,
+    RecordIs,
+)
+from cicada.wire.sealed import AckBody, DataBody, SealedBody, SessionAnswer, SessionOpening
 
 MESSAGES: Final[tuple[type[Message], ...]] = get_args(Message)
-BODIES: Final[tuple[type[HandshakeBody], ...]] = get_args(HandshakeBody)
+BODIES: Final[tuple[type[HandshakeBody | SealedBody], ...]] = (
+    *get_args(HandshakeBody),
+    *get_args(SealedBody),
+)
 OPTIONAL_ADDRESS: Final = frozenset({(State, "predecessor"), (Leaving, "predecessor")})
 
 A, B, C = (canonical_address("127.0.0.1", port) for port in (20000, 20001, 20002))
@@ -55,40 +69,57 @@ MESSAGE_SAMPLES: Final[dict[str, Message]] = {
     "get next hop": GetNextHop(incarnation=BORN, request=3, target=PLACE),
     "next hop": NextHop(incarnation=BORN, request=3, hops=(B, C), final=False),
     "next hop, final": NextHop(incarnation=BORN, request=3, hops=(B,), final=True),
-    "contact": Contact(target=PLACE, origin=B, hops=0, request=9),
-    "contact reply": ContactReply(target=PLACE, origin=B, hops=2, request=9, boot=BOOT),
+    "contact": Contact(
+        target=PLACE, origin=B, hops=0, request=9, selector=b"selector", handshake=bytes(range(96))
+    ),
+    "contact without pre-shared keys": Contact(
+        target=PLACE, origin=B, hops=0, request=9, selector=b"", handshake=bytes(range(96))
+    ),
+    "contact reply": ContactReply(target=PLACE, origin=B, hops=2, request=9, handshake=bytes(range(48))),
     "data": Data(
         target=PLACE,
         origin=B,
         hops=3,
-        origin_boot=5,
-        message=300,
-        boot=BOOT,
+        index=fields.MAX_INDEX,
+        counter=300,
         attempt=1,
         copy=0,
-        payload=b"hello!",
+        body=b"sealed body and tag",
     ),
-    "data without a payload": Data(
-        target=PLACE, origin=SIX, hops=0, origin_boot=5, message=0, boot=0, attempt=6, copy=3, payload=b""
+    "data without a body": Data(
+        target=PLACE, origin=SIX, hops=0, index=1, counter=1, attempt=6, copy=3, body=b""
     ),
     "data ack": DataAck(
         target=PLACE,
         origin=A,
         hops=1,
-        origin_boot=5,
-        message=300,
+        index=0x01020304,
+        counter=1 << 32,
         attempt=1,
         copy=0,
-        status=1,
-        boot=BOOT,
-        digest=DIGEST,
-        data_hops=WIRE.max_path,
+        body=b"sealed body and tag",
     ),
-    "no such peer": NoSuchPeer(target=PLACE, origin=C, hops=1, place=PLACE[::-1], request=0, message=300),
+    "no such peer": NoSuchPeer(
+        target=PLACE, origin=C, hops=1, place=PLACE[::-1], request=0, index=7, counter=300
+    ),
+    "no such session": NoSuchSession(target=PLACE, origin=C, hops=1, index=7, counter=300),
+    "get record": GetRecord(target=PLACE, origin=A, hops=1, request=3, about=PLACE[::-1]),
+    "record is": RecordIs(
+        target=PLACE,
+        origin=A,
+        hops=1,
+        request=3,
+        about=PLACE[::-1],
+        record=bytes(range(200)),
+        succession=bytes(133),
+    ),
+    "record is not known": RecordIs(
+        target=PLACE, origin=A, hops=1, request=3, about=PLACE, record=b"", succession=b""
+    ),
     "broadcast": Broadcast(origin=A, origin_boot=5, message=1, limit=PLACE, hops=4, payload=b"all of you"),
 }
 
-BODY_SAMPLES: Final[dict[str, HandshakeBody]] = {
+BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
     "hello": Hello(
         version=PROTOCOL_VERSION,
         swarm="swarm-20",
@@ -103,6 +134,12 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody]] = {
     "hello in clear": Hello(version=PROTOCOL_VERSION, swarm="", dialled=A, own=B, index=1, incarnation=BORN),
     "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN, noise=bytes(range(100))),
     "refusal": Refusal(reason="unknown-address"),
+    "data body": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"hello!"),
+    "ack body": AckBody(message=300, counter=9, status=1, boot=BOOT, digest=DIGEST, data_hops=WIRE.max_path),
+    "session opening": SessionOpening(
+        record=bytes(range(200)), succession=b"", time_ms=BORN, boot=BOOT, index=fields.MAX_INDEX
+    ),
+    "session answer": SessionAnswer(record=bytes(range(200)), succession=bytes(133), boot=BOOT, index=1),
 }
 
 
@@ -127,6 +164,11 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.PlaceBytes: st.binary(min_size=32, max_size=32),
     fields.Digest: st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES),
     fields.Payload: st.binary(max_size=300),
+    fields.Sealed: st.binary(max_size=300),
+    fields.Handshake: st.binary(max_size=300),
+    fields.Selector: st.binary(max_size=8),
+    fields.RecordBytes: st.binary(max_size=300),
+    fields.Succession: st.binary(max_size=150),
     fields.Extra: st.binary(max_size=64),
     fields.Handshake: st.binary(max_size=300),
 }

@@ -1,0 +1,54 @@
+"""The CryptoActor: the pump around a peer's negotiator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from cicada.actors.family import Wired
+from cicada.actors.pump import Pump, Surroundings
+from cicada.events import HandshakeRefused
+from cicada.keys import io
+from cicada.keys.negotiator import Negotiator
+from cicada.keys.plain import PlainNegotiator
+from cicada.transport import linkio
+
+AnyNegotiator = Negotiator | PlainNegotiator
+
+
+class CryptoActor(Pump[AnyNegotiator]):
+    """Agrees on sessions with other peers, by the rules of Negotiator. ``make`` gives each of its lives its core."""
+
+    def __init__(self, around: Surroundings, make: Callable[[], AnyNegotiator]) -> None:
+        super().__init__(around, io.TimerFired())
+        self._make = make
+
+    def make_core(self) -> AnyNegotiator:
+        return self._make()
+
+    def carriers(self) -> dict[type, Callable[[Any], object]]:
+        to_transport = self.to_transport.append
+        return {
+            **dict.fromkeys(get_args(io.RouterBound), self.to_router.append),
+            io.Identify: lambda output: to_transport(linkio.Identify(output.peer)),
+            io.PinLearned: self.to_supervisor.append,
+            io.Emit: self._observe,
+        }
+
+    def specials(self) -> dict[type, Callable[[Any], object]]:
+        return {
+            linkio.Identified: lambda told: self.feed(io.Identified(told.peer, told.record)),
+            linkio.Unidentified: lambda told: self.feed(io.Unidentified(told.peer, told.reason)),
+            linkio.Met: lambda told: self.feed(io.Met(told.peer, told.record)),
+        }
+
+    def on_wired(self, wired: Wired) -> None:
+        are_new = self.wired is not None and self.wired.transport != wired.transport
+        super().on_wired(wired)
+        if are_new:
+            self.feed(io.LinksChanged())
+
+    def _observe(self, output: io.Emit) -> None:
+        if type(output.event) is HandshakeRefused:
+            self.around.tally[f"handshake:{output.event.reason}"] += 1
+        self.publish(output.event)

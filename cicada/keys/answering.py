@@ -1,0 +1,104 @@
+"""Answering handshakes of others: at most so many a second, each message 1 once, and only from whoever it should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cicada.errors import PeerFault
+from cicada.events import HandshakeRefused, KeyChanged
+from cicada.ids import Address, Peer, peer_at, place_to_bytes
+from cicada.keys.handshakes import Heard, Opened, is_for, new_index
+from cicada.keys.identity import Entropy
+from cicada.keys.io import Answered, Emit, NegotiatorOutput, PinLearned
+from cicada.keys.memory import Memory, digest_of
+from cicada.tokens import TokenBucket
+from cicada.wire.routed import Contact, ContactReply
+
+
+class Answering:
+    """The responder's half of a Negotiator, whose ``counts`` it shares."""
+
+    def __init__(self, memory: Memory, boot: int, entropy: Entropy, counts: Counter[str]) -> None:
+        self._memory = memory
+        self._boot = boot
+        self._entropy = entropy
+        self._counts = counts
+        limits = memory.limits
+        self._all = TokenBucket(limits.accept_rate, limits.accept_burst)
+        self._by_origin: dict[Address, TokenBucket] = {}
+
+    def answer(self, contact: Contact, crossing: Opened | None, now: float) -> list[NegotiatorOutput]:
+        """What to say to a Contact. ``crossing``: the handshake that this side has open with the same peer."""
+        peer = peer_at(Address(contact.origin))
+        digest = digest_of(contact.origin.encode(), contact.selector, contact.handshake)
+        known = self._memory.accepted.answer_to(digest, now)
+        if known is not None:
+            return [Answered(self._reply(contact, peer, known), None)]
+        if not is_for(contact, self._memory.own) or not self._may_try(peer.address, now):
+            return self._refuse(peer, "rate")
+        try:
+            return self._accept(contact, peer, crossing, digest, now)
+        except PeerFault as fault:
+            return self._refuse(peer, fault.reason)
+
+    def _accept(
+        self, contact: Contact, peer: Peer, crossing: Opened | None, digest: bytes, now: float
+    ) -> list[NegotiatorOutput]:
+        memory = self._memory
+        heard = Heard(memory, self._entropy, contact, peer)
+        record = heard.record
+        if self._own_wins(crossing, record.static_key, now):
+            raise PeerFault("crossed")
+        try:
+            is_pinned = memory.trust.check(record, heard.opening.succession)
+        except PeerFault as fault:
+            if fault.reason == "key-changed":
+                return [*self._refuse(peer, fault.reason), self._changed(peer, record.peer_id)]
+            raise
+        memory.accepted.note_time(record.static_key, heard.opening.time_ms, memory.wall_ms())
+        trust = memory.trust.trust(peer.address)
+        index = new_index(self._entropy)
+        message = heard.answer(memory, self._boot, index)
+        memory.accepted.note_answer(digest, message, now)
+        verified = is_pinned or (crossing is not None and crossing.static_key == record.static_key)
+        keys = heard.keys(index, trust, verified=verified)
+        outputs: list[NegotiatorOutput] = [Answered(self._reply(contact, peer, message), keys)]
+        pin = memory.trust.learn(record, memory.wall_ms()) if is_pinned else None
+        if pin is not None:
+            outputs.append(PinLearned(pin))
+        return outputs
+
+    def _own_wins(self, crossing: Opened | None, static_key: bytes, now: float) -> bool:
+        """Two peers opened a session at once, so that both messages 1 are on their way: that of the lower place goes on. When
+        it got no answer for a while, the other one is as good."""
+        if crossing is None or crossing.static_key != static_key:
+            return False
+        is_recent = now - crossing.began < self._memory.limits.handshake_doubt
+        return is_recent and self._memory.own.place < crossing.peer.place
+
+    def _may_try(self, origin: Address, now: float) -> bool:
+        limits = self._memory.limits
+        bucket = self._by_origin.pop(origin, None)
+        if bucket is None:
+            bucket = TokenBucket(limits.accept_origin_rate, limits.accept_origin_burst)
+        self._by_origin[origin] = bucket
+        if len(self._by_origin) > limits.accepted_origins:
+            del self._by_origin[next(iter(self._by_origin))]
+        return bucket.take(now) and self._all.take(now)
+
+    def _reply(self, contact: Contact, peer: Peer, message: bytes) -> ContactReply:
+        return ContactReply(
+            target=place_to_bytes(peer.place),
+            origin=self._memory.own.address,
+            hops=0,
+            request=contact.request,
+            handshake=message,
+        )
+
+    def _changed(self, peer: Peer, shown: str) -> Emit:
+        pin = self._memory.trust.pin(peer.address)
+        return Emit(KeyChanged(address=peer.address, pinned="" if pin is None else pin.peer_id, shown=shown))
+
+    def _refuse(self, peer: Peer, reason: str) -> list[NegotiatorOutput]:
+        self._counts[f"refused:{reason}"] += 1
+        return [Emit(HandshakeRefused(remote=peer.address, reason=reason[:64]))]

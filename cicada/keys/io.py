@@ -1,0 +1,194 @@
+"""Inputs and outputs of negotiators: two closed families. What is for a Router, or comes from one, is its own output or
+input too, so that nothing is wrapped twice on its way."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cicada.events import KeyEvent
+from cicada.ids import Address, Peer, Place
+from cicada.keys.ciphers import PlainSession, SessionCipher
+from cicada.keys.pins import Pin
+from cicada.keys.trust import Trust
+from cicada.wire.routed import Contact, ContactReply, GetRecord, RecordIs
+
+# From a Router
+
+
+class Prepare(msgspec.Struct, frozen=True):
+    """A session with the peer at ``place`` is wanted, whose ``address`` may be known (else empty). Answered by Opening or
+    Refused; asked again meanwhile, it changes nothing."""
+
+    place: Place
+    address: Address
+
+
+class Complete(msgspec.Struct, frozen=True):
+    """Message 2 came from the peer that calls itself ``origin``. Answered by SessionReady, by Refused, or not at all when it
+    is not authentic."""
+
+    place: Place
+    origin: Address
+    handshake: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Message 1 came. Answered by Answered, or not at all."""
+
+    contact: Contact
+
+
+class AnswerRecord(msgspec.Struct, frozen=True):
+    """Somebody asks for a record. Answered by Reply."""
+
+    question: GetRecord
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What one peer says: the record it has of a place, or empty, and a succession from the place itself."""
+
+    origin: Address
+    record: bytes
+    succession: bytes
+
+
+class RecordsFetched(msgspec.Struct, frozen=True):
+    """Answer to FetchRecords: what came in time, of at least ``wanted`` neighbours when nothing was lost."""
+
+    place: Place
+    told: tuple[Told, ...]
+    wanted: int
+
+
+# From links
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """Answer to Identify: the peer was dialled, and proved the key in its ``record``."""
+
+    peer: Peer
+    record: bytes
+
+
+class Unidentified(msgspec.Struct, frozen=True):
+    """Answer to Identify: it could not be dialled."""
+
+    peer: Peer
+    reason: str
+
+
+class Met(msgspec.Struct, frozen=True):
+    """A link with a peer that was dialled was opened, and this is its record."""
+
+    peer: Peer
+    record: bytes
+
+
+class LinksChanged(msgspec.Struct, frozen=True):
+    """Other links are at work: they know nothing of what the last ones were asked."""
+
+
+class TimerFired(msgspec.Struct, frozen=True):
+    """``next_deadline()`` may have passed."""
+
+
+NegotiatorInput = (
+    Prepare | Complete | Answer | AnswerRecord | RecordsFetched | Identified | Unidentified | Met | TimerFired
+)
+
+
+# To a Router
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """Message 1 for the peer at ``place``: to be sent, the same bytes again and again, until message 2 comes."""
+
+    place: Place
+    selector: bytes
+    handshake: bytes
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """No session with ``place``. ``reason``: ``key-changed`` and ``conflict`` are final, others may pass."""
+
+    place: Place
+    reason: str
+
+
+class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """A session with ``peer`` in its life ``boot``. ``index`` is this side's, ``remote_index`` the other's.
+
+    ``verified``: the key is known to be that of the peer's address, so this side may send messages of its own.
+    ``conflict``: neighbours of the peer named another key. Keys are empty between peers that do not encrypt; its ``repr``
+    shows none.
+    """
+
+    peer: Peer
+    boot: int
+    index: int
+    remote_index: int
+    initiated: bool
+    verified: bool
+    trust: Trust
+    conflict: bool = False
+    seal_key: bytes = b""
+    open_key: bytes = b""
+
+    def cipher(self) -> SessionCipher | PlainSession:
+        """A new cipher. Only one may ever be made: two would use the same counters."""
+        return SessionCipher(self.seal_key, self.open_key) if self.seal_key else PlainSession()
+
+    def __repr__(self) -> str:
+        return f"SessionKeys({self.peer.address}, index={self.index}, {self.trust.word})"
+
+
+class SessionReady(msgspec.Struct, frozen=True):
+    """The session that this side opened is there."""
+
+    keys: SessionKeys
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """Message 2, to be sent; and the session that the other side opened, unless this answers a message 1 that came twice."""
+
+    reply: ContactReply
+    keys: SessionKeys | None
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer to be sent."""
+
+    message: RecordIs
+
+
+class FetchRecords(msgspec.Struct, frozen=True):
+    """Ask neighbours of ``place``, and whoever lives there, for its record. Answered by RecordsFetched."""
+
+    place: Place
+
+
+RouterBound = Opening | Refused | SessionReady | Answered | Reply | FetchRecords
+
+
+# To links, and to whoever watches
+
+
+class Identify(msgspec.Struct, frozen=True):
+    """Dial the peer, and say which key it proves."""
+
+    peer: Peer
+
+
+class PinLearned(msgspec.Struct, frozen=True):
+    """A pin is new or changed: whoever keeps them should keep this one."""
+
+    pin: Pin
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """Tell whoever watches."""
+
+    event: KeyEvent
+
+
+NegotiatorOutput = RouterBound | Identify | PinLearned | Emit

@@ -1,0 +1,171 @@
+"""What one peer's negotiator must not forget when it crashes: its own keys, whom it trusts, and what it accepted already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2s
+
+import msgspec
+
+from cicada.errors import PeerFault
+from cicada.ids import RING_SIZE, Peer, Place
+from cicada.keys.identity import Identity
+from cicada.keys.psks import Secrets
+from cicada.keys.record import Record, read_record, sign_record
+from cicada.keys.trust import TrustStore
+from cicada.limits import KEYS, KeyLimits
+
+WallClock = Callable[[], int]
+"""Milliseconds since 1970."""
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A record as it came, and what it says."""
+
+    raw: bytes
+    record: Record
+
+
+class OwnRecord:
+    """The peer's own record, signed anew after ``record_renewal`` seconds."""
+
+    def __init__(
+        self, own: Peer, identity: Identity, swarm: str, wall_ms: WallClock, limits: KeyLimits
+    ) -> None:
+        self._own = own
+        self._identity = identity
+        self._swarm = swarm
+        self._wall_ms = wall_ms
+        self._limits = limits
+        self._raw = b""
+        self._signed_ms = 0
+
+    def raw(self) -> bytes:
+        """What is shown to others now."""
+        now = self._wall_ms()
+        if not self._raw or not 0 <= now - self._signed_ms < self._limits.record_renewal * 1000:
+            sequence = max(now, self._signed_ms + 1)
+            self._raw = sign_record(self._identity, self._own.address, self._swarm, now, sequence)
+            self._signed_ms = sequence
+        return self._raw
+
+
+class Neighbours:
+    """Records of peers that this one met over links, the nearest ones after its place: others ask for them."""
+
+    def __init__(self, own: Peer, limits: KeyLimits) -> None:
+        self._own = own
+        self._limits = limits
+        self._records: dict[Place, Given] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, peer: Peer, given: Given) -> None:
+        """Met this one."""
+        self._records[peer.place] = given
+        if len(self._records) > self._limits.neighbours:
+            farthest = max(self._records, key=lambda place: (place - self._own.place) % RING_SIZE)
+            del self._records[farthest]
+
+    def get(self, place: Place) -> Given | None:
+        """The record of whoever lives at ``place``."""
+        return self._records.get(place)
+
+
+class Accepted:
+    """Which handshakes were accepted, so that a message 1 that comes again opens nothing.
+
+    Times of one key rise with each handshake. A key is forgotten when its last one is so old that no clock may say it.
+    """
+
+    def __init__(self, limits: KeyLimits) -> None:
+        self._limits = limits
+        self._times: dict[bytes, int] = {}
+        self._answers: dict[bytes, tuple[float, bytes]] = {}
+
+    def __len__(self) -> int:
+        return max(len(self._times), len(self._answers))
+
+    def note_time(self, static_key: bytes, time_ms: int, now_ms: int) -> None:
+        """Raises PeerFault ``replayed`` unless this is the newest of that key, ``clock-skew`` when its clock is too far off,
+        and ``busy`` when no more keys can be remembered."""
+        skew = int(self._limits.clock_skew * 1000)
+        if abs(time_ms - now_ms) > skew:
+            raise PeerFault("clock-skew")
+        if time_ms <= self._times.get(static_key, 0):
+            raise PeerFault("replayed")
+        if static_key not in self._times and len(self._times) >= self._limits.accepted_origins:
+            oldest = min(self._times, key=self._times.__getitem__)
+            if now_ms - self._times[oldest] <= skew:
+                raise PeerFault("busy")
+            del self._times[oldest]
+        self._times[static_key] = time_ms
+
+    def answer_to(self, digest: bytes, now: float) -> bytes | None:
+        """What was answered to exactly this message 1."""
+        answered_at, answer = self._answers.get(digest, (0.0, None))
+        return None if answer is None or now - answered_at > self._limits.answer_seconds else answer
+
+    def note_answer(self, digest: bytes, answer: bytes, now: float) -> None:
+        """This was answered."""
+        self._answers[digest] = (now, answer)
+        if len(self._answers) > self._limits.answers:
+            del self._answers[next(iter(self._answers))]
+
+
+class Memory:
+    """All of it, for one peer in one swarm. Held by whoever starts the negotiator again."""
+
+    def __init__(
+        self,
+        own: Peer,
+        identity: Identity,
+        *,
+        swarm: str,
+        wall_ms: WallClock,
+        secrets: Secrets | None = None,
+        trust: TrustStore | None = None,
+        succession: bytes = b"",
+        limits: KeyLimits = KEYS,
+    ) -> None:
+        self.own = own
+        self.identity = identity
+        self.swarm = swarm
+        self.wall_ms = wall_ms
+        self.secrets = secrets or Secrets()
+        self.trust = trust or TrustStore(limits)
+        self.succession = succession
+        self.limits = limits
+        self.own_record = OwnRecord(own, identity, swarm, wall_ms, limits)
+        self.neighbours = Neighbours(own, limits)
+        self.accepted = Accepted(limits)
+        self._last_ms = 0
+
+    def __repr__(self) -> str:
+        return f"Memory({self.own.address}, {self.identity.peer_id})"
+
+    def read(self, raw: bytes, address: str) -> Record:
+        """The record in ``raw``. Raises PeerFault, also when it is of another ``address``."""
+        record = self.read_any(raw)
+        if record.address != address:
+            raise PeerFault("record-address")
+        return record
+
+    def read_any(self, raw: bytes) -> Record:
+        """The record in ``raw``, of whoever. Raises PeerFault."""
+        return read_record(raw, self.wall_ms(), self.swarm)
+
+    def next_ms(self) -> int:
+        """The time of a handshake: now, and later than that of any before."""
+        self._last_ms = max(self.wall_ms(), self._last_ms + 1)
+        return self._last_ms
+
+
+def digest_of(*parts: bytes) -> bytes:
+    """A hash of all parts, and of where one ends."""
+    hasher = blake2s()
+    for part in parts:
+        hasher.update(len(part).to_bytes(4, "big"))
+        hasher.update(part)
+    return hasher.digest()

@@ -1,0 +1,299 @@
+"""Agreeing on sessions: opening handshakes with the key that was found, and answering those of others.
+
+Pure but for the two things that it is given: entropy, and the wall clock, because records and handshakes say when they were
+made. What must survive a crash is in its Memory. Keys leave it in SessionKeys alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cicada.errors import PeerFault
+from cicada.events import KeyChanged, KeyConflict, PinMade
+from cicada.ids import Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
+from cicada.keys.answering import Answering
+from cicada.keys.finding import Found, NotFound, Search
+from cicada.keys.handshakes import Opened
+from cicada.keys.identity import Entropy
+from cicada.keys.io import (
+    Answer,
+    AnswerRecord,
+    Complete,
+    Emit,
+    FetchRecords,
+    Identified,
+    Identify,
+    LinksChanged,
+    Met,
+    NegotiatorInput,
+    NegotiatorOutput,
+    Opening,
+    PinLearned,
+    Prepare,
+    RecordsFetched,
+    Refused,
+    Reply,
+    SessionReady,
+    TimerFired,
+    Unidentified,
+)
+from cicada.keys.memory import Given, Memory
+from cicada.keys.record import Record
+from cicada.wire.routed import GetRecord, RecordIs
+
+
+class Negotiator:
+    """Negotiates for the life ``boot`` of the peer whose Memory this is.
+
+    No remote input makes it raise. Whatever it refuses is counted by reason in ``counts``.
+    """
+
+    def __init__(self, memory: Memory, boot: int, *, entropy: Entropy) -> None:
+        self._memory = memory
+        self._limits = memory.limits
+        self._boot = boot
+        self._entropy = entropy
+        self._opened: dict[Place, Opened] = {}
+        self._searches: dict[Place, Search] = {}
+        self.counts: Counter[str] = Counter()
+        self._answering = Answering(memory, boot, entropy, self.counts)
+
+    def __len__(self) -> int:
+        return len(self._opened) + len(self._searches)
+
+    def handle(self, input: NegotiatorInput, now: float) -> list[NegotiatorOutput]:
+        """What is to be done about ``input`` at ``now`` (monotonic seconds), in order."""
+        match input:
+            case Prepare(place, address):
+                return self._prepare(place, address, now)
+            case Complete(place, _, handshake):
+                return self._complete(place, handshake)
+            case Answer(contact):
+                crossing = self._opened.get(peer_at(Address(contact.origin)).place)
+                return self._answering.answer(contact, crossing, now)
+            case AnswerRecord(question):
+                return [Reply(self._record_of(question))]
+            case RecordsFetched():
+                return self._on_fetched(input, now)
+            case Identified(peer, record):
+                return self._on_dialled(peer, record, now)
+            case Unidentified(peer, _):
+                return self._on_dialled(peer, None, now)
+            case Met(peer, record):
+                return self._meet(peer, record)
+            case LinksChanged():
+                return [
+                    Identify(search.peer)
+                    for search in self._searches.values()
+                    if search.peer is not None and not search.was_dialled
+                ]
+            case TimerFired():
+                return self._fire(now)
+
+    def next_deadline(self) -> float | None:
+        """When TimerFired is due."""
+        deadlines = [search.began + self._limits.handshake_seconds for search in self._searches.values()]
+        deadlines += [self._deadline_of(opened) for opened in self._opened.values()]
+        return min(deadlines, default=None)
+
+    # Opening
+
+    def _prepare(self, place: Place, address: Address, now: float) -> list[NegotiatorOutput]:
+        opened = self._opened.get(place)
+        if opened is not None:
+            return [Opening(place, opened.selector, opened.message)]
+        search = self._searches.get(place)
+        if search is not None:  # a Router that crashed has forgotten that it asks
+            return [] if search.is_fetched else [FetchRecords(place)]
+        if len(self) >= self._limits.handshakes:
+            return self._refuse(place, "busy")
+        pin = self._memory.trust.pin(address) if address else None
+        if pin is not None:
+            peer = peer_at(address)
+            return self._open(peer, pin.static_key, pin.peer_id, is_pinned=True, conflict=False, now=now)
+        return self._search(place, address, now, is_doubt=False)
+
+    def _open(
+        self, peer: Peer, static_key: bytes, peer_id: str, *, is_pinned: bool, conflict: bool, now: float
+    ) -> list[NegotiatorOutput]:
+        try:
+            opened = Opened(
+                self._memory,
+                self._entropy,
+                self._boot,
+                peer,
+                static_key,
+                peer_id=peer_id,
+                conflict=conflict,
+                is_pinned=is_pinned,
+                now=now,
+            )
+        except PeerFault as fault:  # a static key with which everybody shares the same secret
+            return self._refuse(peer.place, fault.reason)
+        self._opened[peer.place] = opened
+        return [Opening(peer.place, opened.selector, opened.message)]
+
+    def _complete(self, place: Place, handshake: bytes) -> list[NegotiatorOutput]:
+        opened = self._opened.get(place)
+        if opened is None:
+            return [Refused(place, "unknown-handshake")]
+        try:
+            answer, record = opened.complete(self._memory, handshake)
+            trust = self._memory.trust.trust(opened.peer.address)
+            self._memory.trust.check(record, answer.succession)
+        except PeerFault as fault:
+            if not opened.handshake.is_finished:
+                self.counts["refused:altered-answer"] += 1
+                return []  # whoever altered it cannot end the handshake: the right answer may still come
+            del self._opened[place]
+            if fault.reason == "key-changed":
+                return self._key_changed(opened.peer, record)
+            return self._refuse(place, fault.reason)
+        del self._opened[place]
+        return [*self._learn(record), SessionReady(opened.keys(answer, trust))]
+
+    # Finding a key
+
+    def _search(
+        self, place: Place, address: Address, now: float, *, is_doubt: bool
+    ) -> list[NegotiatorOutput]:
+        search = Search(self._memory, place, address, now, is_doubt=is_doubt)
+        self._searches[place] = search
+        outputs: list[NegotiatorOutput] = [FetchRecords(place)]
+        if search.peer is not None:
+            outputs.append(Identify(search.peer))
+        return outputs
+
+    def _on_fetched(self, fetched: RecordsFetched, now: float) -> list[NegotiatorOutput]:
+        search = self._searches.get(fetched.place)
+        if search is None:
+            return []
+        if search.fetched(fetched) and search.peer is not None:
+            pin = None if search.is_doubt else self._memory.trust.pin(search.address)
+            if pin is None:
+                return [Identify(search.peer)]
+            del self._searches[fetched.place]
+            return self._prepare(fetched.place, search.address, now)
+        return self._conclude(search, now)
+
+    def _on_dialled(self, peer: Peer, record: bytes | None, now: float) -> list[NegotiatorOutput]:
+        search = self._searches.get(peer.place)
+        if search is None:
+            return []
+        search.dialled(record)
+        return self._conclude(search, now)
+
+    def _conclude(self, search: Search, now: float) -> list[NegotiatorOutput]:
+        verdict = search.verdict()
+        if verdict is None:
+            return []
+        del self._searches[search.place]
+        if search.is_doubt:
+            return self._settle_doubt(search, now)
+        outputs: list[NegotiatorOutput] = []
+        if verdict.named:
+            proven = "" if search.proven is None else search.proven.peer_id
+            outputs.append(Emit(KeyConflict(address=search.address, proven=proven, named=verdict.named)))
+        if isinstance(verdict, NotFound):
+            return outputs + self._refuse(search.place, verdict.reason)
+        return outputs + self._use(verdict, now)
+
+    def _use(self, found: Found, now: float) -> list[NegotiatorOutput]:
+        record = found.record
+        return self._open(
+            peer_at(Address(record.address)),
+            record.static_key,
+            record.peer_id,
+            is_pinned=False,
+            conflict=bool(found.named),
+            now=now,
+        )
+
+    def _settle_doubt(self, search: Search, now: float) -> list[NegotiatorOutput]:
+        """A pinned peer does not answer. Either it shows another key now, or it is only out of reach."""
+        opened, record = self._opened.get(search.place), search.proven
+        if opened is None or record is None or record.static_key == opened.static_key:
+            return []
+        del self._opened[search.place]
+        for succession in (*search.successions, b""):
+            try:
+                self._memory.trust.check(record, succession)
+            except PeerFault:
+                continue
+            return self._learn(record) + self._use(Found(record), now)
+        return self._key_changed(opened.peer, record)
+
+    # What others ask, and what links say
+
+    def _record_of(self, question: GetRecord) -> RecordIs:
+        memory = self._memory
+        place = place_from_bytes(question.about)
+        is_own = place == memory.own.place
+        given = None if is_own else memory.neighbours.get(place)
+        return RecordIs(
+            target=place_to_bytes(peer_at(Address(question.origin)).place),
+            origin=memory.own.address,
+            hops=0,
+            request=question.request,
+            about=question.about,
+            record=memory.own_record.raw() if is_own else given.raw if given is not None else b"",
+            succession=memory.succession if is_own else b"",
+        )
+
+    def _meet(self, peer: Peer, raw: bytes) -> list[NegotiatorOutput]:
+        try:
+            record = self._memory.read(raw, peer.address)
+        except PeerFault as fault:
+            self.counts[f"refused:{fault.reason}"] += 1
+            return []
+        self._memory.neighbours.put(peer, Given(raw, record))
+        return []
+
+    # Time
+
+    def _fire(self, now: float) -> list[NegotiatorOutput]:
+        outputs: list[NegotiatorOutput] = []
+        limit = self._limits.handshake_seconds
+        for place, search in tuple(self._searches.items()):
+            if now >= search.began + limit:
+                del self._searches[place]
+                outputs += [] if search.is_doubt else self._refuse(place, "timed-out")
+        for place, opened in tuple(self._opened.items()):
+            if now < self._deadline_of(opened):
+                continue
+            if now >= opened.began + limit:
+                del self._opened[place]
+            else:
+                opened.is_doubted = True
+                outputs += self._search(place, opened.peer.address, now, is_doubt=True)
+        return outputs
+
+    def _deadline_of(self, opened: Opened) -> float:
+        doubts = opened.is_pinned and not opened.is_doubted and opened.peer.place not in self._searches
+        return opened.began + (self._limits.handshake_doubt if doubts else self._limits.handshake_seconds)
+
+    # Outcomes
+
+    def _learn(self, record: Record) -> list[NegotiatorOutput]:
+        before = self._memory.trust.pin(Address(record.address))
+        pin = self._memory.trust.learn(record, self._memory.wall_ms())
+        if pin is None:
+            return []
+        outputs: list[NegotiatorOutput] = [PinLearned(pin)]
+        if before is None or before.signing_key != pin.signing_key:
+            replaced = "" if before is None else before.peer_id
+            outputs.append(Emit(PinMade(address=pin.address, key=pin.peer_id, replaced=replaced)))
+        return outputs
+
+    def _key_changed(self, peer: Peer, record: Record) -> list[NegotiatorOutput]:
+        self.counts["refused:key-changed"] += 1
+        pin = self._memory.trust.pin(peer.address)
+        pinned = "" if pin is None else pin.peer_id
+        return [
+            Emit(KeyChanged(address=peer.address, pinned=pinned, shown=record.peer_id)),
+            Refused(peer.place, "key-changed"),
+        ]
+
+    def _refuse(self, place: Place, reason: str) -> list[NegotiatorOutput]:
+        self.counts[f"refused:{reason}"] += 1
+        return [Refused(place, reason)]

@@ -1,0 +1,130 @@
+"""Sessions without keys, for simulations and measurements: the same two messages, and a cipher that changes nothing."""
+
+from __future__ import annotations
+
+from random import Random
+
+from cicada.errors import PeerFault
+from cicada.ids import Address, Peer, Place, peer_at, place_to_bytes
+from cicada.keys.io import (
+    Answer,
+    Answered,
+    AnswerRecord,
+    Complete,
+    NegotiatorInput,
+    Opening,
+    Prepare,
+    Refused,
+    Reply,
+    RouterBound,
+    SessionKeys,
+    SessionReady,
+)
+from cicada.keys.trust import Trust
+from cicada.limits import KEYS, KeyLimits
+from cicada.wire.fields import MAX_INDEX
+from cicada.wire.routed import ContactReply, GetRecord, RecordIs
+from cicada.wire.sealed import SessionAnswer, SessionOpening, decode_sealed, encode_body
+
+
+class PlainNegotiator:
+    """Agrees on sessions of trust ``unverified``: nobody proves anything, and relays could read and alter all of it.
+
+    ``rng`` gives the indexes.
+    """
+
+    def __init__(self, own: Peer, boot: int, *, rng: Random, limits: KeyLimits = KEYS) -> None:
+        self._own = own
+        self._boot = boot
+        self._rng = rng
+        self._limits = limits
+        self._indexes: dict[Place, int] = {}
+        self._answers: dict[tuple[str, bytes], bytes] = {}
+
+    def handle(self, input: NegotiatorInput, now: float) -> list[RouterBound]:
+        """What is to be done about ``input``. It keeps no time."""
+        match input:
+            case Prepare(place):
+                return [self._open(place)]
+            case Complete():
+                return self._complete(input)
+            case Answer(contact):
+                return self._answer(contact.origin, contact.request, contact.handshake)
+            case AnswerRecord(question):
+                return [Reply(self._no_record(question))]
+            case _:
+                return []
+
+    def next_deadline(self) -> float | None:
+        """Never: nothing here falls due."""
+        return None
+
+    def _open(self, place: Place) -> Opening:
+        index = self._indexes.setdefault(place, self._new_index())
+        if len(self._indexes) > self._limits.handshakes:
+            del self._indexes[next(iter(self._indexes))]
+        hello = SessionOpening(record=b"", succession=b"", time_ms=0, boot=self._boot, index=index)
+        return Opening(place, b"", encode_body(hello))
+
+    def _complete(self, complete: Complete) -> list[RouterBound]:
+        place = complete.place
+        index = self._indexes.pop(place, None)
+        if index is None:
+            return [Refused(place, "unknown-handshake")]
+        try:
+            answer = decode_sealed(complete.handshake, SessionAnswer)
+        except PeerFault as fault:
+            return [Refused(place, fault.reason)]
+        peer = peer_at(complete.origin)
+        return [SessionReady(self._keys(peer, answer.boot, index, answer.index, initiated=True))]
+
+    def _answer(self, origin: str, request: int, handshake: bytes) -> list[RouterBound]:
+        try:
+            hello = decode_sealed(handshake, SessionOpening)
+        except PeerFault:
+            return []
+        peer = peer_at(Address(origin))
+        known = self._answers.get((origin, handshake))
+        if known is not None:
+            return [Answered(self._reply(peer, request, known), None)]
+        index = self._new_index()
+        answer = encode_body(SessionAnswer(record=b"", succession=b"", boot=self._boot, index=index))
+        self._answers[origin, handshake] = answer
+        if len(self._answers) > self._limits.answers:
+            del self._answers[next(iter(self._answers))]
+        keys = self._keys(peer, hello.boot, index, hello.index, initiated=False)
+        return [Answered(self._reply(peer, request, answer), keys)]
+
+    def _reply(self, peer: Peer, request: int, handshake: bytes) -> ContactReply:
+        return ContactReply(
+            target=place_to_bytes(peer.place),
+            origin=self._own.address,
+            hops=0,
+            request=request,
+            handshake=handshake,
+        )
+
+    def _no_record(self, question: GetRecord) -> RecordIs:
+        return RecordIs(
+            target=place_to_bytes(peer_at(Address(question.origin)).place),
+            origin=self._own.address,
+            hops=0,
+            request=question.request,
+            about=question.about,
+            record=b"",
+            succession=b"",
+        )
+
+    def _keys(self, peer: Peer, boot: int, index: int, remote: int, *, initiated: bool) -> SessionKeys:
+        return SessionKeys(
+            peer=peer,
+            boot=boot,
+            index=index,
+            remote_index=remote,
+            initiated=initiated,
+            verified=initiated,
+            trust=Trust.UNVERIFIED,
+        )
+
+    def _new_index(self) -> int:
+        return self._rng.randint(1, MAX_INDEX)

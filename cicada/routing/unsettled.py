@@ -1,0 +1,76 @@
+"""What a sender remembers of a message until it settles."""
+
+from __future__ import annotations
+
+from cicada.events import MessageSettled
+from cicada.ids import Peer
+from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell
+from cicada.routing.sessions import Session
+
+Frame = tuple[int, int]
+"""The destination's index of a session, and a counter in it: what names one attempt on the wire."""
+
+NO_FRAME: Frame = (0, 0)
+
+
+class Unsettled:
+    """One message. ``boot`` never changes once an attempt has named it."""
+
+    __slots__ = (
+        "altered", "asked", "avoid", "boot", "denied_since", "frames", "hops", "is_busy", "is_denied", "reported", "sent_at",
+        "session", "was_in_ring",
+    )  # fmt: skip
+
+    def __init__(self, asked: SendMessage) -> None:
+        self.asked = asked
+        self.boot: int | None = None
+        self.session: Session | None = None  # of the last attempt
+        self.sent_at: list[float] = []  # when each attempt left
+        self.frames: list[Frame] = []  # and as what
+        self.hops: tuple[Peer, ...] = ()  # of the last attempt
+        self.avoid: tuple[Peer, ...] = ()  # what the last attempt avoided
+        self.denied_since: float | None = None
+        self.is_denied = False  # the last attempt was answered NoSuchPeer
+        self.is_busy = False  # the last attempt was answered BUSY
+        self.was_in_ring = False
+        self.altered = 0  # copies reported altered
+        self.reported = 0  # of the last attempt
+
+    def attempt_of(self, frame: Frame) -> int:
+        """Which attempt that was, from 1; 0: none."""
+        return self.frames.index(frame) + 1 if frame in self.frames else 0
+
+    def settled(
+        self, reason: Reason | None, attempts: int, hops: int = 0, round_trip: float = 0.0
+    ) -> list[RouterOutput]:
+        """It ended, and for whom it may concern."""
+        session = self.session
+        return settled(
+            Settled(
+                id=self.asked.id,
+                status=Status.DELIVERED if reason is None else Status.FAILED,
+                reason=reason,
+                attempts=attempts,
+                hops=hops,
+                round_trip_s=round_trip,
+                trust=None if session is None else session.trust,
+                altered=self.altered,
+                conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
+            )
+        )
+
+
+def settled(fate: Settled) -> list[RouterOutput]:
+    """The fate of a message, for its sender and for whoever watches."""
+    event = MessageSettled(
+        message=fate.id,
+        status=fate.status.value,
+        reason="" if fate.reason is None else fate.reason.value,
+        attempts=fate.attempts,
+        hops=fate.hops,
+        round_trip_s=fate.round_trip_s,
+        trust="" if fate.trust is None else fate.trust.word,
+        altered=fate.altered,
+        conflict=fate.conflict,
+    )
+    return [fate, Tell(event)]

@@ -1,0 +1,140 @@
+"""Peers that encrypt from end to end, over real sockets: who trusts whom, and what crashes and relays can do."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from cicada.actors.host import Host
+from cicada.actors.peerkeys import PeerKeys
+from cicada.aio import SwarmPeer
+from cicada.errors import Misuse
+from cicada.ids import canonical_address
+from cicada.keys.identity import Identity
+from cicada.keys.pins import Pin
+from cicada.keys.psks import PreShared, Secrets
+from cicada.keys.trust import TrustStore
+from cicada.wire.codec import encode
+from cicada.wire.routed import Data
+from tests.peer.encrypted import SeenRouter, encrypted, pin_of, ring, seen_routers
+from tests.peer.swarm import eventually
+
+__all__ = ["seen_routers"]
+pytestmark = pytest.mark.usefixtures("seen_routers")
+
+ONE, TWO = (Identity.derive(bytes(32), name) for name in ("one", "two"))
+
+
+def share(peer: SwarmPeer, shared: PreShared) -> None:
+    assert peer._hosted is not None
+    memory = peer._hosted._holdings.memory
+    assert memory is not None
+    memory.secrets = Secrets(shared=(shared,))
+
+
+async def test_messages_at_first_contact_say_so_at_both_ends_and_to_oneself_are_beyond_doubt() -> None:
+    async with ring(*(encrypted() for _ in range(4))) as peers:
+        receipt = await peers[0].send(peers[1], b"hello")
+        assert (receipt.delivered, receipt.trust, receipt.conflict) == (True, "first-contact", False)
+        message = await peers[1].recv(timeout=5)
+        assert (message.data, message.trust) == (b"hello", "first-contact")
+        by_place = await peers[2].send(peers[1].hash, b"to a place")
+        assert (by_place.delivered, by_place.trust) == (True, "first-contact")
+        await peers[3].send(peers[3], b"to myself")
+        assert (await peers[3].recv(timeout=5)).trust == "pre-shared"
+
+
+async def test_what_is_required_and_not_there_fails_with_its_own_reason() -> None:
+    async with ring(encrypted(), encrypted()) as (a, b):
+        refused = await a.send(b, b"secret", require="pinned")
+        assert (refused.status, refused.reason) == ("failed", "less trust than required")
+        assert (await a.send(b, b"open", require="first-contact")).delivered
+        assert (await b.recv(timeout=5)).data == b"open"
+        with pytest.raises(Misuse, match="first-contact, pinned or pre-shared"):
+            a.send(b, b"x", require="total")
+
+
+async def test_a_peer_whose_key_the_user_pinned_is_pinned() -> None:
+    b = encrypted(identity=TWO)
+    trust = TrustStore.load([pin_of(b.listener, TWO)])
+    async with ring(encrypted(identity=ONE, trust=trust), b) as (a, _):
+        assert (await a.send(b, b"x", require="pinned")).trust == "pinned"
+        assert (await b.recv(timeout=5)).trust == "first-contact"  # b pinned nobody
+
+
+async def test_peers_that_share_keys_are_pre_shared_both_ways() -> None:
+    a, b = SwarmPeer(), SwarmPeer()
+    random = Random(1)
+    ours, theirs = random.randbytes(32), random.randbytes(32)
+    # Ports are chosen first: each has to name the other's address in its secrets.
+    of_a, of_b = (canonical_address(*peer.bind()) for peer in (a, b))
+    share(a, PreShared(address=of_b, outbound=ours, inbound=theirs))
+    share(b, PreShared(address=of_a, outbound=theirs, inbound=ours))
+    async with ring(a, b):
+        assert (await a.send(b, b"x", require="pre-shared")).trust == "pre-shared"
+        assert (await b.recv(timeout=5)).trust == "pre-shared"
+        assert (await b.send(a, b"y", require="pre-shared")).delivered
+
+
+async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_nothing() -> None:
+    b = encrypted(identity=TWO)
+    trust = TrustStore.load([pin_of(b.listener, ONE)])
+    async with ring(encrypted(trust=trust), b) as (a, _):
+        receipt = await a.send(b, b"for somebody else")
+        assert (receipt.status, receipt.reason) == ("failed", "key changed")
+        assert b.peek is None
+
+
+async def test_first_contacts_are_handed_out_to_be_kept() -> None:
+    pins: list[Pin] = []
+    host = Host.current()
+    keys = PeerKeys(ONE, TrustStore(), keep=pins.append)
+    hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
+    a = SwarmPeer()
+    a._hosted = hosted
+    async with ring(a, encrypted(identity=TWO)) as (_, b):
+        assert (await a.send(b, b"x")).delivered
+
+        async def is_pinned() -> bool:
+            return bool(pins)
+
+        await eventually(is_pinned, "the pin")
+        assert (pins[0].address, pins[0].peer_id) == (canonical_address(*b.listener), TWO.peer_id)
+    await hosted.gone
+
+
+async def test_a_relay_sees_neither_what_is_said_nor_a_key() -> None:
+    identities = [Identity.derive(bytes(32), str(number)) for number in range(4)]
+    async with ring(*(encrypted(identity=identity) for identity in identities)) as peers:
+        payload = b"what only the other end may read"
+        sender, *between, target = sorted(peers, key=lambda peer: peer.hash)
+        assert (await sender.send(target, payload, duplicates=3)).delivered
+        relays = [canonical_address(*peer.listener) for peer in between]
+        seen = [message for address in relays for message in SeenRouter.by_address[address].seen]
+        assert any(isinstance(message, Data) for message in seen)
+        secrets = [secret for identity in identities for secret in identity.seeds]
+        for raw in map(encode, seen):
+            assert payload not in raw
+            assert not any(secret in raw for secret in secrets)
+
+
+@pytest.mark.parametrize("kind", ["crypto", "router", "transport"])
+async def test_a_crash_during_traffic_loses_nothing_that_was_acknowledged(kind: str) -> None:
+    async with ring(*(encrypted() for _ in range(5))) as peers:
+        victim = peers[2]
+        receipts = []
+        for number in range(40):
+            receipts.append(peers[number % 5].send(victim, b"to %d" % number))
+            receipts.append(victim.send(peers[(number + 1) % 5], b"from %d" % number))
+            if number in (10, 25):
+                victim.crash(kind)
+            await asyncio.sleep(0)
+        await asyncio.gather(*receipts)
+        assert {receipt.reason for receipt in receipts} == {None}
+        got = []
+        for peer in peers:
+            while peer.peek is not None:
+                got.append((await peer.recv(timeout=1)).data)
+        assert len(got) == len(set(got)) == len(receipts)
