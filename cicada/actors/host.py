@@ -21,7 +21,7 @@ from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
-from cicada.actors.peerkeys import KeySource, PeerKeys
+from cicada.actors.peerkeys import KeySource, PeerKeys, PinKeeper
 from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
@@ -241,8 +241,7 @@ class Host:
         """Writes pins down, off the loop."""
         if keys is None or keys.keep is None:
             return None
-        keep = keys.keep
-        return lambda pin: self.run_hook("pin", keep, pin)
+        return PinKeeper(keys.keep, lambda write: self.run_hook("pin", write))
 
     def _close_if_empty(self) -> None:
         if self._hosted:

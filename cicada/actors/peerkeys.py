@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from cicada.errors import Misuse
+from cicada.errors import CicadaError, Misuse
 from cicada.ids import Address
 from cicada.keys.identity import Identity
 from cicada.keys.pins import Pin
@@ -27,16 +29,52 @@ from cicada.keys.store import (
 )
 from cicada.keys.trust import TrustStore
 
+_logger = logging.getLogger("cicada.keys")
 PERSISTENT = "persistent"
 EPHEMERAL = "ephemeral"
 
 
 class PeerKeys(msgspec.Struct, frozen=True):
-    """The keys of one peer and its pins. ``keep`` writes a pin down; None: pins last as long as the peer."""
+    """The keys of one peer and its pins. ``keep`` writes pins down; None: they last as long as the peer."""
 
     identity: Identity
     trust: TrustStore
-    keep: Callable[[Pin], None] | None = None
+    keep: Callable[[Iterable[Pin]], object] | None = None
+
+
+class PinKeeper:
+    """Writes pins down off the loop: all that came while the last ones were being written go together."""
+
+    def __init__(
+        self, keep: Callable[[Iterable[Pin]], object], run: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self._keep = keep
+        self._run = run
+        self._lock = threading.Lock()
+        self._waiting: dict[Address, Pin] = {}
+        self._is_writing = False
+
+    def __call__(self, pin: Pin) -> None:
+        """Have it written."""
+        with self._lock:
+            self._waiting[pin.address] = pin
+            if self._is_writing:
+                return
+            self._is_writing = True
+        self._run(self._write)
+
+    def _write(self) -> None:
+        while pins := self._take():
+            try:
+                self._keep(pins)
+            except CicadaError as error:
+                _logger.warning("pins could not be kept: %s", error)
+
+    def _take(self) -> list[Pin]:
+        with self._lock:
+            pins, self._waiting = list(self._waiting.values()), {}
+            self._is_writing = bool(pins)
+            return pins
 
 
 KeySource = Callable[[Address], PeerKeys]
@@ -76,11 +114,7 @@ def _kept(identity: Identity, trust: TrustStore | None, path: Path) -> PeerKeys:
     if trust is not None:
         return PeerKeys(identity, trust)
     pins = trust_path(path)
-    return PeerKeys(identity, TrustStore.load(load_pins(pins)), partial(_keep, pins))
-
-
-def _keep(path: Path, pin: Pin) -> None:
-    keep_pins(path, [pin])
+    return PeerKeys(identity, TrustStore.load(load_pins(pins)), partial(keep_pins, pins))
 
 
 def _from_file(path: Path, address: Address) -> Identity:

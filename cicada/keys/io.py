@@ -141,6 +141,9 @@ class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"SessionKeys({self.peer.address}, index={self.index}, {self.trust.word})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("peer", self.peer), ("index", self.index), ("trust", self.trust)]
+
 
 class SessionReady(msgspec.Struct, frozen=True):
     """The session that this side opened is there."""

@@ -63,6 +63,7 @@ async def ring(*peers: SwarmPeer) -> AsyncIterator[list[SwarmPeer]]:
     finally:
         for peer in peers:
             peer.kill()
+        await asyncio.gather(*(peer._hosted.gone for peer in peers if peer._hosted is not None))
 
 
 def pin_of(peer: HostPort, identity: Identity) -> Pin:

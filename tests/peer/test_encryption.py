@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from random import Random
 
 import pytest
 
 from cicada.actors.host import Host
-from cicada.actors.peerkeys import PeerKeys
-from cicada.aio import SwarmPeer
-from cicada.errors import Misuse
+from cicada.actors.peerkeys import PeerKeys, PinKeeper
+from cicada.aio import HostPort, SwarmPeer
+from cicada.errors import Misuse, Unavailable
 from cicada.ids import canonical_address
 from cicada.keys.identity import Identity
 from cicada.keys.pins import Pin
 from cicada.keys.psks import PreShared, Secrets
+from cicada.keys.store import identity_path, load_pins, trust_path
 from cicada.keys.trust import TrustStore
 from cicada.wire.codec import encode
 from cicada.wire.routed import Data
 from tests.peer.encrypted import SeenRouter, encrypted, pin_of, ring, seen_routers
 from tests.peer.swarm import eventually
+from tests.peer.test_aio_peer import closed_port
 
 __all__ = ["seen_routers"]
 pytestmark = pytest.mark.usefixtures("seen_routers")
@@ -90,7 +93,7 @@ async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_noth
 async def test_first_contacts_are_handed_out_to_be_kept() -> None:
     pins: list[Pin] = []
     host = Host.current()
-    keys = PeerKeys(ONE, TrustStore(), keep=pins.append)
+    keys = PeerKeys(ONE, TrustStore(), keep=pins.extend)
     hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
     a = SwarmPeer()
     a._hosted = hosted
@@ -138,3 +141,46 @@ async def test_a_crash_during_traffic_loses_nothing_that_was_acknowledged(kind: 
             while peer.peek is not None:
                 got.append((await peer.recv(timeout=1)).data)
         assert len(got) == len(set(got)) == len(receipts)
+
+
+async def test_who_was_met_in_an_earlier_life_is_pinned_and_another_key_there_is_refused() -> None:
+    b = encrypted(identity=TWO)
+    port = closed_port()
+    async with ring(SwarmPeer("127.0.0.1", port), b) as (a, _):
+        assert (await a.send(b, b"first")).trust == "first-contact"
+    path = trust_path(identity_path(canonical_address("127.0.0.1", port)))
+
+    async def is_written() -> bool:
+        return path.exists() and bool(load_pins(path))
+
+    await eventually(is_written, "the pin in its file")
+    at = b.listener.port
+    async with ring(SwarmPeer("127.0.0.1", port), encrypted(at, identity=TWO)) as (a, again):
+        assert (await a.send(again, b"again", require="pinned")).trust == "pinned"
+    async with ring(SwarmPeer("127.0.0.1", port), encrypted(at, identity=ONE)) as (a, other):
+        receipt = await a.send(other, b"for the one that was there")
+        assert (receipt.status, receipt.reason) == ("failed", "key changed")
+
+
+def test_pins_that_come_while_others_are_written_go_together_and_a_full_disk_costs_a_warning() -> None:
+    written: list[list[Pin]] = []
+    jobs: list[Callable[[], None]] = []
+
+    def keep(pins: Iterable[Pin]) -> None:
+        written.append(list(pins))
+        if len(written) == 1:
+            keeper(pin(3))
+        if len(written) == 2:
+            raise Unavailable("the disk is full")
+
+    def pin(number: int) -> Pin:
+        return pin_of(HostPort("127.0.0.1", 4000 + number), ONE)
+
+    keeper = PinKeeper(keep, jobs.append)
+    for number in (1, 2, 1):
+        keeper(pin(number))
+    assert len(jobs) == 1
+    jobs[0]()
+    assert written == [[pin(1), pin(2)], [pin(3)]]
+    keeper(pin(4))
+    assert len(jobs) == 2
