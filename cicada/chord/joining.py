@@ -35,6 +35,7 @@ _REFUSALS = {
     "swarm": "belongs to a swarm of another name",
     "version": "speaks another version of the protocol",
     "record-expired": "refuses this peer's record as out of date: compare the clocks of the two machines",
+    "record-sequence": "refuses this peer's record as one of the future: compare the clocks of the two machines",
     "unknown-address": "is not known where its address leads: another peer, or none, answers there",
 }
 """Words for what a seed said when it was dialled."""

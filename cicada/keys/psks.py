@@ -131,7 +131,7 @@ class Secrets:
     """All secrets that one peer shares with others."""
 
     def __init__(self, swarm: SwarmKeys = OPEN, shared: tuple[PreShared, ...] = ()) -> None:
-        self.swarm = swarm
+        self._swarm = swarm
         self._by_address = {entry.address: entry for entry in shared if entry.address}
         self._by_peer_id = {entry.peer_id: entry for entry in shared if entry.peer_id}
         self._accepted: dict[bytes, tuple[Terms, ...]] = {}
@@ -140,6 +140,16 @@ class Secrets:
 
     def __repr__(self) -> str:
         return f"Secrets({self.swarm}, {len(self._by_address) + len(self._by_peer_id)} pre-shared)"
+
+    @property
+    def swarm(self) -> SwarmKeys:
+        """The swarm's keys. Handshakes that begin after it was set use the new ones; of the others nothing is kept."""
+        return self._swarm
+
+    @swarm.setter
+    def swarm(self, keys: SwarmKeys) -> None:
+        self._swarm = keys
+        self._accepted.clear()
 
     def shared_with(self, address: Address, peer_id: str = "") -> PreShared | None:
         """The keys shared with a peer. An entry for its id counts more than one for the address where it is."""

@@ -281,6 +281,18 @@ def test_selectors_differ_from_handshake_to_handshake(
         assert selectors == {b""}
 
 
+def test_who_changes_the_swarms_keys_dials_and_accepts_with_the_new_ones_only() -> None:
+    shared = of(ID_A, IN, OUT)
+    b = b_with(closed(OLD), shared)
+    for rotated in (closed(OLD, OLD, NEW), closed(NEW, NEW, OLD), closed(NEW)):
+        b.secrets.swarm = rotated
+        assert b.secrets.offer(Use.LINK, A).swarm == rotated.dial
+        for key_of_a in (OLD, NEW):
+            is_accepted = key_of_a in rotated.accept
+            assert outcome(a_with(closed(key_of_a), at(B)), b).startswith("XX") == is_accepted
+            assert outcome(a_with(closed(key_of_a)), b_with(rotated)).startswith("XX") == is_accepted
+
+
 def test_a_selector_of_another_handshake_finds_nothing() -> None:
     a, b = Secrets(closed(), (at(B),)), Secrets(closed(), (MIRRORED,))
     selector = a.offer(Use.LINK, B).selector(EPHEMERAL)
