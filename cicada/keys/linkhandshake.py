@@ -115,6 +115,8 @@ class LinkHandshakes:
             raise PeerFault("record-address")
         if self._memory.secrets.shared_with(Address(address), record.peer_id) is not None:
             self._ids[address] = record.peer_id
+            if len(self._ids) > KEYS.shared_addresses:
+                del self._ids[next(iter(self._ids))]
         self._memory.secrets.check(terms, Address(address), record.peer_id)
         return _credentials(raw, record)
 
