@@ -7,7 +7,7 @@ from collections import Counter
 from cicada.errors import PeerFault
 from cicada.events import HandshakeRefused, KeyChanged
 from cicada.ids import Address, Peer, peer_at, place_to_bytes
-from cicada.keys.handshakes import Heard, Opened, is_for, new_index
+from cicada.keys.handshakes import Heard, Opened, is_for, new_index, reason_of
 from cicada.keys.identity import Entropy
 from cicada.keys.io import Answered, Emit, NegotiatorOutput, PinLearned
 from cicada.keys.memory import Memory, digest_of
@@ -39,7 +39,7 @@ class Answering:
         try:
             return self._accept(contact, peer, crossing, digest, now)
         except PeerFault as fault:
-            return self._refuse(peer, fault.reason)
+            return self._refuse(peer, reason_of(fault))
 
     def _accept(
         self, contact: Contact, peer: Peer, crossing: Opened | None, digest: bytes, now: float
@@ -101,4 +101,4 @@ class Answering:
 
     def _refuse(self, peer: Peer, reason: str) -> list[NegotiatorOutput]:
         self._counts[f"refused:{reason}"] += 1
-        return [Emit(HandshakeRefused(remote=peer.address, reason=reason[:64]))]
+        return [Emit(HandshakeRefused(remote=peer.address, reason=reason))]

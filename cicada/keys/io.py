@@ -92,7 +92,16 @@ class TimerFired(msgspec.Struct, frozen=True):
 
 
 NegotiatorInput = (
-    Prepare | Complete | Answer | AnswerRecord | RecordsFetched | Identified | Unidentified | Met | TimerFired
+    Prepare
+    | Complete
+    | Answer
+    | AnswerRecord
+    | RecordsFetched
+    | Identified
+    | Unidentified
+    | Met
+    | LinksChanged
+    | TimerFired
 )
 
 

@@ -13,7 +13,7 @@ from cicada.events import KeyChanged, KeyConflict, PinMade
 from cicada.ids import Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.answering import Answering
 from cicada.keys.finding import Found, NotFound, Search
-from cicada.keys.handshakes import Opened
+from cicada.keys.handshakes import Opened, reason_of
 from cicada.keys.identity import Entropy
 from cicada.keys.io import (
     Answer,
@@ -148,7 +148,7 @@ class Negotiator:
             del self._opened[place]
             if fault.reason == "key-changed":
                 return self._key_changed(opened.peer, record)
-            return self._refuse(place, fault.reason)
+            return self._refuse(place, reason_of(fault))
         del self._opened[place]
         return [*self._learn(record), SessionReady(opened.keys(answer, trust))]
 
