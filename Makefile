@@ -49,6 +49,7 @@ prove: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks.actors $(ARGS)
+	$(BIN)/python -m benchmarks.handshakes $(ARGS)
 	$(BIN)/python -m benchmarks.relay $(ARGS)
 
 clean:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import random
 from collections import Counter
+from functools import partial
 from typing import Any, ClassVar
 
 from benchmarks.graph import Node
@@ -16,7 +18,10 @@ from cicada.actors.router import RouterActor
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.chord.io import TableChanged
 from cicada.ids import Peer, place_to_bytes
+from cicada.keys import aead, ciphers, linkhandshake
+from cicada.keys.identity import Identity
 from cicada.keys.io import SessionKeys, SessionReady
+from cicada.keys.memory import Memory
 from cicada.keys.trust import Trust
 from cicada.routing.io import Deliver, RoutedReceived
 from cicada.routing.router import Router
@@ -25,6 +30,7 @@ from cicada.wire.codec import encode
 from cicada.wire.frames import PREFIXED
 from cicada.wire.routed import Data
 from cicada.wire.sealed import DataBody, encode_body
+from cicada.wire.security import LinkSecurity, Unsecured
 
 _LINK_ACK_BYTES = 12  # what a DATA frame carries before its message
 
@@ -122,7 +128,9 @@ def payload_for(frame_bytes: int, peer: Peer) -> bytes:
 class ProductRelay:
     """One process of the product's relay."""
 
-    def __init__(self, nodes: tuple[Node, ...], process: int, frame_bytes: int, seed: int) -> None:
+    def __init__(
+        self, nodes: tuple[Node, ...], process: int, frame_bytes: int, seed: int, links: str
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._nodes = nodes
         self._process = process
@@ -132,6 +140,13 @@ class ProductRelay:
         self._endpoint = ZmqEndpoint(loop)
         self._rng = random.Random(seed)
         self._payload = payload_for(frame_bytes, nodes[0].peer)
+        self._links = links
+        if links == "pynacl":
+            aead.seal, aead.open_sealed = aead.seal_by_nacl, aead.open_by_nacl
+            aead.sealer_of = partial(partial, aead.seal_by_nacl)
+            aead.opener_of = partial(partial, aead.open_by_nacl)
+            importlib.reload(ciphers)
+            importlib.reload(linkhandshake)
         self._sinks: list[Any] = []
         self._refs: list[Any] = []
         self.tally: Counter[str] = Counter()
@@ -163,6 +178,13 @@ class ProductRelay:
         self._alarms.close()
         self._clock.close()
 
+    def _security(self, peer: Peer) -> LinkSecurity:
+        if self._links == "plain":
+            return Unsecured()
+        entropy = random.SystemRandom()
+        memory = Memory(peer, Identity.generate(entropy), swarm="", wall_ms=self._clock.wall_ms)
+        return linkhandshake.LinkHandshakes(memory, entropy=entropy)
+
     def _start(self, node: Node) -> None:
         attachment = Attachment(self._endpoint)
         around = Surroundings(
@@ -173,12 +195,13 @@ class ProductRelay:
             alarms=self._alarms,
             publish=None,
             tally=self.tally,
+            refusals=Counter(),
             entropy=random.SystemRandom(),
         )
         self._endpoint.listen(node.peer.address, attachment)
         peers = tuple(other.peer for other in self._nodes)
         sink = Sink.start(around, peers, self._payload, self._rng)
-        transport = TransportActor.start(around, attachment, 1, "")
+        transport = TransportActor.start(around, attachment, 1, "", self._security(node.peer))
         router = CountedRouter.start(around, 1)
         wired = Wired(sink, transport, sink, router, sink)
         for ref in (sink, transport, router):

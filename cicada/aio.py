@@ -6,21 +6,33 @@ import asyncio
 import contextlib
 import hashlib
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
 
-from cicada.actors.family import Announce, Enter, InjectCrash, Kind, Locate, Submit, TakeSnapshot, Withdraw
+from cicada.actors.family import (
+    Announce,
+    ChangeSwarmKeys,
+    Enter,
+    InjectCrash,
+    Kind,
+    Locate,
+    Submit,
+    TakeSnapshot,
+    Withdraw,
+)
 from cicada.actors.host import Host, HostedPeer, PeerStats, Publish, Trial
 from cicada.actors.mailbox import HostPort, Message
+from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
 from cicada.keys.identity import Identity
-from cicada.keys.psks import Secrets
+from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, WIRE
 
@@ -48,9 +60,14 @@ class SwarmPeer:
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
     connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
-    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing. With
-    ``encrypt`` messages are sealed from end to end: ``identity`` are the peer's keys (None: new ones), ``secrets`` what it
-    shares with others, ``trust`` the keys it has pinned.
+    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing.
+
+    ``identity``: whose keys it has. "persistent": those kept for its address in the user's state folder, made at first use
+    (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
+    ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
+    ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
+    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback.
+    Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
     """
@@ -63,18 +80,21 @@ class SwarmPeer:
         hooks: Hooks | None = None,
         name: str = "",
         publish: Publish | None = None,
-        identity: Identity | None = None,
-        secrets: Secrets | None = None,
+        identity: Identity | str | os.PathLike[str] = PERSISTENT,
+        keys: str | os.PathLike[str] | Iterable[PreShared] = (),
+        swarm: str = "",
+        swarm_keys: str | os.PathLike[str] | SwarmKeys = OPEN,
         trust: TrustStore | None = None,
-        encrypt: bool = False,
+        encrypt: bool = True,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
         self._hooks = dict(hooks or {})
         self._name = name
         self._publish = publish
+        self._swarm = swarm
         self._identity = identity
-        self._secrets = secrets
+        self._secrets = secrets_of(keys, swarm_keys, swarm)
         self._trust = trust
         self._encrypt = encrypt
         self._hosted: HostedPeer | None = None
@@ -110,12 +130,12 @@ class SwarmPeer:
             external_port=external_port,
             name=self._name,
             publish=self._publish,
+            swarm=self._swarm,
+            keys=key_source(self._identity, self._trust, is_lasting=port != 0),
+            secrets=self._secrets,
+            encrypt=self._encrypt,
             on_new_peer=self._new_peer_hook(),
             create=create,
-            identity=self._identity,
-            secrets=self._secrets,
-            trust=self._trust,
-            encrypt=self._encrypt,
         )
         return self.listener
 
@@ -242,6 +262,12 @@ class SwarmPeer:
         self._closed = True
         if self._hosted is not None:
             self._hosted.end("killed")
+
+    def change_swarm_keys(self, keys: SwarmKeys) -> None:
+        """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had
+        not finished goes over new ones."""
+        self._secrets.swarm = keys
+        self._bound().tell(ChangeSwarmKeys(keys))
 
     def crash(self, kind: str) -> None:
         """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""

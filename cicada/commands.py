@@ -6,6 +6,7 @@ The command line, the visualizer and applications send these through control.Rem
 
 from __future__ import annotations
 
+import enum
 from typing import Literal
 
 import msgspec
@@ -115,6 +116,23 @@ class SetLogLevel(Command, frozen=True, kw_only=True, tag=True):
     actor: Literal["", "transport", "ring", "router", "crypto", "supervisor"] = ""
 
 
+class RotationPhase(enum.Enum):
+    """How far the change of a swarm's key is: both keys are accepted; the new one is dialled with; the old one is refused
+    and its links close. ``now`` is the last of them at once, for a key that leaked."""
+
+    ACCEPT = "accept"
+    DIAL = "dial"
+    FINISH = "finish"
+    NOW = "now"
+
+
+class RotateSwarmKey(Command, frozen=True, kw_only=True, tag=True):
+    """Enter a phase of the change to the key in ``file``, which the launcher reads. Answered by Done."""
+
+    file: str
+    phase: RotationPhase
+
+
 class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``."""
 
@@ -219,6 +237,7 @@ AnyCommand = (
     | Heal
     | GetFaults
     | Down
+    | RotateSwarmKey
 )
 
 
@@ -288,6 +307,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
 
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
+    ``refused``: who was not let in or not believed, by reason, over all peers since the start.
     ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
     """
 
@@ -313,6 +333,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     problems: tuple[str, ...] = ()
     frozen: int = 0
     faults: tuple[FaultRow, ...] = ()
+    refused: dict[str, int] = {}
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):

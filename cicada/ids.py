@@ -67,6 +67,11 @@ def is_loopback(address: Address) -> bool:
     return ipaddress.ip_address(split_address(address)[0]).is_loopback
 
 
+def is_unspecified(address: Address) -> bool:
+    """Whether the address stands for every interface, so that nobody can dial it."""
+    return ipaddress.ip_address(split_address(address)[0]).is_unspecified
+
+
 class Peer:
     """A member of the swarm as the ring names it: an address and the place that follows from it.
 

@@ -113,6 +113,11 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     proof_linger: float = (
         0.5  # a link made only for a proof may be used this long: a proven head is asked at once
     )
+    half_open: int = 256  # handshakes of strangers that wait for their last message, per hosted peer
+    half_open_seconds: float = 5.0  # a stranger's connection lives as long
+    rechecks_per_second: float = (
+        2.0  # dials because somebody claims a proven address with another key, per hosted peer
+    )
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
     blocked_retry: float = (
         0.02  # frames that a full connection did not take are offered again; a flush of 1 MiB
@@ -251,24 +256,35 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
-    record_bytes: int = 512  # of a record; the longest address and swarm name make 320
+    record_bytes: int = 512  # of a record; the longest address and swarm name, of 4-byte characters, make 459
     succession_bytes: int = 160  # two keys, a signature and their frame make 133
     clock_skew: float = (
         300.0  # seconds that two clocks may differ; Kerberos (RFC 4120) has the same five minutes
     )
     replay_window: int = 8192  # frames of a session that may be overtaken; WireGuard's window
     session_frames: int = 1 << 32  # of one direction; far below what ChaCha20-Poly1305 bears
+    passphrase_passes: int = 3  # of Argon2id; libsodium's OPSLIMIT_MODERATE, 0.7 s on 2024's desktops
+    passphrase_memory: int = 256 * MIB  # bytes of Argon2id; libsodium's MEMLIMIT_MODERATE
 
     record_seconds: float = 86_400.0  # a record's life; a peer that is away for a day is dialled anew
     record_renewal: float = 3600.0  # seconds after which a peer signs a new one; 16 us an hour
     records_remembered: int = (
         8192  # whose signatures a process need not verify again; 1,000 peers show 8 each
     )
+    keyed_after: int = 32  # frames of a link, then its keys are set up for speed until it is calm; 5 KiB
     rekey_frames: int = 1 << 20  # of a link in one direction, under one key
     rekey_seconds: float = 3600.0  # of a link under one key
     session_renewal: float = 120.0  # seconds an active session lives; WireGuard's REKEY_AFTER_TIME
     session_reject: float = (
         180.0  # seconds after which an old session opens nothing; WireGuard's REJECT_AFTER_TIME
+    )
+    file_bytes: int = 4 * MIB  # of any key file; a full trust file has 3
+    pins: int = (
+        8192  # kept in one trust file; then the oldest of first use go. A guess: eight swarms of 1,000
+    )
+    lock_wait: float = 5.0  # seconds to wait for other writers of a trust file, who take 0.05
+    passphrase_characters: int = (
+        16  # at least; five words. A guess: a leaked handshake allows guessing at leisure
     )
     responder_renewal: float = (
         150.0  # an initiator renews first; a responder only when nobody did, so that two do not cross
@@ -286,7 +302,6 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     answers: int = 1024  # answers kept, to say them again when message 1 comes twice
     answer_seconds: float = 30.0
     neighbours: int = 64  # whose records are kept: twice 2r
-    pins: int = 16_384  # addresses; some 4 MB
 
 
 class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from cicada import aio
 from cicada.actors.host import PeerStats
+from cicada.actors.peerkeys import PERSISTENT
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound
 from cicada.ids import Place
+from cicada.keys.identity import Identity
+from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.limits import DELIVERY
 
 __all__ = ["SwarmPeer"]
@@ -76,9 +80,20 @@ class SwarmPeer:
     """
 
     def __init__(
-        self, host: str | None = None, port: int | None = None, *, hooks: aio.Hooks | None = None
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        hooks: aio.Hooks | None = None,
+        identity: Identity | str | os.PathLike[str] = PERSISTENT,
+        keys: str | os.PathLike[str] | Iterable[PreShared] = (),
+        swarm: str = "",
+        swarm_keys: str | os.PathLike[str] | SwarmKeys = OPEN,
+        encrypt: bool = True,
     ) -> None:
-        self._peer = aio.SwarmPeer(hooks=hooks)
+        self._peer = aio.SwarmPeer(
+            hooks=hooks, identity=identity, keys=keys, swarm=swarm, swarm_keys=swarm_keys, encrypt=encrypt
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         if host is not None or port is not None:

@@ -13,6 +13,8 @@ from cicada.chord.io import RingSnapshot
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent
 from cicada.ids import split_address
+from cicada.keys.identity import Identity
+from cicada.keys.psks import SwarmKeys
 from cicada.limits import LAUNCHER
 from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
@@ -28,6 +30,7 @@ from launcher.protocol import (
     ReadCounters,
     Report,
     SetFaults,
+    SetKeys,
     SetLevels,
     Shutdown,
     StartPeers,
@@ -40,6 +43,7 @@ from launcher.traffic import Traffic, hosted_peer
 
 MEMBER = "member"
 FROZEN = "frozen"
+NO_KEYS = SetKeys(identities=b"", dial=b"", accept=(), shared=(), encrypt=True)
 
 _logger = logging.getLogger("cicada.launcher.worker")
 
@@ -75,12 +79,15 @@ class Hosting:
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
         self._faults = NO_FAULTS
+        self._keys = NO_KEYS
         self._frozen: set[str] = set()
         self.finished = asyncio.Event()
 
     async def carry_out(self, command: AnyWorkerCommand) -> AnyWorkerReply:
         """Do what the launcher asks. What is wrong with one peer is in the reply and concerns no other."""
         match command:
+            case SetKeys():
+                return self._set_keys(command)
             case StartPeers():
                 return await self._start(command.peers)
             case JoinPeers():
@@ -136,7 +143,16 @@ class Hosting:
     async def _start_one(self, name: str, address: str) -> None:
         if name in self._hosted:
             raise Misuse(f"{name} runs already")
-        peer = SwarmPeer(name=name, publish=self._publish)
+        keys = self._keys
+        identity = Identity.derive(keys.identities, address) if keys.identities else "persistent"
+        peer = SwarmPeer(
+            name=name,
+            publish=self._publish,
+            identity=identity,
+            keys=keys.shared,
+            swarm_keys=SwarmKeys(keys.dial, keys.accept),
+            encrypt=keys.encrypt,
+        )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:
             peer.trial.set_faults(self._faults)
@@ -147,6 +163,13 @@ class Hosting:
             await self._peer(name).connect(split_address(seed), timeout=timeout)
         else:
             self._peer(name).create()
+
+    def _set_keys(self, keys: SetKeys) -> Report:
+        self._keys = keys
+        for hosted in self._hosted.values():
+            if hosted.peer.bound:
+                hosted.peer.change_swarm_keys(SwarmKeys(keys.dial, keys.accept))
+        return Report()
 
     def _set_faults(self, command: SetFaults) -> Report:
         self._faults = command.table
@@ -204,6 +227,7 @@ def _counters(hosted: HostedPeer) -> Counters:
         delivered=stats.delivered,
         failed=stats.failed,
         dropped=dict(stats.dropped),
+        refused=dict(stats.refused),
         restarts=stats.restarts,
     )
 

@@ -31,6 +31,7 @@ from cicada.commands import (
     Peers,
     Refused,
     Restart,
+    RotateSwarmKey,
     RunLoad,
     Scale,
     Send,
@@ -50,6 +51,7 @@ from launcher.protocol import PeerView
 from launcher.requests import Requests
 from launcher.rolling import RollingRestart
 from launcher.roster import ENDED, LIVE, RETURNING, Member, State
+from launcher.rotation import Rotation
 from launcher.selectors import Selection, select
 from launcher.statistics import Statistics
 from launcher.swarm import Problems, Swarm
@@ -69,6 +71,7 @@ class Orchestrator:
         statistics: Statistics,
         levels: LogLevels,
         faults: Faults,
+        rotation: Rotation,
         publish: Publish,
         *,
         seed: int,
@@ -81,6 +84,7 @@ class Orchestrator:
         self._statistics = statistics
         self._levels = levels
         self._faults = faults
+        self.rotation = rotation
         self._rolling = RollingRestart(swarm, monitor, publish)
         self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")), folder)
         self._publish = publish
@@ -120,6 +124,8 @@ class Orchestrator:
                 return FaultList(rows=self._faults.rows())
             case Restart(rolling=True):
                 return await self._rolling.restart(self._select(command.select), command)
+            case RotateSwarmKey():
+                return await self.rotation.enter(command)
             case Down():
                 self._on_down()
                 return Done(peers=tuple(member.name for member in self._roster.live()))

@@ -87,6 +87,8 @@ def status_lines(status: Status) -> Iterator[str]:
     failed = bad(f", {messages.failed} failed") if messages.failed else ""
     yield f"  messages  {messages.sent} sent, {messages.delivered} delivered{failed}{_reasons(messages.dropped)}"
     yield f"  traffic   {_traffic(status.traffic)}"
+    if status.refused:
+        yield f"  refused   {_in_order(status.refused)}"
     yield f"  restarts  {status.restarts}"
     for index, line in enumerate(fault_lines(status.faults)):
         yield bad(f"  {'' if index else 'faults':<9} {line}")
@@ -111,10 +113,12 @@ def _traffic(counts: dict[str, int]) -> str:
 
 
 def _reasons(counts: dict[str, int]) -> str:
-    if not counts:
-        return ""
+    return f"; dropped: {_in_order(counts)}" if counts else ""
+
+
+def _in_order(counts: dict[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda entry: -entry[1])
-    return "; dropped: " + ", ".join(f"{count} {reason}" for reason, count in ordered)
+    return ", ".join(f"{count} {reason}" for reason, count in ordered)
 
 
 def fault_lines(rows: Iterable[FaultRow]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from cicada.commands import SendResult
+from cicada.keys.psks import PreShared
 from cicada.transport.faults import NO_FAULTS, FaultTable
 from launcher.levels import LevelSetting
 from launcher.load import LoadShare
@@ -18,6 +19,25 @@ from launcher.load import LoadShare
 
 class WorkerCommand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Base of what a worker is asked."""
+
+
+class SetKeys(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Whose keys peers have that start from now on, and the secrets that those and the running ones use. Answered by Report.
+
+    ``identities`` derives each peer's keys from its address; empty: they are kept in files. Never shown: secrets.
+    """
+
+    identities: bytes
+    dial: bytes
+    accept: tuple[bytes, ...]
+    shared: tuple[PreShared, ...]
+    encrypt: bool
+
+    def __repr__(self) -> str:
+        return "SetKeys()"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("encrypt", self.encrypt)]
 
 
 class PeerAddress(msgspec.Struct, frozen=True):
@@ -152,7 +172,8 @@ class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 AnyWorkerCommand = (
-    StartPeers
+    SetKeys
+    | StartPeers
     | JoinPeers
     | TakeViews
     | ReadCounters
@@ -213,13 +234,14 @@ class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
-    """Answer to ReadCounters: application messages and drops, restarts of actors, what crossed the endpoint, and records
-    that no log took."""
+    """Answer to ReadCounters: application messages and drops, who was refused, restarts of actors, what crossed the
+    endpoint, and records that no log took."""
 
     sent: int = 0
     delivered: int = 0
     failed: int = 0
     dropped: dict[str, int] = {}
+    refused: dict[str, int] = {}
     restarts: int = 0
     traffic: dict[str, int] = {}
     unlogged: int = 0
@@ -254,15 +276,18 @@ def sum_counters(parts: Iterable[Counters]) -> Counters:
     """The counters of several peers, or workers, as one."""
     every = list(parts)
     dropped: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     traffic: Counter[str] = Counter()
     for part in every:
         dropped.update(part.dropped)
+        refused.update(part.refused)
         traffic.update(part.traffic)
     return Counters(
         sent=sum(part.sent for part in every),
         delivered=sum(part.delivered for part in every),
         failed=sum(part.failed for part in every),
         dropped=dict(dropped),
+        refused=dict(refused),
         restarts=sum(part.restarts for part in every),
         traffic=dict(traffic),
         unlogged=sum(part.unlogged for part in every),

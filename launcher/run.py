@@ -15,6 +15,7 @@ import msgspec
 
 from cicada.config import Config
 from cicada.errors import RingNotReady
+from launcher.keychain import Keychain, read_key_files
 from launcher.plan import Plan, plan_swarm
 from launcher.ports import require_free
 from launcher.process import start_fork_server
@@ -71,6 +72,7 @@ def run_swarm(
 def prepare(config: Config, run_dir: Path | None) -> tuple[Plan, RunFolder]:
     """The plan and the locked run folder of a swarm that can be started now. Raises as run_swarm does."""
     plan = plan_swarm(config, os.cpu_count() or 1)
+    read_key_files(config)
     if run_dir is not None and is_running(run_dir):
         raise already_running(run_dir)
     beside = RUNS if run_dir is None else run_dir.parent
@@ -89,19 +91,18 @@ def run_prepared(
     on_ready: OnProgress | None = None,
 ) -> int:
     """As run_swarm, from what ``prepare`` returned."""
-    return asyncio.run(_run(config, plan, folder, since, wait, on_started or _ignore, on_ready or _ignore))
+    keychain = Keychain(config, read_key_files(config))
+    session = (config, plan, folder, keychain, since)
+    return asyncio.run(_run(session, wait, on_started or _ignore, on_ready or _ignore))
 
 
 async def _run(
-    config: Config,
-    plan: Plan,
-    folder: RunFolder,
-    since: float,
+    parts: tuple[Config, Plan, RunFolder, Keychain, float],
     wait: float | None,
     on_started: OnProgress,
     on_ready: OnProgress,
 ) -> int:
-    session = Session(config, plan, folder, since)
+    session, folder = Session(*parts), parts[2]
     with _Interrupts(session) as interrupts:
         async with session:
             started = Progress(run_dir=str(folder.path), control=session.control, launcher_pid=os.getpid())

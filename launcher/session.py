@@ -29,6 +29,7 @@ from cicada.config import Config, to_toml
 from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
 from launcher.faults import Faults
+from launcher.keychain import Keychain
 from launcher.logbook import LogBook
 from launcher.loglevels import LogLevels
 from launcher.monitor import Monitor, RunState
@@ -38,6 +39,7 @@ from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
 from launcher.records import level_named
 from launcher.roster import Roster
+from launcher.rotation import Rotation
 from launcher.runfolder import CONTROL_SOCKET, ControlFolder, RunFolder, RunInfo, git_revision
 from launcher.serving import CommandActor, recorded
 from launcher.statistics import Statistics
@@ -57,7 +59,9 @@ _logger = logging.getLogger("cicada.launcher")
 class Session:
     """A run, an async context manager: inside, its control plane answers; afterwards nothing of it is left."""
 
-    def __init__(self, config: Config, plan: Plan, folder: RunFolder, since: float) -> None:
+    def __init__(
+        self, config: Config, plan: Plan, folder: RunFolder, keychain: Keychain, since: float
+    ) -> None:
         self._config = config
         self._folder = folder
         self._control = ControlFolder()
@@ -73,6 +77,7 @@ class Session:
         publish = self._log.tapped(self._publisher.publish)
         specs = {name: self._spec(name, events) for name in plan.workers}
         self.pool = WorkerPool(specs, self._worker_ended)
+        self._keychain = keychain
         self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
         self.monitor = Monitor(self.swarm, lambda event: publish("", event), since)
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
@@ -87,6 +92,7 @@ class Session:
             statistics,
             LogLevels(self.swarm, self._log),
             self.faults,
+            Rotation(self.pool, keychain),
             publish,
             seed=config.swarm.seed,
             folder=folder.path,
@@ -142,7 +148,10 @@ class Session:
         while the run goes on.
         """
         self.monitor.begin()
+        if not self._keychain.is_encrypted:
+            _logger.warning("links are NOT ENCRYPTED (links.encrypt = false): measurements only")
         async with self.swarm.changes:
+            self.orchestrator.rotation.greet()
             _require(await self.swarm.start_workers())
             for name in self.pool.names:
                 self._supervisor.started(name)

@@ -59,6 +59,7 @@ class Statistics:
                 dropped=counters.dropped,
             ),
             traffic=counters.traffic,
+            refused=counters.refused,
             rounds=_mean(view.rounds for view in seen.views.values() if view.joined),
             estimated_size=_median(view.estimated_size for view in seen.views.values() if view.joined),
             churn_per_s=_median(view.churn for view in seen.views.values() if view.joined),

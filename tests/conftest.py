@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LEFTOVER_SECONDS = 5.0
-WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py"})
+WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py", "test_secrets.py"})
 T = TypeVar("T")
 
 # The suite repeats exactly, run after run; CICADA_EXPLORE=1 tries other values, and prints how to replay a failure.
@@ -36,6 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         item.add_marker(pytest.mark.xdist_group("waiting" if folder in WAITING else "computing"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Identities and pins of tests are not those of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CICADA_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ DOCUMENTS: Final = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 KINDS: Final[dict[Any, str]] = {int: "int", str: "str", bytes: "bin", tuple: "array", bool: "bool"}

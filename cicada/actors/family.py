@@ -14,6 +14,7 @@ from cicada.actors.base import GuardedRef
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import OwnerFound, OwnerNotFound, RingSnapshot
 from cicada.ids import Address, Peer, Place
+from cicada.keys.psks import SwarmKeys
 from cicada.keys.trust import Trust
 
 Ref = GuardedRef[Any]
@@ -87,6 +88,12 @@ class Locate(msgspec.Struct, frozen=True):
     place: Place
     iterative: bool
     reply: asyncio.Future[OwnerFound | OwnerNotFound]
+
+
+class ChangeSwarmKeys(msgspec.Struct, frozen=True):
+    """Use these keys of a closed swarm from now on. Links made with others than those accepted are closed."""
+
+    keys: SwarmKeys
 
 
 class InjectCrash(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import random
 import socket
 import weakref
@@ -20,6 +21,7 @@ from cicada.actors.family import Kind, Ref
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
+from cicada.actors.peerkeys import KeySource, PeerKeys
 from cicada.actors.pump import Publish, Pump, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
@@ -28,15 +30,19 @@ from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
-from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspecified, peer_at, split_address
+from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.identity import Identity
+from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
+from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
-from cicada.keys.trust import Pin, TrustStore
+from cicada.keys.trust import TrustStore
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
 from cicada.transport.zeromq import ZmqEndpoint
+from cicada.wire.security import LinkSecurity, Unsecured
 
 __all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "Trial", "whose_turn"]
 
@@ -49,6 +55,9 @@ _KINDS: dict[type, str] = {
     CryptoActor: Kind.CRYPTO.value,
     PeerSupervisor: "supervisor",
 }
+
+# Whatever an application forks, its child never seals with what its parent goes on sealing with.
+os.register_at_fork(after_in_child=forget_after_fork)
 
 
 class Trial(Protocol):
@@ -74,12 +83,14 @@ class Trial(Protocol):
 
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included."""
+    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included; ``refused``
+    handshakes, records and claims of others."""
 
     sent: int
     delivered: int
     failed: int
     dropped: dict[str, int]
+    refused: dict[str, int]
     restarts: int
 
 
@@ -152,21 +163,24 @@ class Host:
         publish: Publish | None = None,
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
-        create: bool = True,
-        identity: Identity | None = None,
+        keys: KeySource | None = None,
         secrets: Secrets | None = None,
-        trust: TrustStore | None = None,
-        succession: bytes = b"",
-        encrypt: bool = False,
-        on_pin: Callable[[Pin], None] | None = None,
+        encrypt: bool = True,
+        create: bool = True,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
 
-        ``identity``: its keys (None: new ones, for this life); ``secrets`` it shares with others; ``trust``: the pins that it
-        has; ``on_pin`` is told each pin that is new or changed. ``encrypt``: whether sessions are; links do not prove keys yet.
+        ``keys``: where its keys and pins come from; None: fresh ones. ``secrets``: what it shares with others.
+        ``encrypt=False`` is for measurements on loopback.
         """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
+        try:
+            lasting = self._keys(address, keys, encrypt)
+        except BaseException:
+            self.endpoint.unlisten(address)
+            self._close_if_empty()
+            raise
         peer = peer_at(address)
         standstill = Standstill(self.dispatcher, self.clock, self.alarms)
         around = Surroundings(
@@ -177,19 +191,21 @@ class Host:
             alarms=standstill.alarms,
             publish=publish,
             tally=Counter(),
+            refusals=Counter(),
             entropy=self.entropy,
         )
         memory = None
-        if encrypt:
+        if lasting is not None:
             memory = Memory(
                 peer,
-                identity or Identity.generate(self.entropy),
+                lasting.identity,
                 swarm=swarm,
                 wall_ms=self.clock.wall_ms,
                 secrets=secrets,
-                trust=trust,
-                succession=succession,
+                trust=lasting.trust,
+                succession=lasting.succession,
             )
+        on_pin = self._keeper(lasting)
         hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
         self._hosted.add(hosted)
         if publish is not None:
@@ -213,6 +229,22 @@ class Host:
         self._hosted.discard(hosted)
         self._close_if_empty()
 
+    def _keys(self, address: Address, keys: KeySource | None, encrypt: bool) -> PeerKeys | None:
+        """None: nothing is encrypted."""
+        if encrypt:
+            return keys(address) if keys else PeerKeys(Identity.generate(self.entropy), TrustStore())
+        if not is_loopback(address):
+            raise Misuse(f"{address} is not a loopback address: links that leave this machine are encrypted")
+        _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
+        return None
+
+    def _keeper(self, keys: PeerKeys | None) -> Callable[[Pin, bytes], None] | None:
+        """Writes pins down, off the loop."""
+        if keys is None or keys.keep is None:
+            return None
+        keep = keys.keep
+        return lambda pin, succeeds: self.run_hook("pin", keep, pin, succeeds)
+
     def _close_if_empty(self) -> None:
         if self._hosted:
             return
@@ -233,6 +265,10 @@ class Host:
             try:
                 bound = canonical_address(host, port or _free_port(host))
                 advertised = canonical_address(external_ip or host, external_port or split_address(bound)[1])
+                if is_unspecified(advertised):
+                    raise Misuse(
+                        f"{host} means every interface: say with external_ip which address others dial"
+                    )
                 self.endpoint.listen(advertised, attachment, bind_to=bound)
             except (Unavailable, Misuse) as error:
                 if port or not tries_left or isinstance(error, Misuse):
@@ -256,7 +292,7 @@ class HostedPeer:
         create: bool,
         on_new_peer: Callable[[Peer], None] | None,
         memory: Memory | None,
-        on_pin: Callable[[Pin], None] | None,
+        on_pin: Callable[[Pin, bytes], None] | None,
     ) -> None:
         self._host = host
         self._around = around
@@ -271,6 +307,7 @@ class HostedPeer:
             incarnations=_incarnations(host.clock),
             boot=host.entropy.getrandbits(63) | 1,
             swarm=swarm,
+            security=self._link_security(memory),
             create=create,
             holdings=self._holdings,
             on_failed=lambda reason: self.end("failed"),
@@ -339,6 +376,7 @@ class HostedPeer:
             delivered=holdings.delivered,
             failed=holdings.failed,
             dropped=dict(dropped),
+            refused=dict(self._around.refusals),
             restarts=holdings.restarts,
         )
 
@@ -361,6 +399,9 @@ class HostedPeer:
         self._supervisor.stop(block=False)
         if self._around.publish is not None:
             self._around.publish(self._around.name, PeerStopped(how=how))
+
+    def _link_security(self, memory: Memory | None) -> LinkSecurity:
+        return Unsecured() if memory is None else LinkHandshakes(memory, entropy=self._host.entropy)
 
     def _on_ended(self) -> None:
         if not self.gone.done():

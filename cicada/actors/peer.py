@@ -16,6 +16,7 @@ import msgspec
 from cicada.actors.crypto import AnyNegotiator, CryptoActor
 from cicada.actors.family import (
     Announce,
+    ChangeSwarmKeys,
     Crash,
     Enter,
     InjectCrash,
@@ -52,13 +53,16 @@ from cicada.chord.io import (
 from cicada.events import ChildExited, ChildRestarted, Escalated
 from cicada.ids import Peer, split_address
 from cicada.keys.io import PinLearned
+from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
+from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
-from cicada.keys.trust import Pin
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
+from cicada.transport.linkio import Revoke
+from cicada.wire.security import LinkSecurity
 
 SPEC = SupervisorSpec(
     strategy=Strategy.ONE_FOR_ONE,
@@ -106,12 +110,13 @@ class PeerSupervisor(LoopActor):
         incarnations: Incarnations,
         boot: int,
         swarm: str,
+        security: LinkSecurity,
         create: bool,
         holdings: Holdings,
         on_failed: Callable[[str], None],
         on_ended: Callable[[], None],
         on_new_peer: Callable[[Peer], None] | None,
-        on_pin: Callable[[Pin], None] | None,
+        on_pin: Callable[[Pin, bytes], None] | None,
     ) -> None:
         super().__init__(around.dispatcher)
         self._around = around
@@ -119,6 +124,7 @@ class PeerSupervisor(LoopActor):
         self._incarnations = incarnations
         self._boot = boot
         self._swarm = swarm
+        self._security = security
         self._create = create
         self._holdings = holdings
         self._on_failed = on_failed
@@ -158,6 +164,7 @@ class PeerSupervisor(LoopActor):
             TableChanged: self._on_table,
             PinLearned: self._on_pin_learned,
             TakeSnapshot: lambda request: self._tell(Kind.RING, request),
+            ChangeSwarmKeys: self._on_swarm_keys,
             InjectCrash: lambda request: self._tell(request.kind, Crash()),
         }
         self._children = ActorSupervisor(
@@ -193,7 +200,8 @@ class PeerSupervisor(LoopActor):
 
     def _start_transport(self) -> Ref:
         self._attachment.reset()
-        return TransportActor.start(self._around, self._attachment, next(self._incarnations), self._swarm)
+        incarnation = next(self._incarnations)
+        return TransportActor.start(self._around, self._attachment, incarnation, self._swarm, self._security)
 
     def _start_ring(self) -> Ref:
         return RingActor.start(self._around, self._incarnations)
@@ -325,9 +333,13 @@ class PeerSupervisor(LoopActor):
 
     # Messages
 
+    def _on_swarm_keys(self, change: ChangeSwarmKeys) -> None:
+        if isinstance(self._security, LinkHandshakes):  # links that are not encrypted need no key
+            self._tell(Kind.TRANSPORT, Revoke(self._security.change(change.keys)))
+
     def _on_pin_learned(self, output: PinLearned) -> None:
         if self._on_pin is not None:
-            self._on_pin(output.pin)
+            self._on_pin(output.pin, output.succeeds)
 
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1

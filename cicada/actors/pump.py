@@ -44,6 +44,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     alarms: Deadlines
     publish: Publish | None
     tally: Counter[str]  # messages dropped, by reason
+    refusals: Counter[str]  # who was not let in or not believed, by reason
     entropy: random.Random
 
 

@@ -17,6 +17,7 @@ from cicada.transport.faults import NO_FAULTS, FaultTable
 from cicada.transport.links import Links
 from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
+from cicada.wire.security import LinkSecurity
 
 _RING = frozenset(get_args(RingMessage))
 
@@ -101,11 +102,19 @@ class Attachment:
 class TransportActor(Pump[Links]):
     """Dials, shakes hands, seals and opens frames, by the rules of Links."""
 
-    def __init__(self, around: Surroundings, attachment: Attachment, incarnation: int, swarm: str) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        attachment: Attachment,
+        incarnation: int,
+        swarm: str,
+        security: LinkSecurity,
+    ) -> None:
         super().__init__(around, linkio.TimerFired())
         self._attachment = attachment
         self._incarnation = incarnation
         self._swarm = swarm
+        self._security = security
         self._send = attachment.endpoint.send
         self._not_taken: list[linkio.NotTaken] = []
         self._obstruction: Obstruction | None = None
@@ -118,6 +127,7 @@ class TransportActor(Pump[Links]):
             swarm=self._swarm,
             indexes=self._attachment,
             entropy=self.around.entropy,
+            security=self._security,
         )
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
@@ -129,11 +139,13 @@ class TransportActor(Pump[Links]):
             linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.sender, output.message)),
             linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
+            **dict.fromkeys((linkio.Met, linkio.Identified, linkio.Unidentified), self.to_crypto.append),
             linkio.Connect: self.carry_connect,
             linkio.Release: self.carry_release,
             linkio.Authenticated: lambda output: attachment.authenticated(output.connection),
             linkio.DropConnection: lambda output: attachment.endpoint.drop(output.connection, output.reason),
             linkio.Dropped: self._dropped,
+            linkio.Refused: self._refused,
             linkio.Emit: lambda output: self.publish(output.event),
         }
 
@@ -195,11 +207,18 @@ class TransportActor(Pump[Links]):
     def _unreachable(self, output: linkio.Unreachable) -> None:
         lost = output.undelivered
         self.to_ring.append(
-            ring.PeerUnreachable(output.peer, tuple(m for m in lost if type(m) in _RING))  # type: ignore[misc]
+            ring.PeerUnreachable(
+                output.peer,
+                tuple(m for m in lost if type(m) in _RING),  # type: ignore[misc]
+                output.reason,
+            )
         )
         self.to_router.append(
             routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) not in _RING))  # type: ignore[misc]
         )
+
+    def _refused(self, output: linkio.Refused) -> None:
+        self.around.refusals[output.reason] += 1
 
     def _dropped(self, output: linkio.Dropped) -> None:
         self.around.tally[output.reason] += output.count

@@ -53,10 +53,12 @@ class PeerProven(msgspec.Struct, frozen=True):
 
 
 class PeerUnreachable(msgspec.Struct, frozen=True):
-    """The peer's link broke, its acks stopped, or a dial failed. ``undelivered`` were sent to it and not acknowledged."""
+    """The peer's link broke, its acks stopped, or a dial failed, in a word for ``reason``. ``undelivered`` were sent to it
+    and not acknowledged."""
 
     peer: Peer
     undelivered: tuple[RingMessage, ...] = ()
+    reason: str = ""
 
 
 class FindOwner(msgspec.Struct, frozen=True):

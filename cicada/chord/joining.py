@@ -27,6 +27,17 @@ _WORDS = {
     LookupFailure.NO_ROUTE.value: "knows no way to this place",
     LookupFailure.HOP_LIMIT.value: "knows only ways that are too long",
 }
+_REFUSALS = {
+    "swarm-key": "refuses this peer, which lacks the key of its closed swarm: use the swarm's key file",
+    "pre-shared-key": "refuses this peer's pre-shared keys: both sides need a matching pair, or none",
+    "encryption-required": "refuses links that are not encrypted",
+    "not-encrypted": "does not encrypt its links, and this peer does",
+    "swarm": "belongs to a swarm of another name",
+    "version": "speaks another version of the protocol",
+    "record-expired": "refuses this peer's record as out of date: compare the clocks of the two machines",
+    "unknown-address": "is not known where its address leads: another peer, or none, answers there",
+}
+"""Words for what a seed said when it was dialled."""
 
 
 class _Stage(enum.Enum):
@@ -41,8 +52,8 @@ class Joiner:
     """One attempt after the other, through one seed after the other, until the deadline."""
 
     __slots__ = (
-        *("_asked", "_deadline", "_entries", "_fellows", "_next", "_outcomes", "_predecessor", "_request"),
-        *("_ring", "_seed", "_seeds", "_stage"),
+        *("_asked", "_deadline", "_entries", "_fellows", "_next", "_outcomes", "_predecessor", "_refusals"),
+        *("_request", "_ring", "_seed", "_seeds", "_stage"),
     )
 
     def __init__(self, ring: Ring) -> None:
@@ -58,6 +69,7 @@ class Joiner:
         self._next = 0
         self._deadline = 0.0
         self._outcomes: dict[Peer, str] = {}
+        self._refusals: dict[Peer, str] = {}
         self._fellows: dict[Peer, None] = {}  # seeds that want to join through this node
         self._request = 0
         self._entries: tuple[Peer, ...] = ()
@@ -152,6 +164,11 @@ class Joiner:
             reason = message.reason if is_own_word else LookupFailure.NO_ROUTE.value
             self._fail_attempt(_WORDS.get(reason, "could not help"))
 
+    def note_refusal(self, peer: Peer, reason: str) -> None:
+        """Why a peer could not be dialled, for whoever asked to join through it."""
+        if peer in self._seeds and reason in _REFUSALS:
+            self._refusals[peer] = _REFUSALS[reason]
+
     def on_gone(self, peer: Peer) -> None:
         """The peer is unreachable or in no ring: walk to the next entry, or begin anew."""
         if self._stage is _Stage.ASKING and peer == self._seed:
@@ -231,9 +248,13 @@ class Joiner:
         pause = self._ring.timings.retry_pause * (1.0 - self._ring.timings.jitter * self._ring.rng.random())
         self._ring.timers.start(Timer.JOIN, min(self._ring.now + pause, self._deadline))
 
+    def _outcome(self, seed: Peer) -> str:
+        outcome = self._outcomes.get(seed, "was not asked yet")
+        return self._refusals.get(seed, outcome) if outcome == _UNREACHABLE else outcome
+
     def _reason(self) -> str:
         if not self._seeds:
             return "no seed to join through: name the address of another peer"
-        known = [f"{seed.address} {self._outcomes.get(seed, 'was not asked yet')}" for seed in self._seeds]
+        known = [f"{seed.address} {self._outcome(seed)}" for seed in self._seeds]
         more = len(known) - _NAMED_SEEDS
         return "; ".join(known[:_NAMED_SEEDS]) + (f"; and {more} more" if more > 0 else "")

@@ -112,7 +112,8 @@ class RingNode:
                 self._receiver.on_message(sender, message)
             case PeerProven(peer):
                 self._on_proven(peer)
-            case PeerUnreachable(peer, undelivered):
+            case PeerUnreachable(peer, undelivered, reason):
+                self._life.joiner.note_refusal(peer, reason)
                 self._on_unreachable(peer, undelivered)
             case TimerFired():
                 self._on_timers()

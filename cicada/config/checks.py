@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 import msgspec
@@ -33,6 +34,7 @@ def problems_between(document: Document) -> Iterator[Problem]:
     if document.get("group") == []:
         yield ("group",), "there must be at least one [[group]]"
     yield from _workers(document)
+    yield from _plain_links(document)
     yield from _names(document)
     ranges = tuple(_ranges(document))
     yield from _past_the_last_port(ranges)
@@ -43,6 +45,29 @@ def _workers(document: Document) -> Iterator[Problem]:
     swarm = document.get("swarm")
     if isinstance(swarm, dict) and "peers_per_worker" in swarm and isinstance(swarm.get("workers"), int):
         yield ("swarm", "peers_per_worker"), "workers is a number already: give one of the two"
+
+
+def _plain_links(document: Document) -> Iterator[Problem]:
+    """What is not encrypted stays on this machine, and takes no key."""
+    links = document.get("links")
+    if not isinstance(links, dict) or links.get("encrypt") is not False:
+        return
+    for index, group in _groups(document):
+        host = str(group.get("address")).rpartition(":")[0].strip("[]")
+        if host and not _is_loopback(host):
+            problem = f"{host} is not a loopback address, and links are not encrypted: use 127.0.0.1 or [::1]"
+            yield ("group", index, "address"), problem
+    for table, key in (("swarm", "key_file"), ("peer", "keys")):
+        section = document.get(table)
+        if isinstance(section, dict) and key in section:
+            yield (table, key), "links.encrypt is false: there is nothing to use it for"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True  # no address at all, which is said elsewhere
 
 
 def _groups(document: Document) -> Iterator[tuple[int, dict[str, object]]]:

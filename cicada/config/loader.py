@@ -52,7 +52,19 @@ def load_config(
     ``overrides`` are dotted keys with TOML values (``("group.core.count", "300")``), ``counts`` sizes of
     groups; they win over the file. Raises ConfigErrors with every mistake of the file and of the overrides.
     """
-    return parse_config(read_text(FilePath(path)), file=str(path), overrides=overrides, counts=counts)
+    config = parse_config(read_text(FilePath(path)), file=str(path), overrides=overrides, counts=counts)
+    return _beside(FilePath(path).resolve().parent, config)
+
+
+def _beside(folder: FilePath, config: Config) -> Config:
+    """The files that the configuration names stand beside it, unless their paths say otherwise."""
+
+    def found(file: str | None) -> str | None:
+        return file and str(folder / FilePath(file).expanduser())
+
+    swarm = config.swarm.model_copy(update={"key_file": found(config.swarm.key_file)})
+    peer = config.peer.model_copy(update={"keys": found(config.peer.keys)})
+    return config.model_copy(update={"swarm": swarm, "peer": peer})
 
 
 def parse_config(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Literal
 
@@ -48,11 +47,6 @@ def _address(value: str) -> str:
         canonical = canonical_address(host, port)
     except Misuse as error:
         raise _problem(_address_problem(value, str(error))) from None
-    if not ipaddress.ip_address(host).is_loopback:
-        raise _problem(
-            f"{host} is not a loopback address, and links are not encrypted: "
-            "use 127.0.0.1, another 127.x.y.z, or [::1]"
-        )
     return canonical
 
 
@@ -85,12 +79,16 @@ class Section(BaseModel):
 
 
 class Swarm(Section):
-    """``[swarm]``. ``peers_per_worker`` and a number of ``workers`` exclude each other."""
+    """``[swarm]``. ``peers_per_worker`` and a number of ``workers`` exclude each other.
+
+    ``key_file``: without its key nobody links with a peer of the swarm.
+    """
 
     name: Annotated[str, AfterValidator(_name)]
     seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] = 0
     workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers)] = "auto"
     peers_per_worker: Annotated[int, Field(ge=1)] | None = None
+    key_file: str | None = None
 
 
 class Group(Section):
@@ -115,9 +113,20 @@ class Group(Section):
 
 
 class PeerSettings(Section):
-    """``[peer]``: what holds for every peer. ``log_level`` is the least that its log keeps, until somebody changes it."""
+    """``[peer]``: what holds for every peer. ``log_level`` is the least that its log keeps, until somebody changes it.
+
+    ``identity``: keys for this run, or kept in the user's state folder. ``keys``: a file of keys shared with other peers.
+    """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    identity: Literal["ephemeral", "persistent"] = "ephemeral"
+    keys: str | None = None
+
+
+class Links(Section):
+    """``[links]``. ``encrypt = false`` is for measurements: everybody is believed, and only loopback addresses do."""
+
+    encrypt: bool = True
 
 
 class Supervision(Section):
@@ -140,6 +149,7 @@ class Config(Section):
     swarm: Swarm
     groups: Annotated[tuple[Group, ...], Field(alias="group", strict=False)]
     peer: PeerSettings = PeerSettings()
+    links: Links = Links()
     supervision: Supervision = Supervision()
     launch: Launch = Launch()
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import nacl.bindings
 import nacl.exceptions
 
-from cicada.errors import PeerFault
+from cicada.errors import Misuse, PeerFault
 
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
@@ -39,12 +40,19 @@ def open_by_nacl(key: bytes, nonce: int, header: bytes, ciphertext: bytes) -> by
         raise PeerFault("seal") from None
 
 
-def _accelerated() -> tuple[Seal, Seal]:
+Keyed = Callable[[int, bytes, bytes], bytes]
+"""``(nonce, associated data, text) -> result``, under a key that is set up already."""
+
+Keying = Callable[[bytes], Keyed]
+"""Sets a key up."""
+
+
+def _accelerated() -> tuple[Seal, Seal, Keying, Keying]:
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
     except ImportError:
-        return seal_by_nacl, open_by_nacl
+        return seal_by_nacl, open_by_nacl, partial(partial, seal_by_nacl), partial(partial, open_by_nacl)
 
     def seal(key: bytes, nonce: int, header: bytes, plaintext: bytes) -> bytes:
         return ChaCha20Poly1305(key).encrypt(_nonce(nonce), plaintext, header)
@@ -55,12 +63,27 @@ def _accelerated() -> tuple[Seal, Seal]:
         except InvalidTag:
             raise PeerFault("seal") from None
 
-    return seal, open
+    def sealer(key: bytes) -> Keyed:
+        encrypt, nonce_of = ChaCha20Poly1305(key).encrypt, _nonce
+        return lambda nonce, header, plaintext: encrypt(nonce_of(nonce), plaintext, header)
+
+    def opener(key: bytes) -> Keyed:
+        decrypt, nonce_of = ChaCha20Poly1305(key).decrypt, _nonce
+
+        def open_keyed(nonce: int, header: bytes, ciphertext: bytes) -> bytes:
+            try:
+                return decrypt(nonce_of(nonce), ciphertext, header)
+            except InvalidTag:
+                raise PeerFault("seal") from None
+
+        return open_keyed
+
+    return seal, open, sealer, opener
 
 
-seal, open_sealed = _accelerated()
-"""``seal(key, nonce, header, plaintext)`` and its inverse, which raises PeerFault. A key object of ``cryptography`` is 2.2 KiB
-and made in 0.9 us: made anew for each call it costs less memory than it costs time."""
+seal, open_sealed, sealer_of, opener_of = _accelerated()
+"""``seal(key, nonce, header, plaintext)`` and its inverse, which raises PeerFault; and both for a key that is used often.
+With ``cryptography`` a key that is set up takes 2.6 KiB, and setting it up takes as long as sealing 1 KiB."""
 
 
 def rekeyed(key: bytes) -> bytes:
@@ -69,13 +92,24 @@ def rekeyed(key: bytes) -> bytes:
 
 
 def public_of(private: bytes) -> bytes:
-    """The X25519 public key of a private one (RFC 7748)."""
+    """The X25519 public key of a private one of 32 bytes (RFC 7748). Raises Misuse for another length."""
+    _check_private(private)
     return nacl.bindings.crypto_scalarmult_base(private)
 
 
 def shared_secret(private: bytes, public: bytes) -> bytes:
-    """X25519. Raises PeerFault when ``public`` is a point of low order, with which everybody shares the same secret."""
+    """X25519. Raises PeerFault when ``public`` has not 32 bytes, or is a point of low order, with which everybody shares the
+    same secret."""
+    _check_private(private)
+    if len(public) != KEY_BYTES:
+        raise PeerFault("key-size")
     try:
         return nacl.bindings.crypto_scalarmult(private, public)
     except (nacl.exceptions.CryptoError, RuntimeError):  # PyNaCl has a bare RuntimeError for it
         raise PeerFault("low-order-point") from None
+
+
+def _check_private(private: bytes) -> None:
+    """PyNaCl hands X25519's arguments to C as they come: what is too short would be read past its end."""
+    if len(private) != KEY_BYTES:
+        raise Misuse(f"a private X25519 key has {KEY_BYTES} bytes")

@@ -2,39 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from cicada.errors import Misuse, PeerFault
-from cicada.keys.aead import TAG_BYTES, open_sealed, rekeyed, seal
+from cicada.keys.aead import TAG_BYTES, Keyed, open_sealed, opener_of, rekeyed, seal, sealer_of
 from cicada.limits import KEYS
 
 
-class LinkCipher:
-    """The cipher slot of one link. The nonce is the frame's counter, which the link lets rise strictly.
+class _Cipher:
+    """What both ciphers must never do: seal in two processes, or from two copies, under the same counters."""
+
+    __slots__ = ("_forks",)
+
+    forks: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        self._forks = _Cipher.forks
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a cipher is neither copied nor pickled: it would seal twice under one nonce")
+
+    def _refuse_in_a_fork(self) -> None:
+        if self._forks != _Cipher.forks:
+            raise Misuse(
+                "this process was forked from the one that has the session: connect a peer of its own"
+            )
+
+
+def forget_after_fork() -> None:
+    """This process is the child of a fork: ciphers made before belong to its parent, and refuse to seal here."""
+    _Cipher.forks += 1
+
+
+class LinkCipher(_Cipher):
+    """The cipher slot of one link. The nonce is the frame's counter, which rises strictly: ``seal`` and ``seal_proof`` raise
+    Misuse otherwise, and in a child of the process that has the link. ``open`` and ``open_proof`` raise PeerFault ``seal``,
+    and leave it to the link to see that counters rise.
 
     Frames of proofs travel over another connection and so out of order with the rest: they have keys of their own, that
     never change.
     """
 
-    __slots__ = ("_open_key", "_open_proof_key", "_seal_key", "_seal_proof_key")
+    __slots__ = (
+        "_open_key", "_open_proof_key", "_opener", "_seal_key", "_seal_proof_key", "_sealed", "_sealed_proof",
+        "_sealer", "_uses",
+    )  # fmt: skip
 
     overhead = TAG_BYTES
 
     def __init__(
         self, seal_key: bytes, open_key: bytes, seal_proof_key: bytes, open_proof_key: bytes
     ) -> None:
+        super().__init__()
         self._seal_key = seal_key
         self._open_key = open_key
         self._seal_proof_key = seal_proof_key
         self._open_proof_key = open_proof_key
+        self._sealed = -1
+        self._sealed_proof = -1
+        self._sealer: Keyed | None = None
+        self._opener: Keyed | None = None
+        self._uses = 0
+
+    def __repr__(self) -> str:
+        return f"LinkCipher(sealed={self._sealed})"
 
     def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
+        if self._forks != _Cipher.forks:
+            self._refuse_in_a_fork()
+        if counter <= self._sealed:
+            raise Misuse(f"counter {counter} of a link was sealed before: counters rise")
+        self._sealed = counter
+        if self._sealer is not None:
+            return self._sealer(counter, header, body)
+        self._used()
         return seal(self._seal_key, counter, header, body)
 
     def open(self, counter: int, header: bytes, body: bytes) -> bytes:
-        return open_sealed(self._open_key, counter, header, body)
+        if self._opener is not None:
+            return self._opener(counter, header, body)
+        plaintext = open_sealed(self._open_key, counter, header, body)
+        self._used()
+        return plaintext
+
+    def rest(self) -> None:
+        """The link is calm: its keys need not be set up for speed."""
+        self._sealer = self._opener = None
+        self._uses = 0
+
+    def _used(self) -> None:
+        self._uses += 1
+        if self._uses > KEYS.keyed_after:
+            self._sealer, self._opener = sealer_of(self._seal_key), opener_of(self._open_key)
 
     def seal_proof(self, counter: int, header: bytes, body: bytes) -> bytes:
+        self._refuse_in_a_fork()
+        if counter <= self._sealed_proof:
+            raise Misuse(f"counter {counter} of a link's proofs was sealed before: counters rise")
+        self._sealed_proof = counter
         return seal(self._seal_proof_key, counter, header, body)
 
     def open_proof(self, counter: int, header: bytes, body: bytes) -> bytes:
@@ -43,14 +108,16 @@ class LinkCipher:
     def rekey_seal(self) -> None:
         """What this side seals from now on cannot be opened with what it sealed with until now."""
         self._seal_key = rekeyed(self._seal_key)
+        self.rest()
 
     def rekey_open(self) -> None:
         """The other side did that."""
         self._open_key = rekeyed(self._open_key)
+        self.rest()
 
 
 class ReplayWindow:
-    """Which counters were seen, over the last KEYS.replay_window of them (RFC 6479 in purpose; one integer here)."""
+    """Which counters, from 1 up, were seen over the last KEYS.replay_window of them (RFC 6479 in purpose; one integer here)."""
 
     __slots__ = ("_highest", "_seen")
 
@@ -63,7 +130,7 @@ class ReplayWindow:
         behind = self._highest - counter
         if behind >= KEYS.replay_window:
             raise PeerFault("too-old")
-        if counter < 1 or (behind >= 0 and self._seen >> behind & 1):
+        if behind >= 0 and self._seen >> behind & 1:
             raise PeerFault("replayed")
 
     def mark(self, counter: int) -> None:
@@ -80,17 +147,13 @@ class ReplayWindow:
 _WINDOW_MASK: Final = (1 << KEYS.replay_window) - 1
 
 
-class SessionCipher:
-    """Seals what one side of a session sends and opens what it receives, each counter once.
-
-    ``has_forked`` turns true in a child of a forked process, which must never seal: its parent uses the same counters.
-    """
+class SessionCipher(_Cipher):
+    """Seals what one side of a session sends and opens what it receives, each counter once."""
 
     __slots__ = ("_open_key", "_seal_key", "_sent", "_window", "received")
 
-    has_forked = False
-
     def __init__(self, seal_key: bytes, open_key: bytes) -> None:
+        super().__init__()
         self._seal_key = seal_key
         self._open_key = open_key
         self._sent = 0
@@ -101,17 +164,16 @@ class SessionCipher:
     def seal(self, header: bytes, body: bytes) -> tuple[int, bytes]:
         """The counter, and ``body`` sealed under it. Raises Misuse in a forked child, and when the counters are used up:
         sessions are renewed long before."""
-        if SessionCipher.has_forked:
-            raise Misuse(
-                "this process was forked from the one that has the session: connect a peer of its own"
-            )
+        self._refuse_in_a_fork()
         if self._sent >= KEYS.session_frames:
             raise Misuse("a session's counters are used up: it had to be renewed before")
         self._sent += 1
         return self._sent, seal(self._seal_key, self._sent, header, body)
 
     def open(self, counter: int, header: bytes, body: bytes) -> bytes:
-        """The plaintext. Raises PeerFault ``replayed``, ``too-old`` or ``seal``, and then nothing changed."""
+        """The plaintext. Raises PeerFault ``counter``, ``replayed``, ``too-old`` or ``seal``, and then nothing changed."""
+        if not 1 <= counter <= KEYS.session_frames:
+            raise PeerFault("counter")
         self._window.check(counter)
         plaintext = open_sealed(self._open_key, counter, header, body)
         self._window.mark(counter)
@@ -143,7 +205,9 @@ class PlainSession:
         return self.sent, body
 
     def open(self, counter: int, header: bytes, body: bytes) -> bytes:
-        """``body``. Raises PeerFault ``replayed`` or ``too-old``."""
+        """``body``. Raises PeerFault ``counter``, ``replayed`` or ``too-old``."""
+        if not 1 <= counter <= KEYS.session_frames:
+            raise PeerFault("counter")
         self._window.check(counter)
         self._window.mark(counter)
         self.received += 1

@@ -8,7 +8,8 @@ import msgspec
 from cicada.events import KeyEvent
 from cicada.ids import Address, Peer, Place
 from cicada.keys.ciphers import PlainSession, SessionCipher
-from cicada.keys.trust import Pin, Trust
+from cicada.keys.pins import Pin
+from cicada.keys.trust import Trust
 from cicada.wire.routed import Contact, ContactReply, GetRecord, RecordIs
 
 # From a Router
@@ -149,6 +150,10 @@ class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"SessionKeys({self.peer.address}, index={self.index}, {self.trust.word})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """msgspec's own would show every field in a traceback that Rich formats."""
+        return [("peer", self.peer), ("index", self.index), ("trust", self.trust)]
+
 
 class SessionReady(msgspec.Struct, frozen=True):
     """The session that this side opened is there."""
@@ -188,9 +193,11 @@ class Identify(msgspec.Struct, frozen=True):
 
 
 class PinLearned(msgspec.Struct, frozen=True):
-    """A pin is new or changed: whoever keeps them should keep this one."""
+    """A pin is new or changed: whoever keeps them should keep this one. ``succeeds``: the signing key pinned before, whose
+    holder signed the new one; empty otherwise."""
 
     pin: Pin
+    succeeds: bytes = b""
 
 
 class Emit(msgspec.Struct, frozen=True):

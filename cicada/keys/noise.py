@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2s
 from typing import Final
@@ -39,7 +41,7 @@ _PATTERNS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
 }
 
 
-class KeyPair(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+class KeyPair(msgspec.Struct, frozen=True):
     """An X25519 key. Its ``repr`` shows the public half only."""
 
     private: bytes
@@ -52,6 +54,10 @@ class KeyPair(msgspec.Struct, frozen=True, repr_omit_defaults=True):
 
     def __repr__(self) -> str:
         return f"KeyPair({self.public.hex()})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """msgspec's own would show the private half."""
+        return [("public", self.public.hex())]
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -72,14 +78,18 @@ def pattern_of(name: str) -> Pattern:
         raise Misuse(f"{name!r} is no Noise pattern known here: use one of {', '.join(_PATTERNS)}")
     initiator, responder, texts = _PATTERNS[base]
     messages = [text.split() for text in texts]
-    for modifier in modifiers.split("+") if modifiers else ():
-        number = modifier.removeprefix("psk")
-        if not number.isdigit() or int(number) > len(messages):
+    named = modifiers.split("+") if modifiers else []
+    for modifier in named:
+        if modifier not in [f"psk{number}" for number in range(len(messages) + 1)]:
             raise Misuse(f"{modifier!r} does not modify {base}: psk0 to psk{len(messages)} do")
-        if number == "0":
+        if modifier == "psk0":
             messages[0].insert(0, "psk")
         else:
-            messages[int(number) - 1].append("psk")
+            messages[int(modifier[-1]) - 1].append("psk")
+    if named != sorted(set(named)):
+        raise Misuse(
+            f"the modifiers of {name!r} stand in the order of their numbers, each once (Noise section 8)"
+        )
     tokens = tuple(tuple(message) for message in messages)
     return Pattern(name, bool(initiator), bool(responder), tokens, bool(modifiers))
 
@@ -129,8 +139,10 @@ class _Symmetric:
 class Handshake:
     """One side of a handshake. ``write`` and ``read`` take turns; when ``is_finished``, ``split`` gives the keys.
 
-    A message that cannot be read raises PeerFault and changes nothing, so the right one may still come.
-    ``psks``: one of 32 bytes for each psk of the pattern, in its order. ``ephemeral`` must be fresh from the entropy source.
+    What raises changes nothing: after a message that cannot be read, the right one may still come.
+    ``psks``: one of 32 bytes for each psk of the pattern, in its order. ``ephemeral`` must be fresh from the entropy source:
+    two handshakes with the same one seal under the same keys and nonces. For the same reason a handshake is never copied.
+    ``remote_static``: where the pattern begins with it, and only there.
     """
 
     __slots__ = (
@@ -158,8 +170,12 @@ class Handshake:
         self._static = static
         self.remote_static = remote_static
         self._remote_ephemeral = b""
-        self._psks = list(psks)
+        self._psks = psks
         self._turn = 0
+        known = self._pattern.known_responder if initiator else self._pattern.known_initiator
+        if len(remote_static) != (KEY_BYTES if known else 0):
+            need = f"needs the {KEY_BYTES} bytes of" if known else "learns, and is not told,"
+            raise Misuse(f"{pattern} {need} the other side's static key")
         if any(len(psk) != KEY_BYTES for psk in psks):
             raise Misuse(f"a pre-shared key has {KEY_BYTES} bytes")
         if len(psks) != sum(tokens.count("psk") for tokens in self._pattern.tokens):
@@ -173,6 +189,9 @@ class Handshake:
     def __repr__(self) -> str:
         return f"Handshake({self._pattern.name}, message {self._turn})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a handshake is neither copied nor pickled: it would seal twice under one nonce")
+
     @property
     def is_finished(self) -> bool:
         """Every message was written or read."""
@@ -184,27 +203,30 @@ class Handshake:
         return self._state.hash
 
     def write(self, payload: bytes = b"") -> bytes:
-        """The next message, with ``payload`` as secret as the pattern makes it at this point (Noise section 7.7)."""
-        state = self._state
-        parts = [self._write_token(token) for token in self._tokens(self._initiates)]
-        parts.append(state.seal(payload))
+        """The next message, with ``payload`` as secret as the pattern makes it at this point (Noise section 7.7).
+
+        Raises Misuse when it does not fit, and PeerFault when the other side's key, which was known or read before, is of low
+        order.
+        """
+        tokens = self._tokens(self._initiates)
+        with self._all_or_nothing():
+            message = b"".join([self._write_token(token) for token in tokens])
+            message += self._state.seal(payload)
+            if len(message) > MAX_MESSAGE:
+                raise Misuse(f"a Noise message of {len(message)} bytes is too long: at most {MAX_MESSAGE}")
         self._turn += 1
-        return b"".join(parts)
+        return message
 
     def read(self, message: bytes) -> bytes:
         """The payload of the other side's next message. Raises PeerFault, and then nothing changed."""
         tokens = self._tokens(not self._initiates)
         if len(message) > MAX_MESSAGE:
             raise PeerFault("handshake-size")
-        tried = copy.copy(self)
-        tried._state = copy.copy(self._state)
-        tried._psks = list(self._psks)
-        rest = message
-        for token in tokens:
-            rest = tried._read_token(token, rest)
-        payload = tried._state.open(rest)
-        self._state, self._psks = tried._state, tried._psks
-        self._remote_ephemeral, self.remote_static = tried._remote_ephemeral, tried.remote_static
+        with self._all_or_nothing():
+            rest = message
+            for token in tokens:
+                rest = self._read_token(token, rest)
+            payload = self._state.open(rest)
         self._turn += 1
         return payload
 
@@ -220,6 +242,15 @@ class Handshake:
         if not self.is_finished:
             raise Misuse("the handshake is not finished: exchange its messages first")
         return hmac.digest(self._state.chain, b"cicada " + label, "blake2s")
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        before = copy.copy(self._state), self._psks, self._remote_ephemeral, self.remote_static
+        try:
+            yield
+        except BaseException:
+            self._state, self._psks, self._remote_ephemeral, self.remote_static = before
+            raise
 
     def _tokens(self, by_initiator: bool) -> tuple[str, ...]:
         if self.is_finished or by_initiator != (self._turn % 2 == 0):
@@ -253,7 +284,8 @@ class Handshake:
 
     def _mix(self, token: str) -> None:
         if token == "psk":
-            self._state.mix_key_and_hash(self._psks.pop(0))
+            self._state.mix_key_and_hash(self._psks[0])
+            self._psks = self._psks[1:]
             return
         mine, theirs = (token[0], token[1]) if self._initiates else (token[1], token[0])
         private = self._ephemeral.private if mine == "e" else self._private()

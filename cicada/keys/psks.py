@@ -1,7 +1,8 @@
 """Secrets that were shared beforehand: the key of a closed swarm, and the keys that two peers agreed on outside of it.
 
 A handshake names the secrets it uses by a **selector**, 8 bytes that only those who hold the first of them can make or
-recognise, and that differ each time. Whoever holds none of them is refused before anything costly is computed.
+recognise, and that differ each time. Whoever holds none of them is refused by hashing alone: once for each swarm key and
+for each peer whose keys are known by its id.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class PreShared(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"PreShared({self.whose})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """msgspec's own would show every field in a traceback that Rich formats. The same below."""
+        return [("whose", self.whose)]
+
 
 class SwarmKeys(msgspec.Struct, frozen=True):
     """The keys of a closed swarm: the one dialled with, and those accepted (during a rotation more than one). An open
@@ -64,6 +69,19 @@ class SwarmKeys(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "SwarmKeys(closed)" if self.is_closed else "SwarmKeys(open)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("is_closed", self.is_closed)]
+
+    @property
+    def accepted_ids(self) -> frozenset[bytes]:
+        """The names of the keys accepted; an open swarm's links need none, so theirs is empty."""
+        return frozenset(map(secret_id, self.accept)) if self.is_closed else frozenset((b"",))
+
+
+def secret_id(key: bytes) -> bytes:
+    """Names a swarm's key without telling anything about it; empty for none."""
+    return blake2s(key, person=b"secretid", digest_size=SELECTOR_BYTES).digest() if key else b""
 
 
 OPEN: Final = SwarmKeys()
@@ -105,6 +123,9 @@ class Terms(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Terms({self.pattern('')}, {self.shared})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("pattern", self.pattern("")), ("shared", self.shared)]
+
 
 class Secrets:
     """All secrets that one peer shares with others."""
@@ -113,6 +134,9 @@ class Secrets:
         self.swarm = swarm
         self._by_address = {entry.address: entry for entry in shared if entry.address}
         self._by_peer_id = {entry.peer_id: entry for entry in shared if entry.peer_id}
+        self._accepted: dict[bytes, tuple[Terms, ...]] = {}
+        if len(self._by_address) + len(self._by_peer_id) != len(shared):
+            raise Misuse("a peer stands twice among the pre-shared keys: name each once")
 
     def __repr__(self) -> str:
         return f"Secrets({self.swarm}, {len(self._by_address) + len(self._by_peer_id)} pre-shared)"
@@ -141,20 +165,28 @@ class Secrets:
 
     def check(self, terms: Terms, address: Address, peer_id: str) -> None:
         """The other side turned out to be ``peer_id``. Raises PeerFault ``pre-shared-key`` when the terms are not those on
-        which this peer is talked with: no other pattern will do."""
-        if self.shared_with(address, peer_id) != terms.shared:
+        which this peer is talked with: no other pattern will do. (It may have the same keys under its address and its id.)"""
+        if _keys(self.shared_with(address, peer_id)) != _keys(terms.shared):
             raise PeerFault("pre-shared-key")
 
     def _needs_swarm_key(self, use: Use) -> bool:
         return use is Use.LINK and self.swarm.is_closed
 
     def _acceptable(self, use: Use, claimed: Address) -> Iterator[Terms]:
-        by_address = self._by_address.get(claimed)
-        entries: list[PreShared | None] = [by_address] if by_address else [None]
-        entries += self._by_peer_id.values()
         for swarm in self.swarm.accept if self._needs_swarm_key(use) else (b"",):
-            for entry in entries:
-                yield _terms(swarm, entry, initiates=False)
+            yield _terms(swarm, self._by_address.get(claimed), initiates=False)
+            yield from self._of_peer_ids(swarm)
+
+    def _of_peer_ids(self, swarm: bytes) -> tuple[Terms, ...]:
+        """Made once: a stranger's first message is compared with all of them, because it does not say who sent it."""
+        if swarm not in self._accepted:
+            entries = self._by_peer_id.values()
+            self._accepted[swarm] = tuple(_terms(swarm, entry, initiates=False) for entry in entries)
+        return self._accepted[swarm]
+
+
+def _keys(shared: PreShared | None) -> tuple[bytes, bytes] | None:
+    return None if shared is None else (shared.outbound, shared.inbound)
 
 
 def _terms(swarm: bytes, shared: PreShared | None, *, initiates: bool) -> Terms:

@@ -61,12 +61,14 @@ def sign_record(identity: Identity, address: Address, swarm: str, now_ms: int, s
 
 def read_record(raw: bytes, now_ms: int, swarm: str) -> Record:
     """The record in ``raw``. Raises PeerFault: ``record-malformed``, ``record-signature``, ``record-expired``,
-    ``record-swarm``."""
+    ``record-sequence`` (signed in the future, so somebody's clock is wrong), ``record-swarm``."""
     if len(raw) > KEYS.record_bytes:
         raise PeerFault("record-malformed")
     record = _verified(raw)
-    if record.expires_ms <= now_ms or record.sequence > now_ms + int(KEYS.clock_skew * 1000):
+    if record.expires_ms <= now_ms:
         raise PeerFault("record-expired")
+    if record.sequence > now_ms + int(KEYS.clock_skew * 1000):
+        raise PeerFault("record-sequence")
     if record.swarm != swarm:
         raise PeerFault("record-swarm")
     return record

@@ -8,11 +8,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
-import msgspec
-
 from cicada.errors import Misuse, PeerFault
 from cicada.ids import Address
-from cicada.keys.identity import peer_id_of
+from cicada.keys.pins import FIRST_USE, Pin
 from cicada.keys.record import Record
 from cicada.keys.succession import read_succession
 from cicada.limits import KEYS, KeyLimits
@@ -40,22 +38,6 @@ class Trust(enum.IntEnum):
             if trust.word == word:
                 return trust
         raise Misuse(f"require={word!r} is no trust: use first-contact, pinned or pre-shared")
-
-
-class Pin(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of the peer at ``address``. ``sequence`` is that of the newest record seen of the signing key; ``by_user``: it
-    was given by the user rather than found at first use."""
-
-    address: Address
-    signing_key: bytes
-    static_key: bytes
-    sequence: int = 0
-    by_user: bool = False
-
-    @property
-    def peer_id(self) -> str:
-        """Whose it is."""
-        return peer_id_of(self.signing_key)
 
 
 class TrustStore:
@@ -127,8 +109,9 @@ class TrustStore:
             raise PeerFault("record-stale")
         return True
 
-    def learn(self, record: Record) -> Pin | None:
-        """The peer proved at its address what ``check`` let pass: the pin that is new or changed, to be kept; or None."""
+    def learn(self, record: Record, now_ms: int) -> Pin | None:
+        """The peer proved at its address what ``check`` let pass: the pin that is new or changed, to be kept; or None.
+        ``now_ms``: wall-clock milliseconds."""
         address = Address(record.address)
         before = self._pins.get(address)
         pin = Pin(
@@ -136,7 +119,8 @@ class TrustStore:
             signing_key=record.signing_key,
             static_key=record.static_key,
             sequence=record.sequence,
-            by_user=before is not None and before.by_user,
+            by=FIRST_USE if before is None else before.by,
+            since=now_ms if before is None else before.since,
         )
         if before is None:
             if not self._has_room():

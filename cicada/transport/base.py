@@ -31,8 +31,8 @@ class Receiver(Protocol):
         ...
 
     def on_connect_failed(self, remote: Address, reason: str) -> None:
-        """A ``connect`` failed: ``refused``, ``timeout``, ``descriptors`` (too many connections), ``not-loopback``
-        (links are plain yet), ``unusable-address``, ``closed`` (the remote is hosted here and stopped)."""
+        """A ``connect`` failed: ``refused``, ``timeout``, ``descriptors`` (too many connections),
+        ``unusable-address``, ``closed`` (the remote is hosted here and stopped)."""
         ...
 
     def on_frames(self, connection: ConnectionId, frames: Sequence[Frame]) -> None:

@@ -13,13 +13,14 @@ import msgspec
 
 from cicada.errors import PeerFault
 from cicada.ids import Address, Peer
-from cicada.limits import WIRE, LinkLimits
+from cicada.limits import KEYS, WIRE, LinkLimits
 from cicada.transport.base import ConnectionId
 from cicada.transport.linkio import LinkOutput, LinkRow, Transmit
 from cicada.transport.linkqueues import FairQueue, Waiting
 from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import Message, encode
-from cicada.wire.frames import HEADER, LENGTH, LINK_ACK, PREFIXED, Cipher, Frame, FrameType, header_of
+from cicada.wire.frames import HEADER, LENGTH, LINK_ACK, PREFIXED, Frame, FrameType, header_of
+from cicada.wire.security import Credentials, Established
 
 MAX_MESSAGE = WIRE.max_frame - HEADER.size - LINK_ACK.size - WIRE.seal_overhead
 """Bytes of the longest encoding that fits into one frame."""
@@ -53,10 +54,10 @@ class Link:
     """
 
     __slots__ = (
-        "_ack_at", "_blocked", "_cipher", "_heard_at", "_in_flight", "_limits", "_owed_at", "_owed_bytes",
-        "_owed_counter", "_proofs", "_queue", "_received", "_retry_at", "_rtt", "_rtt_var", "_sent", "_timeout",
-        "_used_at", "armed", "confirmed", "connection", "dialled", "flight", "incarnation", "index", "kept",
-        "peer", "remote", "remote_index",
+        "_ack_at", "_blocked", "_cipher", "_heard_at", "_in_flight", "_keyed_at", "_limits", "_owed_at",
+        "_owed_bytes", "_owed_counter", "_proofs", "_queue", "_received", "_rekey_after", "_retry_at", "_rtt",
+        "_rtt_var", "_sent", "_timeout", "_used_at", "armed", "confirmed", "connection", "credentials", "dialled",
+        "flight", "incarnation", "index", "kept", "peer", "remote", "remote_index", "secret_id", "welcome",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +69,7 @@ class Link:
         connection: ConnectionId,
         dialled: bool,
         incarnation: int,
-        cipher: Cipher,
+        established: Established,
         limits: LinkLimits,
         now: float,
     ) -> None:
@@ -80,10 +81,15 @@ class Link:
         self.dialled = dialled
         self.incarnation = incarnation
         self.confirmed = dialled
+        self.welcome = b""  # our answer, until the other end shows that it has it
         self.kept = False
         self.armed = NEVER
         self.flight = 0
-        self._cipher = cipher
+        self.credentials: Credentials = established.credentials
+        self.secret_id = established.secret_id
+        self._cipher = established.cipher
+        self._keyed_at = now
+        self._rekey_after = KEYS.rekey_frames
         self._limits = limits
         self._sent = 0
         self._received = 0
@@ -132,6 +138,7 @@ class Link:
 
     def ping(self, now: float, out: list[LinkOutput]) -> None:
         """Ask for an ack. Without one the link's time-out finds it dead."""
+        self._cipher.rest()
         size = self._seal(FrameType.PING, now, out)
         self._in_flight.append(InFlight(self._sent, size, now, None, None))
         self.flight += size
@@ -177,6 +184,22 @@ class Link:
         """So many bytes are to be acknowledged that the ack must not wait."""
         return self._owed_bytes >= self._limits.ack_bytes
 
+    # Keys
+
+    def rekey(self, now: float, out: list[LinkOutput]) -> None:
+        """Seal what follows with the next key, and say so."""
+        self._seal(FrameType.REKEY, now, out)
+        self._cipher.rekey_seal()
+        self._keyed_at = now
+        self._rekey_after = self._sent + KEYS.rekey_frames
+
+    def rekeyed(self) -> None:
+        """The other end did, with the frame just opened."""
+        self._cipher.rekey_open()
+
+    def _needs_rekey(self, now: float) -> bool:
+        return self._sent >= self._rekey_after or now - self._keyed_at >= KEYS.rekey_seconds
+
     # Proofs
 
     def seal_proof(self, kind: FrameType, challenge: bytes) -> bytes:
@@ -184,14 +207,14 @@ class Link:
         counter = self._proofs
         self._proofs += 1
         header = header_of(kind, self.remote_index, counter)
-        sealed = self._cipher.seal(counter, header, challenge)
+        sealed = self._cipher.seal_proof(counter, header, challenge)
         return LENGTH.pack(len(header) + len(sealed)) + header + sealed
 
     def open_proof(self, frame: Frame) -> bytes:
         """The challenge in a PROVE or PROVEN frame. Raises PeerFault."""
         if frame.counter < _FIRST_PROOF:
             raise PeerFault("proof-counter")
-        return self._cipher.open(frame.counter, frame.header, frame.body)
+        return self._cipher.open_proof(frame.counter, frame.header, frame.body)
 
     # Time
 
@@ -225,6 +248,8 @@ class Link:
             self.acknowledge(now, out)
         if self.kept and not self._in_flight and self._heard_at + self._limits.ping_interval <= now:
             self.ping(now, out)
+        if self._needs_rekey(now):
+            self.rekey(now, out)
 
     def expire_unused(self) -> None:
         """Opened only for a proof: idle after ``proof_linger`` unless somebody uses it."""

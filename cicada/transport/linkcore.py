@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from cicada.errors import Unavailable
+from cicada.errors import PeerFault, Unavailable
 from cicada.events import LinkClosed, LinkEvent, LinkOpened, PeerFaulted
 from cicada.ids import Address, Peer
 from cicada.limits import LinkLimits
@@ -18,16 +18,25 @@ from cicada.transport.linkio import (
     Connect,
     Dropped,
     Emit,
+    Identified,
     IndexSource,
     LinkOutput,
+    Met,
+    Proven,
+    Refused,
     Release,
     Transmit,
+    Unidentified,
     Unreachable,
 )
 from cicada.transport.linkqueues import Waiting
-from cicada.transport.linktable import Dial, DialPhase, LinkTable, Remote
+from cicada.transport.linktable import Dial, DialPhase, HalfOpen, LinkTable, Remote
 from cicada.transport.linktimers import NEVER, Alarms
 from cicada.wire.codec import Message
+from cicada.wire.frames import Frame, Hello, Welcome
+from cicada.wire.security import Credentials, Established
+
+CHALLENGE_BYTES = 16
 
 
 class LinkCore:
@@ -38,10 +47,13 @@ class LinkCore:
         self.limits = limits
         self.indexes = indexes
         self.table = LinkTable(own)
-        self.alarms: Alarms[Link | Dial] = Alarms()
+        self.alarms: Alarms[Link | Dial | HalfOpen] = Alarms()
         self.counts: Counter[str] = Counter()
         self.out: list[LinkOutput] = []
-        self._proofs: dict[Peer, None] = {}  # in the order of proving
+        self.accepted: frozenset[bytes] | None = (
+            None  # secrets of the swarm; None: all that handshakes accept
+        )
+        self._proofs: dict[Peer, Credentials] = {}  # in the order of proving
 
     # Outputs
 
@@ -70,6 +82,45 @@ class LinkCore:
         self.counts["unreachable"] += 1
         self.out.append(Unreachable(peer, messages, reason))
 
+    def count_refusal(self, reason: str) -> None:
+        """Somebody was not let in."""
+        self.counts["refused"] += 1
+        self.counts[f"refused.{reason}"] += 1
+        self.out.append(Refused(reason))
+
+    def make_link(
+        self,
+        peer: Peer,
+        index: int,
+        connection: ConnectionId,
+        other: Hello | Welcome,
+        established: Established,
+        now: float,
+    ) -> Link:
+        """The link that a handshake ended in; ``other`` is what the other side said of itself."""
+        return Link(
+            peer,
+            index=index,
+            remote_index=other.index,
+            connection=connection,
+            dialled=isinstance(other, Welcome),
+            incarnation=other.incarnation,
+            established=established,
+            limits=self.limits,
+            now=now,
+        )
+
+    def open_challenge(self, link: Link | None, frame: Frame) -> bytes:
+        """The challenge in a PROVE or PROVEN; empty, and counted, when there is none that the link's other end sealed."""
+        try:
+            challenge = link.open_proof(frame) if link is not None else b""
+        except PeerFault:
+            challenge = b""
+        if len(challenge) == CHALLENGE_BYTES:
+            return challenge
+        self.counts["bad_proof"] += 1
+        return b""
+
     # Proofs
 
     @property
@@ -81,11 +132,35 @@ class LinkCore:
         """Whether the peer's proof is kept."""
         return peer in self._proofs
 
-    def remember_proof(self, peer: Peer) -> None:
+    def proof_of(self, peer: Peer) -> Credentials | None:
+        """Who answered at the peer's address, if the proof is kept."""
+        return self._proofs.get(peer)
+
+    def last_met(self, peer: Peer) -> Credentials | None:
+        """Who was met at the peer's address last: the proof, else the other end of a link."""
+        proof = self._proofs.get(peer)
+        remote = self.table.remotes.get(peer.address)
+        if proof is None and remote is not None and remote.current is not None:
+            return remote.current.credentials
+        return proof
+
+    def remember_proof(self, peer: Peer, credentials: Credentials) -> None:
         """The peer answered at its address. The oldest proof goes when there are too many."""
-        self._proofs[peer] = None
+        self._proofs.pop(peer, None)
+        self._proofs[peer] = credentials
+        if credentials.record:
+            self.out.append(Met(peer, credentials.record))
         if len(self._proofs) > self.limits.max_proofs:
             del self._proofs[next(iter(self._proofs))]
+
+    def prove(self, dial: Dial, credentials: Credentials) -> None:
+        """The dial showed who lives at its address: tell those who asked."""
+        peer = dial.remote.peer
+        self.remember_proof(peer, credentials)
+        if dial.wanted:
+            self.out.append(Proven(peer))
+        if dial.identifies:
+            self.out.append(Identified(peer, credentials.record))
 
     # Links
 
@@ -101,6 +176,17 @@ class LinkCore:
         if dial is not None and dial.queue.bytes:
             self.move(self.table.remote(link.peer), dial.take_queue(self.limits), now)
         self.arm(link)
+        self.end_if_revoked(link, now)
+
+    def end_if_revoked(self, link: Link, now: float) -> None:
+        """Close a link whose secret is not accepted any more."""
+        if (
+            self.accepted is not None
+            and link.secret_id not in self.accepted
+            and link.index in self.table.links
+        ):
+            link.close(now, self.out)
+            self.hand_on(link, "its secret was revoked", now)
 
     def attach(self) -> int:
         """A fresh index; 0: the process holds too many."""
@@ -147,8 +233,8 @@ class LinkCore:
         link.close(now, self.out)
         self.hand_back(link, reason, now)
 
-    def arm(self, thing: Link | Dial) -> None:
-        """Wake a link or dial when it wants to be woken."""
+    def arm(self, thing: Link | Dial | HalfOpen) -> None:
+        """Wake a link, dial or handshake when it wants to be woken."""
         self.alarms.arm(thing, thing.next_due())
 
     # Messages
@@ -216,7 +302,11 @@ class LinkCore:
         self.end_dial(dial)
         self.counts["dials_failed"] += 1
         remote = dial.remote
+        if dial.identifies:
+            self.out.append(Unidentified(remote.peer, reason))
         items = list(dial.queue)
+        if any(not link.dialled for link in remote.links()):
+            self.count_refusal("unanswered")  # somebody claims this address, and nobody answers there
         if self.table.settle(remote) is None:
             self.unreachable(remote.peer, tuple(item.message for item in items), reason)
         else:

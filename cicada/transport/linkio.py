@@ -31,7 +31,7 @@ class IndexSource(Protocol):
 
 
 class Entropy(Protocol):
-    """Where the challenges of proofs come from: the operating system, except in simulations."""
+    """Where challenges come from: the operating system, except in simulations."""
 
     def randbytes(self, n: int, /) -> bytes:
         """``n`` bytes that no peer can guess."""
@@ -66,8 +66,7 @@ class Prove(msgspec.Struct, frozen=True):
 
 
 class Identify(msgspec.Struct, frozen=True):
-    """Find out which key the peer at this address has. Answered by Identified or Unidentified, at once when the proof is
-    kept."""
+    """Find out who lives at the peer's address. Answered by Identified or Unidentified, at once when a proof is kept."""
 
     peer: Peer
 
@@ -76,6 +75,12 @@ class Keep(msgspec.Struct, frozen=True):
     """From now on exactly the links with these peers (head, predecessor) are pinged and never closed as idle."""
 
     peers: frozenset[Peer]
+
+
+class Revoke(msgspec.Struct, frozen=True):
+    """Close every link that needed another secret of the swarm than these. What it had not finished goes over a new one."""
+
+    accepted: frozenset[bytes]
 
 
 class Connected(msgspec.Struct, frozen=True, gc=False):
@@ -126,7 +131,9 @@ class TimerFired(msgspec.Struct, frozen=True):
 LinkInput = (
     SendMessage
     | Prove
+    | Identify
     | Keep
+    | Revoke
     | Connected
     | ConnectFailed
     | FramesArrived
@@ -199,21 +206,22 @@ class Proven(msgspec.Struct, frozen=True):
 
 
 class Identified(msgspec.Struct, frozen=True):
-    """Answer to Identify: over a connection dialled to exactly its address, the peer proved the keys in its ``record``."""
+    """Answer to Identify: over a connection dialled to its address the peer proved the keys in ``record`` (signed bytes,
+    empty where links are not secured)."""
 
     peer: Peer
     record: bytes
 
 
 class Unidentified(msgspec.Struct, frozen=True):
-    """Answer to Identify: it could not be dialled, or proved nothing."""
+    """Answer to Identify: nobody proved anything at the address."""
 
     peer: Peer
     reason: str
 
 
-class Met(msgspec.Struct, frozen=True):
-    """A link handshake with a peer that was dialled finished, and this is its record."""
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """A peer answered at its address and proved the keys in ``record``. Not told where links are not secured."""
 
     peer: Peer
     record: bytes
@@ -238,6 +246,12 @@ class Dropped(msgspec.Struct, frozen=True):
     count: int
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Somebody was not let in, or not believed: a handshake, a record, a claim. Nothing but counters changed."""
+
+    reason: str
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
@@ -253,8 +267,12 @@ LinkOutput = (
     | RingReceived
     | RoutedReceived
     | Proven
+    | Identified
+    | Unidentified
+    | Met
     | Unreachable
     | Dropped
+    | Refused
     | Emit
 )
 

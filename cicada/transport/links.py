@@ -14,8 +14,9 @@ from cicada.ids import Address, Peer
 from cicada.limits import LINK, LinkLimits
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import MAX_MESSAGE, Link
+from cicada.transport.linkanswer import Answerer
 from cicada.transport.linkcore import LinkCore
-from cicada.transport.linkhandshake import Handshakes
+from cicada.transport.linkdial import Dialler
 from cicada.transport.linkio import (
     CloseAll,
     Connected,
@@ -23,6 +24,7 @@ from cicada.transport.linkio import (
     Disconnected,
     Entropy,
     FramesArrived,
+    Identify,
     IndexSource,
     Keep,
     LinkInput,
@@ -30,25 +32,27 @@ from cicada.transport.linkio import (
     LinksSnapshot,
     NotTaken,
     Prove,
+    Revoke,
     RingReceived,
     RoutedReceived,
     SendMessage,
     TimerFired,
 )
-from cicada.transport.linktable import Dial, DialPhase
+from cicada.transport.linktable import Dial, DialPhase, HalfOpen
 from cicada.wire.codec import Message, decode, encode
 from cicada.wire.frames import PREFIXED, Frame, FrameType
 from cicada.wire.routed import RouterMessage
+from cicada.wire.security import LinkSecurity
 
 _DATA, _PING, _CLOSE = FrameType.DATA, FrameType.PING, FrameType.CLOSE
-_BARE = frozenset({FrameType.ACK, _PING, _CLOSE})
+_BARE = frozenset({FrameType.ACK, _PING, FrameType.REKEY, _CLOSE})
 _ROUTED = frozenset(get_args(RouterMessage))
 _IDLE = "idle"
 
 
 class Links:
     """All links of the peer at ``own``. ``incarnation`` rises with each life of the peer; ``swarm`` must be equal on
-    both ends. ``entropy`` must be the operating system's except in simulations."""
+    both ends. ``entropy`` must be the operating system's except in simulations; ``security`` makes the handshakes."""
 
     def __init__(
         self,
@@ -58,10 +62,12 @@ class Links:
         swarm: str,
         indexes: IndexSource,
         entropy: Entropy,
+        security: LinkSecurity,
         limits: LinkLimits = LINK,
     ) -> None:
         self._core = core = LinkCore(own, indexes=indexes, limits=limits)
-        self._handshakes = Handshakes(core, incarnation, swarm=swarm, entropy=entropy)
+        self._dialler = Dialler(core, incarnation, swarm=swarm, entropy=entropy, security=security)
+        self._answerer = Answerer(core, incarnation, swarm=swarm, security=security)
         self._links = core.table.links
         self._remotes = core.table.remotes
         self._soonest_timeout = limits.timeout_floor
@@ -77,10 +83,14 @@ class Links:
         elif isinstance(event, TimerFired):
             self._on_timer(now)
         elif isinstance(event, Prove):
-            self._handshakes.prove(event.peer, now)
+            self._dialler.prove(event.peer, now)
+        elif isinstance(event, Identify):
+            self._dialler.identify(event.peer, now)
         elif isinstance(event, Keep):
             for link in self._core.table.keep(event.peers):
                 self._core.arm(link)
+        elif isinstance(event, Revoke):
+            self._on_revoke(event.accepted, now)
         else:
             self._on_endpoint(event, now)
         return out
@@ -91,7 +101,8 @@ class Links:
 
     def indexes(self) -> tuple[int, ...]:
         """The indexes that were attached and not detached: whoever throws Links away detaches them."""
-        return (*self._links, *self._core.table.dials)
+        table = self._core.table
+        return (*self._links, *table.dials, *table.half_open)
 
     def counters(self) -> dict[str, int]:
         """How often each named thing happened since the start: links, dials, proofs, faults, drops, frames."""
@@ -204,6 +215,8 @@ class Links:
         if frame.type is _PING:
             link.owe_ack(frame, now)
             link.acknowledge(now, core.out)
+        elif frame.type is FrameType.REKEY:
+            link.rekeyed()
         link.flush(now, core.out)
         core.arm(link)
 
@@ -211,15 +224,17 @@ class Links:
         """A frame that belongs to no link, or came over another connection than its link's."""
         kind = frame.type
         if kind == FrameType.HELLO:
-            self._handshakes.on_hello(connection, frame, now)
+            self._answerer.on_hello(connection, frame, now)
         elif kind == FrameType.WELCOME:
-            self._handshakes.on_welcome(connection, frame, now)
+            self._dialler.on_welcome(connection, frame, now)
+        elif kind == FrameType.FINISH:
+            self._answerer.on_finish(connection, frame, now)
         elif kind == FrameType.REFUSED:
-            self._handshakes.on_refused(connection, frame, now)
+            self._dialler.on_refused(connection, frame, now)
         elif kind == FrameType.PROVE:
-            self._handshakes.on_prove(connection, frame)
+            self._answerer.on_prove(connection, frame)
         elif kind == FrameType.PROVEN:
-            self._handshakes.on_proven(connection, frame)
+            self._dialler.on_proven(connection, frame)
         elif kind == FrameType.UNKNOWN:
             self._on_unknown(connection, frame.index, now)
         else:
@@ -230,13 +245,14 @@ class Links:
         for user in self._core.table.users(connection):
             if isinstance(user, Dial):
                 if user.link is not None and user.link.remote_index == remote_index:
-                    self._handshakes.on_disowned(user, now)
-            elif user.remote_index == remote_index:
+                    self._dialler.on_disowned(user, now)
+            elif isinstance(user, Link) and user.remote_index == remote_index:
                 self._core.hand_on(user, "unknown to peer", now)
 
     def _confirm(self, link: Link, now: float) -> None:
         """The other end of an inbound link sealed a frame: the link takes the place of an older one."""
         link.confirmed = True
+        link.welcome = b""
         replaced = self._core.table.promote(link)
         if replaced is not None:
             replaced.close(now, self._core.out)
@@ -249,9 +265,9 @@ class Links:
     ) -> None:
         match event:
             case Connected(remote, connection):
-                self._handshakes.on_connected(remote, connection, now)
+                self._dialler.on_connected(remote, connection, now)
             case ConnectFailed(remote, reason):
-                self._handshakes.on_connect_failed(remote, reason, now)
+                self._dialler.on_connect_failed(remote, reason, now)
             case Disconnected(connection, reason):
                 self._on_disconnected(connection, reason, now)
             case NotTaken(connection, frame):
@@ -271,6 +287,9 @@ class Links:
                     core.hand_on(link, reason, now)
                 else:
                     core.hand_back(link, reason, now)
+        for half in users:
+            if isinstance(half, HalfOpen):
+                self._answerer.give_up(half)
         for dial in users:
             if isinstance(dial, Dial) and dial.remote.dial is dial:
                 if reason in (_IDLE, "closed") and not dial.restarted:
@@ -285,13 +304,23 @@ class Links:
         for user in core.table.users(connection):
             if isinstance(user, Dial):
                 if user.phase is not DialPhase.CONNECTING:
-                    self._handshakes.retry(user, now)
+                    self._dialler.retry(user, now)
+            elif isinstance(user, HalfOpen):
+                if user.hello.index == index:
+                    self._answerer.retry(user, now)
             elif user.remote_index == index:
                 user.hold(frame, now)
                 core.arm(user)
 
+    def _on_revoke(self, accepted: frozenset[bytes], now: float) -> None:
+        self._core.accepted = accepted
+        for link in list(self._links.values()):
+            self._core.end_if_revoked(link, now)
+
     def _on_close_all(self, reason: str, now: float) -> None:
         core = self._core
+        for half in list(core.table.half_open.values()):
+            self._answerer.give_up(half)
         for remote in list(self._remotes.values()):
             if remote.dial is not None:
                 core.drop("closed", len(remote.dial.queue))
@@ -309,7 +338,9 @@ class Links:
         for thing in core.alarms.due(now):
             if isinstance(thing, Dial):
                 if thing.remote.dial is thing:
-                    self._handshakes.wake(thing, now)
+                    self._dialler.wake(thing, now)
+            elif isinstance(thing, HalfOpen):
+                self._answerer.wake(thing, now)
             elif thing.index in self._links:
                 self._wake_link(thing, now)
 

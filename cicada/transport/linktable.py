@@ -12,6 +12,8 @@ from cicada.transport.link import Link
 from cicada.transport.linkqueues import FairQueue, Waiting
 from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import Message
+from cicada.wire.frames import Hello
+from cicada.wire.security import Answering, Dialling
 
 
 class DialPhase(enum.Enum):
@@ -24,18 +26,24 @@ class DialPhase(enum.Enum):
 
 class Dial:
     """An attempt to reach a peer at its address. ``wanted``: somebody asked for the proof; ``queue`` waits for the
-    link; at ``retry_at`` HELLO is said, or said again. ``restarted``: its first connection ended before the answer."""
+    link; at ``retry_at`` HELLO is said, or said again. ``restarted``: its first connection ended before the answer.
+    ``identifies``: somebody asked who lives there; ``afresh``: shake hands whatever links there are, with no assumption.
+    """
 
     __slots__ = (
-        "armed", "challenge", "connection", "deadline", "index", "link", "phase", "queue", "remote", "restarted",
-        "retry_at", "wanted",
+        "afresh", "armed", "challenge", "connection", "deadline", "hello", "identifies", "index", "link", "phase",
+        "queue", "remote", "restarted", "retry_at", "security", "wanted",
     )  # fmt: skip
 
     def __init__(self, remote: Remote, limits: LinkLimits, deadline: float) -> None:
         self.remote = remote
         self.phase = DialPhase.CONNECTING
         self.wanted = False
+        self.identifies = False
+        self.afresh = False
         self.restarted = False
+        self.hello = b""  # the frame, once made: a repeated HELLO is the same
+        self.security: Dialling | None = None
         self.queue = FairQueue(limits)
         self.connection: ConnectionId | None = None
         self.index = 0
@@ -56,6 +64,28 @@ class Dial:
 
     def next_due(self) -> float:
         """When the dial wants to be woken."""
+        return min(self.deadline, self.retry_at)
+
+
+class HalfOpen:
+    """A handshake of somebody who dialled us, until its last message. ``frame`` is our WELCOME, for a repeated HELLO."""
+
+    __slots__ = ("answering", "armed", "connection", "deadline", "frame", "hello", "index", "retry_at")
+
+    def __init__(
+        self, hello: Hello, answering: Answering, frame: bytes, index: int, connection: ConnectionId
+    ) -> None:
+        self.hello = hello
+        self.answering = answering
+        self.frame = frame
+        self.index = index
+        self.connection = connection
+        self.deadline = NEVER
+        self.retry_at = NEVER
+        self.armed = NEVER
+
+    def next_due(self) -> float:
+        """When it wants to be woken."""
         return min(self.deadline, self.retry_at)
 
 
@@ -94,9 +124,10 @@ class LinkTable:
     def __init__(self, own: Address) -> None:
         self._own = own
         self._kept: frozenset[Peer] = frozenset()
-        self._users: dict[ConnectionId, dict[Link | Dial, None]] = {}  # in the order of coming
+        self._users: dict[ConnectionId, dict[Link | Dial | HalfOpen, None]] = {}  # in the order of coming
         self.links: dict[int, Link] = {}
         self.dials: dict[int, Dial] = {}
+        self.half_open: dict[int, HalfOpen] = {}
         self.remotes: dict[Address, Remote] = {}
         self.dialling = 0
         self.outbound = 0
@@ -108,15 +139,15 @@ class LinkTable:
             remote = self.remotes[peer.address] = Remote(peer)
         return remote
 
-    def users(self, connection: ConnectionId) -> tuple[Link | Dial, ...]:
+    def users(self, connection: ConnectionId) -> tuple[Link | Dial | HalfOpen, ...]:
         """The links and dials on a connection."""
         return tuple(self._users.get(connection, ()))
 
-    def use(self, connection: ConnectionId, user: Link | Dial) -> None:
+    def use(self, connection: ConnectionId, user: Link | Dial | HalfOpen) -> None:
         """``user`` rides on the connection from now on."""
         self._users.setdefault(connection, {})[user] = None
 
-    def leave(self, connection: ConnectionId, user: Link | Dial) -> bool:
+    def leave(self, connection: ConnectionId, user: Link | Dial | HalfOpen) -> bool:
         """``user`` does not any more. True: it was the last, and the connection can be released."""
         users = self._users.get(connection)
         if users is None:
@@ -127,7 +158,7 @@ class LinkTable:
         del self._users[connection]
         return True
 
-    def cut(self, connection: ConnectionId) -> tuple[Link | Dial, ...]:
+    def cut(self, connection: ConnectionId) -> tuple[Link | Dial | HalfOpen, ...]:
         """The connection is gone. Returns who was on it."""
         return tuple(self._users.pop(connection, ()))
 

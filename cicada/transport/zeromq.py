@@ -18,8 +18,8 @@ from typing import Final
 
 import zmq
 
-from cicada.errors import Misuse, Unavailable
-from cicada.ids import Address, is_loopback
+from cicada.errors import Unavailable
+from cicada.ids import Address
 from cicada.limits import ENDPOINT, EndpointLimits
 from cicada.transport.connection import Connection
 from cicada.transport.descriptors import budget_of, raise_descriptor_limit
@@ -40,10 +40,7 @@ def random_index() -> int:
 
 
 class ZmqEndpoint(Hub):
-    """The connections of one worker. Raises the process's soft descriptor limit to the hard one.
-
-    ``loopback_only``: links are not encrypted yet, so only loopback addresses are bound and dialled.
-    """
+    """The connections of one worker. Raises the process's soft descriptor limit to the hard one."""
 
     def __init__(
         self,
@@ -51,7 +48,6 @@ class ZmqEndpoint(Hub):
         *,
         limits: EndpointLimits = ENDPOINT,
         entropy: Callable[[], int] = random_index,
-        loopback_only: bool = True,
     ) -> None:
         self._budget = budget_of(raise_descriptor_limit(limits), limits)
         self._budget.check_listeners(1)
@@ -62,7 +58,6 @@ class ZmqEndpoint(Hub):
             max_connections=self._budget.connections,
             max_strangers=self._budget.strangers,
         )
-        self._loopback_only = loopback_only
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, limits.context_sockets)
         _keep_from_preempting(self._context)
@@ -79,10 +74,6 @@ class ZmqEndpoint(Hub):
     # Listening
 
     def _bind(self, address: Address) -> None:
-        if self._loopback_only and not is_loopback(address):
-            raise Misuse(
-                f"{address} is not a loopback address: links are not encrypted yet, use 127.0.0.1 or [::1]"
-            )
         self._budget.check_listeners(len(self._hosted) + 1)
         listener = self._listener.socket
         listener.setsockopt(zmq.IPV6, int(address.startswith("[")))
@@ -109,11 +100,6 @@ class ZmqEndpoint(Hub):
         self._listener.look_again()
 
     # Dialling
-
-    def _obstacle(self, remote: Address) -> str:
-        if self._loopback_only and not is_loopback(remote):
-            return "not-loopback"
-        return super()._obstacle(remote)
 
     def _dial(self, connection: Connection, remote: Address) -> None:
         route = _ROUTE.pack(_DIALLED, self._next_route)  # never used twice: a duplicate aborts the process

@@ -55,9 +55,6 @@ Payload = Annotated[bytes, Meta(max_length=WIRE.max_payload)]
 Sealed = Annotated[bytes, Meta(max_length=WIRE.max_sealed)]
 """What a session sealed: only its two ends can open it. Between peers that do not encrypt, the body in clear."""
 
-Handshake = Annotated[bytes, Meta(max_length=WIRE.max_handshake)]
-"""A Noise message of a session's handshake."""
-
 Selector = Annotated[bytes, Meta(max_length=8)]
 """Names the pre-shared keys that a handshake uses; empty when it uses none."""
 
@@ -69,6 +66,10 @@ Succession = Annotated[bytes, Meta(max_length=KEYS.succession_bytes)]
 
 Extra = Annotated[bytes, Meta(max_length=WIRE.max_extra)]
 """What upper layers put on a ring message."""
+
+
+Handshake = Annotated[bytes, Meta(max_length=WIRE.max_handshake)]
+"""A message of a Noise handshake, or part of one."""
 
 
 def check_addresses(*addresses: str) -> None:

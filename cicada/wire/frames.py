@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
-from cicada.wire.fields import AddressText, Index, Number, Small, Text, check_addresses
+from cicada.wire.fields import AddressText, Handshake, Index, Number, Small, Text, check_addresses
 
 PROTOCOL_VERSION: Final = 1
 """Peers link only when their versions are equal. Within a version, fields may be appended to a message, with a
@@ -25,15 +25,15 @@ LENGTH: Final = struct.Struct(">I")
 HEADER: Final = struct.Struct(">BIQ")
 PREFIXED: Final = struct.Struct(">IBIQ")
 LINK_ACK: Final = struct.Struct(">QI")
-"""First 12 bytes of the plaintext of DATA, ACK, PING and CLOSE: everything up to this counter was received (0: no ack),
+"""First 12 bytes of the plaintext of DATA, ACK, PING, REKEY and CLOSE: everything up to this counter was received (0: no ack),
 and the ack waited so many microseconds for company. In DATA one message follows."""
 
 
 class FrameType(enum.IntEnum):
     """What a frame is for."""
 
-    HELLO = 1  # opens a link; Noise message 1 later
-    WELCOME = 2  # accepts it; Noise message 2 later
+    HELLO = 1  # opens a link; Noise message 1
+    WELCOME = 2  # accepts it; Noise message 2
     REFUSED = 3  # the dialled address cannot or will not serve; body: Refusal
     DATA = 4  # sealed: LINK_ACK, then one message
     ACK = 5  # sealed: LINK_ACK alone
@@ -42,6 +42,8 @@ class FrameType(enum.IntEnum):
     PROVEN = 8  # its sealed answer, on the same connection
     CLOSE = 9  # sealed: LINK_ACK alone; the link ends, and nothing beyond this ack was received
     UNKNOWN = 10  # a hint in clear: no link has this index here; header index = the index that is unknown
+    FINISH = 11  # Noise message 3, where the pattern has one; counter 0
+    REKEY = 12  # sealed: LINK_ACK alone; the sender's later frames are sealed with its next key
 
 
 FRAME_TYPES: Final[dict[int, FrameType]] = {int(kind): kind for kind in FrameType}
@@ -59,7 +61,12 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Body of HELLO: the address as dialled, the sender's own (a claim), and the index it wants answers under."""
+    """Body of HELLO: the address as dialled, the sender's own (a claim), and the index it wants answers under.
+
+    ``pattern`` names the Noise pattern without its psk modifiers, ``noise`` is its first message; both empty on links that
+    are not encrypted. ``selector`` tells which secrets are used: 8 bytes, or none. Every field but ``noise`` is part of
+    the handshake's prologue.
+    """
 
     version: Small
     swarm: Text
@@ -67,50 +74,27 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     own: AddressText
     index: Index
     incarnation: Number
+    pattern: Text = ""
+    selector: Handshake = b""
+    noise: Handshake = b""
 
     def __post_init__(self) -> None:
         check_addresses(self.dialled, self.own)
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Body of WELCOME: the responder's index for the link."""
+    """Body of WELCOME: the responder's index for the link, and Noise message 2, whose payload repeats the other fields."""
 
     version: Small
     index: Index
     incarnation: Number
+    noise: Handshake = b""
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Body of REFUSED: why, in a word (``version``, ``swarm``, ``unknown-address``, ``busy``)."""
 
     reason: Text
-
-
-class Cipher(Protocol):
-    """The cipher slot of a link: one direction, one key, the nonce is the counter. ``overhead``: bytes that sealing adds,
-    at most WIRE.seal_overhead."""
-
-    overhead: int
-
-    def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
-        """Ciphertext of ``body``, bound to ``header``."""
-        ...
-
-    def open(self, counter: int, header: bytes, body: bytes) -> bytes:
-        """Plaintext, or PeerFault when it is not authentic."""
-        ...
-
-
-class PlainCipher:
-    """No encryption: loopback only, until Noise takes this slot."""
-
-    overhead = 0
-
-    def seal(self, counter: int, header: bytes, body: bytes) -> bytes:
-        return body
-
-    def open(self, counter: int, header: bytes, body: bytes) -> bytes:
-        return body
 
 
 def encode_frame(type: FrameType, index: int, counter: int, body: bytes) -> bytes:

@@ -28,7 +28,7 @@ address = "127.0.0.1:65530"
 [[group]]
 name = "edge"
 count = "3"
-address = "8.8.8.8:80"
+address = "8.8.8.8"
 
 [peer]
 log_level = "inf"
@@ -104,8 +104,8 @@ def test_the_message_of_all_mistakes_has_one_line_for_each() -> None:
             'is a host name: write its numeric address, for example "127.0.0.1:20000"',
         ),
         (("127.0.0.1:20000", "127.0.0.1"), "write host:port"),
-        (("127.0.0.1", "192.168.1.2"), "is not a loopback address"),
-        (("127.0.0.1", "[2001:db8::1]"), "is not a loopback address"),
+        (("[swarm]", "[swarm]\nkey_file = 3"), "expected text"),
+        (("[swarm]", '[peer]\nidentity = "new"\n[swarm]'), "ephemeral"),
         (("20000", "0"), "port 0 is out of range"),
         (("20000", "70000"), "port 70000 is out of range"),
         (("20000", "65530"), "core-6 would get 65536; start at 65516 or lower"),
@@ -284,3 +284,29 @@ def test_a_file_that_is_no_configuration_is_one_clear_mistake(
 def test_a_folder_is_one_clear_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors, match="a folder"):
         load_config(tmp_path)
+
+
+def test_links_that_are_not_encrypted_stay_on_this_machine_and_take_no_key() -> None:
+    text = """
+[swarm]
+name = "plain"
+key_file = "swarm.key"
+[links]
+encrypt = false
+[peer]
+keys = "hosts.json"
+[[group]]
+name = "near"
+count = 2
+address = "127.0.0.1:20000"
+[[group]]
+name = "far"
+count = 2
+address = "[2001:db8::1]:20000"
+"""
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config(text)
+    found = [str(error) for error in raised.value.errors]
+    assert len(found) == 3
+    assert "2001:db8::1 is not a loopback address" in found[2]
+    assert all("links.encrypt is false" in words for words in found[:2])

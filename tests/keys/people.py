@@ -24,9 +24,10 @@ from cicada.keys.io import (
 )
 from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
+from cicada.keys.pins import FIRST_USE, USER, Pin
 from cicada.keys.psks import PreShared, Secrets
 from cicada.keys.record import Record, read_record, sign_record
-from cicada.keys.trust import Pin, TrustStore
+from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS, KeyLimits
 from cicada.wire.routed import Contact, ContactReply
 
@@ -49,7 +50,13 @@ def pin(peer: Peer, identity: Identity, sequence: int = 0) -> Pin:
         signing_key=identity.signing_public,
         static_key=identity.static.public,
         sequence=sequence,
+        by=USER,
     )
+
+
+def first_used(peer: Peer, identity: Identity, sequence: int = WALL, since: int = WALL) -> Pin:
+    """The pin that first use makes."""
+    return replace(pin(peer, identity, sequence), by=FIRST_USE, since=since)
 
 
 def raw_record(identity: Identity, peer: Peer, sequence: int = WALL, swarm: str = "") -> bytes:

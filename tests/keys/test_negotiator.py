@@ -48,6 +48,7 @@ from tests.keys.people import (
     WALL,
     Person,
     altered,
+    first_used,
     flipped,
     peers,
     pin,
@@ -115,7 +116,7 @@ def test_without_a_pin_the_address_is_dialled_and_neighbours_are_asked_at_once()
     answered = other.answer(one.contact(opening, HIGH))
     assert answered is not None
     learned, ready = one.do(Complete(HIGH.place, HIGH.address, answered.reply.handshake))
-    assert learned == PinLearned(pin(HIGH, BOB, WALL))
+    assert learned == PinLearned(first_used(HIGH, BOB))
     assert isinstance(ready, SessionReady)
     assert (ready.keys.trust, ready.keys.verified, ready.keys.conflict) == (Trust.FIRST_CONTACT, True, False)
     assert one.events == [PinMade(address=HIGH.address, key=BOB.peer_id)]
@@ -195,7 +196,7 @@ def test_a_clock_that_is_too_far_off_is_refused(ahead: int) -> None:
     one, other = alice(), bob()
     one.wall_ahead = ahead
     assert other.answer(one.opening(HIGH)) is None
-    assert set(other.refusals) <= {"clock-skew", "record-expired"}
+    assert set(other.refusals) <= {"clock-skew", "record-sequence"}
 
 
 def test_the_record_must_be_of_the_address_and_the_key_that_is_proven() -> None:
@@ -319,7 +320,7 @@ def test_a_pin_follows_a_succession_and_the_handshake_begins_anew() -> None:
     one = alice()
     succession = sign_succession(BOB, EVE.signing_public)
     learned, opening = doubt(one, raw_record(EVE, HIGH), succession)
-    assert learned == PinLearned(pin(HIGH, EVE, WALL))
+    assert learned == PinLearned(pin(HIGH, EVE, WALL), BOB.signing_public)
     assert isinstance(opening, Opening)
     assert one.events == [PinMade(address=HIGH.address, key=EVE.peer_id, replaced=BOB.peer_id)]
     assert Person(HIGH, EVE).answer(one.contact(opening, HIGH)) is not None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from cicada.aio import HostPort, Lookup, Message, SwarmPeer
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady, Unavailable
-from cicada.ids import canonical_address, place_of
+from cicada.ids import Address, canonical_address, place_of
+from cicada.keys.keytext import swarm_key_text
+from cicada.keys.store import ENTROPY, create_secret, identity_for, identity_path
 from cicada.limits import WIRE
 from tests.peer.swarm import eventually, proven, swarm
 
@@ -158,9 +161,44 @@ async def test_a_port_in_use_is_named() -> None:
             SwarmPeer("127.0.0.1", port)
 
 
-async def test_an_address_beyond_loopback_is_refused_while_links_are_plain() -> None:
-    with pytest.raises((Misuse, Unavailable), match="loopback"):
+async def test_every_interface_is_no_address_that_others_could_dial() -> None:
+    with pytest.raises(Misuse, match="external_ip"):
         SwarmPeer("0.0.0.0", 0)
+
+
+async def test_links_that_are_not_encrypted_do_not_leave_this_machine() -> None:
+    with pytest.raises(Misuse, match="not a loopback address"):
+        SwarmPeer(encrypt=False).bind("127.0.0.1", 0, external_ip="10.0.0.1")
+    async with SwarmPeer("127.0.0.1", 0, encrypt=False) as one:  # nothing was left of the other
+        assert one.listener.host == "127.0.0.1"
+
+
+async def test_a_peer_comes_back_to_its_address_with_the_same_keys(tmp_path: Path) -> None:
+    port = closed_port()
+    records = []
+    for _ in range(2):
+        async with SwarmPeer("127.0.0.1", port) as one:
+            records.append(identity_for(Address(f"127.0.0.1:{port}")).peer_id)
+            assert one.listener.port == port
+    assert records[0] == records[1]
+    assert identity_path(Address(f"127.0.0.1:{port}")).exists()
+
+
+async def test_peers_of_a_closed_swarm_link_and_one_without_the_key_is_told_why(tmp_path: Path) -> None:
+    key_file, wrong = tmp_path / "swarm.key", tmp_path / "wrong.key"
+    for path in (key_file, wrong):
+        create_secret(path, swarm_key_text(ENTROPY.randbytes(32)))
+    async with (
+        SwarmPeer("127.0.0.1", 0, swarm_keys=key_file) as one,
+        SwarmPeer("127.0.0.1", 0, swarm_keys=key_file) as two,
+        SwarmPeer("127.0.0.1", 0, swarm_keys=wrong) as stranger,
+        SwarmPeer("127.0.0.1", 0) as keyless,
+    ):
+        await two.connect(one)
+        assert (await two.send(one, b"inside")).delivered
+        for outsider in (stranger, keyless):
+            with pytest.raises(RingNotReady, match="lacks the key of its closed swarm"):
+                await outsider.connect(one, timeout=2.0)
 
 
 async def test_connecting_to_a_dead_address_says_what_was_tried() -> None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from cicada.actors.host import Host
+from cicada.actors.peerkeys import PeerKeys, _keep
 from cicada.aio import SwarmPeer
 from cicada.errors import Misuse
 from cicada.ids import canonical_address
 from cicada.keys.identity import Identity
+from cicada.keys.pins import Pin
 from cicada.keys.psks import PreShared, Secrets
-from cicada.keys.trust import Pin, TrustStore
+from cicada.keys.store import keep_pins, load_pins
+from cicada.keys.succession import sign_succession
+from cicada.keys.trust import TrustStore
 from cicada.wire.codec import encode
 from cicada.wire.routed import Data
-from tests.peer.encrypted import SeenRouter, encrypted, knowing, pin_of, ring
+from tests.peer.encrypted import SeenRouter, encrypted, pin_of, ring, seen_routers
 from tests.peer.swarm import eventually
 
-__all__ = ["knowing"]
-pytestmark = pytest.mark.usefixtures("knowing")
+__all__ = ["seen_routers"]
+pytestmark = pytest.mark.usefixtures("seen_routers")
 
 ONE, TWO = (Identity.derive(bytes(32), name) for name in ("one", "two"))
 
@@ -63,7 +69,7 @@ async def test_a_peer_whose_key_the_user_pinned_is_pinned() -> None:
 
 
 async def test_peers_that_share_keys_are_pre_shared_both_ways() -> None:
-    a, b = SwarmPeer(encrypt=True), SwarmPeer(encrypt=True)
+    a, b = SwarmPeer(), SwarmPeer()
     random = Random(1)
     ours, theirs = random.randbytes(32), random.randbytes(32)
     # Ports are chosen first: each has to name the other's address in its secrets.
@@ -88,7 +94,8 @@ async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_noth
 async def test_first_contacts_are_handed_out_to_be_kept() -> None:
     pins: list[Pin] = []
     host = Host.current()
-    hosted = host.start_peer(host="127.0.0.1", port=0, encrypt=True, on_pin=pins.append)
+    keys = PeerKeys(ONE, TrustStore(), keep=lambda pin, _: pins.append(pin))
+    hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
     a = SwarmPeer()
     a._hosted = hosted
     async with ring(a, encrypted(identity=TWO)) as (_, b):
@@ -99,6 +106,29 @@ async def test_first_contacts_are_handed_out_to_be_kept() -> None:
 
         await eventually(is_pinned, "the pin")
         assert (pins[0].address, pins[0].peer_id) == (canonical_address(*b.listener), TWO.peer_id)
+    await hosted.gone
+
+
+async def test_a_pin_follows_a_succession_and_the_file_of_pins_does_too(tmp_path: Path) -> None:
+    host = Host.current()
+    old = Identity.derive(bytes(32), "two, before its key was rotated")
+    succession = sign_succession(old, TWO.signing_public)
+    b, a = SwarmPeer(), SwarmPeer()
+    rotated = PeerKeys(TWO, TrustStore(), succession=succession)
+    b._hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: rotated)
+    kept = pin_of(b.listener, old)
+    file = tmp_path / "pins"
+    keep_pins(file, [kept])
+    keys = PeerKeys(ONE, TrustStore.load([kept]), keep=partial(_keep, file))
+    a._hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
+    async with ring(b, a):
+        assert (await a.send(b, b"x", require="pinned")).trust == "pinned"
+
+        async def is_kept() -> bool:
+            return [pin.peer_id for pin in load_pins(file)] == [TWO.peer_id]
+
+        await eventually(is_kept, "the pin to be written down")
+    await asyncio.gather(a._hosted.gone, b._hosted.gone)
 
 
 async def test_a_relay_sees_neither_what_is_said_nor_a_key() -> None:

@@ -18,9 +18,10 @@ from cicada.keys.io import Identified, Identify, Met, NegotiatorInput, PinLearne
 from cicada.keys.io import TimerFired as NegotiatorTimer
 from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
+from cicada.keys.pins import USER, Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.keys.psks import PreShared, Secrets
-from cicada.keys.trust import Pin, Trust, TrustStore
+from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
@@ -172,6 +173,7 @@ class Swarm:
             signing_key=identity.signing_public,
             static_key=identity.static.public,
             sequence=sequence,
+            by=USER,
         )
 
     def record_of(self, peer: Peer) -> bytes:

@@ -23,10 +23,12 @@ from cicada.transport.linkio import (
     Dropped,
     Emit,
     FramesArrived,
+    Identified,
     Keep,
     LinkInput,
     LinkOutput,
     LinkRow,
+    Met,
     NotTaken,
     Prove,
     Proven,
@@ -36,6 +38,7 @@ from cicada.transport.linkio import (
     SendMessage,
     TimerFired,
     Transmit,
+    Unidentified,
     Unreachable,
 )
 from cicada.transport.links import Links
@@ -53,6 +56,7 @@ from cicada.wire.frames import (
 )
 from cicada.wire.ring import GetState
 from cicada.wire.routed import Data
+from cicada.wire.security import LinkSecurity, Unsecured
 
 LIMITS = LinkLimits(
     max_unacknowledged=256 * KIB,
@@ -167,6 +171,7 @@ class Host:
         limits: LinkLimits,
         incarnation: int,
         indexes: Indexes | None,
+        security: LinkSecurity | None,
     ) -> None:
         self.peer = peer_at(address(number))
         self.network = network
@@ -177,12 +182,14 @@ class Host:
             swarm=swarm,
             indexes=self.indexes,
             entropy=random.Random(number),
+            security=security or Unsecured(),
             limits=limits,
         )
         self.received: list[Message] = []
         self.senders: list[Peer] = []
         self.proven: list[Peer] = []
         self.unreachable: list[Unreachable] = []
+        self.identities: list[Identified | Unidentified | Met] = []
         self.dropped: list[Dropped] = []
         self.events: list[LinkEvent] = []
         self.released: list[ConnectionId] = []
@@ -297,6 +304,10 @@ class Stranger:
         self.hello(host, index=index, incarnation=incarnation)
         return decode_body(self.heard[-1].body, Welcome).index
 
+    def welcome(self) -> Welcome:
+        """The last frame heard, which must be a WELCOME."""
+        return decode_body(self.heard[-1].body, Welcome)
+
     def refusal(self) -> str:
         """Why the last frame heard refused."""
         if self.heard[-1].type != FrameType.REFUSED:
@@ -329,8 +340,9 @@ class Network:
         incarnation: int = 1,
         limits: LinkLimits | None = None,
         indexes: Indexes | None = None,
+        security: LinkSecurity | None = None,
     ) -> Host:
-        """A new peer, or a new life of one."""
+        """A new peer, or a new life of one. Its links are secured by ``security``, or not at all."""
         host = Host(
             self,
             number,
@@ -338,6 +350,7 @@ class Network:
             limits=limits or self.limits,
             incarnation=incarnation,
             indexes=indexes,
+            security=security,
         )
         for pipe in self.pipes:
             for end, holder in pipe.ends.items():
@@ -405,6 +418,8 @@ class Network:
                     host.dropped.append(output)
                 case Emit(event):
                     host.events.append(event)
+                case Identified() | Unidentified() | Met():
+                    host.identities.append(output)
                 case Release(connection):
                     host.released.append(connection)
                 case _:

@@ -20,6 +20,7 @@ from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
 from cicada.transport.linkio import Prove, SendMessage
 from cicada.wire.ring import Notify
+from tests.securities import secured
 from tests.transport.endpoints import PATIENCE, free_address
 
 
@@ -100,6 +101,7 @@ class Station:
             alarms=stations.alarms,
             publish=lambda _, event: self.events.append(event),
             tally=self.tally,
+            refusals=Counter(),
             entropy=random.SystemRandom(),
         )
         self.memory = Memory()
@@ -114,7 +116,9 @@ class Station:
         if len(self.refs) > 1:
             self.refs[-1].tell(Crash())
             self.attachment.reset()
-        self.transport = TransportActor.start(self._around, self.attachment, len(self.refs), "")
+        self.transport = TransportActor.start(
+            self._around, self.attachment, len(self.refs), "", secured(self.peer.address)
+        )
         self.refs.append(self.transport)
         self.transport.tell(Wired(self._ear, self.transport, self._ear, self._ear, self._ear))
 

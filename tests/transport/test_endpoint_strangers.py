@@ -134,12 +134,12 @@ async def test_one_byte_at_a_time_does_not_buy_time(tcp: World, crowd: Crowd) ->
         (b"\xff\xff\xff\xff", "frame-size"),
         (bytes(4), "frame-size"),
         (PREFIXED.pack(13, 0, 0, 0), "frame-type"),
-        (PREFIXED.pack(13, 11, 0, 0), "frame-type"),
+        (PREFIXED.pack(13, 13, 0, 0), "frame-type"),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "frame-size"),
         (random.Random(3).randbytes(100_000), "frame-size"),
         (PREFIXED.pack(13, FrameType.HELLO, 0, 0), "hello-malformed"),
     ],
-    ids=["oversized", "endless", "empty", "type-0", "type-11", "http", "garbage", "bare-hello"],
+    ids=["oversized", "endless", "empty", "type-0", "type-13", "http", "garbage", "bare-hello"],
 )
 async def test_what_is_no_frame_closes_the_connection_at_once(
     tcp: World, crowd: Crowd, bytes_sent: bytes, reason: str

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 import psutil
 import pytest
 
-from cicada.errors import Misuse, Unavailable
+from cicada.errors import Unavailable
 from cicada.ids import Address, split_address
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
@@ -121,19 +121,8 @@ async def test_hundreds_of_ports_share_one_socket(tcp: World) -> None:
         await receiver.until(lambda receiver=receiver: len(receiver.frames) == 1)  # type: ignore[misc]
 
 
-async def test_links_are_plain_so_only_loopback_is_bound_or_dialled(tcp: World) -> None:
-    endpoint = tcp.endpoint()
-    for address in (Address("0.0.0.0:4000"), Address("10.0.0.1:4000"), Address("[::]:4000")):
-        with pytest.raises(Misuse, match="not a loopback address"):
-            endpoint.listen(address, Recorder())
-    caller = Recorder()
-    endpoint.connect(Address("10.0.0.1:4000"), caller)
-    await caller.until(lambda: bool(caller.failed))
-    assert caller.failed == [(Address("10.0.0.1:4000"), "not-loopback")]
-
-
 async def test_an_address_of_another_machine_cannot_be_bound() -> None:
-    endpoint = ZmqEndpoint(asyncio.get_running_loop(), loopback_only=False)
+    endpoint = ZmqEndpoint(asyncio.get_running_loop())
     try:
         with pytest.raises(Unavailable, match=r"192\.0\.2\.1:4000 \(E.*no interface"):
             endpoint.listen(Address("192.0.2.1:4000"), Recorder())
@@ -142,7 +131,7 @@ async def test_an_address_of_another_machine_cannot_be_bound() -> None:
 
 
 async def test_an_endpoint_on_all_interfaces_ends_its_own_connections_only() -> None:
-    endpoint = ZmqEndpoint(asyncio.get_running_loop(), loopback_only=False)
+    endpoint = ZmqEndpoint(asyncio.get_running_loop())
     try:
         bound, other = free_address(), free_address()
         everywhere = Address("0.0.0.0:" + bound.rpartition(":")[2])

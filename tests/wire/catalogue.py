@@ -127,8 +127,12 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
         own=SIX,
         index=fields.MAX_INDEX,
         incarnation=BORN,
+        pattern="IK",
+        selector=bytes(range(8)),
+        noise=bytes(range(200)),
     ),
-    "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN),
+    "hello in clear": Hello(version=PROTOCOL_VERSION, swarm="", dialled=A, own=B, index=1, incarnation=BORN),
+    "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN, noise=bytes(range(100))),
     "refusal": Refusal(reason="unknown-address"),
     "data body": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"hello!"),
     "ack body": AckBody(message=300, counter=9, status=1, boot=BOOT, digest=DIGEST, data_hops=WIRE.max_path),
@@ -166,6 +170,7 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.RecordBytes: st.binary(max_size=300),
     fields.Succession: st.binary(max_size=150),
     fields.Extra: st.binary(max_size=64),
+    fields.Handshake: st.binary(max_size=300),
 }
 
 

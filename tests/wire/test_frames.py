@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
 from cicada.wire.fields import MAX_INDEX
-from cicada.wire.frames import HEADER, LENGTH, FrameType, PlainCipher, decode_frame, encode_frame, header_of
+from cicada.wire.frames import HEADER, LENGTH, FrameType, decode_frame, encode_frame, header_of
+from cicada.wire.security import PlainCipher
 
 
 @given(

@@ -24,6 +24,7 @@ from tests.wire.catalogue import (
 FOLDER: Final = Path(__file__).parent.parent / "vectors"
 FRAME_SAMPLES: Final[dict[str, tuple[FrameType, int, int, bytes]]] = {
     "hello": (FrameType.HELLO, 0, 0, encode(BODY_SAMPLES["hello"])),
+    "hello in clear": (FrameType.HELLO, 0, 0, encode(BODY_SAMPLES["hello in clear"])),
     "welcome": (FrameType.WELCOME, 0xFFFFFFFF, 0, encode(BODY_SAMPLES["welcome"])),
     "refused": (FrameType.REFUSED, 1, 0, encode(BODY_SAMPLES["refusal"])),
     "data with an ack": (
@@ -44,6 +45,8 @@ FRAME_SAMPLES: Final[dict[str, tuple[FrameType, int, int, bytes]]] = {
     "proven": (FrameType.PROVEN, 2, (1 << 63) + 1, bytes(range(16))),
     "close": (FrameType.CLOSE, 2, (1 << 63) - 1, LINK_ACK.pack(9, 1)),
     "unknown": (FrameType.UNKNOWN, 0xDEADBEEF, 0, b""),
+    "finish": (FrameType.FINISH, 7, 0, bytes(range(64))),
+    "rekey": (FrameType.REKEY, 2, 5, LINK_ACK.pack(0, 0)),
 }
 
 

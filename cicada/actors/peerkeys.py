@@ -1,0 +1,92 @@
+"""Whose keys a peer has and whom it trusts: what applications say about it, as values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from cicada.errors import Misuse
+from cicada.ids import Address
+from cicada.keys.identity import Identity
+from cicada.keys.pins import Pin
+from cicada.keys.psks import PreShared, Secrets, SwarmKeys
+from cicada.keys.store import (
+    ENTROPY,
+    identity_for,
+    identity_path,
+    keep_pins,
+    load_pins,
+    read_hostkeys,
+    read_identity,
+    read_swarm_key,
+    trust_path,
+)
+from cicada.keys.trust import TrustStore
+
+PERSISTENT = "persistent"
+EPHEMERAL = "ephemeral"
+
+
+class PeerKeys(msgspec.Struct, frozen=True):
+    """The keys of one peer and its pins. ``keep`` writes a pin down, with the signing key that it follows (else empty); None:
+    pins last as long as the peer. ``succession``: an older identity's word that this one follows it."""
+
+    identity: Identity
+    trust: TrustStore
+    keep: Callable[[Pin, bytes], None] | None = None
+    succession: bytes = b""
+
+
+KeySource = Callable[[Address], PeerKeys]
+"""The keys of the peer that is bound to an address."""
+
+
+def key_source(
+    asked: Identity | str | os.PathLike[str], trust: TrustStore | None, *, is_lasting: bool
+) -> KeySource:
+    """Where the keys come from. ``trust``: pins that were given, instead of those kept. ``is_lasting``: the address was
+    chosen, so the peer may come back to it."""
+    if isinstance(asked, Identity):
+        return lambda address: PeerKeys(asked, trust or TrustStore())
+    if asked == EPHEMERAL or (asked == PERSISTENT and not is_lasting):
+        return lambda address: PeerKeys(Identity.generate(ENTROPY), trust or TrustStore())
+    if asked == PERSISTENT:
+        return lambda address: _kept(identity_for(address), trust, identity_path(address))
+    path = Path(asked)
+    return lambda address: _kept(_from_file(path, address), trust, path)
+
+
+def secrets_of(
+    keys: str | os.PathLike[str] | Iterable[PreShared],
+    swarm_keys: str | os.PathLike[str] | SwarmKeys,
+    swarm: str,
+) -> Secrets:
+    """The secrets in these files, or these. Raises ConfigErrors, Misuse or Unavailable; may take a second."""
+    shared = read_hostkeys(Path(keys)) if isinstance(keys, str | os.PathLike) else tuple(keys)
+    if isinstance(swarm_keys, SwarmKeys):
+        return Secrets(swarm_keys, shared)
+    key = read_swarm_key(Path(swarm_keys)).key_for(swarm)
+    return Secrets(SwarmKeys(key, (key,)), shared)
+
+
+def _kept(identity: Identity, trust: TrustStore | None, path: Path) -> PeerKeys:
+    """With the pins that stand beside the identity, unless others were given."""
+    if trust is not None:
+        return PeerKeys(identity, trust)
+    pins = trust_path(path)
+    return PeerKeys(identity, TrustStore.load(load_pins(pins)), partial(_keep, pins))
+
+
+def _keep(path: Path, pin: Pin, succeeds: bytes) -> None:
+    keep_pins(path, [pin], {pin.address: succeeds} if succeeds else None)
+
+
+def _from_file(path: Path, address: Address) -> Identity:
+    stored = read_identity(path)
+    if stored.address and stored.address != address:
+        raise Misuse(f"{path} is the identity of {stored.address}, not of {address}: give another file")
+    return stored.identity

@@ -1,0 +1,414 @@
+"""Links under real keys: who gets one, who is refused and why, and what somebody on the way can do."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from cicada.errors import PeerFault
+from cicada.events import LinkOpened
+from cicada.ids import Address
+from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.psks import PreShared, Secrets, SwarmKeys
+from cicada.limits import KEYS
+from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentified
+from cicada.wire.codec import decode_body, encode
+from cicada.wire.frames import FrameType, Hello, Refusal, encode_frame
+from cicada.wire.security import LinkSecurity
+from tests.securities import identity_of, secured, secured_as
+from tests.security.intruders import BorrowedKey
+from tests.transport.linknet import LIMITS, SWARM, Host, Network, Stranger, address, control, data
+
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+
+
+def closed(key: bytes = KEY) -> Secrets:
+    return Secrets(SwarmKeys(key, (key,)))
+
+
+def keys(number: int, secrets: Secrets | None = None, name: str = "") -> LinkHandshakes:
+    own = address(number)
+    return secured(own, identity=identity_of(name or own), secrets=secrets, swarm=SWARM)
+
+
+def peer(
+    network: Network,
+    number: int,
+    *,
+    secrets: Secrets | None = None,
+    name: str = "",
+    incarnation: int = 1,
+    security: LinkSecurity | None = None,
+) -> Host:
+    return network.host(number, incarnation=incarnation, security=security or keys(number, secrets, name))
+
+
+def pair(one: Secrets | None = None, other: Secrets | None = None) -> tuple[Network, Host, Host]:
+    network = Network()
+    return network, peer(network, 1, secrets=one), peer(network, 2, secrets=other)
+
+
+def linked(a: Host, b: Host) -> bool:
+    """Whether a message gets through."""
+    a.send(b, data(1))
+    a.network.run(LIMITS.dial_timeout * 3)
+    return data(1) in b.received
+
+
+def refusals(host: Host) -> dict[str, int]:
+    prefix = "refused."
+    counts = host.links.counters()
+    return {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
+
+
+def shared(outbound: bytes, inbound: bytes, number: int) -> Secrets:
+    return Secrets(shared=(PreShared(outbound=outbound, inbound=inbound, address=address(number)),))
+
+
+def test_strangers_shake_hands_in_three_messages_and_their_frames_are_sealed() -> None:
+    network, a, b = pair()
+    a.send(b, data(7))
+    network.settle()
+    assert a.kinds() == [FrameType.HELLO, FrameType.FINISH, FrameType.DATA]
+    assert b.received == [data(7)]
+    assert b.events == [LinkOpened(remote=a.peer.address, dialled=False)]
+    (_, sealed) = a.data_frames()[0]
+    assert encode(data(7)) not in sealed.body
+    assert len(sealed.body) == 12 + len(encode(data(7))) + 16
+
+
+def test_whoever_was_met_before_is_dialled_with_two_messages() -> None:
+    network, a, b = pair()
+    a.prove(b)
+    network.run(LIMITS.idle_close)  # the link was for the proof only
+    assert a.links.snapshot().links == ()
+    a.send(b, data(1))
+    network.settle()
+    hellos = [decode_body(frame.body, Hello) for _, frame in a.sent if frame.type is FrameType.HELLO]
+    assert [hello.pattern for hello in hellos] == ["XX", "IK"]
+    assert b.received == [data(1)]
+
+
+def test_a_peer_that_came_back_with_another_key_is_dialled_afresh() -> None:
+    network, a, b = pair()
+    a.prove(b)
+    network.run(LIMITS.idle_close)
+    again = peer(network, 2, name="a new key", incarnation=2)
+    a.send(again, data(1))
+    network.settle()
+    assert again.received == [data(1)]
+    assert refusals(again) == {"static-key": 1}
+
+
+def test_the_records_tell_who_lives_at_an_address() -> None:
+    network, a, b = pair()
+    a.feed(Identify(b.peer))
+    network.settle()
+    (met, identified) = a.identities
+    assert isinstance(met, Met)
+    assert isinstance(identified, Identified)
+    assert identified.peer == b.peer
+    a.feed(Identify(b.peer))
+    assert a.identities[-1] == identified  # at once: the proof is kept
+
+
+def test_nobody_is_identified_where_nobody_answers() -> None:
+    network, a, b = pair()
+    network.kill(b)
+    a.feed(Identify(b.peer))
+    network.settle()
+    (answer,) = a.identities
+    assert isinstance(answer, Unidentified)
+    assert answer.peer == b.peer
+
+
+def test_a_peer_that_had_dialled_is_identified_over_the_connection_dialled_back() -> None:
+    network, a, b = pair()
+    b.send(a, data(1))
+    network.settle()
+    a.feed(Identify(b.peer))
+    network.settle()
+    assert FrameType.PROVE in a.kinds()
+    assert FrameType.HELLO not in a.kinds()
+    assert isinstance(a.identities[-1], Identified)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        (closed(OTHER_KEY), closed(), "swarm-key"),
+        (None, closed(), "swarm-key"),
+        (closed(), None, "pre-shared-key"),
+        (None, shared(KEY, OTHER_KEY, 1), "pre-shared-key"),
+        (shared(KEY, OTHER_KEY, 2), None, "pre-shared-key"),
+        (shared(OTHER_KEY, KEY, 2), shared(OTHER_KEY, KEY, 1), "pre-shared-key"),
+    ],
+    ids=["another swarm key", "no swarm key", "a swarm key for an open swarm", "no key for a host that needs one",
+         "a key that the host does not have", "outbound and inbound mixed up"],
+)  # fmt: skip
+def test_whoever_lacks_a_secret_is_refused_before_any_key_is_computed(
+    one: Secrets | None, other: Secrets | None, reason: str
+) -> None:
+    _network, a, b = pair(one, other)
+    assert not linked(a, b)
+    assert set(refusals(b)) == {reason}
+    assert b.links.snapshot().links == ()
+    assert b.events == []
+    assert a.unreachable[0].reason == reason
+
+
+def test_a_wrong_inbound_key_fails_at_the_dialler() -> None:
+    _network, a, b = pair(shared(KEY, KEY, 2), shared(OTHER_KEY, KEY, 1))
+    assert not linked(a, b)
+    assert refusals(b)["unfinished"] >= 1 or "seal" in refusals(b)
+    assert a.unreachable[0].reason in ("seal", "timeout")
+
+
+def test_keys_shared_by_address_link_two_peers() -> None:
+    _, a, b = pair(shared(KEY, OTHER_KEY, 2), shared(OTHER_KEY, KEY, 1))
+    assert linked(a, b)
+
+
+def test_keys_shared_by_peer_id_link_two_peers_once_they_know_each_other() -> None:
+    id_1, id_2 = identity_of(address(1)).peer_id, identity_of(address(2)).peer_id
+    one = Secrets(shared=(PreShared(outbound=KEY, inbound=OTHER_KEY, peer_id=id_2),))
+    other = Secrets(shared=(PreShared(outbound=OTHER_KEY, inbound=KEY, peer_id=id_1),))
+    _, a, b = pair(one, other)
+    assert not linked(a, b)  # the first handshake shows whose keys are needed, and ends there
+    a.send(b, data(2))
+    a.network.settle()
+    assert b.received == [data(2)]
+
+
+def test_a_closed_swarm_links_with_either_key_while_both_are_accepted() -> None:
+    old, new = SwarmKeys(KEY, (KEY, OTHER_KEY)), SwarmKeys(OTHER_KEY, (KEY, OTHER_KEY))
+    network, a, b = pair(Secrets(old), Secrets(new))
+    assert linked(a, b)
+    c = peer(network, 3, secrets=Secrets(new))
+    assert linked(c, a)
+
+
+def shake_hands(stranger: Stranger, host: Host, security: LinkHandshakes, own: Address, index: int) -> int:
+    """Say HELLO and FINISH as the peer at ``own``. Returns the index that ``host`` gave out; 0: it refused."""
+    hello = Hello(version=1, swarm=SWARM, dialled=host.peer.address, own=own, index=index, incarnation=5)
+    hello, dial = security.dial(hello, None, True)
+    stranger.dial(host)
+    stranger.say(FrameType.HELLO, 0, 0, encode(hello))
+    if stranger.heard[-1].type is not FrameType.WELCOME:
+        return 0
+    welcome = stranger.welcome()
+    _, finish = dial.finish(welcome)
+    stranger.say(FrameType.FINISH, welcome.index, 0, finish)
+    return welcome.index
+
+
+def test_an_imposter_gets_no_link_where_another_key_was_proven() -> None:
+    network, a, b = pair()
+    a.prove(b)
+    network.settle()
+    imposter = Stranger(network, 9)
+    assert shake_hands(imposter, a, keys(2, name="the imposter"), b.peer.address, 50)
+    assert [row for row in a.links.snapshot().links if not row.dialled] == []
+    assert refusals(a) == {"unproven-key": 1}
+    assert a.proven == [b.peer]
+    network.settle()  # the address was dialled to see whose it is: it still is b's
+    assert [record.record for record in a.identities if isinstance(record, Met)][-1] == b_record(a)
+    assert linked(b, a)
+
+
+def b_record(host: Host) -> bytes:
+    """The first record that ``host`` was shown."""
+    return next(met.record for met in host.identities if isinstance(met, Met))
+
+
+def test_an_inbound_claim_without_a_proof_ends_when_the_address_proves_another_key() -> None:
+    network = Network()
+    a = peer(network, 1)
+    claimant = peer(network, 2, name="whoever came first")
+    claimant.send(a, data(1))
+    network.settle()
+    assert len(a.links.snapshot().links) == 1
+    real = peer(network, 2, incarnation=2)
+    a.prove(real)
+    network.settle()
+    assert a.proven == [real.peer]
+    assert linked(a, real)
+
+
+def test_a_link_changes_its_keys_and_nobody_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicada.transport.link.KEYS", msgspec.structs.replace(KEYS, rekey_frames=10))
+    network, a, b = pair()
+    for number in range(60):
+        a.send(b, control(number))
+        network.run(0.2)
+    assert b.received == [control(number) for number in range(60)]
+    assert a.count(FrameType.REKEY) >= 3
+    assert [len(host.links.snapshot().links) for host in (a, b)] == [1, 1]
+
+
+def test_an_altered_frame_costs_the_link_and_the_message_comes_over_the_next() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    (connection, frame) = a.data_frames()[0]
+    a.send(b, data(2))
+    bad = frame.body[:-1] + bytes([frame.body[-1] ^ 1])
+    (row,) = a.links.snapshot().links
+    network.transmit(a, connection, encode_frame(FrameType.DATA, frame.index, row.sent + 1, bad))
+    network.run(10.0)
+    assert b.received[:2] == [data(1), data(2)]
+    assert b.links.counters()["faults"] == 1
+
+
+def test_a_replayed_opening_is_refused_and_changes_nothing() -> None:
+    network, a, b = pair()
+    a.prove(b)
+    network.run(LIMITS.idle_close)
+    a.send(b, data(1))
+    network.settle()
+    opening = [frame for _, frame in a.sent if frame.type is FrameType.HELLO][-1]
+    attacker = Stranger(network, 9)
+    attacker.dial(b)
+    before = b.links.snapshot()
+    attacker.say(FrameType.HELLO, 0, 0, opening.body)
+    assert attacker.refusal() == "replayed"
+    assert b.links.snapshot() == before
+
+
+def test_a_hello_that_was_altered_in_any_field_opens_no_link() -> None:
+    network, a, b = pair()
+    a.prove(b)
+    network.settle()
+    sent = decode_body(next(frame for _, frame in a.sent if frame.type is FrameType.HELLO).body, Hello)
+    finish = next(frame for _, frame in a.sent if frame.type is FrameType.FINISH)
+    attacker = Stranger(network, 9)
+    changes = {"own": address(9), "index": 1234, "incarnation": 99, "noise": bytes(32)}
+    for field, value in changes.items():
+        attacker.dial(b)
+        attacker.heard.clear()
+        altered = msgspec.structs.replace(sent, **{field: value})
+        attacker.say(FrameType.HELLO, 0, 0, encode(altered))
+        answer = attacker.heard[-1]
+        if answer.type is FrameType.WELCOME:
+            index = max(b.links._core.table.half_open)
+            attacker.say(FrameType.FINISH, index, 0, finish.body)
+    assert b.links.snapshot().links == ()
+    assert refusals(b)["seal"] + refusals(b)["low-order-point"] == len(changes)
+
+
+def test_peers_that_do_not_encrypt_and_peers_that_do_refuse_each_other() -> None:
+    network = Network()
+    a, b = network.host(1), peer(network, 2)
+    assert not linked(a, b)
+    assert not linked(b, a)
+    assert refusals(b) == {"encryption-required": 1}
+    assert refusals(a) == {"not-encrypted": 1}
+
+
+def test_half_open_handshakes_are_bounded_and_given_up() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, half_open=4, handshakes_per_second=1000.0))
+    b = peer(network, 2)
+    stranger = Stranger(network, 9)
+    stranger.dial(b)
+    for number in range(9):
+        hello, _ = keys(9).dial(
+            Hello(
+                version=1,
+                swarm=SWARM,
+                dialled=b.peer.address,
+                own=address(9),
+                index=50 + number,
+                incarnation=1,
+            ),
+            None,
+            True,
+        )
+        stranger.say(FrameType.HELLO, 0, 0, encode(hello))
+    answers = [frame.type for frame in stranger.heard]
+    assert answers == [FrameType.WELCOME] * 4 + [FrameType.REFUSED] * 5
+    assert decode_body(stranger.heard[-1].body, Refusal).reason == "busy"
+    network.run(LIMITS.half_open_seconds + 1)
+    assert refusals(b)["unfinished"] == 4
+    assert b.links.indexes() == ()
+
+
+def test_a_finish_that_cannot_be_read_changes_nothing_and_the_right_one_opens_the_link() -> None:
+    network, _a, b = pair()
+    mine = keys(9)
+    stranger = Stranger(network, 9)
+    stranger.dial(b)
+    hello, dial = mine.dial(
+        Hello(version=1, swarm=SWARM, dialled=b.peer.address, own=address(9), index=50, incarnation=1),
+        None,
+        True,
+    )
+    stranger.say(FrameType.HELLO, 0, 0, encode(hello))
+    welcome = stranger.welcome()
+    _, finish = dial.finish(welcome)
+    stranger.say(FrameType.FINISH, welcome.index, 0, bytes(len(finish)))
+    assert b.links.snapshot().links == ()
+    stranger.say(FrameType.FINISH, welcome.index, 0, finish)
+    assert [row.peer for row in b.links.snapshot().links] == [stranger.peer]
+    with pytest.raises(PeerFault, match="seal"):
+        mine.dial(hello, None, True)[1].finish(welcome)
+
+
+def test_an_own_message_sent_back_opens_nothing() -> None:
+    network, a, b = pair()
+    a.prove(b)
+    network.settle()
+    hello = next(frame for _, frame in a.sent if frame.type is FrameType.HELLO)
+    attacker = Stranger(network, 9)
+    attacker.dial(a)
+    attacker.say(FrameType.HELLO, 0, 0, hello.body)
+    assert attacker.refusal() == "unknown-address"
+
+
+def test_links_of_a_secret_that_is_revoked_close_and_their_messages_go_over_new_ones() -> None:
+    both = (KEY, OTHER_KEY)
+    network = Network()
+    mine, theirs = keys(1, closed()), keys(2, closed())
+    a, b = peer(network, 1, security=mine), peer(network, 2, security=theirs)
+    assert linked(a, b)
+    for security in (mine, theirs):
+        security.change(SwarmKeys(KEY, both))
+    for security in (mine, theirs):
+        security.change(SwarmKeys(OTHER_KEY, both))
+    a.send(b, data(2))
+    for host, security in ((a, mine), (b, theirs)):
+        host.feed(Revoke(security.change(SwarmKeys(OTHER_KEY, (OTHER_KEY,)))))
+    network.run(5.0)
+    assert [message for message in b.received if message == data(2)] == [data(2)]
+    assert a.count(FrameType.CLOSE) + b.count(FrameType.CLOSE) >= 1
+    a.send(b, data(3))
+    network.settle()
+    assert data(3) in b.received
+    assert [row.incarnation for row in b.links.snapshot().links] == [1]
+
+
+def test_a_handshake_begun_with_a_revoked_secret_ends_without_a_link() -> None:
+    network = Network()
+    theirs = keys(2, closed())
+    b = peer(network, 2, security=theirs)
+    stranger, mine = Stranger(network, 9), keys(9, closed())
+    hello = Hello(version=1, swarm=SWARM, dialled=b.peer.address, own=address(9), index=50, incarnation=5)
+    hello, dial = mine.dial(hello, None, True)
+    stranger.dial(b)
+    stranger.say(FrameType.HELLO, 0, 0, encode(hello))
+    welcome = stranger.welcome()
+    b.feed(Revoke(theirs.change(SwarmKeys(OTHER_KEY, (OTHER_KEY,)))))
+    stranger.say(FrameType.FINISH, welcome.index, 0, dial.finish(welcome)[1])
+    assert b.links.snapshot().links == ()
+    assert stranger.heard[-1].type is FrameType.CLOSE
+
+
+def test_a_record_that_the_other_side_refuses_costs_the_link_and_says_why() -> None:
+    network = Network()
+    liar = secured_as(BorrowedKey, address(1), swarm=SWARM)
+    liar.lender = identity_of("somebody else").static.public
+    a, b = peer(network, 1, security=liar), peer(network, 2)
+    a.send(b, data(1))
+    network.settle()
+    assert b.received == []
+    assert b.links.snapshot().links == a.links.snapshot().links == ()
+    assert refusals(b) == {"record-key": 1}
+    assert [report.reason for report in a.unreachable] == ["record-key"]
