@@ -203,6 +203,7 @@ class Host:
                 wall_ms=self.clock.wall_ms,
                 secrets=secrets,
                 trust=lasting.trust,
+                succession=lasting.succession,
             )
         on_pin = self._keeper(lasting)
         hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
@@ -237,7 +238,7 @@ class Host:
         _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
         return None
 
-    def _keeper(self, keys: PeerKeys | None) -> Callable[[Pin], None] | None:
+    def _keeper(self, keys: PeerKeys | None) -> Callable[[Pin, bytes], None] | None:
         """Writes pins down, off the loop."""
         if keys is None or keys.keep is None:
             return None
@@ -290,7 +291,7 @@ class HostedPeer:
         create: bool,
         on_new_peer: Callable[[Peer], None] | None,
         memory: Memory | None,
-        on_pin: Callable[[Pin], None] | None,
+        on_pin: Callable[[Pin, bytes], None] | None,
     ) -> None:
         self._host = host
         self._around = around

@@ -116,7 +116,7 @@ class PeerSupervisor(LoopActor):
         on_failed: Callable[[str], None],
         on_ended: Callable[[], None],
         on_new_peer: Callable[[Peer], None] | None,
-        on_pin: Callable[[Pin], None] | None,
+        on_pin: Callable[[Pin, bytes], None] | None,
     ) -> None:
         super().__init__(around.dispatcher)
         self._around = around
@@ -339,7 +339,7 @@ class PeerSupervisor(LoopActor):
 
     def _on_pin_learned(self, output: PinLearned) -> None:
         if self._on_pin is not None:
-            self._on_pin(output.pin)
+            self._on_pin(output.pin, output.succeeds)
 
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -34,47 +34,54 @@ PERSISTENT = "persistent"
 EPHEMERAL = "ephemeral"
 
 
+Keep = Callable[[Iterable[Pin], Mapping[Address, bytes]], object]
+
+
 class PeerKeys(msgspec.Struct, frozen=True):
-    """The keys of one peer and its pins. ``keep`` writes pins down; None: they last as long as the peer."""
+    """The keys of one peer and its pins. ``keep`` writes pins down, with the signing keys that new ones follow, by address;
+    None: they last as long as the peer. ``succession``: an older identity's word that this one follows it."""
 
     identity: Identity
     trust: TrustStore
-    keep: Callable[[Iterable[Pin]], object] | None = None
+    keep: Keep | None = None
+    succession: bytes = b""
 
 
 class PinKeeper:
     """Writes pins down off the loop: all that came while the last ones were being written go together."""
 
-    def __init__(
-        self, keep: Callable[[Iterable[Pin]], object], run: Callable[[Callable[[], None]], None]
-    ) -> None:
+    def __init__(self, keep: Keep, run: Callable[[Callable[[], None]], None]) -> None:
         self._keep = keep
         self._run = run
         self._lock = threading.Lock()
         self._waiting: dict[Address, Pin] = {}
+        self._succeeds: dict[Address, bytes] = {}
         self._is_writing = False
 
-    def __call__(self, pin: Pin) -> None:
-        """Have it written."""
+    def __call__(self, pin: Pin, succeeds: bytes) -> None:
+        """Have it written. ``succeeds``: the signing key that it follows, or empty."""
         with self._lock:
             self._waiting[pin.address] = pin
+            if succeeds:
+                self._succeeds[pin.address] = succeeds
             if self._is_writing:
                 return
             self._is_writing = True
         self._run(self._write)
 
     def _write(self) -> None:
-        while pins := self._take():
+        while taken := self._take():
             try:
-                self._keep(pins)
+                self._keep(*taken)
             except CicadaError as error:
                 _logger.warning("pins could not be kept: %s", error)
 
-    def _take(self) -> list[Pin]:
+    def _take(self) -> tuple[list[Pin], dict[Address, bytes]] | None:
         with self._lock:
-            pins, self._waiting = list(self._waiting.values()), {}
-            self._is_writing = bool(pins)
-            return pins
+            taken = list(self._waiting.values()), self._succeeds
+            self._waiting, self._succeeds = {}, {}
+            self._is_writing = bool(taken[0])
+            return taken if taken[0] else None
 
 
 KeySource = Callable[[Address], PeerKeys]

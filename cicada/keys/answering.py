@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from cicada.errors import PeerFault
-from cicada.events import HandshakeRefused, KeyChanged
+from cicada.events import HandshakeRefused, KeyChanged, PinMade
 from cicada.ids import Address, Peer, peer_at, place_to_bytes
-from cicada.keys.handshakes import Heard, Opened, is_for, new_index
+from cicada.keys.handshakes import Heard, Opened, is_for, new_index, reason_of
 from cicada.keys.identity import Entropy
 from cicada.keys.io import Answered, Emit, NegotiatorOutput, PinLearned
 from cicada.keys.memory import Memory, digest_of
+from cicada.keys.pins import Pin
 from cicada.tokens import TokenBucket
 from cicada.wire.routed import Contact, ContactReply
 
@@ -39,7 +40,7 @@ class Answering:
         try:
             return self._accept(contact, peer, crossing, digest, now)
         except PeerFault as fault:
-            return self._refuse(peer, fault.reason)
+            return self._refuse(peer, reason_of(fault))
 
     def _accept(
         self, contact: Contact, peer: Peer, crossing: Opened | None, digest: bytes, now: float
@@ -63,10 +64,9 @@ class Answering:
         verified = is_pinned or (crossing is not None and crossing.static_key == record.static_key)
         keys = heard.keys(index, trust, verified=verified)
         outputs: list[NegotiatorOutput] = [Answered(self._reply(contact, peer, message), keys)]
+        before = memory.trust.pin(peer.address)
         pin = memory.trust.learn(record, memory.wall_ms()) if is_pinned else None
-        if pin is not None:
-            outputs.append(PinLearned(pin))
-        return outputs
+        return outputs if pin is None else outputs + learned(before, pin)
 
     def _own_wins(self, crossing: Opened | None, static_key: bytes, now: float) -> bool:
         """Two peers opened a session at once, so that both messages 1 are on their way: that of the lower place goes on. When
@@ -101,4 +101,15 @@ class Answering:
 
     def _refuse(self, peer: Peer, reason: str) -> list[NegotiatorOutput]:
         self._counts[f"refused:{reason}"] += 1
-        return [Emit(HandshakeRefused(remote=peer.address, reason=reason[:64]))]
+        return [Emit(HandshakeRefused(remote=peer.address, reason=reason))]
+
+
+def learned(before: Pin | None, pin: Pin) -> list[NegotiatorOutput]:
+    """What to tell about a pin that is new or changed."""
+    if before is not None and before.signing_key == pin.signing_key:
+        return [PinLearned(pin)]
+    succeeds, replaced = (b"", "") if before is None else (before.signing_key, before.peer_id)
+    return [
+        PinLearned(pin, succeeds),
+        Emit(PinMade(address=pin.address, key=pin.peer_id, replaced=replaced)),
+    ]

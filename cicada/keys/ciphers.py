@@ -205,7 +205,9 @@ class PlainSession:
         return self.sent, body
 
     def open(self, counter: int, header: bytes, body: bytes) -> bytes:
-        """``body``. Raises PeerFault ``replayed`` or ``too-old``."""
+        """``body``. Raises PeerFault ``counter``, ``replayed`` or ``too-old``."""
+        if not 1 <= counter <= KEYS.session_frames:
+            raise PeerFault("counter")
         self._window.check(counter)
         self._window.mark(counter)
         self.received += 1

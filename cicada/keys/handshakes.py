@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cicada.errors import PeerFault
+from cicada.errors import MalformedMessage, PeerFault
 from cicada.ids import Address, Peer, place_to_bytes
 from cicada.keys.aead import KEY_BYTES
 from cicada.keys.identity import Entropy
@@ -155,6 +155,11 @@ def prologue(swarm: str, initiator: Peer, responder: Peer, selector: bytes) -> b
 def new_index(entropy: Entropy) -> int:
     """A random number for a session, never 0."""
     return 1 + int.from_bytes(entropy.randbytes(8), "big") % MAX_INDEX
+
+
+def reason_of(fault: PeerFault) -> str:
+    """One of few words, whatever a stranger sent."""
+    return "malformed" if isinstance(fault, MalformedMessage) else fault.reason
 
 
 def is_for(contact: Contact, own: Peer) -> bool:

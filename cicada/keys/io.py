@@ -93,7 +93,16 @@ class TimerFired(msgspec.Struct, frozen=True):
 
 
 NegotiatorInput = (
-    Prepare | Complete | Answer | AnswerRecord | RecordsFetched | Identified | Unidentified | Met | TimerFired
+    Prepare
+    | Complete
+    | Answer
+    | AnswerRecord
+    | RecordsFetched
+    | Identified
+    | Unidentified
+    | Met
+    | LinksChanged
+    | TimerFired
 )
 
 
@@ -142,6 +151,7 @@ class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
         return f"SessionKeys({self.peer.address}, index={self.index}, {self.trust.word})"
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
+        """msgspec's own would show every field in a traceback that Rich formats."""
         return [("peer", self.peer), ("index", self.index), ("trust", self.trust)]
 
 
@@ -183,9 +193,11 @@ class Identify(msgspec.Struct, frozen=True):
 
 
 class PinLearned(msgspec.Struct, frozen=True):
-    """A pin is new or changed: whoever keeps them should keep this one."""
+    """A pin is new or changed: whoever keeps them should keep this one. ``succeeds``: the signing key pinned before, whose
+    holder signed the new one; empty otherwise."""
 
     pin: Pin
+    succeeds: bytes = b""
 
 
 class Emit(msgspec.Struct, frozen=True):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 
 from cicada.errors import PeerFault
-from cicada.events import KeyChanged, KeyConflict, PinMade
+from cicada.events import KeyChanged, KeyConflict
 from cicada.ids import Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
-from cicada.keys.answering import Answering
+from cicada.keys.answering import Answering, learned
 from cicada.keys.finding import Found, NotFound, Search
-from cicada.keys.handshakes import Opened
+from cicada.keys.handshakes import Opened, reason_of
 from cicada.keys.identity import Entropy
 from cicada.keys.io import (
     Answer,
@@ -28,7 +28,6 @@ from cicada.keys.io import (
     NegotiatorInput,
     NegotiatorOutput,
     Opening,
-    PinLearned,
     Prepare,
     RecordsFetched,
     Refused,
@@ -148,7 +147,7 @@ class Negotiator:
             del self._opened[place]
             if fault.reason == "key-changed":
                 return self._key_changed(opened.peer, record)
-            return self._refuse(place, fault.reason)
+            return self._refuse(place, reason_of(fault))
         del self._opened[place]
         return [*self._learn(record), SessionReady(opened.keys(answer, trust))]
 
@@ -279,11 +278,7 @@ class Negotiator:
         pin = self._memory.trust.learn(record, self._memory.wall_ms())
         if pin is None:
             return []
-        outputs: list[NegotiatorOutput] = [PinLearned(pin)]
-        if before is None or before.signing_key != pin.signing_key:
-            replaced = "" if before is None else before.peer_id
-            outputs.append(Emit(PinMade(address=pin.address, key=pin.peer_id, replaced=replaced)))
-        return outputs
+        return learned(before, pin)
 
     def _key_changed(self, peer: Peer, record: Record) -> list[NegotiatorOutput]:
         self.counts["refused:key-changed"] += 1

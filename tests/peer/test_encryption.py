@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,11 +14,12 @@ from cicada.actors.host import Host
 from cicada.actors.peerkeys import PeerKeys, PinKeeper
 from cicada.aio import HostPort, SwarmPeer
 from cicada.errors import Misuse, Unavailable
-from cicada.ids import canonical_address
+from cicada.ids import Address, canonical_address
 from cicada.keys.identity import Identity
 from cicada.keys.pins import Pin
 from cicada.keys.psks import PreShared, Secrets
-from cicada.keys.store import identity_path, load_pins, trust_path
+from cicada.keys.store import identity_path, keep_pins, load_pins, trust_path
+from cicada.keys.succession import sign_succession
 from cicada.keys.trust import TrustStore
 from cicada.wire.codec import encode
 from cicada.wire.routed import Data
@@ -93,7 +96,7 @@ async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_noth
 async def test_first_contacts_are_handed_out_to_be_kept() -> None:
     pins: list[Pin] = []
     host = Host.current()
-    keys = PeerKeys(ONE, TrustStore(), keep=pins.extend)
+    keys = PeerKeys(ONE, TrustStore(), keep=lambda some, _: pins.extend(some))
     hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
     a = SwarmPeer()
     a._hosted = hosted
@@ -106,6 +109,28 @@ async def test_first_contacts_are_handed_out_to_be_kept() -> None:
         await eventually(is_pinned, "the pin")
         assert (pins[0].address, pins[0].peer_id) == (canonical_address(*b.listener), TWO.peer_id)
     await hosted.gone
+
+
+async def test_a_pin_follows_a_succession_and_the_file_of_pins_does_too(tmp_path: Path) -> None:
+    host = Host.current()
+    old = Identity.derive(bytes(32), "two, before its key was rotated")
+    succession = sign_succession(old, TWO.signing_public)
+    b, a = SwarmPeer(), SwarmPeer()
+    rotated = PeerKeys(TWO, TrustStore(), succession=succession)
+    b._hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: rotated)
+    kept = pin_of(b.listener, old)
+    file = tmp_path / "pins"
+    keep_pins(file, [kept])
+    keys = PeerKeys(ONE, TrustStore.load([kept]), keep=partial(keep_pins, file))
+    a._hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
+    async with ring(b, a):
+        assert (await a.send(b, b"x", require="pinned")).trust == "pinned"
+
+        async def is_kept() -> bool:
+            return [pin.peer_id for pin in load_pins(file)] == [TWO.peer_id]
+
+        await eventually(is_kept, "the pin to be written down")
+    await asyncio.gather(a._hosted.gone, b._hosted.gone)
 
 
 async def test_a_relay_sees_neither_what_is_said_nor_a_key() -> None:
@@ -164,12 +189,14 @@ async def test_who_was_met_in_an_earlier_life_is_pinned_and_another_key_there_is
 
 def test_pins_that_come_while_others_are_written_go_together_and_a_full_disk_costs_a_warning() -> None:
     written: list[list[Pin]] = []
+    followed: list[dict[Address, bytes]] = []
     jobs: list[Callable[[], None]] = []
 
-    def keep(pins: Iterable[Pin]) -> None:
+    def keep(pins: Iterable[Pin], succeeds: Mapping[Address, bytes]) -> None:
         written.append(list(pins))
+        followed.append(dict(succeeds))
         if len(written) == 1:
-            keeper(pin(3))
+            keeper(pin(3), b"")
         if len(written) == 2:
             raise Unavailable("the disk is full")
 
@@ -178,9 +205,10 @@ def test_pins_that_come_while_others_are_written_go_together_and_a_full_disk_cos
 
     keeper = PinKeeper(keep, jobs.append)
     for number in (1, 2, 1):
-        keeper(pin(number))
+        keeper(pin(number), b"old key" if number == 2 else b"")
     assert len(jobs) == 1
     jobs[0]()
     assert written == [[pin(1), pin(2)], [pin(3)]]
-    keeper(pin(4))
+    assert followed == [{pin(2).address: b"old key"}, {}]
+    keeper(pin(4), b"")
     assert len(jobs) == 2

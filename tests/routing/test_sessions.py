@@ -310,6 +310,39 @@ def test_everything_replayed_changes_counters_only() -> None:
     assert exchange(swarm, sender, target).status is Status.DELIVERED
 
 
+def contacts_of(swarm: Swarm, origin: Peer) -> int:
+    sent = [m for _, _, m in swarm.sent(Contact) if isinstance(m, Contact) and m.origin == origin.address]
+    return len({m.handshake for m in sent})
+
+
+def test_a_session_that_a_stranger_opened_carries_acks_and_no_message_of_the_other_side() -> None:
+    swarm = Swarm(8, encrypted=True)
+    stranger, peer = swarm.peers[0], swarm.peers[4]
+    exchange(swarm, stranger, peer)
+    assert contacts_of(swarm, peer) == 0
+    exchange(swarm, peer, stranger)
+    assert contacts_of(swarm, peer) == 1
+
+
+def test_a_session_that_a_pinned_peer_opened_serves_both_sides_once_a_frame_came_in_it() -> None:
+    swarm = Swarm(8, encrypted=True, pins=[(0, 4), (4, 0)])
+    one, other = swarm.peers[0], swarm.peers[4]
+    exchange(swarm, one, other)
+    exchange(swarm, other, one)
+    assert contacts_of(swarm, other) == 0
+
+
+def test_a_session_without_a_frame_is_not_used_by_the_side_that_answered() -> None:
+    swarm = Swarm(8, encrypted=True, pins=[(0, 4), (4, 0)])
+    one, other = swarm.peers[0], swarm.peers[4]
+    swarm.swallows = lambda a, b, message: isinstance(message, ContactReply) and a == other
+    swarm.send(one, other.place, address=other.address, timeout=0.5)
+    swarm.run(seconds=1.5)
+    swarm.swallows = lambda a, b, message: False
+    assert exchange(swarm, other, one).status is Status.DELIVERED
+    assert contacts_of(swarm, other) == 1
+
+
 def test_two_that_open_sessions_with_each_other_at_once_both_get_through() -> None:
     swarm = Swarm(5, encrypted=True, pins=[(0, 3), (3, 0)])
     one, other = swarm.peers[0], swarm.peers[3]
