@@ -19,7 +19,7 @@ from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import MAX_PORT, RING_SIZE, Peer, Place, canonical_address, peer_at, place_of, split_address
-from cicada.limits import DELIVERY, WIRE
+from cicada.limits import DELIVERY, RING, WIRE, RingLimits
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
@@ -45,7 +45,8 @@ class SwarmPeer:
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
     connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
-    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing.
+    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing. ``ring``: sizes
+    of its tables and what counts as one host in them, which all peers of a swarm should agree on.
 
     Use it as an async context manager, or call ``close``.
     """
@@ -58,12 +59,14 @@ class SwarmPeer:
         hooks: Hooks | None = None,
         name: str = "",
         publish: Publish | None = None,
+        ring: RingLimits = RING,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
         self._hooks = dict(hooks or {})
         self._name = name
         self._publish = publish
+        self._ring = ring
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -99,6 +102,7 @@ class SwarmPeer:
             publish=self._publish,
             on_new_peer=self._new_peer_hook(),
             create=create,
+            ring=self._ring,
         )
         return self.listener
 

@@ -14,7 +14,7 @@ from cicada.actors.host import PeerStats
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound
 from cicada.ids import Place
-from cicada.limits import DELIVERY
+from cicada.limits import DELIVERY, RING, RingLimits
 
 __all__ = ["SwarmPeer"]
 
@@ -76,9 +76,14 @@ class SwarmPeer:
     """
 
     def __init__(
-        self, host: str | None = None, port: int | None = None, *, hooks: aio.Hooks | None = None
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        hooks: aio.Hooks | None = None,
+        ring: RingLimits = RING,
     ) -> None:
-        self._peer = aio.SwarmPeer(hooks=hooks)
+        self._peer = aio.SwarmPeer(hooks=hooks, ring=ring)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         if host is not None or port is not None:

@@ -13,7 +13,7 @@ from cicada.chord.io import RingSnapshot
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent
 from cicada.ids import split_address
-from cicada.limits import LAUNCHER
+from cicada.limits import LAUNCHER, RING, RingLimits
 from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
 from launcher.protocol import (
@@ -68,9 +68,10 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish, log: LogBook) -> None:
+    def __init__(self, publish: Publish, log: LogBook, ring: RingLimits = RING) -> None:
         self._publish = publish
         self._log = log
+        self._ring = ring
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -136,7 +137,7 @@ class Hosting:
     async def _start_one(self, name: str, address: str) -> None:
         if name in self._hosted:
             raise Misuse(f"{name} runs already")
-        peer = SwarmPeer(name=name, publish=self._publish)
+        peer = SwarmPeer(name=name, publish=self._publish, ring=self._ring)
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:
             peer.trial.set_faults(self._faults)

@@ -28,6 +28,7 @@ from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, peer_at, split_address
+from cicada.limits import RING, RingLimits
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
@@ -68,7 +69,8 @@ class Trial(Protocol):
 
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included."""
+    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included, and peers
+    that its ring refused (``host-cap``, ``not-global``)."""
 
     sent: int
     delivered: int
@@ -147,6 +149,7 @@ class Host:
         on_new_peer: Callable[[Peer], None] | None = None,
         swarm: str = "",
         create: bool = True,
+        ring: RingLimits = RING,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
         attachment = Attachment(self.endpoint)
@@ -162,6 +165,7 @@ class Host:
             publish=publish,
             tally=Counter(),
             entropy=self.entropy,
+            ring=ring,
         )
         hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer)
         self._hosted.add(hosted)

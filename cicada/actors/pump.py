@@ -16,6 +16,7 @@ from cicada.actors.loop import NOT_PLAIN, Dispatcher, LoopActor
 from cicada.clock import Clock
 from cicada.events import AnyEvent
 from cicada.ids import Peer
+from cicada.limits import RING, RingLimits
 
 Publish = Callable[[str, AnyEvent], None]
 """Told ``(peer name, event)`` for each event. Must not block."""
@@ -43,8 +44,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     alarms: Deadlines
     publish: Publish | None
-    tally: Counter[str]  # messages dropped, by reason
+    tally: Counter[str]  # messages dropped, and peers that the ring refused, by reason
     entropy: random.Random
+    ring: RingLimits = RING
 
 
 class Core(Protocol):
