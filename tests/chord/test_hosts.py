@@ -490,7 +490,7 @@ def inputs(draw: st.DrawFn, bench: Stranger) -> RingInput:
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_a_peer_with_a_global_address_never_dials_or_lists_one_without(data: st.DataObject) -> None:
     bench = Stranger(GLOBAL[0])
