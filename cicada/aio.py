@@ -34,7 +34,7 @@ from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_addr
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import DELIVERY, WIRE
+from cicada.limits import DELIVERY, RING, WIRE, RingLimits
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
@@ -60,7 +60,8 @@ class SwarmPeer:
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
     connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
-    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing.
+    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing. ``ring``: sizes
+    of its tables and what counts as one host in them, which all peers of a swarm should agree on.
 
     ``identity``: whose keys it has. "persistent": those kept for its address in the user's state folder, made at first use
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
@@ -86,6 +87,7 @@ class SwarmPeer:
         swarm_keys: str | os.PathLike[str] | SwarmKeys = OPEN,
         trust: TrustStore | None = None,
         encrypt: bool = True,
+        ring: RingLimits = RING,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
@@ -97,6 +99,7 @@ class SwarmPeer:
         self._secrets = secrets_of(keys, swarm_keys, swarm)
         self._trust = trust
         self._encrypt = encrypt
+        self._ring = ring
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -136,6 +139,7 @@ class SwarmPeer:
             encrypt=self._encrypt,
             on_new_peer=self._new_peer_hook(),
             create=create,
+            ring=self._ring,
         )
         return self.listener
 

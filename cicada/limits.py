@@ -12,6 +12,7 @@ import msgspec
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+MAX_LIST: Final = 64  # entries of a successor list in a message: 4r, the cap of the distinct-host rule
 
 
 class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,7 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_sealed: int = 32 * KIB + 64  # a payload, what goes with it (30) and the tag (16)
     max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
     max_extra: int = KIB  # what upper layers may put on a ring message
-    max_list: int = 64  # entries of a successor list: 4r, the cap of the distinct-host rule
+    max_list: int = MAX_LIST
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
     seal_overhead: int = 16  # what a cipher adds to a body: the tag of ChaCha20-Poly1305
     max_text: int = 64  # characters of a reason or of a swarm's name; a guess, and they are words
@@ -76,9 +77,12 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes of ring tables."""
+    """Sizes of ring tables, and what counts as one host in them. All peers of a swarm should agree on the latter."""
 
-    successors: int = 16  # r
+    successors: int = 16  # r, the hosts that a successor list names
+    group_hosts: bool = False  # loopback and private addresses count by their IP, not each peer by itself
+    # All tables of one peer together; 5r at least, or a list of 4r and those being asked have no room. Facts 5.7: 256
+    places_per_host: int = 256
     candidates: int = 16  # m, finger candidates per interval: mean hops 2.95 at N = 1000
     known_peers: int = 192  # design: 128-256; a known peer costs about 1 KB
     pending_lookups: int = 256
@@ -92,6 +96,11 @@ class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
     rejoin_seeds: int = 8  # known peers through which a lost node looks for its ring
     step_hops: int = 4  # peers named by one answer of an iterative lookup
     waiting_joiners: int = 256  # join requests parked at one predecessor; the next is told to come back
+
+
+def longest_list(successors: int) -> int:
+    """Entries at which a successor list ends, on however few hosts they are: 4r, or as many as a message can name."""
+    return max(successors, min(4 * successors, MAX_LIST))
 
 
 class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from cicada.ids import Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
-from cicada.limits import DELIVERY
+from cicada.limits import DELIVERY, RING, RingLimits
 
 __all__ = ["SwarmPeer"]
 
@@ -92,6 +92,7 @@ class SwarmPeer:
         swarm_keys: str | os.PathLike[str] | SwarmKeys = OPEN,
         trust: TrustStore | None = None,
         encrypt: bool = True,
+        ring: RingLimits = RING,
     ) -> None:
         self._peer = aio.SwarmPeer(
             hooks=hooks,
@@ -101,6 +102,7 @@ class SwarmPeer:
             swarm_keys=swarm_keys,
             trust=trust,
             encrypt=encrypt,
+            ring=ring,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False

@@ -15,7 +15,7 @@ from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import SwarmKeys
-from cicada.limits import LAUNCHER
+from cicada.limits import LAUNCHER, RING, RingLimits
 from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
 from launcher.protocol import (
@@ -72,9 +72,10 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish, log: LogBook) -> None:
+    def __init__(self, publish: Publish, log: LogBook, ring: RingLimits = RING) -> None:
         self._publish = publish
         self._log = log
+        self._ring = ring
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -152,6 +153,7 @@ class Hosting:
             keys=keys.shared,
             swarm_keys=SwarmKeys(keys.dial, keys.accept),
             encrypt=keys.encrypt,
+            ring=self._ring,
         )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:

@@ -12,7 +12,7 @@ import msgspec
 from cicada.errors import CicadaError
 from cicada.events import RunStateChanged
 from cicada.ids import Address
-from cicada.limits import LAUNCHER
+from cicada.limits import LAUNCHER, RING, RingLimits
 from launcher.protocol import PeerView
 from launcher.readiness import RingView, Verdict, assess
 from launcher.roster import State
@@ -47,8 +47,15 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 class Monitor:
     """Keeps the run's state. ``since`` is the loop's time at which the run was asked for."""
 
-    def __init__(self, swarm: Swarm, publish: Callable[[RunStateChanged], None], since: float) -> None:
+    def __init__(
+        self,
+        swarm: Swarm,
+        publish: Callable[[RunStateChanged], None],
+        since: float,
+        ring: RingLimits = RING,
+    ) -> None:
         self._swarm = swarm
+        self._ring = ring
         self._publish = publish
         self._since = since
         self._poked = asyncio.Event()
@@ -83,7 +90,9 @@ class Monitor:
         """Look at every live peer now, and draw the conclusion."""
         views = await self._swarm.views()
         expected = {member.name: member.address for member in self._swarm.expected()}
-        verdict = assess(expected.values(), _ring_views(views, expected))
+        seen = _ring_views(views, expected)
+        ring = self._ring
+        verdict = assess(expected.values(), seen, ring.successors, group_hosts=ring.group_hosts)
         if self.state in OBSERVED:
             await self._conclude(verdict)
         return Observation(views=views, verdict=verdict)

@@ -29,6 +29,7 @@ import msgspec
 import psutil
 
 from cicada.errors import Unavailable
+from cicada.limits import RING, RingLimits
 
 PRELOADED = ["cicada.aio", "cicada.actors.remote", "cicada.bus.publisher", "launcher.worker", "uvloop"]
 """What the fork server imports. A module that is not installed is left out."""
@@ -49,6 +50,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     control_folder: str  # removed by the last one out when the launcher did not live to do so
     logs: str  # folder of its log and those of its peers
     log_level: str = "info"
+    ring: RingLimits = RING
 
 
 Ready = Callable[[], None]

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from cicada.hosts import host_of
 from cicada.ids import Address, peer_at
 from cicada.limits import RING
+from cicada.sim import truth
 
 
 class RingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,17 +48,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assess(
-    live: Iterable[Address], views: Mapping[Address, RingView], list_length: int = RING.successors
+    live: Iterable[Address],
+    views: Mapping[Address, RingView],
+    list_length: int = RING.successors,
+    *,
+    group_hosts: bool = False,
 ) -> Verdict:
     """Compare fresh ``views`` with the ring that the ``live`` peers ought to form.
 
-    Right means: the whole successor list, that is the next min(N - 1, ``list_length``) live peers in order, and the
-    live peer before as predecessor. A peer that is the whole swarm has neither, and counts as joined.
+    Right means: the whole successor list, that is the next live peers in order until they are on ``list_length`` hosts or
+    all are named, and the live peer before as predecessor. ``group_hosts`` as in the configuration. A peer that is the whole
+    swarm has neither, and counts as joined.
     """
     ring = sorted(live, key=lambda address: peer_at(address).place)
     size = len(ring)
-    length = min(size - 1, list_length)
-    around = ring + ring[:length]
+    hosts = [host_of(address, group_private=group_hosts) for address in ring]
+    around = ring + ring
     joined = missing = wrong_successors = wrong_predecessors = 0
     for index, address in enumerate(ring):
         view = views.get(address)
@@ -64,6 +71,7 @@ def assess(
             missing += 1
             continue
         joined += view.joined or size == 1
+        length = truth.list_length(hosts, index, list_length)
         wrong_successors += view.successors != tuple(around[index + 1 : index + 1 + length])
         wrong_predecessors += view.predecessor != (ring[index - 1] if size > 1 else None)
     return Verdict(

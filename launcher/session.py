@@ -79,7 +79,8 @@ class Session:
         self.pool = WorkerPool(specs, self._worker_ended)
         self._keychain = keychain
         self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
-        self.monitor = Monitor(self.swarm, lambda event: publish("", event), since)
+        ring = config.ring.limits()
+        self.monitor = Monitor(self.swarm, lambda event: publish("", event), since, ring)
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
         draws = random.Random(derived_seed(config.swarm.seed, "faults"))
         self.faults = Faults(self.swarm, publish, draws)
@@ -219,6 +220,7 @@ class Session:
             control_folder=str(self._control.path),
             logs=str(self._folder.logs),
             log_level=self._config.peer.log_level,
+            ring=self._config.ring.limits(),
         )
 
     def _worker_ended(self, worker: str, pid: int, how: str) -> None:

@@ -20,7 +20,7 @@ SOURCES: Final = ("cicada", "launcher", "visualizer", "samples")
 LAYERS: Final = (
     ("cicada.errors",),
     ("cicada.clock", "cicada.ids", "cicada.tokens"),
-    ("cicada.limits", "cicada.events", "cicada.commands"),
+    ("cicada.limits", "cicada.events", "cicada.commands", "cicada.hosts"),
     ("cicada.wire",),
     ("cicada.chord", "cicada.keys", "cicada.nat", "cicada.transport", "cicada.bus"),
     ("cicada.routing",),
@@ -48,6 +48,7 @@ CONFINED: Final = {
 }
 
 PURE: Final = (
+    "cicada.hosts",
     "cicada.wire",
     "cicada.chord",
     "cicada.routing",

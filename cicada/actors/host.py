@@ -38,6 +38,7 @@ from cicada.keys.memory import Memory
 from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
+from cicada.limits import RING, RingLimits
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
@@ -84,7 +85,7 @@ class Trial(Protocol):
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included; ``refused``
-    handshakes, records and claims of others."""
+    handshakes, records and claims of others, and peers that its ring did not admit (``host-cap``, ``not-global``)."""
 
     sent: int
     delivered: int
@@ -167,6 +168,7 @@ class Host:
         secrets: Secrets | None = None,
         encrypt: bool = True,
         create: bool = True,
+        ring: RingLimits = RING,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
 
@@ -193,6 +195,7 @@ class Host:
             tally=Counter(),
             refusals=Counter(),
             entropy=self.entropy,
+            ring=ring,
         )
         memory = None
         if lasting is not None:

@@ -16,6 +16,7 @@ from cicada.actors.loop import NOT_PLAIN, Dispatcher, LoopActor
 from cicada.clock import Clock
 from cicada.events import AnyEvent
 from cicada.ids import Peer
+from cicada.limits import RING, RingLimits
 
 Publish = Callable[[str, AnyEvent], None]
 """Told ``(peer name, event)`` for each event. Must not block."""
@@ -46,6 +47,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     tally: Counter[str]  # messages dropped, by reason
     refusals: Counter[str]  # who was not let in or not believed, by reason
     entropy: random.Random
+    ring: RingLimits = RING
 
 
 class Core(Protocol):

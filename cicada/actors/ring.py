@@ -27,7 +27,8 @@ class RingActor(Pump[RingNode]):
 
     def make_core(self) -> RingNode:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
-        return RingNode(self.around.own, next(self._incarnations), rng=random.Random(seed))
+        around = self.around
+        return RingNode(around.own, next(self._incarnations), limits=around.ring, rng=random.Random(seed))
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         to_transport = self.to_transport.append
@@ -40,6 +41,7 @@ class RingActor(Pump[RingNode]):
                 (io.Joined, io.JoinFailed, io.Left, io.OwnerFound, io.OwnerNotFound),
                 self.to_supervisor.append,
             ),
+            io.Refused: self._refused,
             io.ExtraReceived: lambda output: None,  # nobody rides on ring messages yet
         }
 
@@ -73,6 +75,9 @@ class RingActor(Pump[RingNode]):
         if kept != self._kept:
             self._kept = kept
             self.to_transport.append(linkio.Keep(kept))
+
+    def _refused(self, output: io.Refused) -> None:
+        self.around.refusals[output.reason] += output.count
 
     def _take_snapshot(self, request: TakeSnapshot) -> None:
         if not request.reply.done():

@@ -2,27 +2,40 @@
 
 Interval i of a node holds the peers at distances [2**i, 2**(i+1)). Each keeps up to m candidates, the nearest to its
 beginning first, which are the ones Chord's finger would be followed by (design section 4: at N = 1000 mean hops fall
-from 4.3 with m = 1 to 2.95 with m = 16).
+from 4.3 with m = 1 to 2.95 with m = 16). Of one host an interval keeps one candidate, and one hint: the nearest.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from cicada.chord.circle import distance, interval_of
+from cicada.hosts import HostOf, by_peer
 from cicada.ids import Peer
 
 
 class Fingers:
     """At most ``candidates`` peers an interval and ``budget`` in all. Hints are bounded like the table itself."""
 
-    __slots__ = ("_budget", "_candidates", "_hints", "_own", "_size", "_table", "added", "removed")
+    __slots__ = (
+        "_budget",
+        "_candidates",
+        "_hints",
+        "_host_of",
+        "_own",
+        "_size",
+        "_table",
+        "added",
+        "removed",
+    )
 
     added: list[Peer]
     removed: list[Peer]
 
-    def __init__(self, own: Peer, candidates: int, budget: int) -> None:
+    def __init__(self, own: Peer, candidates: int, budget: int, host_of: HostOf = by_peer) -> None:
         self._own = own
+        self._host_of = host_of
         self._candidates = candidates
         self._budget = budget
         self._table: dict[int, list[Peer]] = {}
@@ -38,13 +51,17 @@ class Fingers:
         return peer in self._table.get(interval_of(self._own.place, peer.place), ())
 
     def add(self, peer: Peer) -> None:
-        """A proven peer enters if its interval has room or it is nearer than the farthest there, which then goes."""
+        """A proven peer enters if its interval has room or it is nearer than the farthest there, which then goes; so does
+        one of the same host that it is nearer than."""
         interval = interval_of(self._own.place, peer.place)
         if peer in self._table.get(interval, ()):
             return  # as mostly: neighbours name the same few again and again
         self._discard_hint(peer, interval)
         if not self._wants(peer, interval):
             return
+        rival = self._rival(peer, self._table.get(interval, ()))
+        if rival is not None:
+            self.remove(rival)
         candidates = self._insert(self._table, peer, interval)
         self._size += 1
         self.added.append(peer)
@@ -67,6 +84,11 @@ class Fingers:
         interval = interval_of(self._own.place, peer.place)
         if peer in self._hints.get(interval, ()) or not self._wants(peer, interval):
             return False
+        rival = self._rival(peer, self._hints.get(interval, ()))
+        if rival is not None:
+            if self._distance(rival) < self._distance(peer):
+                return False
+            self._discard_hint(rival, interval)
         hints = self._insert(self._hints, peer, interval)
         if len(hints) > self._candidates:
             return hints.pop() is not peer
@@ -113,13 +135,24 @@ class Fingers:
         return added, removed
 
     def _wants(self, peer: Peer, interval: int) -> bool:
-        """Whether the table would take the peer: it is new, and there is room or it beats the interval's farthest."""
+        """Whether the table would take the peer: it is new, and there is room or it beats the interval's farthest. Beside
+        one of its host there is room for it only in that one's place."""
         candidates = self._table.get(interval, [])
-        if len(candidates) >= self._candidates:
+        rival = self._rival(peer, candidates)
+        if rival is not None:
+            has_room = self._distance(peer) < self._distance(rival)
+        elif len(candidates) >= self._candidates:
             has_room = self._distance(peer) < self._distance(candidates[-1])
         else:
             has_room = self._size < self._budget or len(candidates) < self._candidates // 2
         return has_room and peer not in candidates and peer != self._own
+
+    def _rival(self, peer: Peer, row: Sequence[Peer]) -> Peer | None:
+        """Another peer of the same host among these."""
+        host: str = self._host_of(peer.address)
+        if host == peer.address:
+            return None  # it has its host to itself
+        return next((other for other in row if self._host_of(other.address) == host and other != peer), None)
 
     def _insert(self, table: dict[int, list[Peer]], peer: Peer, interval: int) -> list[Peer]:
         row = table.setdefault(interval, [])

@@ -19,6 +19,7 @@ class LookupFailure(enum.Enum):
     NOT_MEMBER = "not-member"
     HOP_LIMIT = "hop-limit"
     OVERLOADED = "overloaded"
+    NOT_GLOBAL = "not-global"  # of a join: members with global addresses take in no others
 
 
 # Inputs
@@ -155,6 +156,14 @@ class ExtraReceived(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """So many peers were not let into the tables, or put out of them, for this reason. One that is named again counts
+    again."""
+
+    reason: str
+    count: int
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
@@ -171,6 +180,7 @@ RingOutput = (
     | OwnerNotFound
     | TableChanged
     | ExtraReceived
+    | Refused
     | Emit
 )
 

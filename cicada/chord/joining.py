@@ -7,6 +7,7 @@ enough for the list to age, so the head is asked once it is proven: Join and the
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 from cicada.chord.circle import between
 from cicada.chord.io import JoinFailed, LookupFailure
@@ -15,6 +16,7 @@ from cicada.chord.ring import Ring
 from cicada.chord.successors import arrange
 from cicada.chord.timers import Timer
 from cicada.ids import Address, Peer, peer_at, place_to_bytes
+from cicada.limits import longest_list
 from cicada.wire.ring import FindSuccessor, Found, LookupFailed, State
 
 _NAMED_SEEDS = 4
@@ -26,6 +28,7 @@ _WORDS = {
     LookupFailure.OVERLOADED.value: "leads to a part of the ring that is overloaded",
     LookupFailure.NO_ROUTE.value: "knows no way to this place",
     LookupFailure.HOP_LIMIT.value: "knows only ways that are too long",
+    LookupFailure.NOT_GLOBAL.value: "takes in global addresses only: bind to one, or name yours as external_ip",
 }
 _REFUSALS = {
     "swarm-key": "refuses this peer, which lacks the key of its closed swarm: use the swarm's key file",
@@ -117,7 +120,7 @@ class Joiner:
 
     def meet(self, member: Peer) -> None:
         """A member of a ring has shown up: join through it as well, for the seeds there are may all be gone."""
-        if self._seeds and member not in self._seeds:
+        if self._seeds and member not in self._seeds and self._ring.places.admits(member):
             self._seeds = (*self._seeds, member)[-2 * self._ring.limits.known_peers :]
 
     def is_answer(self, message: Found | LookupFailed) -> bool:
@@ -131,15 +134,15 @@ class Joiner:
         ring = self._ring
         predecessor = peer_at(Address(message.predecessor))
         listed = [peer_at(Address(address)) for address in message.successors]
-        entries = arrange(ring.peer, listed, ring.limits.successors)
+        entries = self._arrange(listed)
         if not entries or not between(predecessor.place, ring.peer.place, entries[0].place):
             self._fail_attempt("gave an answer that fits no ring")
             return
         self._stage = _Stage.ENTERING
         self._entries = entries
-        self._predecessor = predecessor
+        self._predecessor = predecessor if ring.places.admits(predecessor) else None
         ring.timers.start(Timer.JOIN, self._deadline)
-        if predecessor not in ring.proofs:
+        if self._predecessor is not None and predecessor not in ring.proofs:
             ring.prove(predecessor)
         self._ask_head()
 
@@ -153,7 +156,7 @@ class Joiner:
         if self._stage is not _Stage.ENTERING or sender not in self._entries[:1]:
             return False
         rest = [peer_at(Address(address)) for address in message.successors]
-        self._entries = arrange(self._ring.peer, (sender, *rest), self._ring.limits.successors)
+        self._entries = self._arrange((sender, *rest))
         return True
 
     def on_failed(self, sender: Peer, message: LookupFailed) -> None:
@@ -221,6 +224,11 @@ class Joiner:
             joining=ring.incarnation,
         )
         ring.send(self._seed, message)
+
+    def _arrange(self, listed: Iterable[Peer]) -> tuple[Peer, ...]:
+        """What somebody listed, as far as this node may list it."""
+        ring = self._ring
+        return arrange(ring.peer, filter(ring.places.admits, listed), longest_list(ring.limits.successors))
 
     def _ask_head(self) -> None:
         head = self._entries[0]

@@ -75,7 +75,7 @@ class Lifecycle:
         ring = self.ring
         entries, predecessor = self.joiner.take_result()
         ring.quarantine.forgive()  # coming from another ring it may have suspected half of this one a moment ago
-        ring.successors.adopt(entries[0], entries[1:], ring.is_avoided)
+        ring.adopt(entries[0], entries[1:])
         ring.set_predecessor(predecessor if predecessor is not None and predecessor in ring.proofs else None)
         self.stabilizer.reset()
         self.upkeep.reset()
@@ -119,7 +119,7 @@ class Lifecycle:
     def settle_alone(self) -> None:
         ring = self.ring
         for seed in self.joiner.seeds:
-            ring.quarantine.meet(seed, ring.now)
+            ring.meet(seed)
         self.joiner.stop()
         if ring.phase.is_member:
             self._leave_tables()

@@ -6,7 +6,9 @@ turns inputs into calls; the rules stand in joining, stabilizing, rectifying, re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from random import Random
 from typing import assert_never
 
@@ -21,6 +23,7 @@ from cicada.chord.io import (
     MessageReceived,
     PeerProven,
     PeerUnreachable,
+    Refused,
     RingInput,
     RingOutput,
     RingSnapshot,
@@ -33,6 +36,7 @@ from cicada.chord.receiving import Receiver
 from cicada.chord.ring import Ring
 from cicada.chord.timers import Timer
 from cicada.events import PredecessorChanged, SuccessorsChanged
+from cicada.hosts import Host
 from cicada.ids import Peer
 from cicada.limits import RING, RING_TIMINGS, RingLimits, RingTimings
 from cicada.wire.ring import FindSuccessor, Found, Leaving, LookupFailed, RingMessage
@@ -87,6 +91,11 @@ class RingNode:
         """How often this node has dialled a remembered stranger, to see whether it is in another ring. Never falls."""
         return self._life.upkeep.visits
 
+    def places(self) -> Counter[Host]:
+        """How many different peers of each host stand in all tables of this node together."""
+        ring = self._ring
+        return Counter(ring.places.host_of(peer.address) for peer in set(chain(*ring.tables())))
+
     def snapshot(self) -> RingSnapshot:
         """The node as it is now."""
         ring = self._ring
@@ -139,8 +148,8 @@ class RingNode:
         elif ring.phase is Phase.MEMBER:
             # In a ring already: whoever is named may be in another one, and visiting it merges the two.
             for seed in command.seeds:
-                if seed != ring.peer and seed not in ring.proofs:
-                    ring.quarantine.meet(seed, ring.now)
+                if seed != ring.peer and seed not in ring.proofs and ring.places.admits(seed):
+                    ring.meet(seed)
                     self._life.upkeep.visit(seed)
             ring.outputs.append(Joined())
         else:
@@ -165,7 +174,7 @@ class RingNode:
     # What links report
 
     def _on_proven(self, peer: Peer) -> None:
-        if peer == self._ring.peer:
+        if peer == self._ring.peer or not self._ring.places.admits(peer):
             return
         self._ring.mark_proven(peer)
         self._life.joiner.on_proven(peer)
@@ -243,12 +252,15 @@ class RingNode:
         if ring.predecessor != predecessor:
             address = ring.predecessor.address if ring.predecessor else ""
             ring.outputs.append(Emit(PredecessorChanged(predecessor=address)))
+        ring.keep_to_cap()
         ring.publish_table()
         ring.proofs.prune(ring.known, 2 * ring.limits.known_peers)
         ring.timers.start(Timer.REQUESTS, ring.requests.next_deadline())
         ring.timers.start(Timer.PROOFS, ring.proofs.next_deadline())
         ring.timers.start(Timer.LOOKUPS, self._life.searcher.next_deadline())
         ring.timers.start(Timer.ADMISSION, self._life.relay.next_deadline())
+        if ring.places.refused:
+            ring.outputs += (Refused(*entry) for entry in ring.places.take_refused().items())
 
     def _tell_neighbours(self, entries: tuple[Peer, ...], predecessor: Peer | None) -> None:
         ring = self._ring

@@ -33,6 +33,10 @@ class Proofs:
         self._dials.pop(peer, None)
         self._proven.discard(peer)
 
+    def drop(self, peer: Peer) -> None:
+        """Forget a proof, which can be had again. A dial under way goes on."""
+        self._proven.discard(peer)
+
     def dial(self, peer: Peer, deadline: float) -> bool:
         """Note a dial; False when one is under way already."""
         if peer in self._dials:

@@ -100,7 +100,7 @@ class Receiver:
         if not joiner.gives_way(origin):
             return False
         for seed in joiner.seeds:
-            ring.quarantine.meet(seed, ring.now)
+            ring.meet(seed)
         joiner.wait_for_peer()
         self._life.become_alone("waiting for a peer that joins through this one")
         self._on_find_successor(message)
@@ -109,6 +109,9 @@ class Receiver:
     def _on_find_successor(self, message: FindSuccessor) -> None:
         origin = peer_at(Address(message.path[0]))
         if origin == self._ring.peer:
+            return
+        if message.joining and not self._ring.places.admits(origin):
+            self._life.relay.refuse(message, LookupFailure.NOT_GLOBAL)
             return
         if message.joining and self._ring.lives.is_new_life(origin, message.joining):
             self._life.drop(origin)

@@ -23,7 +23,7 @@ class Rectifier:
 
     def on_notify(self, peer: Peer) -> None:
         """``peer`` believes to be the predecessor."""
-        if peer in (self._ring.predecessor, self._ring.peer):
+        if peer in (self._ring.predecessor, self._ring.peer) or not self._ring.places.admits(peer):
             return
         if peer not in self._suitors:
             self._suitors.append(peer)

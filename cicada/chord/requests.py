@@ -85,6 +85,10 @@ class Requests:
         """Whether an answer of the peer is awaited for this purpose."""
         return any(row.peer == peer and row.purpose is purpose for row in self._pending.values())
 
+    def neighbours(self) -> list[Peer]:
+        """Whose answers the list or the predecessor wait for."""
+        return [row.peer for row in self._pending.values() if row.purpose is not Purpose.STEP]
+
     def answer(self, request: int, sender: Peer, now: float) -> Pending | None:
         """The query that ``sender`` answered; None when it was not asked or is too late."""
         row = self._pending.get(request)

@@ -6,7 +6,7 @@ The rules (joining, stabilizing, rectifying, searching, upkeep) act on it and ne
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from random import Random
 
 from cicada.chord.circle import between, distance, in_open_closed
@@ -15,6 +15,7 @@ from cicada.chord.fingers import Fingers
 from cicada.chord.io import Emit, Prove, RingOutput, SendTo, TableChanged
 from cicada.chord.lives import Lives
 from cicada.chord.phase import Phase
+from cicada.chord.places import Places
 from cicada.chord.proofs import Proofs
 from cicada.chord.quarantine import Quarantine
 from cicada.chord.requests import Purpose, Requests
@@ -45,7 +46,7 @@ class Ring:
             "phase",
             "predecessor",
         ),
-        *("proofs", "quarantine", "requests", "rng", "successors", "timers", "timings"),
+        *("places", "proofs", "quarantine", "requests", "rng", "successors", "timers", "timings"),
         *("_known", "_stale", "_table"),
     )
 
@@ -62,8 +63,9 @@ class Ring:
         self.outputs: list[RingOutput] = []
         self.phase = Phase.IDLE
         self.predecessor: Peer | None = None
-        self.successors = SuccessorList(peer, limits.successors)
-        self.fingers = Fingers(peer, limits.candidates, limits.known_peers)
+        self.places = Places(peer, limits)
+        self.successors = SuccessorList(peer, limits.successors, self.places.host_of)
+        self.fingers = Fingers(peer, limits.candidates, limits.known_peers, self.places.host_of)
         self.estimates = Estimates(peer, timings.churn_memory)
         self.proofs = Proofs()
         self.lives = Lives(limits.remembered)
@@ -92,8 +94,17 @@ class Ring:
         return between(low.place, peer.place, self.peer.place)
 
     def is_avoided(self, peer: Peer) -> bool:
-        """Whether the peer was found unreachable a moment ago."""
-        return self.quarantine.suspected_within(peer, self.timings.suspect_hold, self.now)
+        """Whether the peer must not be listed: it was found unreachable a moment ago, or may not stand in any table."""
+        is_suspect = self.quarantine.suspected_within(peer, self.timings.suspect_hold, self.now)
+        return is_suspect or not self.places.admits(peer)
+
+    def tables(self) -> list[Sequence[Peer]]:
+        """Everybody who has a place in this node's tables, those first whom it can do without least."""
+        neighbours = (
+            (*self.successors.entries, self.predecessor) if self.predecessor else self.successors.entries
+        )
+        fingers = self.fingers
+        return [neighbours, fingers.peers(), self.quarantine.peers(), self.proofs.peers(), fingers.hints()]
 
     def next_hops(self, place: Place, exclude: Collection[Peer], count: int) -> list[Peer]:
         """Up to ``count`` known peers strictly between this node and ``place``, those nearest to ``place`` first."""
@@ -126,7 +137,10 @@ class Ring:
         """Take over the list of a live, proven ``head`` that just answered."""
         before = self.successors.entries
         self.successors.adopt(head, rest, self.is_avoided)
-        self._stale |= self.successors.entries != before
+        if self.successors.entries != before:
+            self._stale = True
+            for entry in self.successors.entries:
+                self.places.enter(entry)
 
     def set_predecessor(self, peer: Peer | None) -> None:
         """A proven peer, or nobody, is the predecessor."""
@@ -136,8 +150,15 @@ class Ring:
     def mark_proven(self, peer: Peer) -> None:
         """A dial proof arrived: the peer may enter tables, and enters the fingers if it fits."""
         self.proofs.add(peer)
+        self.places.enter(peer)
         self.fingers.add(peer)
         self._stale = True
+
+    def meet(self, peer: Peer) -> None:
+        """There is a peer that may be alive in another ring: remember it."""
+        if self.places.admits(peer):
+            self.quarantine.meet(peer, self.now)
+            self.places.enter(peer)
 
     def forget(self, peer: Peer) -> bool:
         """Take the peer out of all tables: it is unreachable, left, or begins a new life; whether it was a neighbour."""
@@ -162,7 +183,9 @@ class Ring:
         was_proven = peer in self.proofs
         was_neighbour = self.forget(peer)
         self.proofs.remove(peer)
-        self.quarantine.suspect(peer, self.now)
+        if self.places.admits(peer):
+            self.quarantine.suspect(peer, self.now)
+            self.places.enter(peer)
         if was_proven or was_neighbour:
             self.emit(PeerSuspected(suspect=peer.address, reason=reason))
         return was_neighbour
@@ -176,9 +199,26 @@ class Ring:
             if peer in proofs:
                 fingers.add(peer)
                 self._stale |= bool(fingers.added)
-            elif not self.quarantine.suspected_within(peer, self.timings.hint_hold, self.now):
-                news |= self.fingers.hint(peer)
+            elif self._is_news(peer):
+                self.places.enter(peer)
+                news = True
         return news
+
+    def _is_news(self, peer: Peer) -> bool:
+        """Somebody named a peer that is not proven: whether it is a hint now and was none."""
+        is_suspect = self.quarantine.suspected_within(peer, self.timings.hint_hold, self.now)
+        return not is_suspect and self.places.admits(peer) and self.fingers.hint(peer)
+
+    def keep_to_cap(self) -> None:
+        """Put out of all tables whoever is one too many of a host. Whoever is asked something right now stays."""
+        if not self.places.is_crowded:
+            return
+        safe, *others = self.tables()
+        for peer in self.places.excess((*safe, *self.requests.neighbours()), others):
+            self.fingers.remove(peer)
+            self.quarantine.release(peer)
+            self.proofs.drop(peer)
+            self._stale = True
 
     # Outputs
 

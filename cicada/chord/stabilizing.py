@@ -158,7 +158,7 @@ class Stabilizer:
     def _on_candidate_alive(self, candidate: Peer, predecessor: Peer | None, rest: list[Peer]) -> None:
         ring = self._ring
         head = ring.successors.head
-        if head is not None and self._costs_the_list(rest):
+        if head is not None and self._costs_the_list(candidate, rest):
             ring.notify(head)
         elif rest and ring.is_nearer_successor(candidate):  # the head may have changed since it was asked
             ring.adopt(candidate, rest)
@@ -166,12 +166,13 @@ class Stabilizer:
                 ring.notify(candidate)
         self._finish()
 
-    def _costs_the_list(self, rest: list[Peer]) -> bool:
+    def _costs_the_list(self, candidate: Peer, rest: list[Peer]) -> bool:
         """Whether a candidate's list is that of a smaller ring: a ring of one, or one that a list holds while this is
         larger. It joins when it finds this ring. A newcomer of this ring has filled its list by its next round.
         """
-        full = self._ring.limits.successors
-        return not rest or (len(rest) < full - 1 and len(self._ring.successors.entries) == full)
+        successors = self._ring.successors
+        is_short = not successors.is_full((candidate, *rest))
+        return not rest or (is_short and successors.is_full(successors.entries))
 
     def _ask(self, peer: Peer) -> None:
         if peer in self._ring.proofs:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from cicada.chord.circle import distance
+from cicada.hosts import HostOf, by_peer
 from cicada.ids import Peer
+from cicada.limits import longest_list
 
 
 def arrange(own: Peer, entries: Iterable[Peer], limit: int) -> tuple[Peer, ...]:
@@ -25,16 +27,33 @@ def arrange(own: Peer, entries: Iterable[Peer], limit: int) -> tuple[Peer, ...]:
     return tuple(kept)
 
 
-class SuccessorList:
-    """At most r entries, strictly clockwise from the owner, never the owner itself. Replaced whole or shortened."""
+def cut(entries: tuple[Peer, ...], hosts: int, host_of: HostOf) -> tuple[Peer, ...]:
+    """The beginning of ``entries`` that ends with the first peer of the last of ``hosts`` different hosts; all of them when
+    they are on fewer."""
+    end = min(hosts, len(entries))
+    found = {host_of(entry.address) for entry in entries[:end]}
+    while len(found) < hosts and end < len(entries):
+        found.add(host_of(entries[end].address))
+        end += 1
+    return entries[:end]
 
-    __slots__ = ("_limit", "_own", "entries")
+
+class SuccessorList:
+    """Entries strictly clockwise from the owner, never the owner itself, until they are on r hosts, at most 4r. Replaced
+    whole or shortened.
+
+    A live head's list, put behind it, always reaches as far: so the rule costs no message and no entry.
+    """
+
+    __slots__ = ("_host_of", "_limit", "_longest", "_own", "entries")
 
     entries: tuple[Peer, ...]
 
-    def __init__(self, own: Peer, limit: int) -> None:
+    def __init__(self, own: Peer, limit: int, host_of: HostOf = by_peer) -> None:
         self._own = own
         self._limit = limit
+        self._longest = longest_list(limit)
+        self._host_of = host_of
         self.entries = ()
 
     @property
@@ -48,7 +67,22 @@ class SuccessorList:
         Leaving dead entries out skips no live member, so Zave's invariant is untouched by it.
         """
         live = (entry for entry in rest if not is_dead(entry))
-        self.entries = arrange(self._own, (head, *live), self._limit)
+        self.entries = self.fit((head, *live))
+
+    def fit(self, entries: Iterable[Peer]) -> tuple[Peer, ...]:
+        """The longest beginning of ``entries`` that may be the whole list."""
+        listed = tuple(entries)
+        first = arrange(self._own, listed, self._limit)
+        if len(first) < self._limit or self.is_full(first):
+            return first  # as ever when each peer has its host to itself
+        return cut(arrange(self._own, listed, self._longest), self._limit, self._host_of)
+
+    def is_full(self, entries: Collection[Peer]) -> bool:
+        """Whether a list of these entries goes no further. One that does holds its whole ring."""
+        if len(entries) < self._limit:
+            return False
+        found = {self._host_of(entry.address) for entry in entries}
+        return len(found) >= self._limit or len(entries) >= self._longest
 
     def drop(self, peer: Peer) -> bool:
         """Take one entry out; whether it was there."""

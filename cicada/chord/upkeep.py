@@ -84,9 +84,7 @@ class Upkeep:
             self._interval = min(timings.fix_fingers_max, self._interval * timings.growth)
         self._news = False
         entries = ring.successors.entries
-        is_whole = (
-            len(entries) < ring.limits.successors
-        )  # the list holds the whole ring, which needs no fingers
+        is_whole = not ring.successors.is_full(entries)  # then the ring needs no fingers
         lowest = RING_BITS if is_whole else distance(ring.peer.place, entries[-1].place).bit_length()
         self._interval = min(self._interval, self._freshness(RING_BITS - lowest))
         jitter = 1.0 - timings.jitter * ring.rng.random()
@@ -136,9 +134,10 @@ class Upkeep:
     def on_visitor(self, visitor: Peer) -> None:
         """A peer asks about its own place, as visitors do: return the visit, unless this is the return."""
         ring = self._ring
-        if visitor not in (*ring.known, self._visited, self._visiting):
-            ring.quarantine.meet(visitor, ring.now)
-            self.visit(visitor)
+        if visitor in (*ring.known, self._visited, self._visiting) or not ring.places.admits(visitor):
+            return
+        ring.meet(visitor)
+        self.visit(visitor)
 
     def on_lookup(self, row: Lookup, found: Found) -> tuple[Peer, ...]:
         """A lookup that upkeep began was answered. Returns through whom this node must join another ring, if any."""
@@ -150,10 +149,15 @@ class Upkeep:
         if ring.peer in (owner, predecessor):
             ring.quarantine.release(row.tried[-1])  # it finds this node: one ring
             return ()
+        if not (ring.places.admits(owner) and ring.places.admits(predecessor)):
+            return ()
         theirs = {predecessor, *(peer_at(Address(address)) for address in found.successors)}
         ours = {ring.peer, *ring.successors.entries}
-        if theirs.isdisjoint(ours) and min(len(ours), len(theirs)) <= ring.limits.successors:
-            return tuple(dict.fromkeys((row.tried[-1], predecessor, owner))) if _yields(ours, theirs) else ()
+        is_whole = not ring.successors.is_full(ring.successors.entries)
+        are_whole = not ring.successors.is_full(theirs - {predecessor})
+        if theirs.isdisjoint(ours) and (is_whole or are_whole):
+            yields = is_whole and (not are_whole or _yields(ours, theirs))
+            return tuple(dict.fromkeys((row.tried[-1], predecessor, owner))) if yields else ()
         self._offer(predecessor, owner)
         return ()
 
@@ -164,7 +168,7 @@ class Upkeep:
         """
         ring = self._ring
         entries = ring.successors.entries
-        if len(entries) >= ring.limits.successors:
+        if ring.successors.is_full(entries):
             return None
         strangers = [
             peer for peer in ring.fingers.peers() if peer not in entries and peer != ring.predecessor
@@ -183,7 +187,7 @@ class Upkeep:
 
 
 def _yields(ours: set[Peer], theirs: set[Peer]) -> bool:
-    """Whether the members of our ring join theirs, one by one, instead of the other way round.
+    """Whether the members of our ring join theirs, one by one, instead of the other way round. Both are whole rings.
 
     A list that is not full holds its whole ring. Linking such a ring into a larger one would cost members of the
     larger one their lists, so the smaller dissolves; of equal ones, the one whose lowest place is higher.

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from cicada.errors import Misuse
 from cicada.ids import Address, canonical_address, split_address
-from cicada.limits import CONFIG, SUPERVISION
+from cicada.limits import CONFIG, RING, SUPERVISION, RingLimits
 
 RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
 """Words that a selector or an event's source already means something by."""
@@ -18,6 +18,7 @@ RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NUMBERED = re.compile(r".*-[0-9]+")
 _LARGEST_SEED = 2**63 - 1  # what TOML can hold
+_FEWEST_PLACES = 5 * RING.successors  # a list of 4r, and room for those who are to be in it
 
 
 def _problem(text: str) -> PydanticCustomError:
@@ -143,6 +144,19 @@ class Launch(Section):
     waves: bool = True
 
 
+class Ring(Section):
+    """``[ring]``: what counts as one host, the same for all peers. With ``group_hosts`` loopback and private addresses do by
+    their IP, as 127.0.0.1 and 127.0.0.2; otherwise each such peer is its own host. ``places_per_host``: so many peers of one
+    host may stand in the tables of another."""
+
+    group_hosts: bool = RING.group_hosts
+    places_per_host: Annotated[int, Field(ge=_FEWEST_PLACES)] = RING.places_per_host
+
+    def limits(self) -> RingLimits:
+        """The sizes of ring tables that follow."""
+        return RingLimits(group_hosts=self.group_hosts, places_per_host=self.places_per_host)
+
+
 class Config(Section):
     """A whole, valid configuration. Peers of all groups have different names and addresses."""
 
@@ -152,6 +166,7 @@ class Config(Section):
     links: Links = Links()
     supervision: Supervision = Supervision()
     launch: Launch = Launch()
+    ring: Ring = Ring()
 
     @property
     def peer_count(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cicada.sim.invariants import violations
+from cicada.limits import longest_list
+from cicada.sim.invariants import overlong, violations
 from cicada.sim.swarm import Swarm
 
 
@@ -27,4 +28,10 @@ class Checker:
             return []
         self._version = version
         self.checked += 1
-        return violations(self._swarm.lists(), least_principals=self._least_principals)
+        lists, hosts, successors = (
+            self._swarm.lists(),
+            self._swarm.hosts(),
+            self._swarm.world.limits.successors,
+        )
+        broken = violations(lists, least_principals=self._least_principals)
+        return broken + overlong(lists, hosts, successors, longest_list(successors))

@@ -31,6 +31,21 @@ def violations(lists: Lists, *, least_principals: int = 0) -> list[str]:
     return broken
 
 
+def overlong(lists: Lists, hosts: Mapping[int, str], successors: int, longest: int) -> list[str]:
+    """Lists that go on although they named ``successors`` hosts already, or have more than ``longest`` entries, in words.
+
+    ``hosts``: the host at each place. One where there never was a peer is a host of its own.
+    """
+    broken = []
+    for member, entries in sorted(lists.items()):
+        named = {hosts.get(entry, str(entry)) for entry in entries[:-1]}
+        if len(named) >= successors or len(entries) > longest:
+            broken.append(
+                f"ShortestLists: {_name(member)} lists {len(entries)}, on {len(named)} hosts before the last"
+            )
+    return broken
+
+
 def best_successor(lists: Lists, member: int) -> int | None:
     """The first live entry; of the only member, itself."""
     live = next((entry for entry in lists[member] if entry in lists), None)

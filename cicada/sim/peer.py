@@ -5,6 +5,7 @@ What the actors pass on through their inboxes is passed on at once here, in the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from typing import get_args
@@ -23,6 +24,7 @@ from cicada.chord.io import (
     PeerProven,
     PeerUnreachable,
     Prove,
+    Refused,
     RingInput,
     RingOutput,
     SendTo,
@@ -105,6 +107,8 @@ class SimPeer:
         self.contacts: tuple[Peer, ...] = ()
         self.answers: list[RingOutput] = []
         """What the ring told the application: Joined, JoinFailed, Left, owners found or not, extras."""
+        self.refused: Counter[str] = Counter()
+        """Peers that its ring did not let into its tables, by reason."""
         self.mailbox: list[Deliver] = []
         self.has_room = True
         self.unsettled: dict[int, SendMessage] = {}
@@ -316,6 +320,8 @@ class SimPeer:
                 return
             case Emit():
                 self._see(output.event)
+            case Refused():
+                self.refused[output.reason] += output.count
             case TableChanged():
                 self.table = output
                 self.contacts = output.known

@@ -7,7 +7,6 @@ import msgspec
 from cicada.errors import Misuse
 from cicada.sim.conditions import Conditions
 from cicada.sim.measuring import Chart, Costs, Gauge, Meter, Point, Reached, begins
-from cicada.sim.names import peer_number
 from cicada.sim.scenario import Scenario
 from cicada.sim.swarm import Swarm
 from cicada.sim.timeline import Timeline
@@ -52,7 +51,9 @@ class Run:
         self._case = case
         self._end = scenario.sim.duration
         latency, loss = scenario.network.latency, scenario.network.loss
-        self.swarm = Swarm(seed, conditions=Conditions(latency=latency, loss=loss))
+        self.swarm = Swarm(
+            seed, limits=scenario.ring.limits(), conditions=Conditions(latency=latency, loss=loss)
+        )
         self._marks = sorted({begins(expect, scenario.settles_from) for expect in scenario.expects} | {0.0})
         self._timed = sorted(
             {
@@ -117,7 +118,7 @@ class Run:
 
     def _start(self) -> Traffic:
         swarm = self.swarm
-        warm_start(swarm, [peer_number(number) for number in range(self._scenario.peers(self._case))])
+        warm_start(swarm, [self._scenario.peer(number) for number in range(self._scenario.peers(self._case))])
         traffic = Traffic(swarm, self._scenario)
         Timeline(swarm, self._scenario, self._case, traffic.changed)
         swarm.run_for(0.0)

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from cicada.config.model import Section
+from cicada.config.model import Ring, Section
+from cicada.ids import Peer
+from cicada.sim.names import MOST_HOSTS, peer_number, spread
 
 TIMED = ("heads", "ideal", "noticed")
 """Checks that come true at some moment; the others are figures of a whole run, or of all runs."""
@@ -16,6 +18,7 @@ TIMED = ("heads", "ideal", "noticed")
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _ROUNDS = re.compile(r"(?P<number>\d+(?:\.\d+)?) rounds?")
+_HOSTS = re.compile(r"(?:(?P<number>\d{1,9})|(?P<share>.+%) of) hosts?")
 _SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
 
 
@@ -39,10 +42,21 @@ def _within(value: object) -> object:
 
 
 def _amount(value: object) -> object:
-    is_share = isinstance(value, str) and (match := _SHARE.fullmatch(value)) and float(match["number"]) <= 100
-    if is_share or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+    amount = value if (among := _of_hosts(value)) is None else among
+    is_share = (
+        isinstance(amount, str) and (match := _SHARE.fullmatch(amount)) and float(match["number"]) <= 100
+    )
+    if is_share or (isinstance(amount, int) and not isinstance(amount, bool) and amount > 0):
         return value
     raise _problem(f'expected a share such as "30%" or a number of peers, got {_shown(value)}')
+
+
+def _of_hosts(select: object) -> str | int | None:
+    """The number in "3 hosts", the share in "10% of hosts"."""
+    match = _HOSTS.fullmatch(select) if isinstance(select, str) else None
+    if match is None:
+        return None
+    return int(match["number"]) if match["number"] else str(match["share"])
 
 
 def _number(value: object) -> object:
@@ -72,11 +86,13 @@ Column = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
 class Sim(Section):
     """``[sim]``. A run begins with a calm ring of ``peers``. It ends once every timed expectation has held for a
     while; after ``duration`` at the latest, and not before when anything is measured over the whole run. Runs are made
-    with the seeds from 1 to ``seeds``."""
+    with the seeds from 1 to ``seeds``. ``hosts``: all peers are spread over so many IPs, which are hosts when ``[ring]`` says
+    that they are grouped."""
 
     name: Annotated[str, Field(min_length=1, max_length=48)]
     about: str = ""
     peers: Annotated[int, Field(ge=1, le=65536)] = 1000
+    hosts: Annotated[int, Field(ge=1, le=MOST_HOSTS)] | None = None
     seeds: Annotated[int, Field(ge=1, le=10000)] = 1
     duration: Seconds
 
@@ -114,6 +130,8 @@ class Fault(Section):
     farewell. freeze: peers do not get to run ``for`` a while. join: new peers at once, through ``any`` members or all
     through ``one``. part: random parts of equal size, ``into`` so many, cut off from each other ``for`` a while. churn:
     Poisson ``joins`` and ``failures`` a second, silent ones like vanish, until the end.
+
+    ``select`` is a number of peers, a share such as "30%", or "3 hosts" and "10% of hosts" with all their peers.
     """
 
     at: Seconds
@@ -184,6 +202,7 @@ class Scenario(Section):
 
     sim: Sim
     sweep: Sweep | None = None
+    ring: Ring = Ring()
     network: Network = Network()
     load: Load = Load()
     faults: Annotated[tuple[Fault, ...], Field(alias="fault", strict=False)] = ()
@@ -204,6 +223,10 @@ class Scenario(Section):
         is_size = self.sweep is not None and self.sweep.over == "peers" and case is not None
         return int(case) if is_size and case is not None else self.sim.peers
 
+    def peer(self, number: int) -> Peer:
+        """The peer with this number, from 0; those that join later have the next ones."""
+        return peer_number(number) if self.sim.hosts is None else spread(number, self.sim.hosts)
+
 
 def bound(expect: Expect, position: int) -> float:
     """What the expectation asks for in the case at this position of the sweep: seconds, rounds, or a figure."""
@@ -216,8 +239,14 @@ def bound(expect: Expect, position: int) -> float:
     return asked if asked is not None else 0.0
 
 
+def are_hosts(select: object) -> bool:
+    """Whether ``select`` means hosts rather than peers."""
+    return _of_hosts(select) is not None
+
+
 def amount_of(select: str | int | None, total: int) -> int:
-    """How many of ``total`` peers ``select`` means; at least one where there is one."""
+    """How many of ``total`` peers, or hosts, ``select`` means; at least one where there is one."""
+    select = select if (among := _of_hosts(select)) is None else among
     if isinstance(select, int):
         return min(select, total)
     match = _SHARE.fullmatch(select or "0%")

@@ -8,7 +8,8 @@ from cicada.config.checks import Problem
 from cicada.config.loader import Schema, Settings, parse_as
 from cicada.config.source import Document
 from cicada.errors import Misuse
-from cicada.sim.scenario import TIMED, Scenario, Sweep
+from cicada.sim.names import PORTS
+from cicada.sim.scenario import TIMED, Scenario, Sweep, are_hosts
 
 _NEEDED = {
     "kill": ("select",),
@@ -93,6 +94,7 @@ def _rules(document: Document) -> Iterator[Problem]:
         for key, problem in _expect_problems(expect, document):
             yield ("expect", index, *key), problem
     yield from _sweep_problems(document)
+    yield from _host_problems(document)
 
 
 def _tables(document: Document, name: str) -> Iterator[tuple[int, dict[str, object]]]:
@@ -119,6 +121,8 @@ def _fault_problems(fault: dict[str, object]) -> Iterator[str]:
     for key in every:
         if key in fault and key not in possible:
             yield f"{do} knows no {key}: it has {', '.join(possible)}"
+    if do == "join" and are_hosts(fault.get("select")):
+        yield "peers join, not hosts: write select = 20"
 
 
 def _expect_problems(expect: dict[str, object], document: Document) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -158,6 +162,18 @@ def _sweep_problems(document: Document) -> Iterator[Problem]:
     is_churned = any(fault.get("do") == "churn" for _, fault in _tables(document, "fault"))
     if sweep.get("over") == "churn" and not is_churned:
         yield ("sweep", "over"), 'there is no churn to vary: add [[fault]] with do = "churn"'
+
+
+def _host_problems(document: Document) -> Iterator[Problem]:
+    sim, sweep = _table(document, "sim"), _table(document, "sweep")
+    hosts, values = sim.get("hosts"), sweep.get("values")
+    sizes = values if sweep.get("over") == "peers" and isinstance(values, list) else [sim.get("peers")]
+    most = max((size for size in sizes if isinstance(size, int)), default=0)
+    if isinstance(hosts, int) and 0 < hosts * PORTS < most:
+        yield (
+            ("sim", "hosts"),
+            f"a host has at most {PORTS} peers: {most} need {-(-most // PORTS)} hosts or more",
+        )
 
 
 _SCHEMA = Schema(model=Scenario, examples=_EXAMPLES, rules=_rules)

@@ -22,6 +22,7 @@ from cicada.chord.io import (
 )
 from cicada.chord.node import RingNode
 from cicada.errors import Misuse
+from cicada.hosts import Host
 from cicada.ids import Address, Peer, Place, peer_at
 from cicada.limits import DELIVERY, RING, RING_TIMINGS, DeliveryLimits, RingLimits, RingTimings
 from cicada.routing.io import SendBroadcast, SendMessage
@@ -66,7 +67,7 @@ class Swarm:
         self.network = Network(
             self.world.agenda, self._peers, self.peer, split(seed, "network"), conditions or Conditions()
         )
-        self.truth = Truth(limits.successors)
+        self.truth = Truth(limits.successors, host_of=self.world.host_of)
         """All live peers. What they should look like as one ring."""
         self._truths = [self.truth]
         self._order = count(1)
@@ -267,9 +268,14 @@ class Swarm:
             for peer in self.members()
         }
 
+    def hosts(self) -> dict[int, Host]:
+        """The host at the place of each peer that there ever was."""
+        return {peer.peer.place: self.world.host_of(address) for address, peer in self._peers.items()}
+
     def truth_of(self, peers: Iterable[Peer]) -> Truth:
         """What these peers should look like as one ring. Kept up to date; who ends or is frozen leaves it for good."""
-        truth = Truth(self.world.limits.successors, [self.peer(peer) for peer in peers if self.is_live(peer)])
+        live = [self.peer(peer) for peer in peers if self.is_live(peer)]
+        truth = Truth(self.world.limits.successors, live, self.world.host_of)
         self._truths.append(truth)
         return truth
 

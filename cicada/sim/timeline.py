@@ -9,9 +9,8 @@ from random import Random
 
 from cicada.ids import Peer
 from cicada.sim.faults import CutOff, Freeze, do
-from cicada.sim.names import peer_number
 from cicada.sim.scenario import Fault as Planned
-from cicada.sim.scenario import Scenario, amount_of
+from cicada.sim.scenario import Scenario, amount_of, are_hosts
 from cicada.sim.swarm import Swarm
 
 Changed = Callable[[Peer], None]
@@ -28,7 +27,7 @@ class Timeline:
         self._swarm = swarm
         self._changed = changed
         self._end = scenario.sim.duration
-        self._numbers = count(scenario.peers(case))
+        self._newcomers = map(scenario.peer, count(scenario.peers(case)))
         for index, planned in enumerate(scenario.faults):
             rng = swarm.rng_of("fault", index)
             if planned.do == "churn":
@@ -47,9 +46,17 @@ class Timeline:
         if planned.do == "part":
             do(swarm, CutOff(_parts(swarm.live(), planned.into, rng), planned.for_))
             return
-        live = swarm.live()
-        for peer in rng.sample(live, amount_of(planned.select, len(live))):
+        for peer in self._chosen(planned, rng):
             self._end_peer(peer, planned)
+
+    def _chosen(self, planned: Planned, rng: Random) -> list[Peer]:
+        live = self._swarm.live()
+        if not are_hosts(planned.select):
+            return rng.sample(live, amount_of(planned.select, len(live)))
+        host_of = self._swarm.world.host_of
+        hosts = sorted({host_of(peer.address) for peer in live})
+        chosen = rng.sample(hosts, amount_of(planned.select, len(hosts)))
+        return [peer for peer in live if host_of(peer.address) in chosen]
 
     def _end_peer(self, peer: Peer, planned: Planned) -> None:
         swarm = self._swarm
@@ -65,7 +72,7 @@ class Timeline:
     def _join(self, rng: Random, through: tuple[Peer, ...] = ()) -> None:
         members = self._swarm.members()
         seeds = through or tuple(rng.sample(members, min(_SEEDS, len(members))))
-        self._swarm.join(peer_number(next(self._numbers)), *seeds)
+        self._swarm.join(next(self._newcomers), *seeds)
 
     def _churn(self, planned: Planned, rate: float | None, rng: Random) -> None:
         for part, own_rate, act in (

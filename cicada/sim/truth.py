@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from cicada.hosts import Host, HostOf, by_peer
 from cicada.ids import Peer, Place
+from cicada.limits import longest_list
+
+T = TypeVar("T")
 
 
 class View(Protocol):
@@ -21,13 +25,15 @@ class View(Protocol):
 class Truth:
     """The peers that should be one ring, clockwise. Questions cost only as much as has changed since the last one.
 
-    Ideal: every list holds the next ``successors`` peers (all others, when there are fewer), every predecessor is the
-    peer before, and every phase says so.
+    Ideal: every list holds the next peers until they are on ``successors`` hosts (all others, when they are on fewer; and
+    at most as many as a list may hold), every predecessor is the peer before, and every phase says so.
     """
 
-    def __init__(self, successors: int, views: Iterable[View] = ()) -> None:
+    def __init__(self, successors: int, views: Iterable[View] = (), host_of: HostOf = by_peer) -> None:
         self._successors = successors
+        self._host_of = host_of
         self._views = sorted(views, key=lambda view: view.peer.place)
+        self._hosts: list[Host] = [host_of(view.peer.address) for view in self._views]
         self._places: list[int] = [view.peer.place for view in self._views]
         self._addresses: list[str] = [view.peer.address for view in self._views]
         self._dirty: dict[str, View] = {view.peer.address: view for view in self._views}
@@ -50,6 +56,7 @@ class Truth:
         index = bisect_left(self._places, view.peer.place)
         self._places.insert(index, view.peer.place)
         self._addresses.insert(index, view.peer.address)
+        self._hosts.insert(index, self._host_of(view.peer.address))
         self._views.insert(index, view)
         self._touch_around(index)
 
@@ -58,7 +65,7 @@ class Truth:
         if view.peer not in self:
             return
         index = bisect_left(self._places, view.peer.place)
-        for table in (self._places, self._addresses, self._views):
+        for table in (self._places, self._addresses, self._hosts, self._views):
             del table[index]
         for found in (self._dirty, self._wrong, self._wrong_heads):
             found.pop(view.peer.address, None)
@@ -113,10 +120,8 @@ class Truth:
     def _touch_around(self, index: int) -> None:
         """The lists of those before, and the predecessor of the one behind, are about this place of the ring."""
         count = len(self._views)
-        reach = (
-            range(count) if count <= self._successors + 2 else range(index - self._successors - 1, index + 2)
-        )
-        for near in reach:
+        back = 1 + _reach(self._hosts, index, -1, self._successors)
+        for near in range(count) if count <= back + 1 else range(index - back, index + 2):
             view = self._views[near % count]
             self._dirty[view.peer.address] = view
 
@@ -135,14 +140,29 @@ class Truth:
         return (view.successors, view.predecessor, view.phase) == (following, self._preceding(index), phase)
 
     def _following(self, index: int) -> tuple[str, ...]:
-        count = min(self._successors, len(self._addresses) - 1)
-        return tuple(_wrapped(self._addresses, index + 1, count))
+        return tuple(_wrapped(self._addresses, index + 1, list_length(self._hosts, index, self._successors)))
 
     def _preceding(self, index: int) -> str:
         return self._addresses[index - 1] if len(self._addresses) > 1 else ""
 
 
-def _wrapped(entries: Sequence[str], start: int, count: int) -> Sequence[str]:
+def list_length(hosts: Sequence[Host], index: int, successors: int) -> int:
+    """How long the list of the peer at ``index`` is in the ideal ring of the peers on these ``hosts``, clockwise."""
+    return _reach(hosts, index, 1, successors)
+
+
+def _reach(hosts: Sequence[Host], index: int, step: int, successors: int) -> int:
+    """How many of the peers from ``index`` on, in one direction, it takes for so many hosts."""
+    most = min(longest_list(successors), len(hosts) - 1)
+    found: set[Host] = set()
+    for count in range(most):
+        if len(found) >= successors:
+            return count
+        found.add(hosts[(index + step * (count + 1)) % len(hosts)])
+    return most
+
+
+def _wrapped(entries: Sequence[T], start: int, count: int) -> Sequence[T]:
     """``count`` entries from ``start`` on, beginning again at the end."""
     end = start + count
     if end <= len(entries):

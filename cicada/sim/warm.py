@@ -25,9 +25,11 @@ from cicada.chord.io import (
 )
 from cicada.chord.node import RingNode
 from cicada.errors import Misuse
+from cicada.hosts import Host, naming
 from cicada.ids import RING_BITS, RING_SIZE, Peer, place_from_bytes
 from cicada.limits import RingLimits
 from cicada.sim.swarm import Swarm
+from cicada.sim.truth import list_length
 from cicada.wire.ring import FindSuccessor, Found, GetState, RingMessage, State
 
 _TIMER = TimerFired()
@@ -77,6 +79,8 @@ class Oracle:
         self._places = [peer.place for peer in self._peers]
         self._addresses = [peer.address for peer in self._peers]
         self._incarnations = [incarnation for _, incarnation in ordered]
+        host_of = naming(limits.group_hosts)
+        self._hosts = [host_of(address) for address in self._addresses]
         self._limits = limits
 
     def bring_up(self, grown: Newborn, begins: float) -> list[RingOutput]:
@@ -136,24 +140,30 @@ class Oracle:
                 return None
 
     def _acquaintances(self, own: Peer) -> list[Peer]:
-        """Neighbours, and for each finger interval as many as its candidates, nearest to its beginning first."""
+        """Neighbours, and for each finger interval as many as its candidates, nearest to its beginning first, each of
+        another host."""
         index, count = self._index(own), len(self._peers)
-        near = range(index - 1, index + 1 + min(self._limits.successors, count - 1))
+        near = range(index - 1, index + 1 + list_length(self._hosts, index, self._limits.successors))
         found = dict.fromkeys(self._peers[number % count] for number in near)
         head = self._at(own, 1)
         for interval in range(((head.place - own.place) % RING_SIZE).bit_length() - 1, RING_BITS):
             start = bisect_left(self._places, (own.place + (1 << interval)) % RING_SIZE)
-            for number in range(start, start + self._limits.candidates):
+            hosts: set[Host] = set()
+            for number in range(start, start + count):
                 peer = self._peers[number % count]
                 if (peer.place - own.place) % RING_SIZE >> interval != 1:
                     break
-                found[peer] = None
+                if len(hosts) == self._limits.candidates:
+                    break
+                if self._hosts[number % count] not in hosts:
+                    hosts.add(self._hosts[number % count])
+                    found[peer] = None
         found.pop(own, None)
         return list(found)
 
     def _successors(self, index: int) -> tuple[str, ...]:
         count = len(self._addresses)
-        length = min(self._limits.successors, count - 1)
+        length = list_length(self._hosts, index, self._limits.successors)
         return tuple(self._addresses[(index + step) % count] for step in range(1, length + 1))
 
     def _at(self, peer: Peer, step: int) -> Peer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cicada.chord.io import RingInput, RingOutput
+from cicada.hosts import naming
 from cicada.ids import Peer
 from cicada.limits import DeliveryLimits, RingLimits, RingTimings
 from cicada.routing.io import RouterInput, RouterOutput
@@ -21,12 +22,15 @@ Recorder = Callable[[float, Peer, RingInput | RouterInput, list[RingOutput] | li
 class World:
     """Time, seed, limits, and who watches."""
 
-    __slots__ = ("agenda", "delivery", "limits", "observers", "recorders", "seed", "timings", "version")
+    __slots__ = (
+        *("agenda", "delivery", "host_of", "limits", "observers", "recorders", "seed", "timings", "version"),
+    )
 
     def __init__(self, seed: int, limits: RingLimits, timings: RingTimings, delivery: DeliveryLimits) -> None:
         self.agenda = Agenda()
         self.seed = seed
         self.limits = limits
+        self.host_of = naming(limits.group_hosts)
         self.timings = timings
         self.delivery = delivery
         self.observers: list[Observer] = []

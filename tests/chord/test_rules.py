@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ PEERS = sorted(map(peer_number, range(8)), key=lambda peer: peer.place)
 class Bench:
     """One node whose neighbours are played by the test."""
 
-    def __init__(self, own: Peer, **limits: int) -> None:
+    def __init__(self, own: Peer, **limits: Any) -> None:
         self.now = 1.0
         self.node = RingNode(own, 1000, limits=RingLimits(**limits), rng=Random(1))
         self.last: list[RingOutput] = []

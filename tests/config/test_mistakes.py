@@ -120,6 +120,8 @@ def test_the_message_of_all_mistakes_has_one_line_for_each() -> None:
         (("[swarm]", "[supervision]\nwithin_s = 0\n[swarm]"), "must be more than 0, got 0"),
         (("[swarm]", "[supervision]\nwithin_s = inf\n[swarm]"), "expected a finite number, got inf"),
         (("[swarm]", '[launch]\nwaves = "no"\n[swarm]'), 'expected true or false, got "no"'),
+        (("[swarm]", "[ring]\nplaces_per_host = 79\n[swarm]"), "must be at least 80, got 79"),
+        (("[swarm]", "[ring]\ngroup_host = true\n[swarm]"), "did you mean 'group_hosts'?"),
         (('"core"', '"all"'), "already has a meaning"),
         (('"core"', '"core-1"'), "ends like a peer's name"),
         (('"core"', '"' + "x" * 49 + '"'), "at most 48 characters, this one has 49"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cicada.config import Config, load_config, parse_config, to_toml
 from cicada.errors import ConfigError, ConfigErrors, Misuse
+from cicada.limits import RING, RingLimits
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -49,6 +50,7 @@ def documents(draw: st.DrawFn) -> dict[str, object]:
         "peer": {"log_level": draw(st.sampled_from(["debug", "info", "warning", "error"]))},
         "supervision": {"max_restarts": draw(st.integers(0, 99)), "within_s": draw(POSITIVE)},
         "launch": {"waves": draw(st.booleans())},
+        "ring": {"group_hosts": draw(st.booleans()), "places_per_host": draw(st.integers(80, 10_000))},
     }
 
 
@@ -82,6 +84,13 @@ def test_the_shipped_configurations_are_right_and_below_the_ephemeral_ports(coun
     assert (config.peer_count, addresses[0]) == (count, f"127.0.0.1:{port}")
     assert addresses[-1] == f"127.0.0.1:{port + count - 1}"
     assert port + count < 32768
+
+
+def test_hosts_are_not_grouped_unless_a_file_says_so_and_then_all_tables_know() -> None:
+    given = "[ring]\ngroup_hosts = true\nplaces_per_host = 1000\n"
+    text = (CONFIGS / "swarm-20.toml").read_text()
+    assert parse_config(text).ring.limits() == RING
+    assert parse_config(given + text).ring.limits() == RingLimits(group_hosts=True, places_per_host=1000)
 
 
 def test_peers_of_a_group_are_numbered_and_follow_the_first_ones_port() -> None:

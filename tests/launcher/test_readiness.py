@@ -96,3 +96,23 @@ def test_lists_are_no_longer_than_the_ring(length: int) -> None:
         for address, view in true_views(live).items()
     }
     assert assess(live, views, length).proven
+
+
+@given(st.sets(st.tuples(st.integers(1, 4), st.integers(1, 65535)), min_size=1, max_size=40), st.booleans())
+def test_with_hosts_grouped_a_list_runs_until_it_names_enough_of_them(
+    peers: set[tuple[int, int]], grouped: bool
+) -> None:
+    live = {canonical_address(f"127.0.0.{host}", port) for host, port in peers}
+    views = true_views(live)
+    long = {}
+    for address, view in views.items():
+        start = peer_at(address).place
+        others = sorted(live - {address}, key=lambda other: (peer_at(other).place - start) % (1 << 256))
+        named: list[Address] = []
+        while others and len(named) < 4 * LENGTH and len({a.split(":")[0] for a in named}) < LENGTH:
+            named.append(others.pop(0))
+        long[address] = RingView(joined=True, successors=tuple(named), predecessor=view.predecessor)
+    assert assess(live, long if grouped else views, LENGTH, group_hosts=grouped).proven
+    differ = sum(long[address] != views[address] for address in live)
+    wrong = assess(live, views if grouped else long, LENGTH, group_hosts=grouped)
+    assert (wrong.wrong_successors, wrong.wrong_predecessors) == (differ, 0)

@@ -15,7 +15,7 @@ from launcher.simulate import Choice, chosen
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "sim"
-NAMES = ("kill-30", "kill-50", "joins-500", "halves", "freeze", "calm", "churn", "paths", "growth")
+NAMES = ("kill-30", "kill-50", "joins-500", "halves", "freeze", "calm", "churn", "paths", "growth", "hosts")
 
 IMPOSSIBLE = """\
 [sim]

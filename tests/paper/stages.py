@@ -6,6 +6,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
 from cicada.chord.io import (
     FindOwner,
@@ -267,7 +268,7 @@ def clockwise(count: int) -> list[Peer]:
     return sorted(map(peer_number, range(count)), key=lambda peer: peer.place)
 
 
-def stage(own: Peer, *, timings: RingTimings = RING_TIMINGS, **limits: int) -> Stage:
+def stage(own: Peer, *, timings: RingTimings = RING_TIMINGS, **limits: Any) -> Stage:
     """A node that is in no ring yet."""
     return Stage(RingNode(own, 1, limits=RingLimits(**limits), timings=timings, rng=Random(1)))
 

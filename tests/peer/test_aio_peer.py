@@ -14,7 +14,7 @@ from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, Ri
 from cicada.ids import Address, canonical_address, place_of
 from cicada.keys.keytext import swarm_key_text
 from cicada.keys.store import ENTROPY, create_secret, identity_for, identity_path
-from cicada.limits import WIRE
+from cicada.limits import WIRE, RingLimits
 from tests.peer.swarm import eventually, proven, swarm
 
 
@@ -327,3 +327,28 @@ async def test_ipv6_loopback_works_where_the_machine_has_it() -> None:
     async with SwarmPeer("::1", 0) as a, SwarmPeer("::1", 0) as b:
         await b.connect(a)
         assert (await b.send(a, b"six")).delivered
+
+
+async def test_peers_on_one_host_list_each_other_beyond_r_and_count_whom_they_have_no_place_for() -> None:
+    ring = RingLimits(successors=2, group_hosts=True, places_per_host=6)
+    peers = [SwarmPeer("127.0.0.1", 0, ring=ring) for _ in range(12)]
+    try:
+        await asyncio.gather(*(peer.connect(peers[0]) for peer in peers[1:]))
+        clockwise = sorted(peers, key=lambda peer: peer.hash)
+
+        async def lists_are_right() -> bool:
+            snapshots = await asyncio.gather(*(peer.snapshot() for peer in clockwise))
+            return all(
+                [peer.place for peer in snapshot.successors]
+                == [clockwise[(position + step) % 12].hash for step in range(1, 9)]
+                for position, snapshot in enumerate(snapshots)
+            )
+
+        async def somebody_was_refused() -> bool:
+            return any(peer.stats().refused.get("host-cap") for peer in peers)
+
+        await eventually(lists_are_right, "lists of 4r peers of the one host")
+        await eventually(somebody_was_refused, "a peer that has no place any more")
+    finally:
+        for peer in peers:
+            peer.kill()
