@@ -239,7 +239,8 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     refused_retry: float = 0.5  # then a key that was not found is looked for again
     fetches: int = 256  # questions for records, at once; they are short
     fetch_seconds: float = 1.0  # the first answer of a ring of 1,000 comes within 0.1
-    fetch_points: int = 4  # places asked: one more than needed, because two may have one owner
+    fetch_spare: float = 0.4  # then one more place is asked, if an answer is missing
+    fetch_points: int = 4  # places asked at most: one more than needed, because two may have one owner
     fetch_spacing: float = 3.0  # mean gaps between two of them; all lie within r = 16 of the place
     dedupe_ids: int = (
         65536  # consecutive ids remembered per origin: pending_sends, so no live message falls below
@@ -299,12 +300,24 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     responder_renewal: float = (
         150.0  # an initiator renews first; a responder only when nobody did, so that two do not cross
     )
-    handshakes: int = 1024  # open ones of this peer, keys being looked for included
+    handshakes: int = 1024  # of this peer: open ones, those whose keys are looked for, and those that wait
+    # First contacts under way at one peer: together some 4 ms of processor time for all that take part, so a process with 100
+    # peers whose windows are as small as may be keeps them waiting for 0.4 s, which is still fast.
+    window_initial: int = 4
+    window_min: int = 1
+    window_max: int = 64  # a guess; alone on a core one peer finishes some 250 a second
+    window_fast: float = (
+        0.5  # seconds from beginning to end that let the window grow; an idle ring of 1,000 needs 0.1
+    )
+    window_slow: float = 1.0  # longer than this halves it; whoever waits so long repeats its question
+    window_pause: float = 1.0  # seconds between two halvings: what is slow together was begun together
     handshake_seconds: float = 15.0  # an open one is forgotten; messages wait 10 s by default
     handshake_doubt: float = (
         1.0  # unanswered this long, the peer at a pinned address is dialled: its key may have changed
     )
-    accept_rate: float = 100.0  # handshakes a second from all others, some 1 ms each: a tenth of a core
+    accept_rate: float = 100.0  # handshakes a second from all others, 0.4 ms each
+    accept_host_rate: float = 400.0  # by all peers of one event loop: a sixth of a core, whoever asks
+    accept_host_burst: int = 256  # 0.1 s; a longer stall would make links doubt
     accept_burst: int = 256
     accept_origin_rate: float = 2.0  # of which one address may claim so many: a retry repeats the same bytes
     accept_origin_burst: int = 16

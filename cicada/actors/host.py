@@ -34,7 +34,7 @@ from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspeci
 from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
-from cicada.keys.memory import Memory
+from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
@@ -149,6 +149,7 @@ class Host:
         self.alarms = Alarms(self.clock, loop)
         self.endpoint: Endpoint = ZmqEndpoint(loop)
         self.entropy = random.SystemRandom()
+        self._accepting = host_bucket()
         self._hosted: set[HostedPeer] = set()
         self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -207,6 +208,7 @@ class Host:
                 secrets=secrets,
                 trust=lasting.trust,
                 succession=lasting.succession,
+                accepting=self._accepting,
             )
         on_pin = self._keeper(lasting)
         hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)

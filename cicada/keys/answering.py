@@ -1,4 +1,7 @@
-"""Answering handshakes of others: at most so many a second, each message 1 once, and only from whoever it should be."""
+"""Answering handshakes of others: at most so many a second, each message 1 once, and only from whoever it should be.
+
+What is too much gets no answer, so that it costs nothing: whoever opened it says the same bytes again.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ class Answering:
         self._by_origin[origin] = bucket
         if len(self._by_origin) > limits.accepted_origins:
             del self._by_origin[next(iter(self._by_origin))]
-        return bucket.take(now) and self._all.take(now)
+        return bucket.take(now) and self._all.take(now) and self._memory.accepting.take(now)
 
     def _reply(self, contact: Contact, peer: Peer, message: bytes) -> ContactReply:
         return ContactReply(

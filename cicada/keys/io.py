@@ -17,10 +17,19 @@ from cicada.wire.routed import Contact, ContactReply, GetRecord, RecordIs
 
 class Prepare(msgspec.Struct, frozen=True):
     """A session with the peer at ``place`` is wanted, whose ``address`` may be known (else empty). Answered by Opening or
-    Refused; asked again meanwhile, it changes nothing."""
+    Refused, when its turn comes; asked again meanwhile, it changes nothing. ``is_renewal``: there is one already, so that it
+    is no first contact, and waits for none."""
 
     place: Place
     address: Address
+    is_renewal: bool = False
+
+
+class Abandon(msgspec.Struct, frozen=True):
+    """Nobody waits any more for what was prepared. ``is_denied``: because nobody lives at ``place``."""
+
+    place: Place
+    is_denied: bool = False
 
 
 class Complete(msgspec.Struct, frozen=True):
@@ -94,6 +103,7 @@ class TimerFired(msgspec.Struct, frozen=True):
 
 NegotiatorInput = (
     Prepare
+    | Abandon
     | Complete
     | Answer
     | AnswerRecord

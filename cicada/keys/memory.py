@@ -14,6 +14,7 @@ from cicada.keys.psks import Secrets
 from cicada.keys.record import Record, read_record, sign_record
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS, KeyLimits
+from cicada.tokens import TokenBucket
 
 WallClock = Callable[[], int]
 """Milliseconds since 1970."""
@@ -126,7 +127,8 @@ class Accepted:
 
 
 class Memory:
-    """All of it, for one peer in one swarm. Held by whoever starts the negotiator again."""
+    """All of it, for one peer in one swarm. Held by whoever starts the negotiator again. ``accepting`` is what all peers of one
+    event loop may accept together; None: this one is alone."""
 
     def __init__(
         self,
@@ -138,6 +140,7 @@ class Memory:
         secrets: Secrets | None = None,
         trust: TrustStore | None = None,
         succession: bytes = b"",
+        accepting: TokenBucket | None = None,
         limits: KeyLimits = KEYS,
     ) -> None:
         self.own = own
@@ -148,6 +151,7 @@ class Memory:
         self.trust = trust or TrustStore(limits)
         self.succession = succession
         self.limits = limits
+        self.accepting = accepting or host_bucket(limits)
         self.own_record = OwnRecord(own, identity, swarm, wall_ms, limits)
         self.neighbours = Neighbours(own, limits)
         self.accepted = Accepted(limits)
@@ -171,6 +175,11 @@ class Memory:
         """The time of a handshake: now, and later than that of any before."""
         self._last_ms = max(self.wall_ms(), self._last_ms + 1)
         return self._last_ms
+
+
+def host_bucket(limits: KeyLimits = KEYS) -> TokenBucket:
+    """What the peers of one event loop may accept together. Each handshake takes time from all of them."""
+    return TokenBucket(limits.accept_host_rate, limits.accept_host_burst)
 
 
 def digest_of(*parts: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Agreeing on sessions: opening handshakes with the key that was found, and answering those of others.
 
 Pure but for the two things that it is given: entropy, and the wall clock, because records and handshakes say when they were
-made. What must survive a crash is in its Memory. Keys leave it in SessionKeys alone.
+made. What must survive a crash is in its Memory. Keys leave it in SessionKeys alone. First contacts wait for their turn;
+renewals of sessions do not, because messages go by them now.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from cicada.errors import PeerFault
 from cicada.events import KeyChanged, KeyConflict
 from cicada.ids import Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.answering import Answering, learned
+from cicada.keys.congestion import FirstContacts
 from cicada.keys.finding import Found, NotFound, Search
 from cicada.keys.handshakes import Opened, reason_of
 from cicada.keys.identity import Entropy
 from cicada.keys.io import (
+    Abandon,
     Answer,
     AnswerRecord,
     Complete,
@@ -54,17 +57,29 @@ class Negotiator:
         self._entropy = entropy
         self._opened: dict[Place, Opened] = {}
         self._searches: dict[Place, Search] = {}
+        self._first = FirstContacts(memory.limits)
         self.counts: Counter[str] = Counter()
         self._answering = Answering(memory, boot, entropy, self.counts)
 
     def __len__(self) -> int:
-        return len(self._opened) + len(self._searches)
+        return len(self._opened) + len(self._searches) + len(self._first)
 
     def handle(self, input: NegotiatorInput, now: float) -> list[NegotiatorOutput]:
         """What is to be done about ``input`` at ``now`` (monotonic seconds), in order."""
+        outputs = self._dispatch(input, now)
+        self._note_ends(outputs, now)
+        while (candidate := self._first.begin(now)) is not None:
+            begun = self._begin(candidate.place, candidate.address, now)
+            self._note_ends(begun, now)
+            outputs += begun
+        return outputs
+
+    def _dispatch(self, input: NegotiatorInput, now: float) -> list[NegotiatorOutput]:
         match input:
-            case Prepare(place, address):
-                return self._prepare(place, address, now)
+            case Prepare():
+                return self._prepare(input, now)
+            case Abandon():
+                return self._abandon(input, now)
             case Complete(place, _, handshake):
                 return self._complete(place, handshake)
             case Answer(contact):
@@ -97,20 +112,48 @@ class Negotiator:
 
     # Opening
 
-    def _prepare(self, place: Place, address: Address, now: float) -> list[NegotiatorOutput]:
+    def _prepare(self, asked: Prepare, now: float) -> list[NegotiatorOutput]:
+        place = asked.place
         opened = self._opened.get(place)
         if opened is not None:
             return [Opening(place, opened.selector, opened.message)]
         search = self._searches.get(place)
         if search is not None:  # a Router that crashed has forgotten that it asks
             return [] if search.is_fetched else [FetchRecords(place)]
-        if len(self) >= self._limits.handshakes:
+        if place not in self._first and len(self) >= self._limits.handshakes:
             return self._refuse(place, "busy")
-        pin = self._memory.trust.pin(address) if address else None
+        if asked.is_renewal:
+            self._first.withdraw(place)
+            return self._begin(place, asked.address, now)
+        self._first.ask(place, asked.address, now)
+        return []
+
+    def _begin(self, place: Place, address: Address, now: float) -> list[NegotiatorOutput]:
+        pin = self._memory.trust.pin_at(place)
         if pin is not None:
-            peer = peer_at(address)
+            peer = peer_at(pin.address)
             return self._open(peer, pin.static_key, pin.peer_id, is_pinned=True, conflict=False, now=now)
-        return self._search(place, address, now, is_doubt=False)
+        search = self._searches[place] = Search(self._memory, place, address, now, is_doubt=False)
+        outputs: list[NegotiatorOutput] = [FetchRecords(place)]
+        if search.peer is not None:
+            outputs.append(Identify(search.peer))
+        return outputs
+
+    def _abandon(self, abandoned: Abandon, now: float) -> list[NegotiatorOutput]:
+        self._first.abandon(abandoned.place, now, is_denied=abandoned.is_denied)
+        self._searches.pop(abandoned.place, None)
+        self._opened.pop(abandoned.place, None)
+        return []
+
+    def _note_ends(self, outputs: list[NegotiatorOutput], now: float) -> None:
+        """What its Router is told last of a first contact ends it."""
+        for output in outputs:
+            if isinstance(output, SessionReady):
+                self._first.end(output.keys.peer.place, now)
+            elif isinstance(output, Refused):
+                is_open = output.place in self._opened or output.place in self._searches
+                if not is_open:  # a late answer to an earlier handshake ends nothing
+                    self._first.end(output.place, now)
 
     def _open(
         self, peer: Peer, static_key: bytes, peer_id: str, *, is_pinned: bool, conflict: bool, now: float
@@ -153,26 +196,12 @@ class Negotiator:
 
     # Finding a key
 
-    def _search(
-        self, place: Place, address: Address, now: float, *, is_doubt: bool
-    ) -> list[NegotiatorOutput]:
-        search = Search(self._memory, place, address, now, is_doubt=is_doubt)
-        self._searches[place] = search
-        outputs: list[NegotiatorOutput] = [FetchRecords(place)]
-        if search.peer is not None:
-            outputs.append(Identify(search.peer))
-        return outputs
-
     def _on_fetched(self, fetched: RecordsFetched, now: float) -> list[NegotiatorOutput]:
         search = self._searches.get(fetched.place)
         if search is None:
             return []
         if search.fetched(fetched) and search.peer is not None:
-            pin = None if search.is_doubt else self._memory.trust.pin(search.address)
-            if pin is None:
-                return [Identify(search.peer)]
-            del self._searches[fetched.place]
-            return self._prepare(fetched.place, search.address, now)
+            return [Identify(search.peer)]
         return self._conclude(search, now)
 
     def _on_dialled(self, peer: Peer, record: bytes | None, now: float) -> list[NegotiatorOutput]:
@@ -180,15 +209,22 @@ class Negotiator:
         if search is None:
             return []
         search.dialled(record)
+        opened, proven = self._opened.get(peer.place), search.proven
+        is_news = opened is not None and proven is not None and proven.static_key != opened.static_key
+        if search.is_doubt and is_news and not search.is_fetched:
+            return [FetchRecords(peer.place)]  # it may have a succession to show
         return self._conclude(search, now)
 
     def _conclude(self, search: Search, now: float) -> list[NegotiatorOutput]:
+        if search.is_doubt:
+            if search.was_dialled:
+                del self._searches[search.place]
+                return self._settle_doubt(search, now)
+            return []
         verdict = search.verdict()
         if verdict is None:
             return []
         del self._searches[search.place]
-        if search.is_doubt:
-            return self._settle_doubt(search, now)
         outputs: list[NegotiatorOutput] = []
         if verdict.named:
             proven = "" if search.proven is None else search.proven.peer_id
@@ -262,9 +298,11 @@ class Negotiator:
                 continue
             if now >= opened.began + limit:
                 del self._opened[place]
+                self._first.end(place, now)
             else:
                 opened.is_doubted = True
-                outputs += self._search(place, opened.peer.address, now, is_doubt=True)
+                self._searches[place] = Search(self._memory, place, opened.peer.address, now, is_doubt=True)
+                outputs.append(Identify(opened.peer))
         return outputs
 
     def _deadline_of(self, opened: Opened) -> float:

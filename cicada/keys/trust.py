@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterable
 
 from cicada.errors import Misuse, PeerFault
-from cicada.ids import Address
+from cicada.ids import Address, Place, peer_at
 from cicada.keys.pins import FIRST_USE, Pin
 from cicada.keys.record import Record
 from cicada.keys.succession import read_succession
@@ -51,6 +51,7 @@ class TrustStore:
         self._limits = limits
         self._pins: dict[Address, Pin] = {}
         self._first_used: dict[Address, None] = {}
+        self._addresses: dict[Place, Address] = {}
 
     @classmethod
     def load(cls, pins: Iterable[Pin], limits: KeyLimits = KEYS) -> TrustStore:
@@ -75,17 +76,23 @@ class TrustStore:
         """The user says so, or said so in an earlier life: the pin takes the place of any other at its address."""
         if pin.address not in self._pins and not self._has_room():
             raise Misuse(f"more than {self._limits.pins} pins: remove those that nobody needs")
-        self._pins[pin.address] = pin
+        self._put(pin)
         self._first_used.pop(pin.address, None)
 
     def forget(self, address: Address) -> None:
         """The user says so: the next contact is a first one."""
         self._pins.pop(address, None)
         self._first_used.pop(address, None)
+        self._addresses.pop(peer_at(address).place, None)
 
     def pin(self, address: Address) -> Pin | None:
         """The pin of an address, if there is one."""
         return self._pins.get(address)
+
+    def pin_at(self, place: Place) -> Pin | None:
+        """The pin of the address whose place this is, if there is one."""
+        address = self._addresses.get(place)
+        return None if address is None else self._pins[address]
 
     def trust(self, address: Address) -> Trust:
         """How sure a peer at ``address`` is that shows the pinned key."""
@@ -128,8 +135,12 @@ class TrustStore:
             self._first_used[address] = None
         elif before == pin or (before.signing_key == pin.signing_key and before.sequence > pin.sequence):
             return None
-        self._pins[address] = pin
+        self._put(pin)
         return pin
+
+    def _put(self, pin: Pin) -> None:
+        self._pins[pin.address] = pin
+        self._addresses[peer_at(pin.address).place] = pin.address
 
     def _has_room(self) -> bool:
         if len(self._pins) < self._limits.pins:

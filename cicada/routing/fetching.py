@@ -1,7 +1,8 @@
 """Asking the neighbours of a place, and whoever lives there, which record they have of it.
 
 Neighbours have met the peer, and they are many: no single one of them, and no single relay, can say what all of them say.
-So several points just before the place are asked, over different first hops.
+So several points just before the place are asked, over different first hops: as many as are needed, and a spare one when an
+answer is missing, or two came from the same peer.
 """
 
 from __future__ import annotations
@@ -23,13 +24,20 @@ _NEEDED = 3
 
 
 class _Fetch:
-    __slots__ = ("asked", "open", "told", "wanted")
+    __slots__ = ("ends", "neighbours", "open", "spare", "told", "used", "wanted")
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, wanted: int, ends: float) -> None:
         self.wanted = wanted
-        self.asked = 0
-        self.open: set[int] = set()
+        self.ends = ends
+        self.neighbours = 0  # that told something
+        self.open: dict[int, Place] = {}  # questions to their points
+        self.spare: list[Place] = []  # points that were not asked
         self.told: dict[Address, Told] = {}
+        self.used: tuple[Peer, ...] = ()  # first hops
+
+    def is_asking_neighbours(self, place: Place) -> bool:
+        """Whether an answer of another than ``place`` itself is awaited."""
+        return any(point != place for point in self.open.values())
 
 
 class Fetches:
@@ -55,13 +63,12 @@ class Fetches:
             return [RecordsFetched(place, (), 0)]
         hop = table.next_hop(place)
         others = len(table) - (hop is not None and hop.place == place)
-        fetch = self._open[place] = _Fetch(min(_NEEDED, others))
-        self._timers.set(place, now + self._limits.fetch_seconds)
+        fetch = self._open[place] = _Fetch(min(_NEEDED, others), now + self._limits.fetch_seconds)
+        self._timers.set(place, now + self._limits.fetch_spare)
+        fetch.spare = self._points(table, place)
         outputs = self._ask(table, fetch, place, place, (), knock)
-        used: tuple[Peer, ...] = ()
-        for point in self._points(table, place):
-            outputs += self._ask(table, fetch, place, point, used, None)
-            used += tuple(output.peer for output in outputs[-1:] if isinstance(output, Forward))
+        for _ in range(_NEEDED):
+            outputs += self._ask_next(table, fetch, place)
         return outputs or self._end(place)
 
     def on_record(self, answer: RecordIs, now: float) -> list[RouterOutput]:
@@ -70,31 +77,56 @@ class Fetches:
         fetch = self._open.get(place)
         if fetch is None or answer.request not in fetch.open:
             return []
-        fetch.open.discard(answer.request)
+        del fetch.open[answer.request]
         origin = Address(answer.origin)
         is_there = peer_at(origin).place == place
+        fetch.neighbours += not is_there and origin not in fetch.told
         succession = answer.succession if is_there else b""
         fetch.told.setdefault(origin, Told(origin, answer.record, succession))
-        return self._end(place) if not fetch.open else []
+        return self._go_on(place, fetch)
 
     def on_denial(self, place: Place, request: int) -> list[RouterOutput]:
         """A question was answered by NoSuchPeer."""
         fetch = self._open.get(place)
         if fetch is None or request not in fetch.open:
             return []
-        fetch.open.discard(request)
-        return self._end(place) if not fetch.open else []
+        del fetch.open[request]
+        return self._go_on(place, fetch)
 
     def fire(self, now: float) -> list[RouterOutput]:
-        """What came in time has to do."""
+        """What came in time has to do. Before that, when an answer is missing, one more is asked."""
         outputs: list[RouterOutput] = []
         for key in self._timers.pop_due(now, self._limits.batch):
-            outputs += self._end(Place(key))
+            place = Place(key)
+            fetch = self._open[place]
+            if now >= fetch.ends:
+                outputs += self._end(place)
+                continue
+            self._timers.set(place, fetch.ends)
+            table = self._routes.table()
+            if table is not None and fetch.neighbours < fetch.wanted:
+                outputs += self._ask_next(table, fetch, place)
         return outputs
 
     def next_deadline(self) -> float | None:
         """When ``fire`` has something to do."""
         return self._timers.next_deadline()
+
+    def _go_on(self, place: Place, fetch: _Fetch) -> list[RouterOutput]:
+        """A question was answered: when all neighbours answered and are too few, ask one more; end when nothing is open."""
+        table = self._routes.table()
+        are_few = fetch.neighbours < fetch.wanted and not fetch.is_asking_neighbours(place)
+        outputs = self._ask_next(table, fetch, place) if are_few and table is not None else []
+        return outputs if fetch.open else self._end(place)
+
+    def _ask_next(self, table: RoutingTable, fetch: _Fetch, place: Place) -> list[RouterOutput]:
+        """Ask at the next point from where others can be reached, if there is one."""
+        while fetch.spare:
+            outputs = self._ask(table, fetch, place, fetch.spare.pop(0), fetch.used, None)
+            if outputs:
+                fetch.used += tuple(output.peer for output in outputs if isinstance(output, Forward))
+                return outputs
+        return []
 
     def _ask(
         self,
@@ -109,7 +141,7 @@ class Fetches:
         if not hops:
             return []
         number = request or 1 + self._rng.getrandbits(_REQUEST_BITS)
-        fetch.open.add(number)
+        fetch.open[number] = point
         question = GetRecord(
             target=place_to_bytes(point),
             origin=self._own.address,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from cicada.ids import Address, Peer, Place, place_to_bytes
-from cicada.keys.io import Complete, Opening, Prepare
+from cicada.keys.io import Abandon, Complete, Opening, Prepare
 from cicada.limits import DeliveryLimits
 from cicada.routing.contacts import Contacts
 from cicada.routing.io import Forward, RouterOutput
@@ -23,8 +23,8 @@ _REQUEST_BITS = 62
 
 class _Introduction:
     __slots__ = (
-        "address", "asked", "avoid", "denied_since", "is_denied", "is_renewal", "is_seeking", "opening", "tries",
-        "waiting",
+        "address", "asked", "avoid", "denied_since", "is_denied", "is_prepared", "is_renewal", "is_seeking", "opening",
+        "tries", "waiting",
     )  # fmt: skip
 
     def __init__(self, address: Address) -> None:
@@ -39,6 +39,7 @@ class _Introduction:
         self.is_seeking = (
             False  # the negotiator looks for the key: what may be denied are questions for the record
         )
+        self.is_prepared = False  # the negotiator was asked, and has not said its last word
         self.is_renewal = False  # lives on without messages that wait
 
 
@@ -55,6 +56,7 @@ class Introductions:
         self._rng = rng
         self._open: dict[Place, _Introduction] = {}
         self._renewed: dict[Place, float] = {}
+        self._abandoned: dict[Place, Abandon] = {}
         self._timers = Timers()
 
     def __len__(self) -> int:
@@ -133,11 +135,12 @@ class Introductions:
         self._contacts.measured(place, now - introduction.asked[reply.request])
         return [Complete(place, Address(reply.origin), reply.handshake)]
 
-    def agreed(self, place: Place) -> tuple[int, ...]:
-        """There is a session: the messages that may leave now."""
+    def agreed(self, place: Place, *, is_own: bool) -> tuple[int, ...]:
+        """There is a session: the messages that may leave now. ``is_own``: the one that the negotiator was asked for."""
         introduction = self._open.get(place)
         if introduction is None:
             return ()
+        introduction.is_prepared = introduction.is_prepared and not is_own
         self._close(place)
         return tuple(introduction.waiting)
 
@@ -147,9 +150,9 @@ class Introductions:
         if introduction is None:
             return ()
         if is_final:
-            return self.agreed(place)
+            return self.agreed(place, is_own=True)
         introduction.opening = None
-        introduction.is_seeking = False
+        introduction.is_seeking = introduction.is_prepared = False
         if introduction.is_renewal and not introduction.waiting:
             self._close(place)
         elif not introduction.is_denied:
@@ -167,7 +170,7 @@ class Introductions:
         if introduction.denied_since is None:
             introduction.denied_since = now
         elif now - introduction.denied_since >= self._limits.no_such_peer_after:
-            self._close(place)
+            self._close(place, is_denied=True)
             return tuple(introduction.waiting)
         introduction.is_denied = True
         pause = max(now - introduction.denied_since, self._limits.denied_retry)
@@ -195,6 +198,14 @@ class Introductions:
                 self._close_if_idle(place, introduction)
         return outputs
 
+    def take_abandoned(self) -> list[RouterOutput]:
+        """What the negotiator need not work on any more, since this was last called."""
+        if not self._abandoned:
+            return []
+        abandoned = list(self._abandoned.values())
+        self._abandoned.clear()
+        return [*abandoned]
+
     def next_deadline(self) -> float | None:
         """When ``fire`` has something to do."""
         return self._timers.next_deadline()
@@ -210,7 +221,9 @@ class Introductions:
         if hops and not is_ready and not (introduction.is_denied and introduction.is_seeking):
             introduction.is_denied = False
             self._timers.set(place, now + self._limits.prepare_patience)
-            return [Prepare(place, introduction.address)]
+            introduction.is_prepared = True
+            self._abandoned.pop(place, None)
+            return [Prepare(place, introduction.address, introduction.is_renewal)]
         introduction.tries += 1
         introduction.avoid = hops
         introduction.is_denied = False
@@ -253,8 +266,9 @@ class Introductions:
         if not introduction.waiting and not introduction.is_renewal:
             self._close(place)
 
-    def _close(self, place: Place) -> None:
-        del self._open[place]
+    def _close(self, place: Place, *, is_denied: bool = False) -> None:
+        if self._open.pop(place).is_prepared:
+            self._abandoned[place] = Abandon(place, is_denied)
         self._timers.clear(place)
 
 

@@ -12,6 +12,7 @@ from cicada.chord.io import TableChanged
 from cicada.events import RoutingEvent
 from cicada.ids import Address, Peer, Place
 from cicada.keys.io import (
+    Abandon,
     Answer,
     Answered,
     AnswerRecord,
@@ -30,6 +31,7 @@ from cicada.transport.linkio import Forward, RoutedReceived
 from cicada.wire.routed import RouterMessage
 
 __all__ = [
+    "Abandon",
     "Alarm",
     "Answer",
     "AnswerRecord",
@@ -202,5 +204,5 @@ class Tell(msgspec.Struct, frozen=True):
     event: RoutingEvent
 
 
-ToNegotiator = Prepare | Complete | Answer | AnswerRecord | RecordsFetched
+ToNegotiator = Prepare | Abandon | Complete | Answer | AnswerRecord | RecordsFetched
 RouterOutput = Forward | Deliver | Settled | Tell | ToNegotiator

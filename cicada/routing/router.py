@@ -164,8 +164,7 @@ class Router:
             case Refused():
                 return self._sends.on_refused(input, now)
             case SessionReady(keys):
-                self._sessions.add(keys, now)
-                self._sends.on_session(keys.peer.place, now)
+                self._sends.on_session(self._sessions.add(keys, now), now)
                 return []
             case Answered(reply, keys):
                 if keys is not None:
@@ -249,7 +248,7 @@ class Router:
             return self._take_ack(message, session, now)
         outputs = self._arrivals.take(message, session, now)
         if self._sessions.confirm(session):
-            self._sends.on_session(session.peer.place, now)
+            self._sends.on_session(session, now)
         return outputs
 
     def _take_ack(self, ack: DataAck, session: Session, now: float) -> list[RouterOutput]:

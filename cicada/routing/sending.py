@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from random import Random
 
-from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
+from cicada.ids import Peer, place_from_bytes, place_to_bytes
 from cicada.keys.io import Opening, Refused
 from cicada.limits import DeliveryLimits
 from cicada.routing.arrivals import digest_of
@@ -86,9 +86,9 @@ class Sends:
             self.counts["ignored:late-reply"] += 1
         return outputs
 
-    def on_session(self, place: Place, now: float) -> None:
-        """There is a session with ``place`` for messages of this peer."""
-        self._wake(self.introductions.agreed(place), now)
+    def on_session(self, session: Session, now: float) -> None:
+        """There is a session for messages of this peer."""
+        self._wake(self.introductions.agreed(session.peer.place, is_own=session.initiated), now)
 
     def on_refused(self, refused: Refused, now: float) -> list[RouterOutput]:
         """The negotiator could not agree on a session."""
@@ -153,13 +153,13 @@ class Sends:
     # Time
 
     def advance(self, now: float) -> list[RouterOutput]:
-        """Let messages go on that may, at most ``batch`` of them."""
+        """Let messages go on that may, at most ``batch`` of them, and say what nobody waits for any more."""
         outputs: list[RouterOutput] = []
         for _ in range(min(len(self._ready), self._limits.batch)):
             sending = self._open.get(self._ready.popleft())
             if sending is not None:
                 outputs += self._attempt(sending, now)
-        return outputs
+        return outputs + self.introductions.take_abandoned()
 
     def fire(self, now: float) -> list[RouterOutput]:
         """Do what is overdue, for at most ``batch`` messages and as many introductions."""
