@@ -301,11 +301,14 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
         150.0  # an initiator renews first; a responder only when nobody did, so that two do not cross
     )
     handshakes: int = 1024  # of this peer: open ones, those whose keys are looked for, and those that wait
-    # First contacts under way at one peer: together some 4 ms of processor time for all that take part, so a process with 100
-    # peers whose windows are as small as may be keeps them waiting for 0.4 s, which is still fast.
-    window_initial: int = 4
-    window_min: int = 1
-    window_max: int = 64  # a guess; alone on a core one peer finishes some 250 a second
+    # First contacts under way on one event loop: each costs some 4 ms of processor time for all that take part, so 16 take
+    # 0.07 s on one core, and a window that the loop can bear within ``window_fast`` is about 100.
+    window_initial: int = 16
+    window_min: int = 4
+    window_max: int = 256
+    window_retry: float = (
+        0.05  # seconds until whoever waits looks again: others' contacts end without his knowing
+    )
     window_fast: float = (
         0.5  # seconds from beginning to end that let the window grow; an idle ring of 1,000 needs 0.1
     )

@@ -32,13 +32,14 @@ from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted, PeerStopped
 from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspecified, peer_at, split_address
 from cicada.keys.ciphers import forget_after_fork
+from cicada.keys.congestion import Window
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
-from cicada.limits import RING, RingLimits
+from cicada.limits import KEYS, RING, RingLimits
 from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
 from cicada.transport.faults import FaultTable
@@ -150,6 +151,7 @@ class Host:
         self.endpoint: Endpoint = ZmqEndpoint(loop)
         self.entropy = random.SystemRandom()
         self._accepting = host_bucket()
+        self._window = Window(KEYS)
         self._hosted: set[HostedPeer] = set()
         self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -209,6 +211,7 @@ class Host:
                 trust=lasting.trust,
                 succession=lasting.succession,
                 accepting=self._accepting,
+                window=self._window,
             )
         on_pin = self._keeper(lasting)
         hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
@@ -408,6 +411,8 @@ class HostedPeer:
         return Unsecured() if memory is None else LinkHandshakes(memory, entropy=self._host.entropy)
 
     def _on_ended(self) -> None:
+        if self._holdings.memory is not None:
+            self._holdings.memory.first.close()
         if not self.gone.done():
             self.gone.set_result(None)
             self._host.gone(self)

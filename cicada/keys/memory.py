@@ -9,6 +9,7 @@ import msgspec
 
 from cicada.errors import PeerFault
 from cicada.ids import RING_SIZE, Peer, Place
+from cicada.keys.congestion import FirstContacts, Window
 from cicada.keys.identity import Identity
 from cicada.keys.psks import Secrets
 from cicada.keys.record import Record, read_record, sign_record
@@ -141,6 +142,7 @@ class Memory:
         trust: TrustStore | None = None,
         succession: bytes = b"",
         accepting: TokenBucket | None = None,
+        window: Window | None = None,
         limits: KeyLimits = KEYS,
     ) -> None:
         self.own = own
@@ -152,10 +154,18 @@ class Memory:
         self.succession = succession
         self.limits = limits
         self.accepting = accepting or host_bucket(limits)
+        self.window = window or Window(limits)
+        self.first = FirstContacts(limits, self.window)
         self.own_record = OwnRecord(own, identity, swarm, wall_ms, limits)
         self.neighbours = Neighbours(own, limits)
         self.accepted = Accepted(limits)
         self._last_ms = 0
+
+    def begin_anew(self) -> FirstContacts:
+        """A negotiator begins its life: what an earlier one had begun is over."""
+        self.first.close()
+        self.first = FirstContacts(self.limits, self.window)
+        return self.first
 
     def __repr__(self) -> str:
         return f"Memory({self.own.address}, {self.identity.peer_id})"

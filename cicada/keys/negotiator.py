@@ -7,13 +7,13 @@ renewals of sessions do not, because messages go by them now.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from cicada.errors import PeerFault
 from cicada.events import KeyChanged, KeyConflict
 from cicada.ids import Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.answering import Answering, learned
-from cicada.keys.congestion import FirstContacts
 from cicada.keys.finding import Found, NotFound, Search
 from cicada.keys.handshakes import Opened, reason_of
 from cicada.keys.identity import Entropy
@@ -57,7 +57,7 @@ class Negotiator:
         self._entropy = entropy
         self._opened: dict[Place, Opened] = {}
         self._searches: dict[Place, Search] = {}
-        self._first = FirstContacts(memory.limits)
+        self._first = memory.begin_anew()
         self.counts: Counter[str] = Counter()
         self._answering = Answering(memory, boot, entropy, self.counts)
 
@@ -108,7 +108,9 @@ class Negotiator:
         """When TimerFired is due."""
         deadlines = [search.began + self._limits.handshake_seconds for search in self._searches.values()]
         deadlines += [self._deadline_of(opened) for opened in self._opened.values()]
-        return min(deadlines, default=None)
+        soonest = min(deadlines, default=math.inf)
+        soonest = min(soonest, self._first.next_deadline())
+        return None if soonest == math.inf else soonest
 
     # Opening
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cicada.ids import Address, Peer, Place, canonical_address, peer_at
-from cicada.keys.congestion import FirstContacts
+from cicada.keys.congestion import FirstContacts, Window
 from cicada.keys.io import (
     Abandon,
     FetchRecords,
@@ -35,7 +36,8 @@ SOME = [peer for peer in peers(40) if peer not in peers(3)]
 
 
 def contacts(**limits: int) -> FirstContacts:
-    return FirstContacts(KeyLimits(**limits))
+    made = KeyLimits(**{"window_initial": 4, "window_min": 1, "window_max": 64, **limits})
+    return FirstContacts(made, Window(made))
 
 
 def run_one(first: FirstContacts, began: float, took: float) -> None:
@@ -175,7 +177,7 @@ def search(peer: Peer) -> list[NegotiatorOutput]:
 
 
 def test_the_next_first_contact_begins_when_one_ends() -> None:
-    one = Person(LOW, ALICE)
+    one = Person(LOW, ALICE, limits=KeyLimits(window_initial=4))
     for peer in SOME[:4]:
         assert prepare(one, peer) == search(peer)
     assert [prepare(one, peer) for peer in SOME[4:6]] == [[], []]
@@ -215,7 +217,7 @@ def test_renewals_wait_for_no_first_contact_and_take_no_turn() -> None:
 
 
 def test_when_no_more_can_wait_the_next_is_refused_as_too_busy_and_those_that_wait_may_ask_again() -> None:
-    one = Person(LOW, ALICE, limits=KeyLimits(handshakes=6))
+    one = Person(LOW, ALICE, limits=KeyLimits(handshakes=6, window_initial=4))
     for peer in SOME[:6]:
         prepare(one, peer)
     assert prepare(one, SOME[6]) == [Refused(SOME[6].place, "busy")]
@@ -224,14 +226,14 @@ def test_when_no_more_can_wait_the_next_is_refused_as_too_busy_and_those_that_wa
     assert len(one.negotiator) == 6
 
 
-def test_one_that_times_out_makes_room_and_only_those_under_way_have_deadlines() -> None:
-    one = Person(LOW, ALICE, pins=(pin(HIGH, BOB),), limits=KeyLimits(window_initial=1))
+def test_one_that_times_out_makes_room_and_those_that_wait_look_again_a_little_later() -> None:
+    one = Person(LOW, ALICE, pins=(pin(HIGH, BOB),), limits=KeyLimits(window_initial=1, window_min=1))
     one.opening(HIGH)
     one.now = 5.0
     assert prepare(one, SOME[0]) == []
     one.do(TimerFired())
     one.do(Identified(HIGH, raw_record(BOB, HIGH)))
-    assert one.negotiator.next_deadline() == KEYS.handshake_seconds
+    assert one.negotiator.next_deadline() == 5.0 + KEYS.window_retry
     one.now = KEYS.handshake_seconds
     assert one.do(TimerFired()) == search(SOME[0])
     assert one.negotiator.next_deadline() == 2 * KEYS.handshake_seconds
@@ -316,3 +318,35 @@ def test_a_flood_of_first_contacts_settles_with_few_of_them_open_at_any_time(ser
     assert swarm.most <= max(2 * SLOW / service, number * KEYS.window_initial)
     late = sorted(swarm.took[len(swarm.took) // 2 :])
     assert late[len(late) // 2] <= max(2 * SLOW, number * KEYS.window_min * service)
+
+
+def test_peers_of_one_loop_share_a_window_and_the_end_of_one_makes_room_for_another() -> None:
+    limits = KeyLimits(window_initial=2, window_min=1)
+    window = Window(limits)
+    one, other = FirstContacts(limits, window), FirstContacts(limits, window)
+    ask(one, range(3))
+    ask(other, range(3))
+    assert (begun(one), begun(other)) == ([0, 1], [])
+    assert other.next_deadline() == KEYS.window_retry
+    one.end(Place(0), 0.7)
+    assert (begun(other, 0.7), begun(one, 0.7)) == ([0], [])
+    one.close()
+    assert (window.under_way, len(one), one.next_deadline()) == (1, 0, math.inf)
+    assert begun(other, 0.8) == [1]
+
+
+def test_one_that_is_still_under_way_after_a_second_halves_the_window() -> None:
+    first = contacts()
+    ask(first, [1])
+    begun(first)
+    ask(first, [2], SLOW + 0.1)
+    assert begun(first, SLOW + 0.1) == [2]
+    assert first.window == 2.0
+
+
+def test_a_negotiator_that_begins_anew_gives_back_what_the_last_one_had_begun() -> None:
+    one = Person(LOW, ALICE)
+    prepare(one, SOME[0])
+    assert one.memory.window.under_way == 1
+    one.begin_anew()
+    assert one.memory.window.under_way == 0
