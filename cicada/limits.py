@@ -295,11 +295,15 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     handshake_doubt: float = (
         1.0  # unanswered this long, the peer at a pinned address is dialled: its key may have changed
     )
+    try_rate: float = (
+        1000.0  # messages 1 a second that are looked into; what is not right costs 0.1 ms: a tenth of a core
+    )
+    try_burst: int = 1024
     accept_rate: float = 100.0  # handshakes a second from all others, some 1 ms each: a tenth of a core
     accept_burst: int = 256
-    accept_origin_rate: float = 2.0  # of which one address may claim so many: a retry repeats the same bytes
-    accept_origin_burst: int = 16
-    accepted_origins: int = 4096  # addresses and keys whose handshakes are counted
+    accept_key_rate: float = 2.0  # of which one key gets so many: a retry repeats the same bytes
+    accept_key_burst: int = 16
+    accepted_keys: int = 4096  # keys whose handshakes are counted and whose times are remembered
     answers: int = 1024  # answers kept, to say them again when message 1 comes twice
     answer_seconds: float = 30.0
     neighbours: int = 64  # whose records are kept: twice 2r

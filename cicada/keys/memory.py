@@ -95,7 +95,7 @@ class Accepted:
             raise PeerFault("clock-skew")
         if time_ms <= self._times.get(static_key, 0):
             raise PeerFault("replayed")
-        if static_key not in self._times and len(self._times) >= self._limits.accepted_origins:
+        if static_key not in self._times and len(self._times) >= self._limits.accepted_keys:
             oldest = min(self._times, key=self._times.__getitem__)
             if now_ms - self._times[oldest] <= skew:
                 raise PeerFault("busy")
