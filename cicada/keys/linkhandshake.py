@@ -29,7 +29,7 @@ from cicada.wire.security import Answering, Credentials, Dialling, Established
 
 _LABEL: Final = b"cicada link "
 _UNKNOWN_KEY, _KNOWN_KEY = "XX", "IK"
-_AFRESH: Final = frozenset({"static-key", "clock-skew", "replayed"})
+_AFRESH: Final = frozenset({"static-key", "clock-skew", "replayed", "crowded"})
 """Refusals of IK after which XX, which assumes nothing, is tried."""
 
 
@@ -53,7 +53,7 @@ class LinkHandshakes:
     def __init__(self, memory: Memory, *, entropy: Entropy) -> None:
         self._memory = memory
         self._entropy = entropy
-        self._accepted = Accepted(memory.limits)
+        self._accepted = Accepted(memory.limits, is_strict=True)
         self._ids: dict[
             str, str
         ] = {}  # peer ids with which keys are shared, by the address where they were met

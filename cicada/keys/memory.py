@@ -76,11 +76,14 @@ class Neighbours:
 class Accepted:
     """Which handshakes were accepted, so that a message 1 that comes again opens nothing.
 
-    Times of one key rise with each handshake. A key is forgotten when its last one is so old that no clock may say it.
+    Times of one key rise with each handshake. A key is forgotten when its last one is so old that no clock may say it. Whoever
+    makes up keys can fill the table sooner; then one that ``is_strict`` refuses new keys, which have another pattern to go by, and
+    one that is not forgets the oldest, whose last handshake may come again: it opens a session that nobody confirms.
     """
 
-    def __init__(self, limits: KeyLimits) -> None:
+    def __init__(self, limits: KeyLimits, *, is_strict: bool = False) -> None:
         self._limits = limits
+        self._is_strict = is_strict
         self._times: dict[bytes, int] = {}
         self._answers: dict[bytes, tuple[float, bytes]] = {}
 
@@ -89,7 +92,7 @@ class Accepted:
 
     def note_time(self, static_key: bytes, time_ms: int, now_ms: int) -> None:
         """Raises PeerFault ``replayed`` unless this is the newest of that key, ``clock-skew`` when its clock is too far off,
-        and ``busy`` when no more keys can be remembered."""
+        and ``crowded`` when no more keys can be remembered."""
         skew = int(self._limits.clock_skew * 1000)
         if abs(time_ms - now_ms) > skew:
             raise PeerFault("clock-skew")
@@ -97,8 +100,8 @@ class Accepted:
             raise PeerFault("replayed")
         if static_key not in self._times and len(self._times) >= self._limits.accepted_keys:
             oldest = min(self._times, key=self._times.__getitem__)
-            if now_ms - self._times[oldest] <= skew:
-                raise PeerFault("busy")
+            if self._is_strict and now_ms - self._times[oldest] <= skew:
+                raise PeerFault("crowded")
             del self._times[oldest]
         self._times[static_key] = time_ms
 

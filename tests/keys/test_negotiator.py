@@ -34,6 +34,7 @@ from cicada.keys.io import (
     Told,
     Unidentified,
 )
+from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared
 from cicada.keys.succession import sign_succession
 from cicada.keys.trust import Trust
@@ -436,16 +437,25 @@ def test_whose_openings_are_counted_is_bounded() -> None:
 
 
 def test_keys_whose_times_are_remembered_are_bounded_and_never_forgotten_while_a_replay_could_pass() -> None:
-    accepted = bob(limits=KeyLimits(accepted_keys=2)).memory.accepted
+    accepted = Accepted(KeyLimits(accepted_keys=2), is_strict=True)
     accepted.note_time(b"1", WALL, WALL)
     accepted.note_time(b"2", WALL + 1, WALL)
-    with pytest.raises(PeerFault, match="busy"):
+    with pytest.raises(PeerFault, match="crowded"):
         accepted.note_time(b"3", WALL, WALL)
     later = WALL + 301_000
     accepted.note_time(b"3", later, later)
     with pytest.raises(PeerFault, match="clock-skew"):
         accepted.note_time(b"1", WALL, later)
     assert len(accepted) == 2
+
+
+def test_no_number_of_made_up_keys_keeps_others_from_opening_sessions() -> None:
+    other = bob(limits=KeyLimits(accepted_keys=4))
+    strangers = [Person(peer, Identity.derive(bytes(32), peer.address)) for peer in peers(12) if peer != HIGH]
+    for one in strangers:
+        one.memory.trust.hold(pin(HIGH, BOB))
+        assert other.answer(one.opening(HIGH)) is not None
+    assert len(other.memory.accepted._times) == 4
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,8 +9,9 @@ from cicada.errors import PeerFault
 from cicada.events import LinkOpened
 from cicada.ids import Address
 from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared, Secrets, SwarmKeys
-from cicada.limits import KEYS
+from cicada.limits import KEYS, KeyLimits
 from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentified
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import FrameType, Hello, Refusal, encode_frame
@@ -87,6 +88,19 @@ def test_whoever_was_met_before_is_dialled_with_two_messages() -> None:
     hellos = [decode_body(frame.body, Hello) for _, frame in a.sent if frame.type is FrameType.HELLO]
     assert [hello.pattern for hello in hellos] == ["XX", "IK"]
     assert b.received == [data(1)]
+
+
+def test_no_number_of_made_up_keys_keeps_those_out_who_were_met_before() -> None:
+    network = Network()
+    a, security = peer(network, 1), keys(2)
+    security._accepted = Accepted(KeyLimits(accepted_keys=1), is_strict=True)
+    now_ms = security._memory.wall_ms()
+    security._accepted.note_time(b"made up", now_ms, now_ms)
+    b = peer(network, 2, security=security)
+    a.prove(b)
+    network.run(LIMITS.idle_close)
+    assert linked(a, b)
+    assert refusals(b) == {"crowded": 1}
 
 
 def test_a_peer_that_came_back_with_another_key_is_dialled_afresh() -> None:
