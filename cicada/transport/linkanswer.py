@@ -190,6 +190,10 @@ class Answerer:
             return "unknown-address"
         if hello.own == core.own:
             return "self"
+        try:
+            self._security.screen(hello)  # before it uses up what is there for those who may link
+        except PeerFault as fault:
+            return fault.reason
         is_full = len(core.table.links) - core.table.outbound >= core.limits.max_links
         is_full = is_full or len(core.table.half_open) >= core.limits.half_open
         return "busy" if is_full or not self._inbound.take(now) else ""

@@ -318,6 +318,26 @@ def test_peers_that_do_not_encrypt_and_peers_that_do_refuse_each_other() -> None
     assert refusals(a) == {"not-encrypted": 1}
 
 
+def test_whoever_lacks_the_swarm_key_uses_up_no_handshakes_of_members() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, handshakes_per_second=3.0))
+    a, b = peer(network, 1, secrets=closed()), peer(network, 2, secrets=closed())
+    stranger = Stranger(network, 9)
+    stranger.dial(b)
+    for secrets in (Secrets(), closed(OTHER_KEY)) * 5:
+        outsider = keys(9, secrets)
+        hello, _ = outsider.dial(
+            Hello(version=1, swarm=SWARM, dialled=b.peer.address, own=address(9), index=50, incarnation=1),
+            None,
+            True,
+        )
+        stranger.say(FrameType.HELLO, 0, 0, encode(hello), wait=0.0)
+    a.send(b, data(1))
+    network.settle()
+    assert b.received == [data(1)]
+    assert a.count(FrameType.HELLO) == 1
+    assert refusals(b) == {"swarm-key": 10}
+
+
 def test_half_open_handshakes_are_bounded_and_given_up() -> None:
     network = Network(limits=msgspec.structs.replace(LIMITS, half_open=4, handshakes_per_second=1000.0))
     b = peer(network, 2)
