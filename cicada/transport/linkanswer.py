@@ -62,6 +62,7 @@ class Answerer:
         if established is not None:
             link = core.make_link(peer_at(Address(hello.own)), index, connection, hello, established, now)
             link.welcome = answer
+            self._make_room(now)
             core.open_link(link, now)
         else:
             self._wait(HalfOpen(hello, answering, answer, index, connection), now)
@@ -94,6 +95,7 @@ class Answerer:
             link.close(now, core.out)
             core.indexes.detach(half.index)
             return
+        self._make_room(now)
         core.open_link(link, now)
 
     def on_prove(self, connection: ConnectionId, frame: Frame) -> None:
@@ -125,7 +127,11 @@ class Answerer:
         self._core.indexes.detach(half.index)
 
     def _wait(self, half: HalfOpen, now: float) -> None:
+        """The oldest makes way when there are too many: an honest handshake takes milliseconds, so a flood of others
+        displaces itself."""
         core = self._core
+        if len(core.table.half_open) >= core.limits.half_open:
+            self.give_up(next(iter(core.table.half_open.values())))
         half.deadline = now + core.limits.half_open_seconds
         core.table.half_open[half.index] = half
         core.table.use(half.connection, half)
@@ -194,6 +200,26 @@ class Answerer:
             self._security.screen(hello)  # before it uses up what is there for those who may link
         except PeerFault as fault:
             return fault.reason
-        is_full = len(core.table.links) - core.table.outbound >= core.limits.max_links
-        is_full = is_full or len(core.table.half_open) >= core.limits.half_open
-        return "busy" if is_full or not self._inbound.take(now) else ""
+        if not self._inbound.take(now):
+            return "busy"
+        return "busy" if self._is_full and self._least() is None else ""
+
+    @property
+    def _is_full(self) -> bool:
+        table = self._core.table
+        return len(table.links) - table.outbound >= self._core.limits.max_links
+
+    def _least(self) -> Link | None:
+        """The inbound link that makes way for another: the oldest whose peer nobody proved and nobody needs."""
+        core = self._core
+        for link in core.table.links.values():
+            if not (link.dialled or link.kept or core.is_proven(link.peer)):
+                return link
+        return None
+
+    def _make_room(self, now: float) -> None:
+        """Addresses cost nothing to claim, so whoever fills the table with claims must not keep others out."""
+        link = self._least() if self._is_full else None
+        if link is not None:
+            link.close(now, self._core.out)
+            self._core.hand_on(link, "made room", now)

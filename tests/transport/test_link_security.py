@@ -14,7 +14,7 @@ from cicada.keys.psks import PreShared, Secrets, SwarmKeys
 from cicada.limits import KEYS, KeyLimits
 from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentified
 from cicada.wire.codec import decode_body, encode
-from cicada.wire.frames import FrameType, Hello, Refusal, encode_frame
+from cicada.wire.frames import FrameType, Hello, encode_frame
 from cicada.wire.security import LinkSecurity
 from tests.securities import identity_of, secured, secured_as
 from tests.security.intruders import BorrowedKey
@@ -357,12 +357,31 @@ def test_half_open_handshakes_are_bounded_and_given_up() -> None:
             True,
         )
         stranger.say(FrameType.HELLO, 0, 0, encode(hello))
-    answers = [frame.type for frame in stranger.heard]
-    assert answers == [FrameType.WELCOME] * 4 + [FrameType.REFUSED] * 5
-    assert decode_body(stranger.heard[-1].body, Refusal).reason == "busy"
+    assert [frame.type for frame in stranger.heard] == [FrameType.WELCOME] * 9
+    assert len(b.links.indexes()) == 4
+    assert linked(peer(network, 1), b)  # who never says its last word keeps out nobody that does
     network.run(LIMITS.half_open_seconds + 1)
-    assert refusals(b)["unfinished"] == 4
-    assert b.links.indexes() == ()
+    assert refusals(b)["unfinished"] == 9
+    assert len(b.links.indexes()) == 1
+
+
+def test_whoever_fills_the_table_of_links_and_cannot_be_dialled_keeps_nobody_out() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_links=4, handshakes_per_second=1000.0))
+    b, kept, proven = peer(network, 2), peer(network, 3), peer(network, 4)
+    for friend in (kept, proven):
+        assert linked(friend, b)
+    b.keep(kept)
+    b.prove(proven)
+    network.settle()
+    stranger = Stranger(network, 9)
+    for number in range(10, 20):
+        own = address(number)
+        security = secured(own, identity=identity_of("many"), swarm=SWARM)
+        assert shake_hands(stranger, b, security, own, number)
+    assert linked(peer(network, 1), b)
+    assert len(b.links.snapshot().links) == 4
+    rows = {row.peer for row in b.links.snapshot().links}
+    assert {kept.peer, proven.peer, network.hosts[address(1)].peer} < rows
 
 
 def test_a_finish_that_cannot_be_read_changes_nothing_and_the_right_one_opens_the_link() -> None:
