@@ -99,11 +99,15 @@ class Answerer:
         core.open_link(link, now)
 
     def on_prove(self, connection: ConnectionId, frame: Frame) -> None:
-        """The peer dialled back and asks whether the link is ours. Garbage is counted: the link is not to blame."""
+        """The peer dialled back and asks whether the link is ours. A challenge that cannot be opened is disowned, and the link
+        not to blame: somebody else claimed this address to the peer, by an index that is in use here."""
         link = self._core.table.links.get(frame.index)
         challenge = self._core.open_challenge(link, frame)
         if link is not None and challenge:
             self._core.transmit(connection, link.seal_proof(FrameType.PROVEN, challenge), link.remote)
+        else:
+            hint = encode_frame(FrameType.UNKNOWN, frame.index, 0, b"")
+            self._core.transmit(connection, hint, link.remote if link is not None else self._core.own)
 
     def wake(self, half: HalfOpen, now: float) -> None:
         """Say WELCOME again when the endpoint had not taken it, or give up."""

@@ -230,6 +230,26 @@ def test_an_imposter_gets_no_link_where_another_key_was_proven() -> None:
     assert linked(b, a)
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_an_imposter_that_was_there_first_cannot_have_the_challenge_end_elsewhere(is_finished: bool) -> None:
+    """It names an index that b uses for something else, so that b knows the index of the challenge and cannot open it."""
+    network, a, b = pair()
+    imposter = Stranger(network, 9)
+    if is_finished:
+        taken = shake_hands(imposter, b, keys(9), address(9), 50)
+    else:
+        hello = Hello(version=1, swarm=SWARM, dialled=b.peer.address, own=address(9), index=50, incarnation=1)
+        imposter.dial(b)
+        imposter.say(FrameType.HELLO, 0, 0, encode(keys(9).dial(hello, None, True)[0]))
+        taken = imposter.welcome().index
+    assert shake_hands(imposter, a, keys(2, name="the imposter"), b.peer.address, taken)
+    a.prove(b)
+    network.settle()
+    assert a.proven == [b.peer]
+    assert linked(a, b)
+    assert a.unreachable == []
+
+
 def b_record(host: Host) -> bytes:
     """The first record that ``host`` was shown."""
     return next(met.record for met in host.identities if isinstance(met, Met))
