@@ -158,9 +158,15 @@ class Answerer:
             raise PeerFault("stale")
 
     def _recheck(self, remote: Remote, now: float) -> None:
-        """Whoever claims an address may cause few of these dials."""
+        """Whoever claims an address may cause few of these dials, and none while a link that we dialled is open there: an ack over
+        it tells as much, and without one the link ends, and the proof with it."""
         core = self._core
-        if remote.dial is None and not core.is_full and self._rechecks.take(now):
+        link = remote.outbound
+        if link is not None:
+            if link.is_settled:
+                link.ping(now, core.out)
+                core.arm(link)
+        elif remote.dial is None and not core.is_full and self._rechecks.take(now):
             core.start_dial(remote, now).afresh = True
         core.table.forget(remote)
 

@@ -230,6 +230,34 @@ def test_an_imposter_gets_no_link_where_another_key_was_proven() -> None:
     assert linked(b, a)
 
 
+def test_a_false_claim_costs_neither_a_dial_nor_the_link_with_whom_it_names() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    before = a.row().index
+    for number in range(50, 60):
+        imposter = Stranger(network, number)
+        assert shake_hands(imposter, a, keys(2, name="the imposter"), b.peer.address, number)
+    network.run(LIMITS.proof_linger * 2)
+    assert a.row().index == before
+    assert a.count(FrameType.HELLO) == 1
+    assert a.count(FrameType.PING) >= 1
+    assert a.unreachable == b.unreachable == []
+
+
+def test_a_peer_that_died_silently_and_came_back_with_another_key_is_let_in() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    network.hosts.pop(b.peer.address)
+    network.frozen.add(b.peer.address)
+    heir = Stranger(network, 9)
+    heir_keys = keys(2, name="a new key")
+    assert shake_hands(heir, a, heir_keys, b.peer.address, 50)
+    network.run(LIMITS.timeout_ceiling + 1)
+    assert shake_hands(heir, a, heir_keys, b.peer.address, 51)
+    assert [row.peer for row in a.links.snapshot().links] == [b.peer]
+    assert refusals(a) == {"unproven-key": 1}
+
+
 @pytest.mark.parametrize("is_finished", [True, False])
 def test_an_imposter_that_was_there_first_cannot_have_the_challenge_end_elsewhere(is_finished: bool) -> None:
     """It names an index that b uses for something else, so that b knows the index of the challenge and cannot open it."""
