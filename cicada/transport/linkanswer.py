@@ -166,7 +166,7 @@ class Answerer:
             if link.is_settled:
                 link.ping(now, core.out)
                 core.arm(link)
-        elif remote.dial is None and not core.is_full and self._rechecks.take(now):
+        elif remote.dial is None and not core.obstacle(remote.peer, now) and self._rechecks.take(now):
             core.start_dial(remote, now).afresh = True
         core.table.forget(remote)
 
@@ -206,6 +206,8 @@ class Answerer:
             return "unknown-address"
         if hello.own == core.own:
             return "self"
+        if not core.is_usable(Address(hello.own)):
+            return "unusable-address"
         try:
             self._security.screen(hello)  # before it uses up what is there for those who may link
         except PeerFault as fault:

@@ -39,12 +39,11 @@ class Dialler:
         if core.is_proven(peer):
             core.out.append(Proven(peer))
             return
-        if peer.address == core.own or core.is_full:
-            core.unreachable(peer, (), "self" if peer.address == core.own else "busy")
-            return
-        remote = core.table.remote(peer)
-        dial = remote.dial or core.start_dial(remote, now)
-        dial.wanted = True
+        dial = core.dial(peer, now)
+        if isinstance(dial, str):
+            core.unreachable(peer, (), dial)
+        else:
+            dial.wanted = True
 
     def identify(self, peer: Peer, now: float) -> None:
         """Answer Identified at once when a proof is kept, else when the dial tells."""
@@ -52,11 +51,11 @@ class Dialler:
         proof = core.proof_of(peer)
         if proof is not None:
             core.out.append(Identified(peer, proof.record))
-        elif peer.address == core.own or core.is_full:
-            core.out.append(Unidentified(peer, "self" if peer.address == core.own else "busy"))
+            return
+        dial = core.dial(peer, now)
+        if isinstance(dial, str):
+            core.out.append(Unidentified(peer, dial))
         else:
-            remote = core.table.remote(peer)
-            dial = remote.dial or core.start_dial(remote, now)
             dial.identifies = True
 
     def on_connected(self, address: Address, connection: ConnectionId, now: float) -> None:
