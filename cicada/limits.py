@@ -128,9 +128,7 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     fair_quantum: int = 4 * KIB  # bytes a source may send per turn: a dozen small messages
     max_links: int = 1024  # per hosted peer: five times known_peers, for strangers that link with us
     max_dials: int = 256  # per hosted peer, at the same time; above known_peers, so only floods meet it
-    host_dials: int = (
-        64  # at once, to addresses of one host at which nobody was proven; a few joins at once
-    )
+    host_dials: int = 64  # at once, to addresses of one host at which nobody was proven; a few joins at once
     host_dial_rate: float = 4.0  # a second, after that; those at which a peer answers do not count
     dialled_hosts: int = 4096  # hosts of which that is remembered
     max_proofs: int = 4096  # remembered; an older one is proven anew
