@@ -137,7 +137,7 @@ class Memory:
         self.swarm = swarm
         self.wall_ms = wall_ms
         self.secrets = secrets or Secrets()
-        self.trust = trust or TrustStore(limits)
+        self.trust = TrustStore(limits) if trust is None else trust
         self.succession = succession
         self.limits = limits
         self.own_record = OwnRecord(own, identity, swarm, wall_ms, limits)

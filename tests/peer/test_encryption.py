@@ -97,6 +97,13 @@ async def test_a_peer_whose_key_the_user_pinned_is_pinned() -> None:
         assert (await b.recv(timeout=5)).trust == "first-contact"  # b pinned nobody
 
 
+async def test_pins_that_are_given_later_to_a_store_that_was_empty_count() -> None:
+    b, trust = encrypted(identity=TWO), TrustStore()
+    async with ring(encrypted(identity=ONE, trust=trust), b) as (a, _):
+        trust.hold(pin_of(b.listener, ONE))
+        assert (await a.send(b, b"for somebody else")).reason == "key changed"
+
+
 async def test_peers_that_share_keys_are_pre_shared_both_ways() -> None:
     a, b = SwarmPeer(), SwarmPeer()
     random = Random(1)
