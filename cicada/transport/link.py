@@ -190,7 +190,7 @@ class Link:
         """Seal what follows with the next key, and say so."""
         self._seal(FrameType.REKEY, now, out)
         self._cipher.rekey_seal()
-        self._keyed_at = now
+        self._keyed_at = self._used_at = now  # the other end heard of us, so it may ping only later than this
         self._rekey_after = self._sent + KEYS.rekey_frames
 
     def rekeyed(self) -> None:
