@@ -11,6 +11,7 @@ from cicada.ids import Address
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared, Secrets, SwarmKeys
+from cicada.keys.record import read_record
 from cicada.limits import KEYS, KeyLimits
 from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentified
 from cicada.wire.codec import decode_body, encode
@@ -76,6 +77,42 @@ def test_strangers_shake_hands_in_three_messages_and_their_frames_are_sealed() -
     (_, sealed) = a.data_frames()[0]
     assert encode(data(7)) not in sealed.body
     assert len(sealed.body) == 12 + len(encode(data(7))) + 16
+
+
+def test_a_link_that_is_kept_and_not_used_lives_through_the_change_of_its_keys() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    a.keep(b)
+    network.run(KEYS.rekey_seconds * 3)
+    assert a.count(FrameType.REKEY) >= 2
+    assert b.count(FrameType.REKEY) >= 2
+    assert len(a.links.snapshot().links) == 1
+    assert b.links.counters().get("closed", 0) == 0
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_who_was_proven_long_ago_is_asked_for_a_record_that_has_not_expired(is_linked: bool) -> None:
+    network = Network()
+
+    def wall_ms() -> int:
+        return 1_800_000_000_000 + int(network.now * 1000)
+
+    a, b = (peer(network, n, security=secured(address(n), swarm=SWARM, wall_ms=wall_ms)) for n in (1, 2))
+    a.prove(b)
+    if is_linked:
+        a.send(b, data(1))
+        a.keep(b)
+    network.settle()
+    network.run(KEYS.record_seconds)
+    assert len(a.links.snapshot().links) == is_linked
+    a.identities.clear()
+    for _ in range(2):
+        a.feed(Identify(b.peer))
+        network.settle()
+        (told,) = [told for told in a.identities if isinstance(told, Identified)]
+        assert read_record(told.record, wall_ms(), SWARM).address == b.peer.address
+        a.identities.clear()
+    assert a.count(FrameType.HELLO) == 2
 
 
 def test_whoever_was_met_before_is_dialled_with_two_messages() -> None:
