@@ -115,9 +115,9 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     half_open: int = 256  # handshakes of strangers that wait for their last message, per hosted peer
     half_open_seconds: float = 5.0  # a stranger's connection lives as long
-    rechecks_per_second: float = (
-        2.0  # dials because somebody claims a proven address with another key, per hosted peer
-    )
+    # Dials because somebody claims a proven address with another key, per hosted peer. Each costs him as much as the dial; with
+    # fewer he could use them up cheaply, so that a peer that came back with another key is kept out.
+    rechecks_per_second: float = 20.0
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
     blocked_retry: float = (
         0.02  # frames that a full connection did not take are offered again; a flush of 1 MiB

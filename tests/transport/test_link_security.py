@@ -281,6 +281,24 @@ def test_a_false_claim_costs_neither_a_dial_nor_the_link_with_whom_it_names() ->
     assert a.unreachable == b.unreachable == []
 
 
+def test_false_claims_of_others_addresses_do_not_keep_out_a_peer_that_came_back_with_another_key() -> None:
+    network = Network()
+    a, *others = (peer(network, number) for number in range(1, 9))
+    for other in others:
+        a.prove(other)
+    network.run(LIMITS.proof_linger + 0.1)
+    imposter = Stranger(network, 9)
+    for number, other in enumerate(others[1:], 50):
+        shake_hands(imposter, a, keys(number - 47, name="the imposter"), other.peer.address, number)
+    b = peer(network, 2, name="a new key", incarnation=2)
+    assert not b.links.snapshot().proven
+    b.send(a, data(1))
+    network.settle()
+    b.send(a, data(2))
+    network.settle()
+    assert data(2) in a.received
+
+
 def test_a_peer_that_died_silently_and_came_back_with_another_key_is_let_in() -> None:
     network, a, b = pair()
     assert linked(a, b)
