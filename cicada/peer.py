@@ -18,6 +18,7 @@ from cicada.errors import DeliveryTimeout, Misuse, NotBound
 from cicada.ids import Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
+from cicada.keys.trust import TrustStore
 from cicada.limits import DELIVERY
 
 __all__ = ["SwarmPeer"]
@@ -89,10 +90,17 @@ class SwarmPeer:
         keys: str | os.PathLike[str] | Iterable[PreShared] = (),
         swarm: str = "",
         swarm_keys: str | os.PathLike[str] | SwarmKeys = OPEN,
+        trust: TrustStore | None = None,
         encrypt: bool = True,
     ) -> None:
         self._peer = aio.SwarmPeer(
-            hooks=hooks, identity=identity, keys=keys, swarm=swarm, swarm_keys=swarm_keys, encrypt=encrypt
+            hooks=hooks,
+            identity=identity,
+            keys=keys,
+            swarm=swarm,
+            swarm_keys=swarm_keys,
+            trust=trust,
+            encrypt=encrypt,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False

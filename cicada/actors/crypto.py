@@ -50,5 +50,5 @@ class CryptoActor(Pump[AnyNegotiator]):
 
     def _observe(self, output: io.Emit) -> None:
         if type(output.event) is HandshakeRefused:
-            self.around.tally[f"handshake:{output.event.reason}"] += 1
+            self.around.refusals[output.event.reason] += 1
         self.publish(output.event)

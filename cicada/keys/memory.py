@@ -98,11 +98,12 @@ class Accepted:
             raise PeerFault("clock-skew")
         if time_ms <= self._times.get(static_key, 0):
             raise PeerFault("replayed")
+        self._forget_times(now_ms - skew)
         if static_key not in self._times and len(self._times) >= self._limits.accepted_keys:
-            oldest = min(self._times, key=self._times.__getitem__)
-            if self._is_strict and now_ms - self._times[oldest] <= skew:
+            if self._is_strict:
                 raise PeerFault("crowded")
-            del self._times[oldest]
+            del self._times[next(iter(self._times))]
+        self._times.pop(static_key, None)
         self._times[static_key] = time_ms
 
     def answer_to(self, digest: bytes, now: float) -> bytes | None:
@@ -113,8 +114,20 @@ class Accepted:
     def note_answer(self, digest: bytes, answer: bytes, now: float) -> None:
         """This was answered."""
         self._answers[digest] = (now, answer)
-        if len(self._answers) > self._limits.answers:
-            del self._answers[next(iter(self._answers))]
+        while self._answers:
+            oldest = next(iter(self._answers))
+            is_over = now - self._answers[oldest][0] > self._limits.answer_seconds
+            if len(self._answers) <= self._limits.answers and not is_over:
+                return
+            del self._answers[oldest]
+
+    def _forget_times(self, before: int) -> None:
+        """No clock may say these any more. Those that were heard last stand last; a fast clock only keeps others longer."""
+        while self._times:
+            first = next(iter(self._times))
+            if self._times[first] >= before:
+                return
+            del self._times[first]
 
 
 class Memory:

@@ -7,10 +7,7 @@ lose and reorder.
 
 from __future__ import annotations
 
-import copy
 import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2s
 from typing import Final
@@ -106,6 +103,11 @@ class _Symmetric:
         self.key = b""
         self.nonce = 0
         self.mix_hash(prologue)
+
+    @property
+    def values(self) -> tuple[bytes, bytes, bytes, int]:
+        """All of it, to come back to."""
+        return self.chain, self.hash, self.key, self.nonce
 
     def mix_hash(self, data: bytes) -> None:
         self.hash = blake2s(self.hash + data).digest()
@@ -209,11 +211,15 @@ class Handshake:
         order.
         """
         tokens = self._tokens(self._initiates)
-        with self._all_or_nothing():
+        before = self._state.values, self._psks, self._remote_ephemeral, self.remote_static
+        try:
             message = b"".join([self._write_token(token) for token in tokens])
             message += self._state.seal(payload)
             if len(message) > MAX_MESSAGE:
                 raise Misuse(f"a Noise message of {len(message)} bytes is too long: at most {MAX_MESSAGE}")
+        except BaseException:
+            self._restore(before)
+            raise
         self._turn += 1
         return message
 
@@ -222,11 +228,15 @@ class Handshake:
         tokens = self._tokens(not self._initiates)
         if len(message) > MAX_MESSAGE:
             raise PeerFault("handshake-size")
-        with self._all_or_nothing():
+        before = self._state.values, self._psks, self._remote_ephemeral, self.remote_static
+        try:
             rest = message
             for token in tokens:
                 rest = self._read_token(token, rest)
             payload = self._state.open(rest)
+        except BaseException:
+            self._restore(before)
+            raise
         self._turn += 1
         return payload
 
@@ -241,16 +251,13 @@ class Handshake:
         """A further secret of both sides, independent of those of ``split`` and of other labels."""
         if not self.is_finished:
             raise Misuse("the handshake is not finished: exchange its messages first")
-        return hmac.digest(self._state.chain, b"cicada " + label, "blake2s")
+        return hmac.digest(self._state.chain, b"cicada " + label, blake2s)
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        before = copy.copy(self._state), self._psks, self._remote_ephemeral, self.remote_static
-        try:
-            yield
-        except BaseException:
-            self._state, self._psks, self._remote_ephemeral, self.remote_static = before
-            raise
+    def _restore(
+        self, before: tuple[tuple[bytes, bytes, bytes, int], tuple[bytes, ...], bytes, bytes]
+    ) -> None:
+        state, self._psks, self._remote_ephemeral, self.remote_static = before
+        self._state.chain, self._state.hash, self._state.key, self._state.nonce = state
 
     def _tokens(self, by_initiator: bool) -> tuple[str, ...]:
         if self.is_finished or by_initiator != (self._turn % 2 == 0):
@@ -312,14 +319,14 @@ def _cut(message: bytes, size: int) -> tuple[bytes, bytes]:
 
 def _hkdf2(chain: bytes, secret: bytes) -> tuple[bytes, bytes]:
     """Noise section 4.3, two outputs."""
-    extracted = hmac.digest(chain, secret, "blake2s")
-    first = hmac.digest(extracted, b"\x01", "blake2s")
-    return first, hmac.digest(extracted, first + b"\x02", "blake2s")
+    extracted = hmac.digest(chain, secret, blake2s)
+    first = hmac.digest(extracted, b"\x01", blake2s)
+    return first, hmac.digest(extracted, first + b"\x02", blake2s)
 
 
 def _hkdf3(chain: bytes, secret: bytes) -> tuple[bytes, bytes, bytes]:
     """The same, three outputs."""
-    extracted = hmac.digest(chain, secret, "blake2s")
-    first = hmac.digest(extracted, b"\x01", "blake2s")
-    second = hmac.digest(extracted, first + b"\x02", "blake2s")
-    return first, second, hmac.digest(extracted, second + b"\x03", "blake2s")
+    extracted = hmac.digest(chain, secret, blake2s)
+    first = hmac.digest(extracted, b"\x01", blake2s)
+    second = hmac.digest(extracted, first + b"\x02", blake2s)
+    return first, second, hmac.digest(extracted, second + b"\x03", blake2s)

@@ -446,7 +446,18 @@ def test_keys_whose_times_are_remembered_are_bounded_and_never_forgotten_while_a
     accepted.note_time(b"3", later, later)
     with pytest.raises(PeerFault, match="clock-skew"):
         accepted.note_time(b"1", WALL, later)
-    assert len(accepted) == 2
+    assert len(accepted) == 1
+
+
+def test_answers_are_kept_as_long_as_the_same_question_may_come_again_and_no_longer() -> None:
+    accepted = bob(limits=KeyLimits(answers=3)).memory.accepted
+    for number in range(5):
+        accepted.note_answer(b"%d" % number, b"answer", float(number))
+    assert [accepted.answer_to(b"%d" % number, 5.0) for number in range(5)] == [None, None, *[b"answer"] * 3]
+    assert accepted.answer_to(b"4", 4.0 + KEYS.answer_seconds) == b"answer"
+    assert accepted.answer_to(b"4", 4.1 + KEYS.answer_seconds) is None
+    accepted.note_answer(b"9", b"answer", 100.0)
+    assert len(accepted) == 1
 
 
 def test_no_number_of_made_up_keys_keeps_others_from_opening_sessions() -> None:

@@ -127,6 +127,15 @@ async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_noth
         assert b.peek is None
 
 
+async def test_who_comes_with_another_key_than_the_pinned_one_is_refused_and_counted() -> None:
+    a = encrypted(identity=ONE)
+    trust = TrustStore.load([pin_of(a.listener, TWO)])
+    async with ring(a, encrypted(trust=trust)) as (_, b):
+        assert (await a.send(b, b"x", timeout=2.0)).reason == "timed out"
+        assert b.stats().refused["key-changed"] >= 1
+        assert b.peek is None
+
+
 async def test_first_contacts_are_handed_out_to_be_kept() -> None:
     pins: list[Pin] = []
     host = Host.current()

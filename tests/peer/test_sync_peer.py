@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from random import SystemRandom
 
 import pytest
 
 from cicada import SwarmPeer
 from cicada.errors import DeliveryTimeout, Misuse, NotBound
+from cicada.keys.identity import Identity
+from cicada.keys.trust import TrustStore
+from tests.peer.encrypted import pin_of
 
 
 def test_two_peers_exchange_a_message_without_a_visible_loop() -> None:
@@ -20,6 +24,17 @@ def test_two_peers_exchange_a_message_without_a_visible_loop() -> None:
         assert b.recv(timeout=5).data == b"hello!"
         a.broadcast("all of you")
         assert b.recv(timeout=5).kind == "broadcast"
+
+
+def test_a_sync_peer_pins_and_requires_trust_as_the_other_one_does() -> None:
+    identity = Identity.generate(SystemRandom())
+    with SwarmPeer("127.0.0.1", 0, identity=identity) as b:
+        trust = TrustStore.load([pin_of(b.listener, identity)])
+        with SwarmPeer("127.0.0.1", 0, trust=trust) as a:
+            b.connect(a.listener)
+            assert a.send(b, "pinned", require="pinned").result(10).trust == "pinned"
+            assert b.send(a, "unknown", require="pinned").result(10).reason == "less trust than required"
+            assert b.recv(timeout=5).trust == "first-contact"
 
 
 def test_the_constructor_binds_when_given_an_address() -> None:
