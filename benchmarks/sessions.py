@@ -26,7 +26,12 @@ from cicada.wire.routed import Contact
 from cicada.wire.sealed import AckBody, DataBody, decode_sealed, encode_body
 
 UNLIMITED = KeyLimits(
-    accept_rate=1e9, accept_burst=1 << 30, accept_origin_rate=1e9, accept_origin_burst=1 << 30
+    try_rate=1e9,
+    try_burst=1 << 30,
+    accept_rate=1e9,
+    accept_burst=1 << 30,
+    accept_key_rate=1e9,
+    accept_key_burst=1 << 30,
 )
 SIZES = (64, 1024, 32_000)
 ONE, OTHER = (peer_at(canonical_address("127.0.0.1", port)) for port in (20000, 20001))

@@ -6,6 +6,7 @@ A place is the SHA-256 of that text read as a 256-bit unsigned integer, so whoev
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import ipaddress
 from functools import lru_cache
@@ -60,6 +61,26 @@ def is_canonical(text: str) -> bool:
         return canonical_address(*split_address(text)) == text
     except Misuse:
         return False
+
+
+class Reach(enum.IntEnum):
+    """From where an address can be dialled."""
+
+    NOWHERE = 0  # it names no host: unspecified, multicast, reserved
+    MACHINE = 1
+    NETWORK = 2  # private, link-local and other ranges that are not routed everywhere
+    WORLD = 3
+
+
+@lru_cache(_REMEMBERED)
+def reach_of(address: Address) -> Reach:
+    """From where a canonical address can be dialled, by its range (the IANA special-purpose registries)."""
+    ip = ipaddress.ip_address(split_address(address)[0])
+    if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
+        return Reach.NOWHERE
+    if ip.is_loopback:
+        return Reach.MACHINE
+    return Reach.WORLD if ip.is_global else Reach.NETWORK
 
 
 def is_loopback(address: Address) -> bool:

@@ -124,9 +124,9 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     half_open: int = 256  # handshakes of strangers that wait for their last message, per hosted peer
     half_open_seconds: float = 5.0  # a stranger's connection lives as long
-    rechecks_per_second: float = (
-        2.0  # dials because somebody claims a proven address with another key, per hosted peer
-    )
+    # Dials because somebody claims a proven address with another key, per hosted peer. Each costs him as much as the dial; with
+    # fewer he could use them up cheaply, so that a peer that came back with another key is kept out.
+    rechecks_per_second: float = 20.0
     busy_retry: float = 0.25  # a HELLO that was refused as busy, or not taken by the endpoint, is said again
     blocked_retry: float = (
         0.02  # frames that a full connection did not take are offered again; a flush of 1 MiB
@@ -137,6 +137,9 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     fair_quantum: int = 4 * KIB  # bytes a source may send per turn: a dozen small messages
     max_links: int = 1024  # per hosted peer: five times known_peers, for strangers that link with us
     max_dials: int = 256  # per hosted peer, at the same time; above known_peers, so only floods meet it
+    host_dials: int = 64  # at once, to addresses of one host at which nobody was proven; a few joins at once
+    host_dial_rate: float = 4.0  # a second, after that; those at which a peer answers do not count
+    dialled_hosts: int = 4096  # hosts of which that is remembered
     max_proofs: int = 4096  # remembered; an older one is proven anew
 
 
@@ -318,13 +321,17 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     handshake_doubt: float = (
         1.0  # unanswered this long, the peer at a pinned address is dialled: its key may have changed
     )
+    try_rate: float = (
+        1000.0  # messages 1 a second that are looked into; what is not right costs 0.1 ms: a tenth of a core
+    )
+    try_burst: int = 1024
     accept_rate: float = 100.0  # handshakes a second from all others, 0.4 ms each
     accept_host_rate: float = 400.0  # by all peers of one event loop: a sixth of a core, whoever asks
     accept_host_burst: int = 256  # 0.1 s; a longer stall would make links doubt
     accept_burst: int = 256
-    accept_origin_rate: float = 2.0  # of which one address may claim so many: a retry repeats the same bytes
-    accept_origin_burst: int = 16
-    accepted_origins: int = 4096  # addresses and keys whose handshakes are counted
+    accept_key_rate: float = 2.0  # of which one key gets so many: a retry repeats the same bytes
+    accept_key_burst: int = 16
+    accepted_keys: int = 4096  # keys whose handshakes are counted and whose times are remembered
     answers: int = 1024  # answers kept, to say them again when message 1 comes twice
     answer_seconds: float = 30.0
     neighbours: int = 64  # whose records are kept: twice 2r

@@ -22,6 +22,10 @@ class TokenBucket:
         self._tokens -= 1.0
         return True
 
+    def give_back(self) -> None:
+        """The token that was taken last was not needed."""
+        self._tokens = min(float(self._burst), self._tokens + 1.0)
+
     def ready_at(self, now: float) -> float:
         """When there will be a token to take: ``now`` or later."""
         self._refill(now)

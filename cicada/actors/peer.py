@@ -133,6 +133,9 @@ class PeerSupervisor(LoopActor):
         self._on_pin = on_pin
         self._met: set[Peer] = {around.own}
         self._window = DedupeWindow()
+        self._announced = (
+            DedupeWindow()
+        )  # of broadcasts: whoever makes one up must not use up ids of messages
         self._ids = count(1)
         self._outstanding: dict[int, _Outstanding] = {}
         self._searches: dict[int, _Search] = {}
@@ -375,10 +378,12 @@ class PeerSupervisor(LoopActor):
 
     def _on_deliver(self, deliver: Deliver) -> None:
         mailbox = self._holdings.mailbox
-        judgement = self._window.judge(
+        window = self._announced if deliver.broadcast else self._window
+        judgement = window.judge(
             deliver.origin,
             deliver.origin_boot,
             deliver.message,
+            peer_id=deliver.peer_id,
             has_room=mailbox.has_room(len(deliver.payload)),
             now=self._around.clock.now(),
         )

@@ -94,9 +94,9 @@ def key_source(
     """Where the keys come from. ``trust``: pins that were given, instead of those kept. ``is_lasting``: the address was
     chosen, so the peer may come back to it."""
     if isinstance(asked, Identity):
-        return lambda address: PeerKeys(asked, trust or TrustStore())
+        return lambda address: PeerKeys(asked, _given(trust))
     if asked == EPHEMERAL or (asked == PERSISTENT and not is_lasting):
-        return lambda address: PeerKeys(Identity.generate(ENTROPY), trust or TrustStore())
+        return lambda address: PeerKeys(Identity.generate(ENTROPY), _given(trust))
     if asked == PERSISTENT:
         return lambda address: _kept(identity_for(address), trust, identity_path(address))
     path = Path(asked)
@@ -114,6 +114,10 @@ def secrets_of(
         return Secrets(swarm_keys, shared)
     key = read_swarm_key(Path(swarm_keys)).key_for(swarm)
     return Secrets(SwarmKeys(key, (key,)), shared)
+
+
+def _given(trust: TrustStore | None) -> TrustStore:
+    return TrustStore() if trust is None else trust  # an empty one is false, and yet the one that was given
 
 
 def _kept(identity: Identity, trust: TrustStore | None, path: Path) -> PeerKeys:

@@ -1,6 +1,7 @@
 """Answering handshakes of others: at most so many a second, each message 1 once, and only from whoever it should be.
 
-What is too much gets no answer, so that it costs nothing: whoever opened it says the same bytes again.
+What is too much gets no answer, so that it costs nothing: whoever opened it says the same bytes again. What a message 1 claims
+costs nobody but its sender: the share of a key is charged once the handshake has proven that key.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ class Answering:
         self._entropy = entropy
         self._counts = counts
         limits = memory.limits
+        self._tries = TokenBucket(limits.try_rate, limits.try_burst)
         self._all = TokenBucket(limits.accept_rate, limits.accept_burst)
-        self._by_origin: dict[Address, TokenBucket] = {}
+        self._by_key: dict[bytes, TokenBucket] = {}
 
     def answer(self, contact: Contact, crossing: Opened | None, now: float) -> list[NegotiatorOutput]:
         """What to say to a Contact. ``crossing``: the handshake that this side has open with the same peer."""
@@ -38,7 +40,8 @@ class Answering:
         known = self._memory.accepted.answer_to(digest, now)
         if known is not None:
             return [Answered(self._reply(contact, peer, known), None)]
-        if not is_for(contact, self._memory.own) or not self._may_try(peer.address, now):
+        may_try = is_for(contact, self._memory.own) and self._tries.take(now)
+        if not may_try or not self._memory.accepting.take(now):
             return self._refuse(peer, "rate")
         try:
             return self._accept(contact, peer, crossing, digest, now)
@@ -51,6 +54,8 @@ class Answering:
         memory = self._memory
         heard = Heard(memory, self._entropy, contact, peer)
         record = heard.record
+        if not self._may_open(record.static_key, now):
+            raise PeerFault("rate")
         if self._own_wins(crossing, record.static_key, now):
             raise PeerFault("crossed")
         try:
@@ -79,15 +84,15 @@ class Answering:
         is_recent = now - crossing.began < self._memory.limits.handshake_doubt
         return is_recent and self._memory.own.place < crossing.peer.place
 
-    def _may_try(self, origin: Address, now: float) -> bool:
+    def _may_open(self, static_key: bytes, now: float) -> bool:
         limits = self._memory.limits
-        bucket = self._by_origin.pop(origin, None)
+        bucket = self._by_key.pop(static_key, None)
         if bucket is None:
-            bucket = TokenBucket(limits.accept_origin_rate, limits.accept_origin_burst)
-        self._by_origin[origin] = bucket
-        if len(self._by_origin) > limits.accepted_origins:
-            del self._by_origin[next(iter(self._by_origin))]
-        return bucket.take(now) and self._all.take(now) and self._memory.accepting.take(now)
+            bucket = TokenBucket(limits.accept_key_rate, limits.accept_key_burst)
+        self._by_key[static_key] = bucket
+        if len(self._by_key) > limits.accepted_keys:
+            del self._by_key[next(iter(self._by_key))]
+        return bucket.take(now) and self._all.take(now)
 
     def _reply(self, contact: Contact, peer: Peer, message: bytes) -> ContactReply:
         return ContactReply(

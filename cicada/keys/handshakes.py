@@ -83,8 +83,8 @@ class Opened:
         memory.secrets.check(self.terms, self.peer.address, record.peer_id)
         return answer, record
 
-    def keys(self, answer: SessionAnswer, trust: Trust) -> SessionKeys:
-        """The session."""
+    def keys(self, answer: SessionAnswer, peer_id: str, trust: Trust) -> SessionKeys:
+        """The session with the peer whose record ``complete`` returned."""
         seal_key, open_key = self.handshake.split()
         return SessionKeys(
             peer=self.peer,
@@ -95,6 +95,7 @@ class Opened:
             verified=True,
             trust=Trust.PRE_SHARED if self.terms.shared else trust,
             conflict=self.conflict,
+            peer_id=peer_id,
             seal_key=seal_key,
             open_key=open_key,
         )
@@ -142,6 +143,7 @@ class Heard:
             initiated=False,
             verified=verified or is_shared,
             trust=Trust.PRE_SHARED if is_shared else trust,
+            peer_id=self.record.peer_id,
             seal_key=seal_key,
             open_key=open_key,
         )

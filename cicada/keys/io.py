@@ -138,8 +138,8 @@ class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
     """A session with ``peer`` in its life ``boot``. ``index`` is this side's, ``remote_index`` the other's.
 
     ``verified``: the key is known to be that of the peer's address, so this side may send messages of its own.
-    ``conflict``: neighbours of the peer named another key. Keys are empty between peers that do not encrypt; its ``repr``
-    shows none.
+    ``conflict``: neighbours of the peer named another key. ``peer_id``: whose key was proven. It and
+    the keys are empty between peers that do not encrypt; its ``repr`` shows none.
     """
 
     peer: Peer
@@ -150,6 +150,7 @@ class SessionKeys(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool
     trust: Trust
     conflict: bool = False
+    peer_id: str = ""
     seal_key: bytes = b""
     open_key: bytes = b""
 

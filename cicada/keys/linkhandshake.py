@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from cicada.errors import PeerFault
 from cicada.ids import Address
+from cicada.keys.aead import KEY_BYTES
 from cicada.keys.ciphers import LinkCipher
 from cicada.keys.identity import Entropy
 from cicada.keys.memory import Accepted, Memory
@@ -29,7 +30,7 @@ from cicada.wire.security import Answering, Credentials, Dialling, Established
 
 _LABEL: Final = b"cicada link "
 _UNKNOWN_KEY, _KNOWN_KEY = "XX", "IK"
-_AFRESH: Final = frozenset({"static-key", "clock-skew", "replayed"})
+_AFRESH: Final = frozenset({"static-key", "clock-skew", "replayed", "crowded"})
 """Refusals of IK after which XX, which assumes nothing, is tried."""
 
 
@@ -53,7 +54,7 @@ class LinkHandshakes:
     def __init__(self, memory: Memory, *, entropy: Entropy) -> None:
         self._memory = memory
         self._entropy = entropy
-        self._accepted = Accepted(memory.limits)
+        self._accepted = Accepted(memory.limits, is_strict=True)
         self._ids: dict[
             str, str
         ] = {}  # peer ids with which keys are shared, by the address where they were met
@@ -72,12 +73,13 @@ class LinkHandshakes:
             payload = _encode(_Opening(self.record(), self._memory.next_ms()))
         return replace(hello, noise=handshake.write(payload)), LinkDial(self, hello, handshake, terms)
 
+    def screen(self, hello: Hello) -> None:
+        """As LinkSecurity promises."""
+        self._terms(hello)
+
     def answer(self, hello: Hello, welcome: Welcome) -> tuple[Welcome, Answering]:
         """As LinkSecurity promises."""
-        if hello.pattern not in (_KNOWN_KEY, _UNKNOWN_KEY):
-            raise PeerFault("encryption-required" if not hello.pattern else "pattern")
-        ephemeral = hello.noise[:32]
-        terms = self._memory.secrets.find(Use.LINK, hello.selector, ephemeral, Address(hello.own))
+        terms = self._terms(hello)
         mine = KeyPair.of(self._entropy.randbytes(32))
         handshake = self._noise(terms, hello, mine, initiator=False)
         try:
@@ -119,6 +121,12 @@ class LinkHandshakes:
                 del self._ids[next(iter(self._ids))]
         self._memory.secrets.check(terms, Address(address), record.peer_id)
         return _credentials(raw, record)
+
+    def _terms(self, hello: Hello) -> Terms:
+        if hello.pattern not in (_KNOWN_KEY, _UNKNOWN_KEY):
+            raise PeerFault("encryption-required" if not hello.pattern else "pattern")
+        ephemeral = hello.noise[:KEY_BYTES]
+        return self._memory.secrets.find(Use.LINK, hello.selector, ephemeral, Address(hello.own))
 
     def _opened(self, payload: bytes, hello: Hello, handshake: Handshake, terms: Terms) -> Credentials:
         opening = _decode(payload, _Opening)

@@ -78,11 +78,14 @@ class Neighbours:
 class Accepted:
     """Which handshakes were accepted, so that a message 1 that comes again opens nothing.
 
-    Times of one key rise with each handshake. A key is forgotten when its last one is so old that no clock may say it.
+    Times of one key rise with each handshake. A key is forgotten when its last one is so old that no clock may say it. Whoever
+    makes up keys can fill the table sooner; then one that ``is_strict`` refuses new keys, which have another pattern to go by, and
+    one that is not forgets the oldest, whose last handshake may come again: it opens a session that nobody confirms.
     """
 
-    def __init__(self, limits: KeyLimits) -> None:
+    def __init__(self, limits: KeyLimits, *, is_strict: bool = False) -> None:
         self._limits = limits
+        self._is_strict = is_strict
         self._times: dict[bytes, int] = {}
         self._answers: dict[bytes, tuple[float, bytes]] = {}
 
@@ -91,15 +94,17 @@ class Accepted:
 
     def note_time(self, static_key: bytes, time_ms: int, now_ms: int) -> None:
         """Raises PeerFault ``replayed`` unless this is the newest of that key, ``clock-skew`` when its clock is too far off,
-        and ``busy`` when no more keys can be remembered."""
+        and ``crowded`` when no more keys can be remembered."""
         skew = int(self._limits.clock_skew * 1000)
         if abs(time_ms - now_ms) > skew:
             raise PeerFault("clock-skew")
         if time_ms <= self._times.get(static_key, 0):
             raise PeerFault("replayed")
         self._forget_times(now_ms - skew)
-        if static_key not in self._times and len(self._times) >= self._limits.accepted_origins:
-            raise PeerFault("busy")
+        if static_key not in self._times and len(self._times) >= self._limits.accepted_keys:
+            if self._is_strict:
+                raise PeerFault("crowded")
+            del self._times[next(iter(self._times))]
         self._times.pop(static_key, None)
         self._times[static_key] = time_ms
 
@@ -150,7 +155,7 @@ class Memory:
         self.swarm = swarm
         self.wall_ms = wall_ms
         self.secrets = secrets or Secrets()
-        self.trust = trust or TrustStore(limits)
+        self.trust = TrustStore(limits) if trust is None else trust
         self.succession = succession
         self.limits = limits
         self.accepting = accepting or host_bucket(limits)

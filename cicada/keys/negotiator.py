@@ -194,7 +194,7 @@ class Negotiator:
                 return self._key_changed(opened.peer, record)
             return self._refuse(place, reason_of(fault))
         del self._opened[place]
-        return [*self._learn(record), SessionReady(opened.keys(answer, trust))]
+        return [*self._learn(record), SessionReady(opened.keys(answer, record.peer_id, trust))]
 
     # Finding a key
 

@@ -68,6 +68,8 @@ class Arrivals:
             body = decode_sealed(session.open(DATA, data.attempt, data.counter, data.body), DataBody)
         except PeerFault as fault:
             return self._not_opened(data, session, fault.reason, now)
+        if body.origin_boot != session.boot:
+            return self.drop("malformed")  # one life speaks in a session; others would each cost memory
         ticket = Ticket(session, data, body.message, digest_of(body.payload))
         if body.boot != self._boot:
             return self._say(ticket, Verdict.RESTARTED, now)
@@ -84,6 +86,7 @@ class Arrivals:
                 payload=body.payload,
                 hops=data.hops,
                 trust=session.trust,
+                peer_id=session.peer_id,
             )
         ]
 

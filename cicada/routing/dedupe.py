@@ -14,6 +14,7 @@ from cicada.routing.io import Verdict
 _CHUNK_BITS = 10
 _CHUNK = 1 << _CHUNK_BITS
 _FULL = (1 << _CHUNK) - 1
+_Origin = tuple[str, Address, int]
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -24,7 +25,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 class DedupeWindow:
-    """The messages taken, by (origin, origin_boot, message id).
+    """The messages taken, by (peer id, origin, origin_boot, message id). The peer id is the one that was proven: somebody
+    else who calls itself by the same address can neither use an id up nor learn that it was.
 
     For each origin it remembers exactly every taken id within ``dedupe_ids`` of the highest one. An older id is never
     taken: it is STALE, because it may have been. An origin is forgotten only to make room, and only after
@@ -33,17 +35,26 @@ class DedupeWindow:
 
     def __init__(self, limits: DeliveryLimits = DELIVERY) -> None:
         self._limits = limits
-        self._origins: dict[tuple[Address, int], _Ids] = {}
+        self._origins: dict[_Origin, _Ids] = {}
 
     def __len__(self) -> int:
         return len(self._origins)
 
-    def judge(self, origin: Peer, origin_boot: int, message: int, *, has_room: bool, now: float) -> Judgement:
+    def judge(
+        self,
+        origin: Peer,
+        origin_boot: int,
+        message: int,
+        *,
+        peer_id: str = "",
+        has_room: bool,
+        now: float,
+    ) -> Judgement:
         """Whether to take a message, and what to tell its sender. A message judged fresh is remembered as taken.
 
         ``has_room``: the mailbox can take it. ``now`` is in monotonic seconds.
         """
-        key = (origin.address, origin_boot)
+        key = (peer_id, origin.address, origin_boot)
         ids = self._origins.get(key)
         if ids is not None:
             verdict = ids.verdict_on(message)
@@ -57,7 +68,7 @@ class DedupeWindow:
         self._touch(key, ids, now)
         return Judgement(fresh=True, verdict=Verdict.DELIVERED)
 
-    def _touch(self, key: tuple[Address, int], ids: _Ids, now: float) -> None:
+    def _touch(self, key: _Origin, ids: _Ids, now: float) -> None:
         ids.heard_at = now
         self._origins.pop(key, None)
         self._origins[key] = ids

@@ -166,8 +166,8 @@ RouterInput = (
 class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     """Put the message into the application's mailbox unless it is there already, and answer Judged.
 
-    ``(origin, origin_boot, message)`` identifies it; ``trust`` says how sure the origin is. Broadcasts have ``ticket`` 0 and
-    are not answered.
+    ``(peer_id, origin, origin_boot, message)`` identifies it; ``trust`` says how sure the origin is. Broadcasts have ``ticket``
+    0 and are not answered; nobody proves who began them, so nothing may follow from one for other messages.
     """
 
     ticket: int
@@ -178,6 +178,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     hops: int
     broadcast: bool = False
     trust: Trust = Trust.UNVERIFIED
+    peer_id: str = ""
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

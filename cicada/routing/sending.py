@@ -22,7 +22,7 @@ from cicada.routing.paths import choose_paths, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers, earlier
-from cicada.routing.unsettled import NO_FRAME, Frame, Unsettled
+from cicada.routing.unsettled import Frame, Unsettled
 from cicada.wire.routed import ContactReply, Data, NoSuchPeer, NoSuchSession
 from cicada.wire.sealed import AckBody, DataBody, encode_body
 
@@ -104,9 +104,9 @@ class Sends:
 
     def on_no_such_session(self, hint: NoSuchSession, now: float) -> list[RouterOutput]:
         """Somebody says that the destination does not know the session of a message: agree on a new one beside it."""
-        frame = (hint.index, hint.counter)
+        frame = (peer_named(hint.origin).place, hint.index, hint.counter)
         sending = self._open.get(self._frames.get(frame, 0))
-        if sending is None or sending.asked.place != peer_named(hint.origin).place:
+        if sending is None:
             self.counts["ignored:late-hint"] += 1
             return []
         asked = sending.asked
@@ -123,8 +123,12 @@ class Sends:
         """A peer says that nobody lives at a destination. Believed when it is still said after a while."""
         place = place_from_bytes(denied.place)
         if not denied.request:
-            sending = self._open.get(self._frames.get((denied.index, denied.counter), 0))
-            return [] if sending is None or sending.asked.place != place else self._denied(sending, now)
+            frame = (place, denied.index, denied.counter)
+            sending = self._open.get(self._frames.get(frame, 0))
+            is_last = (
+                sending is not None and sending.frames[-1] == frame
+            )  # who saw an earlier one has no say any more
+            return self._denied(sending, now) if sending is not None and is_last else []
         tries = self.introductions.tries(place)
         outputs: list[RouterOutput] = []
         for failed in self.introductions.denied(place, denied.request, now):
@@ -135,13 +139,13 @@ class Sends:
 
     def on_ack(self, ack: AckBody, session: Session, now: float) -> list[RouterOutput]:
         """A destination's word on a message, opened in ``session``; what does not fit is ignored and counted."""
-        frame = (session.remote_index, ack.counter)
+        frame = (session.peer.place, session.remote_index, ack.counter)
         sending = self._open.get(self._frames.get(frame, 0))
         if sending is None:
             self.counts["ignored:late-ack"] += 1
             return []
-        attempt = sending.attempt_of(frame)
-        if ack.status == Verdict.ALTERED:
+        attempt = sending.attempt_of(frame, session)
+        if attempt and ack.status == Verdict.ALTERED:
             return self._altered(sending, attempt, now)
         if not attempt or ack.message != sending.asked.id:
             self.counts["ignored:foreign-ack"] += 1
@@ -217,7 +221,7 @@ class Sends:
         if not table.nobody_at(asked.place):  # the ring is in repair: nothing leaves, so it is no attempt
             self._arm(sending, now + self._limits.retry_floor)
             return []
-        self._begin_attempt(sending, session, NO_FRAME, (), now)
+        self._begin_attempt(sending, session, (asked.place, 0, 0), (), now)
         return self._denied(sending, now)
 
     def _send_copies(
@@ -227,7 +231,7 @@ class Sends:
         attempt = len(sending.sent_at) + 1
         body = DataBody(origin_boot=self._boot, message=asked.id, boot=session.boot, payload=asked.payload)
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
-        self._begin_attempt(sending, session, (session.remote_index, counter), hops, now)
+        self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), hops, now)
         self.counts["copies"] += len(hops)
         target = place_to_bytes(asked.place)
         return [
@@ -255,6 +259,7 @@ class Sends:
         sending.session = session
         sending.sent_at.append(now)
         sending.frames.append(frame)
+        sending.sessions.append(session)
         sending.hops = hops
         sending.is_denied = sending.is_busy = False
         sending.reported = 0

@@ -25,12 +25,13 @@ class Session:
     """One session with ``peer``, in its life ``boot``."""
 
     __slots__ = (
-        "_cipher", "boot", "born", "conflict", "index", "initiated", "is_confirmed", "peer", "remote_index", "reports",
-        "trust", "verified",
+        "_cipher", "boot", "born", "conflict", "index", "initiated", "is_confirmed", "peer", "peer_id", "remote_index",
+        "reports", "trust", "verified",
     )  # fmt: skip
 
     def __init__(self, keys: SessionKeys, now: float, reports: TokenBucket) -> None:
         self.peer: Peer = keys.peer
+        self.peer_id = keys.peer_id
         self.boot = keys.boot
         self.index = keys.index
         self.remote_index = keys.remote_index

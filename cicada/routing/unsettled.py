@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from cicada.events import MessageSettled
-from cicada.ids import Peer
+from cicada.ids import Peer, Place
 from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell
 from cicada.routing.sessions import Session
 
-Frame = tuple[int, int]
-"""The destination's index of a session, and a counter in it: what names one attempt on the wire."""
-
-NO_FRAME: Frame = (0, 0)
+Frame = tuple[Place, int, int]
+"""The destination, its index of a session, and a counter in it: what names one attempt on the wire. Destinations choose their
+indexes as they like."""
 
 
 class Unsettled:
@@ -18,7 +17,7 @@ class Unsettled:
 
     __slots__ = (
         "altered", "asked", "avoid", "boot", "denied_since", "frames", "hops", "is_busy", "is_denied", "reported", "sent_at",
-        "session", "was_in_ring",
+        "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -27,6 +26,7 @@ class Unsettled:
         self.session: Session | None = None  # of the last attempt
         self.sent_at: list[float] = []  # when each attempt left
         self.frames: list[Frame] = []  # and as what
+        self.sessions: list[Session] = []  # and in which session
         self.hops: tuple[Peer, ...] = ()  # of the last attempt
         self.avoid: tuple[Peer, ...] = ()  # what the last attempt avoided
         self.denied_since: float | None = None
@@ -36,9 +36,10 @@ class Unsettled:
         self.altered = 0  # copies reported altered
         self.reported = 0  # of the last attempt
 
-    def attempt_of(self, frame: Frame) -> int:
-        """Which attempt that was, from 1; 0: none."""
-        return self.frames.index(frame) + 1 if frame in self.frames else 0
+    def attempt_of(self, frame: Frame, session: Session) -> int:
+        """Which attempt that was, from 1; 0: none, or not in this session."""
+        attempt = self.frames.index(frame) + 1 if frame in self.frames else 0
+        return attempt if attempt and self.sessions[attempt - 1] is session else 0
 
     def settled(
         self, reason: Reason | None, attempts: int, hops: int = 0, round_trip: float = 0.0

@@ -115,6 +115,7 @@ class SimPeer:
         self.settled: dict[int, Settled] = {}
         self._ids = count(1)
         self._window = DedupeWindow(self._world.delivery)
+        self._announced = DedupeWindow(self._world.delivery)
         self._pending: list[tuple[Action, object, object]] = []
         self._see_nothing()
 
@@ -380,10 +381,12 @@ class SimPeer:
 
     def _judge(self, deliver: Deliver) -> bool:
         """What the peer's supervisor does: take a message once. Returns whether it was taken now."""
-        judgement = self._window.judge(
+        window = self._announced if deliver.broadcast else self._window
+        judgement = window.judge(
             deliver.origin,
             deliver.origin_boot,
             deliver.message,
+            peer_id=deliver.peer_id,
             has_room=self.has_room,
             now=self.local(),
         )

@@ -62,6 +62,7 @@ class Answerer:
         if established is not None:
             link = core.make_link(peer_at(Address(hello.own)), index, connection, hello, established, now)
             link.welcome = answer
+            self._make_room(now)
             core.open_link(link, now)
         else:
             self._wait(HalfOpen(hello, answering, answer, index, connection), now)
@@ -94,14 +95,19 @@ class Answerer:
             link.close(now, core.out)
             core.indexes.detach(half.index)
             return
+        self._make_room(now)
         core.open_link(link, now)
 
     def on_prove(self, connection: ConnectionId, frame: Frame) -> None:
-        """The peer dialled back and asks whether the link is ours. Garbage is counted: the link is not to blame."""
+        """The peer dialled back and asks whether the link is ours. A challenge that cannot be opened is disowned, and the link
+        not to blame: somebody else claimed this address to the peer, by an index that is in use here."""
         link = self._core.table.links.get(frame.index)
         challenge = self._core.open_challenge(link, frame)
         if link is not None and challenge:
             self._core.transmit(connection, link.seal_proof(FrameType.PROVEN, challenge), link.remote)
+        else:
+            hint = encode_frame(FrameType.UNKNOWN, frame.index, 0, b"")
+            self._core.transmit(connection, hint, link.remote if link is not None else self._core.own)
 
     def wake(self, half: HalfOpen, now: float) -> None:
         """Say WELCOME again when the endpoint had not taken it, or give up."""
@@ -125,7 +131,11 @@ class Answerer:
         self._core.indexes.detach(half.index)
 
     def _wait(self, half: HalfOpen, now: float) -> None:
+        """The oldest makes way when there are too many: an honest handshake takes milliseconds, so a flood of others
+        displaces itself."""
         core = self._core
+        if len(core.table.half_open) >= core.limits.half_open:
+            self.give_up(next(iter(core.table.half_open.values())))
         half.deadline = now + core.limits.half_open_seconds
         core.table.half_open[half.index] = half
         core.table.use(half.connection, half)
@@ -148,9 +158,15 @@ class Answerer:
             raise PeerFault("stale")
 
     def _recheck(self, remote: Remote, now: float) -> None:
-        """Whoever claims an address may cause few of these dials."""
+        """Whoever claims an address may cause few of these dials, and none while a link that we dialled is open there: an ack over
+        it tells as much, and without one the link ends, and the proof with it."""
         core = self._core
-        if remote.dial is None and not core.is_full and self._rechecks.take(now):
+        link = remote.outbound
+        if link is not None:
+            if link.is_settled:
+                link.ping(now, core.out)
+                core.arm(link)
+        elif remote.dial is None and not core.obstacle(remote.peer, now) and self._rechecks.take(now):
             core.start_dial(remote, now).afresh = True
         core.table.forget(remote)
 
@@ -190,6 +206,32 @@ class Answerer:
             return "unknown-address"
         if hello.own == core.own:
             return "self"
-        is_full = len(core.table.links) - core.table.outbound >= core.limits.max_links
-        is_full = is_full or len(core.table.half_open) >= core.limits.half_open
-        return "busy" if is_full or not self._inbound.take(now) else ""
+        if not core.is_usable(Address(hello.own)):
+            return "unusable-address"
+        try:
+            self._security.screen(hello)  # before it uses up what is there for those who may link
+        except PeerFault as fault:
+            return fault.reason
+        if not self._inbound.take(now):
+            return "busy"
+        return "busy" if self._is_full and self._least() is None else ""
+
+    @property
+    def _is_full(self) -> bool:
+        table = self._core.table
+        return len(table.links) - table.outbound >= self._core.limits.max_links
+
+    def _least(self) -> Link | None:
+        """The inbound link that makes way for another: the oldest whose peer nobody proved and nobody needs."""
+        core = self._core
+        for link in core.table.links.values():
+            if not (link.dialled or link.kept or core.is_proven(link.peer)):
+                return link
+        return None
+
+    def _make_room(self, now: float) -> None:
+        """Addresses cost nothing to claim, so whoever fills the table with claims must not keep others out."""
+        link = self._least() if self._is_full else None
+        if link is not None:
+            link.close(now, self._core.out)
+            self._core.hand_on(link, "made room", now)

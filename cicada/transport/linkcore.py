@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from cicada.errors import PeerFault, Unavailable
 from cicada.events import LinkClosed, LinkEvent, LinkOpened, PeerFaulted
-from cicada.ids import Address, Peer
-from cicada.limits import LinkLimits
+from cicada.ids import Address, Peer, Reach, reach_of, split_address
+from cicada.limits import KEYS, LinkLimits
+from cicada.tokens import TokenBucket
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
 from cicada.transport.linkio import (
@@ -32,6 +33,7 @@ from cicada.transport.linkio import (
 from cicada.transport.linkqueues import Waiting
 from cicada.transport.linktable import Dial, DialPhase, HalfOpen, LinkTable, Remote
 from cicada.transport.linktimers import NEVER, Alarms
+from cicada.transport.strangers import source_of
 from cicada.wire.codec import Message
 from cicada.wire.frames import Frame, Hello, Welcome
 from cicada.wire.security import Credentials, Established
@@ -54,6 +56,8 @@ class LinkCore:
             None  # secrets of the swarm; None: all that handshakes accept
         )
         self._proofs: dict[Peer, Credentials] = {}  # in the order of proving
+        self._shown: dict[Peer, float] = {}  # when the record in each proof was shown
+        self._by_host: dict[str, TokenBucket] = {}  # dials into the unknown
 
     # Outputs
 
@@ -78,7 +82,7 @@ class LinkCore:
 
     def unreachable(self, peer: Peer, messages: tuple[Message, ...], reason: str) -> None:
         """Hand messages back; whatever proved the peer proves it no longer."""
-        self._proofs.pop(peer, None)
+        self._forget_proof(peer)
         self.counts["unreachable"] += 1
         self.out.append(Unreachable(peer, messages, reason))
 
@@ -144,19 +148,37 @@ class LinkCore:
             return remote.current.credentials
         return proof
 
-    def remember_proof(self, peer: Peer, credentials: Credentials) -> None:
-        """The peer answered at its address. The oldest proof goes when there are too many."""
-        self._proofs.pop(peer, None)
+    def is_old(self, shown: float, now: float) -> bool:
+        """Whether a record that was shown then may have expired, or will soon."""
+        return now - shown >= KEYS.record_seconds / 2
+
+    def fresh_proof_of(self, peer: Peer, now: float) -> Credentials | None:
+        """Who answered at the peer's address, if the proof is kept and the record in it is not old."""
+        shown = self._shown.get(peer)
+        return None if shown is None or self.is_old(shown, now) else self._proofs[peer]
+
+    def remember_proof(self, peer: Peer, credentials: Credentials, shown: float) -> None:
+        """The peer answered at its address, and showed its record at ``shown``. The oldest proof goes when there are too
+        many."""
+        self._forget_proof(peer)
         self._proofs[peer] = credentials
+        self._shown[peer] = shown
         if credentials.record:
             self.out.append(Met(peer, credentials.record))
         if len(self._proofs) > self.limits.max_proofs:
-            del self._proofs[next(iter(self._proofs))]
+            self._forget_proof(next(iter(self._proofs)))
 
-    def prove(self, dial: Dial, credentials: Credentials) -> None:
-        """The dial showed who lives at its address: tell those who asked."""
+    def _forget_proof(self, peer: Peer) -> None:
+        self._proofs.pop(peer, None)
+        self._shown.pop(peer, None)
+
+    def prove(self, dial: Dial, credentials: Credentials, shown: float) -> None:
+        """The dial showed who lives at its address, by a record of the time ``shown``: tell those who asked."""
         peer = dial.remote.peer
-        self.remember_proof(peer, credentials)
+        bucket = self._by_host.get(dial.host)
+        if bucket is not None:
+            bucket.give_back()
+        self.remember_proof(peer, credentials, shown)
         if dial.wanted:
             self.out.append(Proven(peer))
         if dial.identifies:
@@ -252,6 +274,8 @@ class LinkCore:
             if remote.dial is None:
                 if now - remote.redialled_at < self.limits.redial_interval:
                     return False
+                if self.obstacle(remote.peer, now):
+                    return False
                 remote.redialled_at = now
             dial = remote.dial or self.start_dial(remote, now)
             dropped = sum(dial.queue.push(item) for item in items)
@@ -260,15 +284,52 @@ class LinkCore:
 
     # Dials
 
-    @property
-    def is_full(self) -> bool:
-        """No further dial may start."""
+    def obstacle(self, peer: Peer, now: float) -> str:
+        """Why no dial to the peer may start now; empty: it may."""
         table, limits = self.table, self.limits
-        return table.dialling >= limits.max_dials or table.outbound + table.dialling >= limits.max_links
+        if peer.address == self.own:
+            return "self"
+        if not self.is_usable(peer.address):
+            return "unusable-address"
+        if table.dialling >= limits.max_dials or table.outbound + table.dialling >= limits.max_links:
+            return "busy"
+        bucket = self._by_host.get(self._unknown_host(peer))
+        return "busy" if bucket is not None and bucket.ready_at(now) > now else ""
+
+    def _unknown_host(self, peer: Peer) -> str:
+        """The host at which it is unknown whether the peer is there; empty when it was proven, or is on this machine. Others can
+        name any number of addresses, at each of which a dial is a nuisance to whoever is there instead."""
+        is_known = peer in self._proofs or reach_of(peer.address) is Reach.MACHINE
+        return "" if is_known else source_of(split_address(peer.address)[0])
+
+    def _charge(self, dial: Dial, now: float) -> None:
+        dial.host = host = self._unknown_host(dial.remote.peer)
+        if not host:
+            return
+        bucket = self._by_host.pop(host, None)
+        self._by_host[host] = bucket = bucket or TokenBucket(
+            self.limits.host_dial_rate, self.limits.host_dials
+        )
+        bucket.take(now)
+        if len(self._by_host) > self.limits.dialled_hosts:
+            del self._by_host[next(iter(self._by_host))]
+
+    def is_usable(self, address: Address) -> bool:
+        """Whether a peer can be at that address from where this one is. Others must not be able to have it dial the machines
+        behind its own router, or the services of its own machine, by naming them."""
+        return reach_of(address) >= max(reach_of(self.own), Reach.MACHINE)
+
+    def dial(self, peer: Peer, now: float) -> Dial | str:
+        """The dial to the peer that is under way, or else a new one; or why none may start."""
+        remote = self.table.remotes.get(peer.address)
+        if remote is not None and remote.dial is not None:
+            return remote.dial
+        return self.obstacle(peer, now) or self.start_dial(self.table.remote(peer), now)
 
     def start_dial(self, remote: Remote, now: float) -> Dial:
         """Ask for a connection. The endpoint answers within ``dial_timeout``; the deadline is twice that."""
         dial = remote.dial = Dial(remote, self.limits, now + 2 * self.limits.dial_timeout)
+        self._charge(dial, now)
         self.table.dialling += 1
         self.counts["dials"] += 1
         self.out.append(Connect(remote.peer.address))

@@ -39,24 +39,24 @@ class Dialler:
         if core.is_proven(peer):
             core.out.append(Proven(peer))
             return
-        if peer.address == core.own or core.is_full:
-            core.unreachable(peer, (), "self" if peer.address == core.own else "busy")
-            return
-        remote = core.table.remote(peer)
-        dial = remote.dial or core.start_dial(remote, now)
-        dial.wanted = True
+        dial = core.dial(peer, now)
+        if isinstance(dial, str):
+            core.unreachable(peer, (), dial)
+        else:
+            dial.wanted = True
 
     def identify(self, peer: Peer, now: float) -> None:
-        """Answer Identified at once when a proof is kept, else when the dial tells."""
+        """Answer Identified at once when a proof is kept, else when the dial tells. Of a proof so old that its record may have
+        expired, a new handshake tells."""
         core = self._core
-        proof = core.proof_of(peer)
+        proof = core.fresh_proof_of(peer, now)
         if proof is not None:
             core.out.append(Identified(peer, proof.record))
-        elif peer.address == core.own or core.is_full:
-            core.out.append(Unidentified(peer, "self" if peer.address == core.own else "busy"))
+            return
+        dial = core.dial(peer, now)
+        if isinstance(dial, str):
+            core.out.append(Unidentified(peer, dial))
         else:
-            remote = core.table.remote(peer)
-            dial = remote.dial or core.start_dial(remote, now)
             dial.identifies = True
 
     def on_connected(self, address: Address, connection: ConnectionId, now: float) -> None:
@@ -70,10 +70,12 @@ class Dialler:
             return
         dial.connection = connection
         core.table.use(connection, dial)
-        if remote.current is None or dial.afresh:
+        link = remote.current
+        is_old = link is not None and dial.identifies and core.is_old(link.opened_at, now)
+        if link is None or dial.afresh or is_old:
             self._greet(dial, now)
         elif dial.wanted or dial.identifies:
-            self._challenge(dial, remote.current, now)
+            self._challenge(dial, link, now)
         else:
             core.end_dial(dial)
 
@@ -140,7 +142,7 @@ class Dialler:
             core.counts["stray"] += 1
         elif hmac.compare_digest(answer, dial.challenge):
             core.counts["proofs"] += 1
-            core.prove(dial, link.credentials)
+            core.prove(dial, link.credentials, link.opened_at)
             core.end_dial(dial)
         else:
             core.counts["bad_proof"] += 1
@@ -229,7 +231,7 @@ class Dialler:
         link = self._core.make_link(peer, dial.index, connection, welcome, established, now)
         del core.table.dials[dial.index]
         dial.index = 0  # it is the link's now
-        core.prove(dial, established.credentials)
+        core.prove(dial, established.credentials, now)
         self._expose(dial.remote, established.credentials, now)
         core.open_link(link, now)
         core.end_dial(dial)

@@ -147,14 +147,11 @@ class Links:
         if peer.address == core.own:
             core.drop("self", 1)
             return
-        remote = self._remotes.get(peer.address)
-        dial = remote.dial if remote is not None else None
-        if dial is None:
-            if core.is_full:
-                core.unreachable(peer, (message,), "busy")
-                return
-            dial = core.start_dial(core.table.remote(peer), now)
-        core.drop("queue-full", dial.wait(message, raw, source))
+        dial = core.dial(peer, now)
+        if isinstance(dial, str):
+            core.unreachable(peer, (message,), dial)
+        else:
+            core.drop("queue-full", dial.wait(message, raw, source))
 
     # Frames
 

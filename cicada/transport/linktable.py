@@ -31,12 +31,13 @@ class Dial:
     """
 
     __slots__ = (
-        "afresh", "armed", "challenge", "connection", "deadline", "hello", "identifies", "index", "link", "phase",
+        "afresh", "armed", "challenge", "connection", "deadline", "hello", "host", "identifies", "index", "link", "phase",
         "queue", "remote", "restarted", "retry_at", "security", "wanted",
     )  # fmt: skip
 
     def __init__(self, remote: Remote, limits: LinkLimits, deadline: float) -> None:
         self.remote = remote
+        self.host = ""  # whose dials into the unknown it counts among
         self.phase = DialPhase.CONNECTING
         self.wanted = False
         self.identifies = False

@@ -108,6 +108,10 @@ class LinkSecurity(Protocol):
         """Complete a HELLO. ``known``: who was met at that address last. ``fresh``: assume nothing of it."""
         ...
 
+    def screen(self, hello: Hello, /) -> None:
+        """Raises PeerFault when a hash tells already that ``answer`` will refuse the HELLO."""
+        ...
+
     def answer(self, hello: Hello, welcome: Welcome, /) -> tuple[Welcome, Answering]:
         """Complete the answer to a HELLO. Raises PeerFault: its reason goes into the refusal."""
         ...
@@ -141,9 +145,12 @@ class Unsecured:
     def dial(self, hello: Hello, known: Credentials | None, fresh: bool) -> tuple[Hello, Dialling]:
         return hello, _UNSECURED_DIAL
 
-    def answer(self, hello: Hello, welcome: Welcome) -> tuple[Welcome, Answering]:
+    def screen(self, hello: Hello) -> None:
         if hello.pattern:
             raise PeerFault("not-encrypted")
+
+    def answer(self, hello: Hello, welcome: Welcome) -> tuple[Welcome, Answering]:
+        self.screen(hello)
         return replace(welcome), _UnsecuredAnswer(self._established)
 
     def should_retry(self, reason: str) -> bool:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from cicada.errors import PeerFault
 from cicada.events import HandshakeRefused, KeyChanged, PinMade
 from cicada.ids import Address, Peer, place_to_bytes
+from cicada.keys.identity import Identity
 from cicada.keys.io import (
     Answered,
     AnswerRecord,
@@ -33,6 +34,7 @@ from cicada.keys.io import (
     Told,
     Unidentified,
 )
+from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared
 from cicada.keys.succession import sign_succession
 from cicada.keys.trust import Trust
@@ -140,10 +142,7 @@ def test_a_search_that_nobody_answers_ends() -> None:
 
 
 def test_an_altered_message_1_is_refused_and_the_right_one_still_answered() -> None:
-    one, other = (
-        alice(),
-        bob(limits=KeyLimits(accept_origin_burst=10_000, accept_burst=10_000, accept_host_burst=10_000)),
-    )
+    one, other = alice(), bob(limits=KeyLimits(try_burst=10_000, accept_host_burst=10_000))
     contact = one.opening(HIGH)
     for bit in range(0, len(contact.handshake) * 8, 7):
         assert other.answer(altered(contact, bit)) is None
@@ -403,24 +402,44 @@ def test_open_handshakes_and_searches_are_bounded() -> None:
     assert {output.reason for output in refused} == {"busy"}
 
 
-def test_one_address_may_try_so_often_and_no_stranger_costs_more_than_that() -> None:
-    limits = KeyLimits(accept_origin_burst=5, accept_burst=20, accepted_origins=8, answers=4)
-    other = bob(limits=limits)
+def test_what_is_not_right_is_looked_into_so_often_and_costs_nobody_whose_name_it_bears() -> None:
+    other = bob(limits=KeyLimits(try_burst=20, accept_key_burst=1, accept_burst=1))
     one = alice()
     for number in range(50):
-        other.answer(altered(one.opening(HIGH), number))
-    assert other.refusals["rate"] == 45
-    for port, peer in enumerate(peers(100)):
-        other.answer(replace(altered(one.opening(HIGH), port), origin=peer.address))
-    assert other.refusals["rate"] >= 45 + 80
-    assert len(other.negotiator._answering._by_origin) == 8
+        assert other.answer(altered(one.opening(HIGH), number)) is None
+    assert other.refusals["rate"] == 30
+    other.now = 1.0
+    assert other.answer(one.opening(HIGH)) is not None
+
+
+def test_one_key_may_open_so_many_sessions_whatever_address_it_claims() -> None:
+    other = bob(limits=KeyLimits(accept_key_burst=5, accept_burst=12))
+    many = peers(40)
+
+    def opened(identity: Identity, at: tuple[Peer, ...]) -> int:
+        people = [Person(peer, identity, pins=(pin(HIGH, BOB),)) for peer in at]
+        return sum(other.answer(person.opening(HIGH)) is not None for person in people)
+
+    assert opened(EVE, many[:20]) == 1  # times of one key rise
+    assert other.refusals == {"replayed": 4, "rate": 15}
+    assert opened(ALICE, many[:1]) == 1  # an address that EVE claimed
+    assert sum(opened(Identity.derive(bytes(32), f"{n}"), many[n : n + 1]) for n in range(20, 40)) == 6
+
+
+def test_whose_openings_are_counted_is_bounded() -> None:
+    other = bob(limits=KeyLimits(accepted_keys=8))
+    for number, peer in enumerate(peers(20)):
+        other.answer(
+            Person(peer, Identity.derive(bytes(32), f"{number}"), pins=(pin(HIGH, BOB),)).opening(HIGH)
+        )
+    assert len(other.negotiator._answering._by_key) == 8
 
 
 def test_keys_whose_times_are_remembered_are_bounded_and_never_forgotten_while_a_replay_could_pass() -> None:
-    accepted = bob(limits=KeyLimits(accepted_origins=2)).memory.accepted
+    accepted = Accepted(KeyLimits(accepted_keys=2), is_strict=True)
     accepted.note_time(b"1", WALL, WALL)
     accepted.note_time(b"2", WALL + 1, WALL)
-    with pytest.raises(PeerFault, match="busy"):
+    with pytest.raises(PeerFault, match="crowded"):
         accepted.note_time(b"3", WALL, WALL)
     later = WALL + 301_000
     accepted.note_time(b"3", later, later)
@@ -438,6 +457,15 @@ def test_answers_are_kept_as_long_as_the_same_question_may_come_again_and_no_lon
     assert accepted.answer_to(b"4", 4.1 + KEYS.answer_seconds) is None
     accepted.note_answer(b"9", b"answer", 100.0)
     assert len(accepted) == 1
+
+
+def test_no_number_of_made_up_keys_keeps_others_from_opening_sessions() -> None:
+    other = bob(limits=KeyLimits(accepted_keys=4))
+    strangers = [Person(peer, Identity.derive(bytes(32), peer.address)) for peer in peers(12) if peer != HIGH]
+    for one in strangers:
+        one.memory.trust.hold(pin(HIGH, BOB))
+        assert other.answer(one.opening(HIGH)) is not None
+    assert len(other.memory.accepted._times) == 4
 
 
 @settings(max_examples=60, deadline=None)

@@ -21,6 +21,7 @@ from cicada.keys.psks import PreShared, Secrets
 from cicada.keys.store import identity_path, keep_pins, load_pins, trust_path
 from cicada.keys.succession import sign_succession
 from cicada.keys.trust import TrustStore
+from cicada.routing.io import Deliver
 from cicada.wire.codec import encode
 from cicada.wire.routed import Data
 from tests.peer.encrypted import SeenRouter, encrypted, pin_of, ring, seen_routers
@@ -52,6 +53,32 @@ async def test_messages_at_first_contact_say_so_at_both_ends_and_to_oneself_are_
         assert (await peers[3].recv(timeout=5)).trust == "pre-shared"
 
 
+@pytest.mark.parametrize("is_broadcast", [True, False])
+async def test_what_somebody_made_up_in_anothers_name_makes_no_message_count_as_delivered(
+    is_broadcast: bool,
+) -> None:
+    """Any member may begin a broadcast in another's name; who has another key may say that it is at the same address."""
+    async with ring(encrypted(), encrypted()) as (a, b):
+        assert a._hosted is not None
+        assert b._hosted is not None
+        boot = SeenRouter.by_address[a._hosted.peer.address]._boot
+        for number in (*range(1, 20), 1 << 62):
+            made_up = Deliver(
+                ticket=0,
+                origin=a._hosted.peer,
+                origin_boot=boot,
+                message=number,
+                payload=b"made up",
+                hops=1,
+                broadcast=is_broadcast,
+                peer_id="" if is_broadcast else TWO.peer_id,
+            )
+            b._hosted.tell(made_up)
+        assert (await a.send(b, b"honest")).delivered
+        received = [(await b.recv(timeout=5)).data for _ in range(21)]
+        assert received.count(b"honest") == 1
+
+
 async def test_what_is_required_and_not_there_fails_with_its_own_reason() -> None:
     async with ring(encrypted(), encrypted()) as (a, b):
         refused = await a.send(b, b"secret", require="pinned")
@@ -68,6 +95,13 @@ async def test_a_peer_whose_key_the_user_pinned_is_pinned() -> None:
     async with ring(encrypted(identity=ONE, trust=trust), b) as (a, _):
         assert (await a.send(b, b"x", require="pinned")).trust == "pinned"
         assert (await b.recv(timeout=5)).trust == "first-contact"  # b pinned nobody
+
+
+async def test_pins_that_are_given_later_to_a_store_that_was_empty_count() -> None:
+    b, trust = encrypted(identity=TWO), TrustStore()
+    async with ring(encrypted(identity=ONE, trust=trust), b) as (a, _):
+        trust.hold(pin_of(b.listener, ONE))
+        assert (await a.send(b, b"for somebody else")).reason == "key changed"
 
 
 async def test_peers_that_share_keys_are_pre_shared_both_ways() -> None:

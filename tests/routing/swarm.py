@@ -377,7 +377,12 @@ class Swarm:
             node.broadcasts.append(deliver)
             return
         judgement = node.window.judge(
-            deliver.origin, deliver.origin_boot, deliver.message, has_room=node.has_room, now=self.now
+            deliver.origin,
+            deliver.origin_boot,
+            deliver.message,
+            peer_id=deliver.peer_id,
+            has_room=node.has_room,
+            now=self.now,
         )
         if judgement.fresh:
             node.mailbox.append(deliver)

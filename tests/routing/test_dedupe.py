@@ -99,3 +99,10 @@ def test_a_flood_of_origins_and_ids_leaves_a_bounded_window() -> None:
     for number in range(20_000):
         judge(window, number * number, number % 4, boot=number, now=number * 100.0)
     assert len(window) == 3
+
+
+def test_who_has_another_key_cannot_use_up_the_ids_of_an_address() -> None:
+    window = DedupeWindow(LIMITS)
+    for message in (7, 1 << 62):
+        assert window.judge(ORIGINS[0], 1, message, peer_id="liar", has_room=True, now=0.0) == FRESH
+    assert window.judge(ORIGINS[0], 1, 7, peer_id="honest", has_room=True, now=0.0) == FRESH

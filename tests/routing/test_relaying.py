@@ -259,6 +259,12 @@ def test_a_message_for_another_life_is_not_delivered_but_answered_restarted(rout
     assert (body.status, body.boot) == (Verdict.RESTARTED, BOOT)
 
 
+def test_in_a_session_speaks_only_the_life_that_opened_it(router: Router) -> None:
+    """Each life costs a window of its own, so whoever could make lives up would fill the place of others."""
+    body = encode_body(DataBody(origin_boot=6, message=9, boot=BOOT, payload=b"payload"))
+    assert receive(router, replace(data(), body=body)) == dropped("malformed")
+
+
 def test_messages_beyond_the_tickets_are_answered_busy_until_verdicts_come_or_tickets_age(
     router: Router,
 ) -> None:

@@ -22,7 +22,7 @@ from cicada.routing.io import (
     Verdict,
 )
 from cicada.wire.routed import Contact
-from cicada.wire.sealed import AckBody, decode_sealed
+from cicada.wire.sealed import AckBody, SessionAnswer, SessionOpening, decode_sealed, encode_body
 from tests.routing.bench import (
     HEAD,
     IN_RING,
@@ -30,6 +30,7 @@ from tests.routing.bench import (
     NOT_IN_RING,
     OWN,
     OWN_BOOT,
+    PEERS,
     THEIR_BOOT,
     THERE,
     Bench,
@@ -50,6 +51,24 @@ def test_an_ack_with_another_digest_is_ignored_and_counted(bench: Bench) -> None
     data = only_data(bench.meet())
     assert bench.receive(bench.ack(data, payload=b"altered")) == []
     assert bench.router.counters()["ignored:altered"] == 1
+    assert outcome(bench.receive(bench.ack(data)))[0] is Status.DELIVERED
+
+
+@pytest.mark.parametrize("status", [Verdict.DELIVERED, Verdict.RESTARTED, Verdict.STALE, Verdict.BUSY])
+def test_a_destination_has_no_say_about_messages_to_another_by_choosing_its_index(
+    bench: Bench, status: Verdict
+) -> None:
+    """Relays see by which index a destination knows a session, and whoever sends something to a relay uses its index."""
+    data = only_data(bench.meet())
+    liar = PEERS[4]
+    asked = first_contact(bench.send(liar.place, b"to the liar"))
+    chosen = SessionAnswer(record=b"", succession=b"", boot=THEIR_BOOT, index=data.index)
+    reply = replace(bench.reply(asked), origin=liar.address, handshake=encode_body(chosen))
+    other = only_data(bench.receive(reply))
+    assert (other.index, other.counter) == (data.index, data.counter)
+    opened = decode_sealed(asked.handshake, SessionOpening)
+    forged = replace(bench.ack(data, status), origin=liar.address, index=opened.index)
+    assert bench.receive(forged) == []
     assert outcome(bench.receive(bench.ack(data)))[0] is Status.DELIVERED
 
 
@@ -175,6 +194,15 @@ def test_denied_attempts_are_repeated_beyond_their_number() -> None:
         assert bench.receive(denial(only_data(outputs))) == []
         outputs = bench.wait()
     assert outcome(bench.receive(denial(only_data(outputs))))[1] is Reason.NO_SUCH_PEER
+
+
+def test_who_saw_an_earlier_attempt_cannot_deny_the_destination_of_a_later_one(bench: Bench) -> None:
+    first = only_data(bench.meet())
+    assert bench.receive(denial(first)) == []
+    only_data(bench.wait())
+    bench.now = 1.5
+    assert bench.receive(denial(first)) == []
+    assert len(bench.router._sends) == 1
 
 
 def test_one_attempt_is_denied_once_however_many_copies_are(bench: Bench) -> None:

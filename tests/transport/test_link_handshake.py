@@ -202,16 +202,30 @@ def test_handshakes_beyond_the_rate_are_refused_as_busy() -> None:
     assert {stranger.refusal() for stranger in refused} == {"busy"}
 
 
-def test_inbound_links_beyond_the_limit_are_refused_as_busy() -> None:
+def test_beyond_the_limit_the_oldest_inbound_link_of_a_peer_that_is_not_proven_makes_way() -> None:
     network = Network(limits=msgspec.structs.replace(LIMITS, max_links=3))
     a = network.host(1)
     strangers = [Stranger(network, number) for number in range(10, 15)]
     for stranger in strangers:
         stranger.dial(a)
         stranger.hello(a)
-    assert [stranger.heard[-1].type for stranger in strangers[:3]] == [FrameType.WELCOME] * 3
-    assert {stranger.refusal() for stranger in strangers[3:]} == {"busy"}
-    assert len(a.links.snapshot().links) == 3
+    assert {row.peer for row in a.links.snapshot().links} == {stranger.peer for stranger in strangers[2:]}
+    assert [stranger.heard[-1].type for stranger in strangers[:2]] == [FrameType.CLOSE] * 2
+
+
+def test_when_all_inbound_links_are_of_proven_peers_the_next_is_refused_as_busy() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_links=2))
+    a, *friends = (network.host(number) for number in (1, 2, 3))
+    for friend in friends:
+        friend.send(a, data(1))
+        network.settle()
+        a.prove(friend)
+        network.settle()
+    stranger = Stranger(network, 10)
+    stranger.dial(a)
+    stranger.hello(a)
+    assert stranger.refusal() == "busy"
+    assert len(a.links.snapshot().links) == 2
 
 
 def test_strangers_links_do_not_use_up_our_own_dials() -> None:

@@ -169,7 +169,7 @@ def test_garbage_proofs_do_not_cost_the_link() -> None:
     stranger.say(FrameType.PROVE, index, 1, bytes(16))
     stranger.say(FrameType.PROVE, index, 1 << 63, bytes(3))
     stranger.say(FrameType.PROVEN, index, 1 << 63, bytes(16))
-    assert stranger.heard == []
+    assert [(frame.type, frame.index) for frame in stranger.heard] == [(FrameType.UNKNOWN, index)] * 2
     assert len(a.links.snapshot().links) == 1
     assert a.links.counters()["bad_proof"] == 2
 

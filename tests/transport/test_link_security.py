@@ -9,11 +9,13 @@ from cicada.errors import PeerFault
 from cicada.events import LinkOpened
 from cicada.ids import Address
 from cicada.keys.linkhandshake import LinkHandshakes
+from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared, Secrets, SwarmKeys
-from cicada.limits import KEYS
+from cicada.keys.record import read_record
+from cicada.limits import KEYS, KeyLimits
 from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentified
 from cicada.wire.codec import decode_body, encode
-from cicada.wire.frames import FrameType, Hello, Refusal, encode_frame
+from cicada.wire.frames import FrameType, Hello, encode_frame
 from cicada.wire.security import LinkSecurity
 from tests.securities import identity_of, secured, secured_as
 from tests.security.intruders import BorrowedKey
@@ -77,6 +79,42 @@ def test_strangers_shake_hands_in_three_messages_and_their_frames_are_sealed() -
     assert len(sealed.body) == 12 + len(encode(data(7))) + 16
 
 
+def test_a_link_that_is_kept_and_not_used_lives_through_the_change_of_its_keys() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    a.keep(b)
+    network.run(KEYS.rekey_seconds * 3)
+    assert a.count(FrameType.REKEY) >= 2
+    assert b.count(FrameType.REKEY) >= 2
+    assert len(a.links.snapshot().links) == 1
+    assert b.links.counters().get("closed", 0) == 0
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_who_was_proven_long_ago_is_asked_for_a_record_that_has_not_expired(is_linked: bool) -> None:
+    network = Network()
+
+    def wall_ms() -> int:
+        return 1_800_000_000_000 + int(network.now * 1000)
+
+    a, b = (peer(network, n, security=secured(address(n), swarm=SWARM, wall_ms=wall_ms)) for n in (1, 2))
+    a.prove(b)
+    if is_linked:
+        a.send(b, data(1))
+        a.keep(b)
+    network.settle()
+    network.run(KEYS.record_seconds)
+    assert len(a.links.snapshot().links) == is_linked
+    a.identities.clear()
+    for _ in range(2):
+        a.feed(Identify(b.peer))
+        network.settle()
+        (told,) = [told for told in a.identities if isinstance(told, Identified)]
+        assert read_record(told.record, wall_ms(), SWARM).address == b.peer.address
+        a.identities.clear()
+    assert a.count(FrameType.HELLO) == 2
+
+
 def test_whoever_was_met_before_is_dialled_with_two_messages() -> None:
     network, a, b = pair()
     a.prove(b)
@@ -87,6 +125,19 @@ def test_whoever_was_met_before_is_dialled_with_two_messages() -> None:
     hellos = [decode_body(frame.body, Hello) for _, frame in a.sent if frame.type is FrameType.HELLO]
     assert [hello.pattern for hello in hellos] == ["XX", "IK"]
     assert b.received == [data(1)]
+
+
+def test_no_number_of_made_up_keys_keeps_those_out_who_were_met_before() -> None:
+    network = Network()
+    a, security = peer(network, 1), keys(2)
+    security._accepted = Accepted(KeyLimits(accepted_keys=1), is_strict=True)
+    now_ms = security._memory.wall_ms()
+    security._accepted.note_time(b"made up", now_ms, now_ms)
+    b = peer(network, 2, security=security)
+    a.prove(b)
+    network.run(LIMITS.idle_close)
+    assert linked(a, b)
+    assert refusals(b) == {"crowded": 1}
 
 
 def test_a_peer_that_came_back_with_another_key_is_dialled_afresh() -> None:
@@ -216,6 +267,72 @@ def test_an_imposter_gets_no_link_where_another_key_was_proven() -> None:
     assert linked(b, a)
 
 
+def test_a_false_claim_costs_neither_a_dial_nor_the_link_with_whom_it_names() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    before = a.row().index
+    for number in range(50, 60):
+        imposter = Stranger(network, number)
+        assert shake_hands(imposter, a, keys(2, name="the imposter"), b.peer.address, number)
+    network.run(LIMITS.proof_linger * 2)
+    assert a.row().index == before
+    assert a.count(FrameType.HELLO) == 1
+    assert a.count(FrameType.PING) >= 1
+    assert a.unreachable == b.unreachable == []
+
+
+def test_false_claims_of_others_addresses_do_not_keep_out_a_peer_that_came_back_with_another_key() -> None:
+    network = Network()
+    a, *others = (peer(network, number) for number in range(1, 9))
+    for other in others:
+        a.prove(other)
+    network.run(LIMITS.proof_linger + 0.1)
+    imposter = Stranger(network, 9)
+    for number, other in enumerate(others[1:], 50):
+        shake_hands(imposter, a, keys(number - 47, name="the imposter"), other.peer.address, number)
+    b = peer(network, 2, name="a new key", incarnation=2)
+    assert not b.links.snapshot().proven
+    b.send(a, data(1))
+    network.settle()
+    b.send(a, data(2))
+    network.settle()
+    assert data(2) in a.received
+
+
+def test_a_peer_that_died_silently_and_came_back_with_another_key_is_let_in() -> None:
+    network, a, b = pair()
+    assert linked(a, b)
+    network.hosts.pop(b.peer.address)
+    network.frozen.add(b.peer.address)
+    heir = Stranger(network, 9)
+    heir_keys = keys(2, name="a new key")
+    assert shake_hands(heir, a, heir_keys, b.peer.address, 50)
+    network.run(LIMITS.timeout_ceiling + 1)
+    assert shake_hands(heir, a, heir_keys, b.peer.address, 51)
+    assert [row.peer for row in a.links.snapshot().links] == [b.peer]
+    assert refusals(a) == {"unproven-key": 1}
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_an_imposter_that_was_there_first_cannot_have_the_challenge_end_elsewhere(is_finished: bool) -> None:
+    """It names an index that b uses for something else, so that b knows the index of the challenge and cannot open it."""
+    network, a, b = pair()
+    imposter = Stranger(network, 9)
+    if is_finished:
+        taken = shake_hands(imposter, b, keys(9), address(9), 50)
+    else:
+        hello = Hello(version=1, swarm=SWARM, dialled=b.peer.address, own=address(9), index=50, incarnation=1)
+        imposter.dial(b)
+        imposter.say(FrameType.HELLO, 0, 0, encode(keys(9).dial(hello, None, True)[0]))
+        taken = imposter.welcome().index
+    assert shake_hands(imposter, a, keys(2, name="the imposter"), b.peer.address, taken)
+    a.prove(b)
+    network.settle()
+    assert a.proven == [b.peer]
+    assert linked(a, b)
+    assert a.unreachable == []
+
+
 def b_record(host: Host) -> bytes:
     """The first record that ``host`` was shown."""
     return next(met.record for met in host.identities if isinstance(met, Met))
@@ -304,6 +421,26 @@ def test_peers_that_do_not_encrypt_and_peers_that_do_refuse_each_other() -> None
     assert refusals(a) == {"not-encrypted": 1}
 
 
+def test_whoever_lacks_the_swarm_key_uses_up_no_handshakes_of_members() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, handshakes_per_second=3.0))
+    a, b = peer(network, 1, secrets=closed()), peer(network, 2, secrets=closed())
+    stranger = Stranger(network, 9)
+    stranger.dial(b)
+    for secrets in (Secrets(), closed(OTHER_KEY)) * 5:
+        outsider = keys(9, secrets)
+        hello, _ = outsider.dial(
+            Hello(version=1, swarm=SWARM, dialled=b.peer.address, own=address(9), index=50, incarnation=1),
+            None,
+            True,
+        )
+        stranger.say(FrameType.HELLO, 0, 0, encode(hello), wait=0.0)
+    a.send(b, data(1))
+    network.settle()
+    assert b.received == [data(1)]
+    assert a.count(FrameType.HELLO) == 1
+    assert refusals(b) == {"swarm-key": 10}
+
+
 def test_half_open_handshakes_are_bounded_and_given_up() -> None:
     network = Network(limits=msgspec.structs.replace(LIMITS, half_open=4, handshakes_per_second=1000.0))
     b = peer(network, 2)
@@ -323,12 +460,31 @@ def test_half_open_handshakes_are_bounded_and_given_up() -> None:
             True,
         )
         stranger.say(FrameType.HELLO, 0, 0, encode(hello))
-    answers = [frame.type for frame in stranger.heard]
-    assert answers == [FrameType.WELCOME] * 4 + [FrameType.REFUSED] * 5
-    assert decode_body(stranger.heard[-1].body, Refusal).reason == "busy"
+    assert [frame.type for frame in stranger.heard] == [FrameType.WELCOME] * 9
+    assert len(b.links.indexes()) == 4
+    assert linked(peer(network, 1), b)  # who never says its last word keeps out nobody that does
     network.run(LIMITS.half_open_seconds + 1)
-    assert refusals(b)["unfinished"] == 4
-    assert b.links.indexes() == ()
+    assert refusals(b)["unfinished"] == 9
+    assert len(b.links.indexes()) == 1
+
+
+def test_whoever_fills_the_table_of_links_and_cannot_be_dialled_keeps_nobody_out() -> None:
+    network = Network(limits=msgspec.structs.replace(LIMITS, max_links=4, handshakes_per_second=1000.0))
+    b, kept, proven = peer(network, 2), peer(network, 3), peer(network, 4)
+    for friend in (kept, proven):
+        assert linked(friend, b)
+    b.keep(kept)
+    b.prove(proven)
+    network.settle()
+    stranger = Stranger(network, 9)
+    for number in range(10, 20):
+        own = address(number)
+        security = secured(own, identity=identity_of("many"), swarm=SWARM)
+        assert shake_hands(stranger, b, security, own, number)
+    assert linked(peer(network, 1), b)
+    assert len(b.links.snapshot().links) == 4
+    rows = {row.peer for row in b.links.snapshot().links}
+    assert {kept.peer, proven.peer, network.hosts[address(1)].peer} < rows
 
 
 def test_a_finish_that_cannot_be_read_changes_nothing_and_the_right_one_opens_the_link() -> None:
