@@ -24,9 +24,11 @@ from cicada.actors.family import (
     TakeSnapshot,
     Withdraw,
 )
-from cicada.actors.host import Host, HostedPeer, PeerStats, Publish, Trial
+from cicada.actors.host import Host
+from cicada.actors.hosted import HostedPeer, PeerStats, Trial
 from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
+from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from cicada import aio
-from cicada.actors.host import PeerStats
+from cicada.actors.hosted import PeerStats
 from cicada.actors.peerkeys import PERSISTENT
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound

@@ -10,43 +10,34 @@ import random
 import socket
 import weakref
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, ClassVar, Protocol
-
-import msgspec
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
 
 from cicada.actors.alarm import Alarms, LoopClock
 from cicada.actors.crypto import CryptoActor
-from cicada.actors.family import Kind, Ref
+from cicada.actors.family import Kind
+from cicada.actors.hosted import HostedPeer
 from cicada.actors.loop import LoopDispatcher
-from cicada.actors.mailbox import Mailbox
-from cicada.actors.peer import Holdings, PeerSupervisor
+from cicada.actors.peer import PeerSupervisor
 from cicada.actors.peerkeys import KeySource, PeerKeys, PinKeeper
 from cicada.actors.pump import Publish, Pump, Surroundings
-from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import RingActor
 from cicada.actors.router import RouterActor
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
-from cicada.events import PeerStarted, PeerStopped
+from cicada.events import PeerStarted
 from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspecified, peer_at, split_address
 from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.congestion import Window
 from cicada.keys.identity import Identity
-from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS, RING, RingLimits
-from cicada.routing.io import Reason
 from cicada.transport.base import Endpoint
-from cicada.transport.faults import FaultTable
 from cicada.transport.zeromq import ZmqEndpoint
-from cicada.wire.security import LinkSecurity, Unsecured
-
-__all__ = ["Host", "HostedPeer", "PeerStats", "Publish", "Trial", "whose_turn"]
 
 _logger = logging.getLogger("cicada.host")
 _FREE_PORT_TRIES = 16
@@ -60,40 +51,6 @@ _KINDS: dict[type, str] = {
 
 # Whatever an application forks, its child never seals with what its parent goes on sealing with.
 os.register_at_fork(after_in_child=forget_after_fork)
-
-
-class Trial(Protocol):
-    """What a test may put a peer through."""
-
-    @property
-    def is_frozen(self) -> bool:
-        """Whether it stands still."""
-        ...
-
-    def freeze(self) -> None:
-        """Have it stand still, as a stopped process would: it reads and answers nothing and no deadline of its passes.
-        What it is asked to do waits; ending it thaws it. Not from inside an actor's turn."""
-        ...
-
-    def thaw(self) -> None:
-        """Have it go on."""
-        ...
-
-    def set_faults(self, table: FaultTable) -> None:
-        """These faults are in force from now on, as far as they concern the peer, and no others."""
-        ...
-
-
-class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included; ``refused``
-    handshakes, records and claims of others, and peers that its ring did not admit (``host-cap``, ``not-global``)."""
-
-    sent: int
-    delivered: int
-    failed: int
-    dropped: dict[str, int]
-    refused: dict[str, int]
-    restarts: int
 
 
 def whose_turn() -> tuple[str, str]:
@@ -200,19 +157,7 @@ class Host:
             entropy=self.entropy,
             ring=ring,
         )
-        memory = None
-        if lasting is not None:
-            memory = Memory(
-                peer,
-                lasting.identity,
-                swarm=swarm,
-                wall_ms=self.clock.wall_ms,
-                secrets=secrets,
-                trust=lasting.trust,
-                succession=lasting.succession,
-                accepting=self._accepting,
-                window=self._window,
-            )
+        memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)
         on_pin = self._keeper(lasting)
         hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
         self._hosted.add(hosted)
@@ -245,6 +190,19 @@ class Host:
             raise Misuse(f"{address} is not a loopback address: links that leave this machine are encrypted")
         _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
         return None
+
+    def _memory(self, peer: Peer, keys: PeerKeys, swarm: str, secrets: Secrets | None) -> Memory:
+        return Memory(
+            peer,
+            keys.identity,
+            swarm=swarm,
+            wall_ms=self.clock.wall_ms,
+            secrets=secrets,
+            trust=keys.trust,
+            succession=keys.succession,
+            accepting=self._accepting,
+            window=self._window,
+        )
 
     def _keeper(self, keys: PeerKeys | None) -> Callable[[Pin, bytes], None] | None:
         """Writes pins down, off the loop."""
@@ -284,146 +242,6 @@ class Host:
             else:
                 return advertised
         raise Unavailable(f"no free port at {host} in {_FREE_PORT_TRIES} tries")
-
-
-class HostedPeer:
-    """The application's handle on one peer's actors."""
-
-    def __init__(
-        self,
-        host: Host,
-        around: Surroundings,
-        standstill: Standstill,
-        attachment: Attachment,
-        swarm: str,
-        create: bool,
-        on_new_peer: Callable[[Peer], None] | None,
-        memory: Memory | None,
-        on_pin: Callable[[Pin, bytes], None] | None,
-    ) -> None:
-        self._host = host
-        self._around = around
-        self._standstill = standstill
-        self._attachment = attachment
-        self._holdings = Holdings(mailbox=Mailbox(), memory=memory)
-        self.ended = False
-        self.gone: asyncio.Future[None] = host.loop.create_future()
-        self._supervisor: Ref = PeerSupervisor.start(
-            around,
-            attachment=attachment,
-            incarnations=_incarnations(host.clock),
-            boot=host.entropy.getrandbits(63) | 1,
-            swarm=swarm,
-            security=self._link_security(memory),
-            create=create,
-            holdings=self._holdings,
-            on_failed=lambda reason: self.end("failed"),
-            on_new_peer=on_new_peer,
-            on_pin=on_pin,
-            on_ended=self._on_ended,
-        )
-
-    @property
-    def peer(self) -> Peer:
-        """Who this is."""
-        return self._around.own
-
-    @property
-    def mailbox(self) -> Mailbox:
-        """Where its messages lie."""
-        return self._holdings.mailbox
-
-    @property
-    def contacts(self) -> tuple[Peer, ...]:
-        """The proven peers it knows."""
-        return self._holdings.contacts
-
-    @property
-    def failure(self) -> str:
-        """Why supervision gave it up; empty while it has not."""
-        return self._holdings.failure
-
-    @property
-    def is_frozen(self) -> bool:
-        return self._standstill.is_on
-
-    def freeze(self) -> None:
-        self._standstill.begin()
-
-    def thaw(self) -> None:
-        self._standstill.end()
-
-    def set_faults(self, table: FaultTable) -> None:
-        self._attachment.set_faults(table)
-
-    def tell(self, message: object) -> None:
-        """To its supervisor."""
-        self._supervisor.tell(message)
-
-    def now(self) -> float:
-        """Seconds on the clock that deadlines are measured on."""
-        return self._around.clock.now()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside the peer."""
-        self._host.spawn(work)
-
-    def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
-        """Run an application's hook off the loop."""
-        self._host.run_hook(name, hook, *arguments)
-
-    def stats(self) -> PeerStats:
-        """Counters until now."""
-        holdings = self._holdings
-        dropped = +Counter(self._around.tally)
-        if holdings.mailbox.refused:
-            dropped["mailbox-full"] += holdings.mailbox.refused
-        return PeerStats(
-            sent=holdings.sent,
-            delivered=holdings.delivered,
-            failed=holdings.failed,
-            dropped=dict(dropped),
-            refused=dict(self._around.refusals),
-            restarts=holdings.restarts,
-        )
-
-    def fail_unresolved(self, receipt: Receipt) -> None:
-        """The target's host name means nothing, so nobody lives there."""
-        self._holdings.sent += 1
-        self._holdings.failed += 1
-        receipt.settle(failed(0, Reason.NO_SUCH_PEER))
-
-    def end(self, how: str) -> None:
-        """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.
-        One that stands still goes on to end."""
-        if self.ended:
-            return
-        self.ended = True
-        if how == "killed":
-            self._attachment.cut()
-        self._standstill.end()
-        self._host.endpoint.unlisten(self._around.own.address)
-        self._supervisor.stop(block=False)
-        if self._around.publish is not None:
-            self._around.publish(self._around.name, PeerStopped(how=how))
-
-    def _link_security(self, memory: Memory | None) -> LinkSecurity:
-        return Unsecured() if memory is None else LinkHandshakes(memory, entropy=self._host.entropy)
-
-    def _on_ended(self) -> None:
-        if self._holdings.memory is not None:
-            self._holdings.memory.first.close()
-        if not self.gone.done():
-            self.gone.set_result(None)
-            self._host.gone(self)
-
-
-def _incarnations(clock: LoopClock) -> Iterator[int]:
-    """Wall-clock milliseconds, and always more than the last."""
-    last = 0
-    while True:
-        last = max(clock.wall_ms(), last + 1)
-        yield last
 
 
 def _free_port(host: str) -> int:

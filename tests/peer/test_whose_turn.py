@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from cicada.actors.family import InjectCrash, Kind
-from cicada.actors.host import Host, HostedPeer, whose_turn
+from cicada.actors.host import Host, whose_turn
+from cicada.actors.hosted import HostedPeer
 
 PATIENCE = 10.0
 
