@@ -285,7 +285,9 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
         8192  # whose signatures a process need not verify again; 1,000 peers show 8 each
     )
     shared_addresses: int = 1024  # where peers were met with whom keys are shared by id; a guess
-    keyed_after: int = 32  # frames of a link, then its keys are set up for speed until it is calm; 5 KiB
+    # Frames of a link, then its keys are set up for speed, which takes 5 KiB: a busy relay's links get there within
+    # seconds, those that only keep a ring in hours.
+    keyed_after: int = 4096
     rekey_frames: int = 1 << 20  # of a link in one direction, under one key
     rekey_seconds: float = 3600.0  # of a link under one key
     session_renewal: float = 120.0  # seconds an active session lives; WireGuard's REKEY_AFTER_TIME

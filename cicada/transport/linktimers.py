@@ -6,7 +6,7 @@ import heapq
 from typing import Generic, Protocol, TypeVar
 
 NEVER = float("inf")
-_SLACK = 64
+_SLACK = 8  # a superseded entry keeps a closed link or an ended handshake alive, some KiB each
 
 
 class Timed(Protocol):

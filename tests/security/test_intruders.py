@@ -13,11 +13,13 @@ from cicada.ids import Address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import SwarmKeys
 from cicada.keys.store import ENTROPY
+from cicada.limits import RingLimits
 from tests.peer.swarm import eventually, proven
 from tests.security.intruders import Gang, known_to
 
 ATTEMPTS = int(os.environ.get("CICADA_INTRUDERS", "210"))
 MEMBERS = 12
+GROUPED = RingLimits(group_hosts=True)
 TIMEOUT_S = 60 + ATTEMPTS // 10
 
 REASONS = {
@@ -76,7 +78,7 @@ async def test_no_intruder_enters_any_table_each_is_counted_and_messages_flow_on
 def member(number: int, key: bytes, identities: dict[Address, Identity]) -> SwarmPeer:
     """One of the members, on four hosts."""
     identity = Identity.generate(ENTROPY)
-    peer = SwarmPeer(identity=identity, swarm_keys=SwarmKeys(key, (key,)))
+    peer = SwarmPeer(identity=identity, swarm_keys=SwarmKeys(key, (key,)), ring=GROUPED)
     host, port = peer.bind(f"127.0.0.{1 + number % 4}", 0)
     identities[Address(f"{host}:{port}")] = identity
     return peer
