@@ -12,6 +12,7 @@ SOURCE := cicada launcher tests benchmarks
 # Sizes of the long proofs; `make prove CICADA_STEPS=100000` for a shorter one.
 prove: export CICADA_STEPS ?= 1000000
 prove: export CICADA_FUZZ ?= 1000000
+prove: export CICADA_INTRUDERS ?= 10000
 # Scenarios of the simulator with all their seeds, or a sample of a few minutes: CICADA_SCENARIOS=sample.
 prove: export CICADA_SCENARIOS ?= full
 prove: export CICADA_NODES ?= 4096

@@ -366,7 +366,7 @@ class LinkCore:
         if dial.identifies:
             self.out.append(Unidentified(remote.peer, reason))
         items = list(dial.queue)
-        if any(not link.dialled for link in remote.links()):
+        if dial.is_claimed:
             self.count_refusal("unanswered")  # somebody claims this address, and nobody answers there
         if self.table.settle(remote) is None:
             self.unreachable(remote.peer, tuple(item.message for item in items), reason)

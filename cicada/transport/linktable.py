@@ -27,12 +27,13 @@ class DialPhase(enum.Enum):
 class Dial:
     """An attempt to reach a peer at its address. ``wanted``: somebody asked for the proof; ``queue`` waits for the
     link; at ``retry_at`` HELLO is said, or said again. ``restarted``: its first connection ended before the answer.
-    ``identifies``: somebody asked who lives there; ``afresh``: shake hands whatever links there are, with no assumption.
+    ``identifies``: somebody asked who lives there; ``is_claimed``: somebody linked with us as that peer; ``afresh``: shake
+    hands whatever links there are, with no assumption.
     """
 
     __slots__ = (
-        "afresh", "armed", "challenge", "connection", "deadline", "hello", "host", "identifies", "index", "link", "phase",
-        "queue", "remote", "restarted", "retry_at", "security", "wanted",
+        "afresh", "armed", "challenge", "connection", "deadline", "hello", "host", "identifies", "index", "is_claimed",
+        "link", "phase", "queue", "remote", "restarted", "retry_at", "security", "wanted",
     )  # fmt: skip
 
     def __init__(self, remote: Remote, limits: LinkLimits, deadline: float) -> None:
@@ -42,6 +43,7 @@ class Dial:
         self.wanted = False
         self.identifies = False
         self.afresh = False
+        self.is_claimed = any(not link.dialled for link in remote.links())
         self.restarted = False
         self.hello = b""  # the frame, once made: a repeated HELLO is the same
         self.security: Dialling | None = None

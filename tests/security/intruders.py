@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from cicada.aio import SwarmPeer
 from cicada.chord.io import RingSnapshot
-from cicada.ids import Address, Place, place_of
+from cicada.ids import Address, place_of
 from cicada.keys.identity import Identity
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.noise import KeyPair
@@ -119,6 +119,9 @@ class Gang:
         self._identities = identities
         self._inside = SwarmKeys(key, (key,))
         self._ports = iter(range(1, 65_536))
+        self._hosts = (
+            Address(f"127.{66 + n // 65_536}.{n // 256 % 256}.{n % 256}:9") for n in range(1 << 20)
+        )
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -150,10 +153,9 @@ class Gang:
         return Intruder(at, own, made)
 
     def at_a_silent_address(self, at: SwarmPeer, number: int) -> Intruder:
-        """Its place lies just before the peer that it tries, which therefore has to see whether it is there."""
-        hosts = (f"127.66.{n >> 8 & 255}.{n & 255}" for n in range(number * 200, 65_536 * 200))
-        own = next(a for a in (Address(f"{host}:9") for host in hosts) if self._is_before(a, at))
-        return self._intruder(at, own, self._secrets())
+        """It tries the peer just after its place, which therefore has to see whether it is there."""
+        own = next(self._hosts)
+        return self._intruder(self._after(own), own, self._secrets())
 
     def with_an_old_record(self, at: SwarmPeer, number: int) -> Intruder:
         own = _address(self._neighbour(at, number))
@@ -161,10 +163,8 @@ class Gang:
         return Intruder(at, own, made)
 
     def at_one_address(self, at: SwarmPeer, number: int) -> Intruder:
-        own = next(
-            a for a in (Address(f"127.77.0.1:{port}") for port in self._ports) if self._is_before(a, at)
-        )
-        return self._intruder(at, own, self._secrets())
+        own = Address(f"127.77.0.1:{next(self._ports)}")
+        return self._intruder(self._after(own), own, self._secrets())
 
     def _intruder(self, at: SwarmPeer, own: Address, secrets: Secrets) -> Intruder:
         return Intruder(at, own, secured(own, identity=Identity.generate(ENTROPY), secrets=secrets))
@@ -179,13 +179,9 @@ class Gang:
         place = self._members.index(at)
         return self._members[(place + 1 + number % (len(self._members) - 1)) % len(self._members)]
 
-    def _is_before(self, address: Address, at: SwarmPeer) -> bool:
-        before = self._members[self._members.index(at) - 1]
-        return _between(before.hash, place_of(address), at.hash)
-
-
-def _between(low: Place, place: Place, high: Place) -> bool:
-    return low < place < high if low < high else place > low or place < high
+    def _after(self, address: Address) -> SwarmPeer:
+        place = place_of(address)
+        return next((peer for peer in self._members if peer.hash > place), self._members[0])
 
 
 def _address(peer: SwarmPeer) -> Address:
