@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from cicada.actors.alarm import Alarms, LoopClock
 from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import Kind
-from cicada.actors.hosted import HostedPeer
+from cicada.actors.hosted import HostedPeer, Voice
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.peer import PeerSupervisor
 from cicada.actors.peerkeys import KeySource, PeerKeys, PinKeeper
@@ -151,7 +151,7 @@ class Host:
             dispatcher=standstill.dispatcher,
             clock=standstill.clock,
             alarms=standstill.alarms,
-            publish=publish,
+            publish=None if publish is None else Voice(publish),
             tally=Counter(),
             refusals=Counter(),
             entropy=self.entropy,

@@ -13,11 +13,11 @@ from cicada.actors.alarm import LoopClock
 from cicada.actors.family import Ref
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
-from cicada.actors.pump import Surroundings
+from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
-from cicada.events import PeerStopped
+from cicada.events import AnyEvent, PeerStopped
 from cicada.ids import Peer
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
@@ -50,6 +50,23 @@ class Trial(Protocol):
     def set_faults(self, table: FaultTable) -> None:
         """These faults are in force from now on, as far as they concern the peer, and no others."""
         ...
+
+
+class Voice:
+    """Publishes for one peer until its last word: its actors may have turns yet when it has ended."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._is_silent = False
+
+    def __call__(self, name: str, event: AnyEvent) -> None:
+        if not self._is_silent:
+            self._publish(name, event)
+
+    def last(self, name: str, event: AnyEvent) -> None:
+        """Nothing comes after this."""
+        self(name, event)
+        self._is_silent = True
 
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,8 +199,8 @@ class HostedPeer:
         self._standstill.end()
         self._host.endpoint.unlisten(self._around.own.address)
         self._supervisor.stop(block=False)
-        if self._around.publish is not None:
-            self._around.publish(self._around.name, PeerStopped(how=how))
+        if isinstance(self._around.publish, Voice):
+            self._around.publish.last(self._around.name, PeerStopped(how=how))
 
     def _link_security(self, memory: Memory | None) -> LinkSecurity:
         return Unsecured() if memory is None else LinkHandshakes(memory, entropy=self._host.entropy)

@@ -198,7 +198,7 @@ async def test_peers_of_a_closed_swarm_link_and_one_without_the_key_is_told_why(
         assert (await two.send(one, b"inside")).delivered
         for outsider in (stranger, keyless):
             with pytest.raises(RingNotReady, match="lacks the key of its closed swarm"):
-                await outsider.connect(one, timeout=2.0)
+                await outsider.connect(one, timeout=0.8)
 
 
 async def test_connecting_to_a_dead_address_says_what_was_tried() -> None:
