@@ -18,6 +18,16 @@ from launcher.verbs import connect
 
 app = typer.Typer(no_args_is_help=True)
 
+
+def _rotate_identity(path: Path) -> None:
+    from cicada.keys.fingerprint import fingerprint_of
+    from cicada.keys.store import rotate_identity
+
+    old, new = rotate_identity(path)
+    output.progress(f"{path}: new keys, signed by the old ones; use them by starting its peer again")
+    output.show([f"was  {fingerprint_of(old.peer_id)}", f"is   {fingerprint_of(new.peer_id)}"])
+
+
 _PHASES = {
     RotationPhase.ACCEPT: "every worker accepts the new key beside the old one",
     RotationPhase.DIAL: "links are made with the new key",
@@ -208,22 +218,33 @@ def check(
 
 @app.command()
 def rotate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new swarm key: cicada keys new --swarm.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|IDENTITY",
+            help="The new swarm key; or an identity, by file or address, to be renewed.",
+        ),
+    ],
     phase: Annotated[
         RotationPhase | None,
         typer.Option("--phase", help="One phase alone, where other machines have peers of the swarm too."),
     ] = None,
     run: RunOption = LATEST_RUN,
 ) -> None:
-    """Change the key of a closed swarm while it runs. No message is lost.
+    """Change the key of a closed swarm while it runs; no message is lost. Or give a peer new keys, which the old ones sign.
 
     \b
       cicada keys rotate new.key                    all three phases, one after the other
       cicada keys rotate new.key --phase accept     then dial, then finish, on every machine in turn
       cicada keys rotate new.key --phase now        the old key leaked: refuse it at once
+      cicada keys rotate 10.0.0.2:50000             new keys for the peer there, before its next start
 
     Phases: accept the new key beside the old; dial with the new; refuse the old, and close its links.
     """
+    if keywork.is_identity(what):
+        _rotate_identity(keywork.identity_file(what))
+        return
+    file = Path(what)
     steps = (RotationPhase.ACCEPT, RotationPhase.DIAL, RotationPhase.FINISH) if phase is None else (phase,)
     with connect(run) as swarm:
         for step in steps:

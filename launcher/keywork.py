@@ -133,6 +133,14 @@ def new_pair(folder: Path, pair: tuple[str, str]) -> None:
     output.progress("bring each to its peer by a way that you trust, and delete it here")
 
 
+def is_identity(named: str) -> bool:
+    """Whether this is a peer's address, or the file of an identity."""
+    from cicada.keys.keytext import IDENTITY, type_of
+    from cicada.keys.store import read_secret
+
+    return is_canonical(named) or type_of(read_secret(Path(named))) == IDENTITY
+
+
 def identity_file(named: str) -> Path:
     """The file of an identity by path or address; without a name, the only one of the state folder."""
     from cicada.keys.store import identities, identity_path

@@ -25,6 +25,7 @@ from cicada.keys.store import (
     read_hostkeys,
     read_identity,
     read_swarm_key,
+    succession_of,
     trust_path,
 )
 from cicada.keys.trust import TrustStore
@@ -122,10 +123,11 @@ def _given(trust: TrustStore | None) -> TrustStore:
 
 def _kept(identity: Identity, trust: TrustStore | None, path: Path) -> PeerKeys:
     """With the pins that stand beside the identity, unless others were given."""
+    succession = succession_of(path, identity)
     if trust is not None:
-        return PeerKeys(identity, trust)
+        return PeerKeys(identity, trust, succession=succession)
     pins = trust_path(path)
-    return PeerKeys(identity, TrustStore.load(load_pins(pins)), partial(keep_pins, pins))
+    return PeerKeys(identity, TrustStore.load(load_pins(pins)), partial(keep_pins, pins), succession)
 
 
 def _from_file(path: Path, address: Address) -> Identity:

@@ -19,7 +19,7 @@ from typing import Final, NoReturn, TypeVar
 import msgspec
 import platformdirs
 
-from cicada.errors import ConfigError, ConfigErrors, Misuse, Unavailable
+from cicada.errors import ConfigError, ConfigErrors, Misuse, PeerFault, Unavailable
 from cicada.ids import Address, is_canonical
 from cicada.keys.hostkeys import parse_hostkeys
 from cicada.keys.identity import Entropy, Identity
@@ -48,11 +48,13 @@ from cicada.keys.pins import (
     within_limit,
 )
 from cicada.keys.psks import PreShared
+from cicada.keys.succession import read_succession, sign_succession
 from cicada.limits import KEYS
 
 STATE_VARIABLE: Final = "CICADA_STATE"
 IDENTITY_SUFFIX: Final = ".identity"
 TRUST_SUFFIX: Final = ".trust"
+SUCCESSION_SUFFIX: Final = ".succession"
 ENTROPY: Final[Entropy] = random.SystemRandom()
 """The operating system's."""
 
@@ -106,6 +108,41 @@ def identity_for(address: Address, folder: Path | None = None) -> Identity:
             f"the identity of {stored.address or 'no address'}, not of {address}", file=str(path)
         )
     return stored.identity
+
+
+def rotate_identity(path: Path) -> tuple[Identity, Identity]:
+    """Give the peer of an identity file new keys, and write beside it the old key's word that they follow. Returns old and new.
+    Whoever pinned the old key takes the new one when he meets it; whoever pinned an even older one does not.
+
+    Raises as ``read_identity``, and Unavailable when it cannot be written. Not while the peer runs: it would go on as before.
+    """
+    stored = read_identity(path)
+    new = Identity.generate(ENTROPY)
+    word = sign_succession(stored.identity, new.signing_public)
+    # First the word, which says nothing while the identity is still the old one
+    _replace(succession_path(path), Secret(word.hex() + "\n"))
+    _replace(path, identity_text(new, stored.address or None))
+    return stored.identity, new
+
+
+def succession_path(identity: Path) -> Path:
+    """The file of the word that an identity follows an older one: it stands beside it."""
+    return identity.with_name(identity.name + SUCCESSION_SUFFIX)
+
+
+def succession_of(path: Path, identity: Identity) -> bytes:
+    """The word beside an identity file, when it is about this identity; else empty. Raises ConfigError when it is malformed."""
+    beside = succession_path(path)
+    if not is_there(beside):
+        return b""
+    try:
+        word = bytes.fromhex(read_secret(beside))
+        _, new = read_succession(word)
+    except (ValueError, PeerFault):
+        raise ConfigError(
+            "no signed succession: remove it, or rotate the identity again", file=str(beside)
+        ) from None
+    return word if new == identity.signing_public else b""
 
 
 def identities(folder: Path | None = None) -> list[Path]:

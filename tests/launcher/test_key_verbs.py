@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from cicada.errors import ConfigError
 from cicada.ids import Address
 from cicada.keys import store
 from cicada.keys.fingerprint import fingerprint_of
 from cicada.keys.pins import FIRST_USE, Pin
+from cicada.keys.succession import read_succession
 from launcher.cli import app
 
 ONE, OTHER, THIRD = "10.0.0.2:50000", "10.0.0.3:50000", "10.0.0.4:50000"
@@ -291,3 +293,29 @@ def test_a_wrong_file_has_every_mistake_on_a_line_of_its_own(tmp_path: Path) -> 
 
 def test_a_file_that_cannot_be_read_is_exit_code_1(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in refused("check", tmp_path / "none", code=1)
+
+
+def test_a_peer_gets_new_keys_that_the_old_ones_sign(state: Path) -> None:
+    address = Address("127.0.0.1:50001")
+    old = store.identity_for(address)
+    said = ok("rotate", address)
+    new = store.identity_for(address)
+    assert new.peer_id != old.peer_id
+    assert fingerprint_of(old.peer_id) in said
+    assert fingerprint_of(new.peer_id) in said
+    word = store.succession_of(store.identity_path(address), new)
+    assert read_succession(word) == (old.signing_public, new.signing_public)
+    assert store.succession_of(store.identity_path(address), old) == b""
+    for seed in (*old.seeds, *new.seeds):
+        assert seed.hex() not in said
+
+
+def test_a_succession_that_was_damaged_is_said_to_be(state: Path) -> None:
+    address = Address("127.0.0.1:50001")
+    ok("new", "--address", address)
+    ok("rotate", address)
+    path = store.identity_path(address)
+    beside = store.succession_path(path)
+    beside.write_text("00" + beside.read_text()[2:])
+    with pytest.raises(ConfigError, match="no signed succession"):
+        store.succession_of(path, store.identity_for(address))

@@ -18,7 +18,7 @@ from cicada.ids import Address, canonical_address
 from cicada.keys.identity import Identity
 from cicada.keys.pins import Pin
 from cicada.keys.psks import PreShared, Secrets
-from cicada.keys.store import identity_path, keep_pins, load_pins, trust_path
+from cicada.keys.store import identity_path, keep_pins, load_pins, rotate_identity, trust_path
 from cicada.keys.succession import sign_succession
 from cicada.keys.trust import TrustStore
 from cicada.routing.io import Deliver
@@ -255,3 +255,20 @@ def test_pins_that_come_while_others_are_written_go_together_and_a_full_disk_cos
     assert followed == [{pin(2).address: b"old key"}, {}]
     keeper(pin(4), b"")
     assert len(jobs) == 2
+
+
+async def test_whoever_pinned_the_old_keys_follows_to_new_ones_that_they_signed() -> None:
+    at = closed_port()
+    address = canonical_address("127.0.0.1", at)
+    a = closed_port()
+    async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
+        assert (await one.send(other, b"first")).delivered
+    _, new = rotate_identity(identity_path(address))
+    async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
+        assert (await one.send(other, b"again", require="pinned")).trust == "pinned"
+    path = trust_path(identity_path(canonical_address("127.0.0.1", a)))
+
+    async def has_followed() -> bool:
+        return [pin.peer_id for pin in load_pins(path)] == [new.peer_id]
+
+    await eventually(has_followed, "the pin to follow")
