@@ -272,7 +272,6 @@ class SwarmPeer:
     def change_swarm_keys(self, keys: SwarmKeys) -> None:
         """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had
         not finished goes over new ones."""
-        self._secrets.swarm = keys
         self._bound().tell(ChangeSwarmKeys(keys))
 
     def crash(self, kind: str) -> None:

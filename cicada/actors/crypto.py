@@ -11,7 +11,7 @@ from cicada.events import HandshakeRefused
 from cicada.keys import io
 from cicada.keys.negotiator import Negotiator
 from cicada.keys.plain import PlainNegotiator
-from cicada.transport import linkio
+from cicada.wire.security import Identify
 
 AnyNegotiator = Negotiator | PlainNegotiator
 
@@ -27,19 +27,11 @@ class CryptoActor(Pump[AnyNegotiator]):
         return self._make()
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
-        to_transport = self.to_transport.append
         return {
             **dict.fromkeys(get_args(io.RouterBound), self.to_router.append),
-            io.Identify: lambda output: to_transport(linkio.Identify(output.peer)),
+            Identify: self.to_transport.append,
             io.PinLearned: self.to_supervisor.append,
             io.Emit: self._observe,
-        }
-
-    def specials(self) -> dict[type, Callable[[Any], object]]:
-        return {
-            linkio.Identified: lambda told: self.feed(io.Identified(told.peer, told.record)),
-            linkio.Unidentified: lambda told: self.feed(io.Unidentified(told.peer, told.reason)),
-            linkio.Met: lambda told: self.feed(io.Met(told.peer, told.record)),
         }
 
     def on_wired(self, wired: Wired) -> None:

@@ -71,11 +71,15 @@ class PinKeeper:
         self._run(self._write)
 
     def _write(self) -> None:
-        while taken := self._take():
-            try:
-                self._keep(*taken)
-            except CicadaError as error:
-                _logger.warning("pins could not be kept: %s", error)
+        try:
+            while taken := self._take():
+                try:
+                    self._keep(*taken)
+                except CicadaError as error:
+                    _logger.warning("pins could not be kept: %s", error)
+        finally:  # after a defect too the next pin is to be written
+            with self._lock:
+                self._is_writing = False
 
     def _take(self) -> tuple[list[Pin], dict[Address, bytes]] | None:
         with self._lock:

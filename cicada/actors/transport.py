@@ -17,7 +17,7 @@ from cicada.transport.faults import NO_FAULTS, FaultTable
 from cicada.transport.links import Links
 from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
-from cicada.wire.security import LinkSecurity
+from cicada.wire.security import Identified, LinkSecurity, Met, Unidentified
 
 _RING = frozenset(get_args(RingMessage))
 
@@ -139,7 +139,7 @@ class TransportActor(Pump[Links]):
             linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.sender, output.message)),
             linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
-            **dict.fromkeys((linkio.Met, linkio.Identified, linkio.Unidentified), self.to_crypto.append),
+            **dict.fromkeys((Met, Identified, Unidentified), self.to_crypto.append),
             linkio.Connect: self.carry_connect,
             linkio.Release: self.carry_release,
             linkio.Authenticated: lambda output: attachment.authenticated(output.connection),

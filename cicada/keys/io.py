@@ -11,6 +11,7 @@ from cicada.keys.ciphers import PlainSession, SessionCipher
 from cicada.keys.pins import Pin
 from cicada.keys.trust import Trust
 from cicada.wire.routed import Contact, ContactReply, GetRecord, RecordIs
+from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 # From a Router
 
@@ -70,27 +71,6 @@ class RecordsFetched(msgspec.Struct, frozen=True):
 
 
 # From links
-
-
-class Identified(msgspec.Struct, frozen=True):
-    """Answer to Identify: the peer was dialled, and proved the key in its ``record``."""
-
-    peer: Peer
-    record: bytes
-
-
-class Unidentified(msgspec.Struct, frozen=True):
-    """Answer to Identify: it could not be dialled."""
-
-    peer: Peer
-    reason: str
-
-
-class Met(msgspec.Struct, frozen=True):
-    """A link with a peer that was dialled was opened, and this is its record."""
-
-    peer: Peer
-    record: bytes
 
 
 class LinksChanged(msgspec.Struct, frozen=True):
@@ -195,12 +175,6 @@ RouterBound = Opening | Refused | SessionReady | Answered | Reply | FetchRecords
 
 
 # To links, and to whoever watches
-
-
-class Identify(msgspec.Struct, frozen=True):
-    """Dial the peer, and say which key it proves."""
-
-    peer: Peer
 
 
 class PinLearned(msgspec.Struct, frozen=True):

@@ -24,10 +24,7 @@ from cicada.keys.io import (
     Complete,
     Emit,
     FetchRecords,
-    Identified,
-    Identify,
     LinksChanged,
-    Met,
     NegotiatorInput,
     NegotiatorOutput,
     Opening,
@@ -37,11 +34,11 @@ from cicada.keys.io import (
     Reply,
     SessionReady,
     TimerFired,
-    Unidentified,
 )
 from cicada.keys.memory import Given, Memory
 from cicada.keys.record import Record
 from cicada.wire.routed import GetRecord, RecordIs
+from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 
 class Negotiator:

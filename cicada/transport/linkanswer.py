@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from cicada.errors import MalformedMessage, PeerFault
 from cicada.ids import Address, peer_at
+from cicada.tokens import TokenBucket
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
 from cicada.transport.linkcore import LinkCore
 from cicada.transport.linkio import DropConnection, Release
 from cicada.transport.linktable import HalfOpen, Remote
-from cicada.transport.linktimers import NEVER, TokenBucket
+from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import PROTOCOL_VERSION, Frame, FrameType, Hello, Refusal, Welcome, encode_frame
 from cicada.wire.security import Credentials, LinkSecurity
@@ -27,8 +28,8 @@ class Answerer:
         self._incarnation = incarnation
         self._swarm = swarm
         self._security = security
-        self._inbound = TokenBucket(core.limits.handshakes_per_second)
-        self._rechecks = TokenBucket(core.limits.rechecks_per_second)
+        self._inbound = _bucket(core.limits.handshakes_per_second)
+        self._rechecks = _bucket(core.limits.rechecks_per_second)
 
     def on_hello(self, connection: ConnectionId, frame: Frame, now: float) -> None:
         """Answer, or say why not. The same HELLO again gets the same answer."""
@@ -235,3 +236,8 @@ class Answerer:
         if link is not None:
             link.close(now, self._core.out)
             self._core.hand_on(link, "made room", now)
+
+
+def _bucket(rate: float) -> TokenBucket:
+    """So many a second, and as many at once."""
+    return TokenBucket(rate, int(rate))

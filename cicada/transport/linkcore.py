@@ -19,15 +19,12 @@ from cicada.transport.linkio import (
     Connect,
     Dropped,
     Emit,
-    Identified,
     IndexSource,
     LinkOutput,
-    Met,
     Proven,
     Refused,
     Release,
     Transmit,
-    Unidentified,
     Unreachable,
 )
 from cicada.transport.linkqueues import Waiting
@@ -36,7 +33,7 @@ from cicada.transport.linktimers import NEVER, Alarms
 from cicada.transport.strangers import source_of
 from cicada.wire.codec import Message
 from cicada.wire.frames import Frame, Hello, Welcome
-from cicada.wire.security import Credentials, Established
+from cicada.wire.security import Credentials, Established, Identified, Met, Unidentified
 
 CHALLENGE_BYTES = 16
 

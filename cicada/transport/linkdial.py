@@ -13,12 +13,12 @@ from cicada.ids import Address, Peer
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
 from cicada.transport.linkcore import CHALLENGE_BYTES, LinkCore
-from cicada.transport.linkio import Entropy, Identified, Proven, Release, Unidentified
+from cicada.transport.linkio import Entropy, Proven, Release
 from cicada.transport.linktable import Dial, DialPhase, Remote
 from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import PROTOCOL_VERSION, Frame, FrameType, Hello, Refusal, Welcome, encode_frame
-from cicada.wire.security import Credentials, Established, LinkSecurity
+from cicada.wire.security import Credentials, Established, Identified, LinkSecurity, Unidentified
 
 
 class Dialler:

@@ -16,6 +16,7 @@ from cicada.wire.codec import Message
 from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
 from cicada.wire.routed import RouterMessage
+from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 
 class IndexSource(Protocol):
@@ -61,12 +62,6 @@ class Forward(SendMessage, frozen=True, gc=False):
 class Prove(msgspec.Struct, frozen=True):
     """Find out whether the peer answers at its address. Answered by Proven or Unreachable, at once when the proof is
     kept; askings that wait together get one answer together."""
-
-    peer: Peer
-
-
-class Identify(msgspec.Struct, frozen=True):
-    """Find out who lives at the peer's address. Answered by Identified or Unidentified, at once when a proof is kept."""
 
     peer: Peer
 
@@ -203,28 +198,6 @@ class Proven(msgspec.Struct, frozen=True):
     that it holds the link which it had opened."""
 
     peer: Peer
-
-
-class Identified(msgspec.Struct, frozen=True):
-    """Answer to Identify: over a connection dialled to its address the peer proved the keys in ``record`` (signed bytes,
-    empty where links are not secured)."""
-
-    peer: Peer
-    record: bytes
-
-
-class Unidentified(msgspec.Struct, frozen=True):
-    """Answer to Identify: nobody proved anything at the address."""
-
-    peer: Peer
-    reason: str
-
-
-class Met(msgspec.Struct, frozen=True, gc=False):
-    """A peer answered at its address and proved the keys in ``record``. Not told where links are not secured."""
-
-    peer: Peer
-    record: bytes
 
 
 class Unreachable(msgspec.Struct, frozen=True):

@@ -24,7 +24,6 @@ from cicada.transport.linkio import (
     Disconnected,
     Entropy,
     FramesArrived,
-    Identify,
     IndexSource,
     Keep,
     LinkInput,
@@ -42,7 +41,7 @@ from cicada.transport.linktable import Dial, DialPhase, HalfOpen
 from cicada.wire.codec import Message, decode, encode
 from cicada.wire.frames import PREFIXED, Frame, FrameType
 from cicada.wire.routed import RouterMessage
-from cicada.wire.security import LinkSecurity
+from cicada.wire.security import Identify, LinkSecurity
 
 _DATA, _PING, _CLOSE = FrameType.DATA, FrameType.PING, FrameType.CLOSE
 _BARE = frozenset({FrameType.ACK, _PING, FrameType.REKEY, _CLOSE})

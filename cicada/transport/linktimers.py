@@ -1,4 +1,4 @@
-"""When links want to be woken, and how often something may happen."""
+"""When links want to be woken."""
 
 from __future__ import annotations
 
@@ -69,23 +69,3 @@ class Alarms(Generic[T]):
         self._heap = [entry for entry in self._heap if entry[2].armed == entry[0]]
         heapq.heapify(self._heap)
         self._limit = 2 * len(self._heap) + _SLACK
-
-
-class TokenBucket:
-    """At most ``rate`` a second, after a burst of as many."""
-
-    __slots__ = ("_at", "_rate", "_tokens")
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._tokens = rate
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        """Whether one more may happen now."""
-        self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True

@@ -1,5 +1,5 @@
-"""What links need of whoever holds keys: handshakes and the ciphers they end in, as protocols. ``cicada.keys`` has the
-real ones; ``Unsecured`` is for simulations and benchmarks.
+"""What links and whoever holds keys are to each other: handshakes and the ciphers they end in, as protocols, and who was met.
+``cicada.keys`` has the real ones; ``Unsecured`` is for simulations and benchmarks.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cicada.errors import PeerFault
+from cicada.ids import Peer
 from cicada.wire.frames import Hello, Welcome
 
 
@@ -73,6 +74,35 @@ class Established(msgspec.Struct, frozen=True):
     cipher: Cipher
     credentials: Credentials
     secret_id: bytes = b""
+
+
+class Identify(msgspec.Struct, frozen=True):
+    """To links: find out who lives at the peer's address. Answered by Identified or Unidentified, at once when a fresh proof is
+    kept."""
+
+    peer: Peer
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """Answer to Identify: over a connection dialled to its address the peer proved the keys in ``record`` (signed bytes, empty
+    where links are not secured)."""
+
+    peer: Peer
+    record: bytes
+
+
+class Unidentified(msgspec.Struct, frozen=True):
+    """Answer to Identify: nobody proved anything at the address."""
+
+    peer: Peer
+    reason: str
+
+
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """From links: a peer answered at its address and proved the keys in ``record``. Not told where links are not secured."""
+
+    peer: Peer
+    record: bytes
 
 
 class Dialling(Protocol):

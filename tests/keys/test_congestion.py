@@ -15,19 +15,17 @@ from cicada.keys.congestion import FirstContacts, Window
 from cicada.keys.io import (
     Abandon,
     FetchRecords,
-    Identified,
-    Identify,
     NegotiatorOutput,
     Opening,
     Prepare,
     RecordsFetched,
     Refused,
     TimerFired,
-    Unidentified,
 )
 from cicada.keys.memory import host_bucket
 from cicada.limits import KEYS, KeyLimits
 from cicada.tokens import TokenBucket
+from cicada.wire.security import Identified, Identify, Unidentified
 from tests.keys.people import ALICE, BOB, HIGH, LOW, Person, peers, pin, raw_record
 
 NOWHERE = Address("")

@@ -18,10 +18,7 @@ from cicada.keys.io import (
     AnswerRecord,
     Complete,
     FetchRecords,
-    Identified,
-    Identify,
     LinksChanged,
-    Met,
     Opening,
     PinLearned,
     Prepare,
@@ -32,7 +29,6 @@ from cicada.keys.io import (
     SessionReady,
     TimerFired,
     Told,
-    Unidentified,
 )
 from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared
@@ -40,6 +36,7 @@ from cicada.keys.succession import sign_succession
 from cicada.keys.trust import Trust
 from cicada.limits import KEYS, KeyLimits
 from cicada.wire.routed import GetRecord
+from cicada.wire.security import Identified, Identify, Met, Unidentified
 from tests.keys.people import (
     ALICE,
     BOB,

@@ -272,3 +272,22 @@ async def test_whoever_pinned_the_old_keys_follows_to_new_ones_that_they_signed(
         return [pin.peer_id for pin in load_pins(path)] == [new.peer_id]
 
     await eventually(has_followed, "the pin to follow")
+
+
+def test_a_defect_while_pins_are_written_does_not_keep_later_ones_from_being_written() -> None:
+    written: list[Pin] = []
+    jobs: list[Callable[[], None]] = []
+
+    def keep(pins: Iterable[Pin], succeeds: Mapping[Address, bytes]) -> None:
+        written.extend(pins)
+        if len(written) == 1:
+            raise ValueError("a defect")
+
+    keeper = PinKeeper(keep, jobs.append)
+    pins = [pin_of(HostPort("127.0.0.1", 4000 + number), ONE) for number in range(2)]
+    keeper(pins[0], b"")
+    with pytest.raises(ValueError, match="a defect"):
+        jobs[0]()
+    keeper(pins[1], b"")
+    jobs[1]()
+    assert written == pins

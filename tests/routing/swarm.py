@@ -14,7 +14,7 @@ from cicada.events import KeyEvent, RoutingEvent
 from cicada.ids import RING_BITS, RING_SIZE, Address, Peer, Place, canonical_address, peer_at
 from cicada.keys.identity import Identity
 from cicada.keys.io import Emit as KeysEmit
-from cicada.keys.io import Identified, Identify, Met, NegotiatorInput, PinLearned, Unidentified
+from cicada.keys.io import NegotiatorInput, PinLearned
 from cicada.keys.io import TimerFired as NegotiatorTimer
 from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
@@ -41,6 +41,7 @@ from cicada.routing.io import (
 )
 from cicada.routing.router import Router
 from cicada.wire.routed import RouterMessage
+from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 Sent = tuple[Peer, Peer, RouterMessage]
 LINK_TIMEOUT = 0.3

@@ -23,12 +23,10 @@ from cicada.transport.linkio import (
     Dropped,
     Emit,
     FramesArrived,
-    Identified,
     Keep,
     LinkInput,
     LinkOutput,
     LinkRow,
-    Met,
     NotTaken,
     Prove,
     Proven,
@@ -38,7 +36,6 @@ from cicada.transport.linkio import (
     SendMessage,
     TimerFired,
     Transmit,
-    Unidentified,
     Unreachable,
 )
 from cicada.transport.links import Links
@@ -56,7 +53,7 @@ from cicada.wire.frames import (
 )
 from cicada.wire.ring import GetState
 from cicada.wire.routed import Data
-from cicada.wire.security import LinkSecurity, Unsecured
+from cicada.wire.security import Identified, LinkSecurity, Met, Unidentified, Unsecured
 
 LIMITS = LinkLimits(
     max_unacknowledged=256 * KIB,

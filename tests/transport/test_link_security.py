@@ -13,10 +13,10 @@ from cicada.keys.memory import Accepted
 from cicada.keys.psks import PreShared, Secrets, SwarmKeys
 from cicada.keys.record import read_record
 from cicada.limits import KEYS, KeyLimits
-from cicada.transport.linkio import Identified, Identify, Met, Revoke, Unidentified
+from cicada.transport.linkio import Revoke
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import FrameType, Hello, encode_frame
-from cicada.wire.security import LinkSecurity
+from cicada.wire.security import Identified, Identify, LinkSecurity, Met, Unidentified
 from tests.securities import identity_of, secured, secured_as
 from tests.security.intruders import BorrowedKey
 from tests.transport.linknet import LIMITS, SWARM, Host, Network, Stranger, address, control, data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicada.transport.linktimers import NEVER, Alarms, TokenBucket
+from cicada.transport.linktimers import NEVER, Alarms
 
 
 class Sleeper:
@@ -62,12 +62,3 @@ def test_superseded_alarms_do_not_pile_up() -> None:
             alarms.arm(sleeper, 1e6 - number)
     assert len(alarms) < 200
     assert alarms.due(2e6) == sleepers
-
-
-def test_a_bucket_allows_its_rate_and_one_burst() -> None:
-    bucket = TokenBucket(10.0)
-    assert sum(bucket.take(100.0) for _ in range(50)) == 10
-    assert not bucket.take(100.05)
-    assert bucket.take(100.11)
-    assert not bucket.take(100.11)
-    assert sum(bucket.take(1000.0) for _ in range(50)) == 10
