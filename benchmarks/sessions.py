@@ -58,15 +58,15 @@ def handshakes(rounds: int) -> tuple[dict[str, float], tuple[SessionKeys, Sessio
     one, other = negotiator(ONE, first, OTHER, second), negotiator(OTHER, second, ONE, first)
     spent = {"opening": 0.0, "answering": 0.0, "completing": 0.0}
     keys: list[SessionKeys] = []
-    for _ in range(rounds):
+    for now in map(float, range(rounds)):  # first contacts are limited by the second
         times = [time.process_time()]
-        (opening,) = one.handle(Prepare(OTHER.place, OTHER.address), 0.0)
+        (opening,) = one.handle(Prepare(OTHER.place, OTHER.address), now)
         times.append(time.process_time())
-        answered = other.handle(Answer(contact(opening)), 0.0)[0]
+        answered = other.handle(Answer(contact(opening)), now)[0]
         times.append(time.process_time())
         if not isinstance(answered, Answered) or answered.keys is None:
             raise RuntimeError(f"the handshake was refused: {answered}")
-        ready = one.handle(Complete(OTHER.place, OTHER.address, answered.reply.handshake), 0.0)[-1]
+        ready = one.handle(Complete(OTHER.place, OTHER.address, answered.reply.handshake), now)[-1]
         times.append(time.process_time())
         if not isinstance(ready, SessionReady):
             raise RuntimeError(f"the answer was refused: {ready}")
