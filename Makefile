@@ -49,10 +49,12 @@ prove: $(DEV)
 	$(BIN)/python -m pytest -m "prove or sized" --timeout $(PROOF_TIMEOUT) $(ARGS)
 
 bench: $(DEV)
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.actors $(ARGS)
 	$(BIN)/python -m benchmarks.handshakes $(ARGS)
 	$(BIN)/python -m benchmarks.relay $(ARGS)
 	$(BIN)/python -m benchmarks.sessions $(ARGS)
+	$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
