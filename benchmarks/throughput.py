@@ -34,6 +34,7 @@ PROCESSES = 2
 CORRESPONDENTS = 10  # of each peer, drawn at random
 KEYS = 200  # stored in the table of kademlia
 SIZES = (64, 1024)
+WARM_UP_S = 5.0  # until the links of these messages are there
 ANSWER_S = 180.0
 WAIT_S = 30.0
 
@@ -217,6 +218,7 @@ def measure(peers: int, in_flight: int, seconds: float) -> dict[str, float]:
         swarm.each("bind")
         swarm.each("join")
         _note(row, "first contacts", swarm.each("meet"))
+        swarm.each("talk", SIZES[0], in_flight // PROCESSES, WARM_UP_S)
         for size in SIZES:
             answers = swarm.each("talk", size, in_flight // PROCESSES, seconds)
             _note(row, f"{size} bytes", answers)

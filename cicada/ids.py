@@ -31,6 +31,14 @@ def canonical_address(host: str, port: int) -> Address:
     Raises Misuse when ``host`` is not a numeric IP address, has a zone (fe80::1%eth0 means something else on
     every machine), or ``port`` is not in 1..65535.
     """
+    try:
+        return _canonical_address(host, port)
+    except TypeError:
+        raise Misuse(f"{host!r} and {port!r} are not an address: use a text and a number") from None
+
+
+@lru_cache(_REMEMBERED, typed=True)
+def _canonical_address(host: str, port: int) -> Address:
     if not 1 <= port <= MAX_PORT:
         raise Misuse(f"port {port} is out of range: use 1 to {MAX_PORT}")
     try:

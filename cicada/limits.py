@@ -109,7 +109,7 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_unacknowledged: int = 256 * KIB  # per link (design section 6)
     max_queued: int = 1 * MIB  # per link, all queues together
     control_share: float = 0.25  # of sent bytes while data waits
-    ack_delay: float = 0.1  # a link ack waits this long for a frame to ride on; time-outs allow for it on top
+    ack_delay: float = 0.3  # a link ack waits this long for a frame to ride on; time-outs allow for it on top
     ack_bytes: int = 64 * KIB  # or for this many unacknowledged bytes
     timeout_first: float = 2.0
     # Forming a ring of 1,000 with another program on one of the two cores, false suspicions at 0.3, 0.5 and 1.0 s: 742, 338, 3.

@@ -159,3 +159,10 @@ def test_a_peer_cannot_be_changed_and_survives_copying_and_pickling() -> None:
 
 def test_one_address_gives_one_shared_peer() -> None:
     assert peer_at(Address("127.0.0.1:1")) is peer_at(Address("127.0.0.1:1"))
+
+
+def test_what_is_not_a_text_and_a_number_is_no_address() -> None:
+    with pytest.raises(Misuse, match="not an address"):
+        canonical_address(["127.0.0.1"], 5000)  # type: ignore[arg-type]
+    with pytest.raises(Misuse, match="not an address"):
+        canonical_address("127.0.0.1", "5000")  # type: ignore[arg-type]
