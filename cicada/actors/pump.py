@@ -165,22 +165,30 @@ class Pump(LoopActor, Generic[C]):
             self.around.publish(self.around.name, event)
 
     def _hand_out(self) -> None:
+        """One box after the other, spelled out: every turn of every actor comes through here."""
         wired = self.wired
+        if wired is None:
+            self._hand_to_nobody()
+            return
+        if self.to_supervisor:
+            wired.supervisor.tell_all(self.to_supervisor)
+            self.to_supervisor.clear()
+        if self.to_transport:
+            wired.transport.tell_all(self.to_transport)
+            self.to_transport.clear()
+        if self.to_ring:
+            wired.ring.tell_all(self.to_ring)
+            self.to_ring.clear()
+        if self.to_router:
+            wired.router.tell_all(self.to_router)
+            self.to_router.clear()
+        if self.to_crypto:
+            wired.crypto.tell_all(self.to_crypto)
+            self.to_crypto.clear()
+
+    def _hand_to_nobody(self) -> None:
         for box in (self.to_supervisor, self.to_transport, self.to_ring, self.to_router, self.to_crypto):
-            if not box:
-                continue
-            if wired is None:
-                self.around.tally["not-wired"] += len(box)
-            elif box is self.to_router:
-                wired.router.tell_all(box)
-            elif box is self.to_transport:
-                wired.transport.tell_all(box)
-            elif box is self.to_ring:
-                wired.ring.tell_all(box)
-            elif box is self.to_crypto:
-                wired.crypto.tell_all(box)
-            else:
-                wired.supervisor.tell_all(box)
+            self.around.tally["not-wired"] += len(box)
             box.clear()
 
     def _on_wake(self, _: Wake) -> None:
