@@ -19,8 +19,9 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes a frame or message may have."""
 
     max_frame: int = 64 * KIB  # length prefix excluded; a longer claim closes the connection
-    max_payload: int = 32 * KIB  # one fragment; larger payloads wait for fragmentation
-    max_sealed: int = 32 * KIB + 64  # a payload, what goes with it (30) and the tag (16)
+    max_payload: int = 32 * KIB  # one fragment, and what a message without fragments may carry
+    max_message: int = 16 * MIB  # in fragments; of a broadcast, which has none, it is max_payload
+    max_sealed: int = 32 * KIB + 80  # a payload, what goes with it (46) and the tag (16)
     max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = MAX_LIST
@@ -266,6 +267,33 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 256  # due messages one call of the Router handles: 5 ms at 20 us each
 
 
+class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages in fragments, and those that wait for others of their sender. Bytes where nothing else is said."""
+
+    pending_bytes: int = 64 * MIB  # payloads that one peer sends in fragments; as much as a mailbox
+    # A destination's congestion window, in a fragment's multiples. RFC 6928 begins with 10 small segments; these are large.
+    window_initial: int = 128 * KIB
+    window_min: int = (
+        64 * KIB
+    )  # two fragments, so that there is one behind which the other can be seen to be lost
+    window_max: int = 1 * MIB  # LinkLimits.max_queued: what is beyond it could only be dropped there
+    delay_target: float = 0.1  # seconds of queueing that a transfer may cause; RFC 6817 has at most as much
+    base_seconds: float = 60.0  # the least round trip of this and the span before it is that of the empty way
+    flows: int = 1024  # destinations whose window is remembered
+    rounds: int = 6  # how often a message is begun again because its destination lost all fragments: attempts
+    # Receiver
+    held_bytes: int = 256 * MIB  # unfinished messages of all peers of one event loop (design section 6)
+    stranger_share: float = 0.25  # of it, what first contacts may use together (design section 6)
+    sender_bytes: int = 32 * MIB  # of it, what one sender may use at one peer: two of the largest messages
+    held_overhead: int = (
+        512  # what a fragment or message is charged beside its bytes: the objects around them
+    )
+    idle: float = 30.0  # seconds without a new fragment, then the others are given up (design section 6)
+    finished: int = 4096  # messages of which it is remembered that they are complete; 0.3 KB each
+    lines: int = 4096  # senders of which is remembered what of their ordered messages came last
+    line_messages: int = 1024  # that one sender's line may hold back
+
+
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
@@ -506,6 +534,7 @@ LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
 FAULT: Final = FaultLimits()
 DELIVERY: Final = DeliveryLimits()
+TRANSFER: Final = TransferLimits()
 KEYS: Final = KeyLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()

@@ -19,10 +19,19 @@ class RouterActor(Pump[Router]):
     def __init__(self, around: Surroundings, boot: int) -> None:
         super().__init__(around, io.Alarm())
         self._boot = boot
+        self._account = around.allowance.account()
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
-        return Router(self.around.own, self._boot, rng=random.Random(seed))
+        return Router(self.around.own, self._boot, rng=random.Random(seed), account=self._account)
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        self._account.close()
+
+    def on_failure(self, *what: object) -> None:
+        super().on_failure(*what)
+        self._account.close()
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {

@@ -16,6 +16,8 @@ from cicada.errors import PeerFault
 from cicada.events import MessageDropped
 from cicada.ids import Peer
 from cicada.limits import DeliveryLimits
+from cicada.routing.allowance import Account
+from cicada.routing.intake import Drop, HandOver, Intake, Say, Step
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
 from cicada.routing.sessions import ACK, DATA, Session, Sessions
@@ -47,6 +49,7 @@ class Arrivals:
         route: Route,
         limits: DeliveryLimits,
         rng: Random,
+        account: Account,
     ) -> None:
         self._own = own
         self._boot = boot
@@ -54,6 +57,7 @@ class Arrivals:
         self._route = route
         self._limits = limits
         self._tickets = Tickets(limits, rng)
+        self._intake = Intake(account)
         self._said: dict[tuple[int, int], tuple[bytes, DataAck]] = {}  # by index and counter of the Data
         self._hints = TokenBucket(limits.hints_per_second, limits.hints_burst)
         self.counts: Counter[str] = Counter()
@@ -73,22 +77,9 @@ class Arrivals:
         ticket = Ticket(session, data, body.message, digest_of(body.payload))
         if body.boot != self._boot:
             return self._say(ticket, Verdict.RESTARTED, now)
-        number = self._tickets.issue(ticket, now)
-        if number is None:
-            return [*self.drop("tickets-full"), *self._say(ticket, Verdict.BUSY, now)]
-        self.counts["delivered"] += 1
-        return [
-            Deliver(
-                ticket=number,
-                origin=session.peer,
-                origin_boot=body.origin_boot,
-                message=body.message,
-                payload=body.payload,
-                hops=data.hops,
-                trust=session.trust,
-                peer_id=session.peer_id,
-            )
-        ]
+        if body.parts == 1 and body.after is None:
+            return self._hand_over(ticket, body.payload, now)
+        return self._follow(self._intake.take(ticket, body, now), now)
 
     def judged(self, judged: Judged, now: float) -> list[RouterOutput]:
         """The owner of the mailbox decided."""
@@ -96,7 +87,17 @@ class Arrivals:
         if ticket is None:
             self.counts["ignored:late-verdict"] += 1
             return []
-        return self._say(ticket, judged.verdict, now)
+        if ticket.after is None and not ticket.in_parts:
+            return self._say(ticket, judged.verdict, now)
+        return self._follow(self._intake.judged(ticket, judged.verdict, now), now)
+
+    def expire(self, now: float) -> list[RouterOutput]:
+        """Give up what waits for others and makes no progress."""
+        return self._follow(self._intake.expire(now), now)
+
+    def next_deadline(self) -> float | None:
+        """When ``expire`` has something to do."""
+        return self._intake.next_deadline()
 
     def unknown(self, data: Data, now: float) -> list[RouterOutput]:
         """A Data of no session: its sender should negotiate anew, if it believes that."""
@@ -116,6 +117,40 @@ class Arrivals:
         """Count what is not delivered, and tell."""
         self.counts[f"dropped:{reason}"] += 1
         return [Tell(MessageDropped(reason=reason))]
+
+    def _follow(self, steps: list[Step], now: float) -> list[RouterOutput]:
+        outputs: list[RouterOutput] = []
+        for step in steps:
+            match step:
+                case HandOver(ticket, payload):
+                    outputs += self._hand_over(ticket, payload, now)
+                case Say(ticket, verdict):
+                    outputs += self._say(ticket, verdict, now)
+                case Drop(reason):
+                    outputs += self.drop(reason)
+        return outputs
+
+    def _hand_over(self, ticket: Ticket, payload: bytes, now: float) -> list[RouterOutput]:
+        """Let the owner of the mailbox decide."""
+        number = self._tickets.issue(ticket, now)
+        if number is None:
+            self._intake.judged(ticket, Verdict.BUSY, now)
+            return [*self.drop("tickets-full"), *self._say(ticket, Verdict.BUSY, now)]
+        self.counts["delivered"] += 1
+        session = ticket.session
+        return [
+            Deliver(
+                ticket=number,
+                origin=session.peer,
+                origin_boot=session.boot,
+                message=ticket.message,
+                payload=payload,
+                hops=ticket.data.hops,
+                trust=session.trust,
+                peer_id=session.peer_id,
+                is_late=ticket.is_late,
+            )
+        ]
 
     def _not_opened(self, data: Data, session: Session, reason: str, now: float) -> list[RouterOutput]:
         if reason == "replayed":

@@ -17,12 +17,13 @@ from cicada.limits import DeliveryLimits
 from cicada.routing.arrivals import digest_of
 from cicada.routing.contacts import Contacts
 from cicada.routing.introductions import Introductions
-from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Status, Verdict
+from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Settled, Verdict
+from cicada.routing.ordering import Order
 from cicada.routing.paths import choose_paths, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers, earlier
-from cicada.routing.unsettled import Frame, Unsettled
+from cicada.routing.unsettled import Ended, Frame, Unsettled, settled
 from cicada.wire.routed import ContactReply, Data, NoSuchPeer, NoSuchSession
 from cicada.wire.sealed import AckBody, DataBody, encode_body
 
@@ -49,6 +50,9 @@ class Sends:
         self._parked: dict[int, None] = {}  # until this peer is in a ring
         self._ready: deque[int] = deque()  # may go on at once
         self._ready_since = 0.0
+        self.order = Order()
+        self.ended: deque[Ended] = deque()
+        """What settled and others hang on: for Transfers to take."""
         self.counts: Counter[str] = Counter()
         """Copies sent, retries, receipts by outcome, and answers that were ignored, by reason."""
 
@@ -61,8 +65,8 @@ class Sends:
             return []
         size = len(asked.payload)
         if len(self._open) >= self._limits.pending_sends or self._bytes + size > self._limits.pending_bytes:
-            self.counts[f"receipts:{Status.FAILED.value}"] += 1
-            return Unsettled(asked).settled(Reason.OVERLOADED, 0)
+            refused = Unsettled(asked)
+            return self._tell(refused, refused.fate(Reason.OVERLOADED, 0))
         sending = self._open[asked.id] = Unsettled(asked)
         self._bytes += size
         return self._attempt(sending, now)
@@ -72,6 +76,18 @@ class Sends:
         if self._parked:
             self._wake(self._parked, now)
             self._parked = {}
+
+    def hasten(self, id: int, now: float, *, only_if_waiting: bool = False) -> None:
+        """Repeat a message that left already, whatever its time is. ``only_if_waiting``: unless that is of no use."""
+        sending = self._open.get(id)
+        if sending is not None and sending.sent_at and (sending.is_waiting or not only_if_waiting):
+            self._wake((id,), now)
+
+    def cancel(self, id: int) -> None:
+        """Nobody waits for it any more."""
+        sending = self._open.get(id)
+        if sending is not None:
+            self._close(sending)
 
     # Sessions
 
@@ -147,10 +163,10 @@ class Sends:
         attempt = sending.attempt_of(frame, session)
         if attempt and ack.status == Verdict.ALTERED:
             return self._altered(sending, attempt, now)
-        if not attempt or ack.message != sending.asked.id:
+        if not attempt or ack.message != sending.message:
             self.counts["ignored:foreign-ack"] += 1
             return []
-        if ack.status == Verdict.DELIVERED:
+        if ack.status == Verdict.DELIVERED or (ack.status == Verdict.HELD and sending.asked.fragment):
             return self._acknowledged(sending, ack, attempt, now)
         return self._refused(sending, ack.status, attempt, now)
 
@@ -229,7 +245,16 @@ class Sends:
     ) -> list[RouterOutput]:
         asked = sending.asked
         attempt = len(sending.sent_at) + 1
-        body = DataBody(origin_boot=self._boot, message=asked.id, boot=session.boot, payload=asked.payload)
+        message, part = sending.message, asked.fragment
+        body = DataBody(
+            origin_boot=self._boot,
+            message=message,
+            boot=session.boot,
+            payload=asked.payload,
+            part=0 if part is None else part.part,
+            parts=1 if part is None else part.parts,
+            after=self.order.before(message) if asked.ordered else None,
+        )
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
         self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), hops, now)
         self.counts["copies"] += len(hops)
@@ -261,7 +286,7 @@ class Sends:
         sending.frames.append(frame)
         sending.sessions.append(session)
         sending.hops = hops
-        sending.is_denied = sending.is_busy = False
+        sending.is_denied = sending.is_busy = sending.is_waiting = False
         sending.reported = 0
         self._frames[frame] = sending.asked.id
         attempts = len(sending.sent_at)
@@ -278,6 +303,7 @@ class Sends:
         if ack.digest != digest_of(asked.payload):
             self.counts["ignored:altered"] += 1
             return []
+        sending.is_whole = ack.status == Verdict.DELIVERED
         round_trip = now - sending.sent_at[attempt - 1]
         self._contacts.measured(asked.place, round_trip)
         return self._settle(sending, None, len(sending.sent_at), ack.data_hops, round_trip)
@@ -287,7 +313,10 @@ class Sends:
             return self._fail(sending, Reason.RESTARTED)
         if status == Verdict.STALE:
             return self._fail(sending, Reason.STALE)
-        if status != Verdict.BUSY:
+        if status == Verdict.WAITING:
+            sending.is_waiting = True
+            self._arm(sending, now + self._limits.retry_ceiling)
+        elif status != Verdict.BUSY:
             self.counts["ignored:foreign-ack"] += 1
         elif attempt == len(sending.sent_at) and not sending.is_busy:
             if attempt >= self._limits.attempts:
@@ -338,9 +367,16 @@ class Sends:
         round_trip: float = 0.0,
     ) -> list[RouterOutput]:
         self._close(sending)
-        outcome = Status.DELIVERED if reason is None else Status.FAILED
-        self.counts[f"receipts:{outcome.value}"] += 1
-        return sending.settled(reason, attempts, hops, round_trip)
+        return self._tell(sending, sending.fate(reason, attempts, hops, round_trip))
+
+    def _tell(self, sending: Unsettled, fate: Settled) -> list[RouterOutput]:
+        asked = sending.asked
+        if asked.ordered or asked.fragment is not None:
+            self.ended.append(Ended(asked, fate, sending.boot, sending.is_whole))
+        if asked.fragment is not None:
+            return []
+        self.counts[f"receipts:{fate.status.value}"] += 1
+        return settled(fate)
 
     def _close(self, sending: Unsettled) -> None:
         asked = sending.asked

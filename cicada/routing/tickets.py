@@ -13,12 +13,16 @@ _TICKET_BITS = 62
 
 
 class Ticket(NamedTuple):
-    """What an ack needs: the Data as it came, in which session, which message it was, and the hash of its payload."""
+    """What an ack needs: the Data as it came, in which session, which message it was, and the hash of its payload. And what
+    Intake needs: the message before it, when it is ordered, and whether it came ``in_parts`` or too late."""
 
     session: Session
     data: Data
     message: int
     digest: bytes
+    after: int | None = None
+    in_parts: bool = False
+    is_late: bool = False
 
 
 class Tickets:

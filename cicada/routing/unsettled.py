@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from cicada.events import MessageSettled
 from cicada.ids import Peer, Place
 from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell
@@ -16,8 +18,8 @@ class Unsettled:
     """One message. ``boot`` never changes once an attempt has named it."""
 
     __slots__ = (
-        "altered", "asked", "avoid", "boot", "denied_since", "frames", "hops", "is_busy", "is_denied", "reported", "sent_at",
-        "session", "sessions", "was_in_ring",
+        "altered", "asked", "avoid", "boot", "denied_since", "frames", "hops", "is_busy", "is_denied",
+        "is_waiting", "is_whole", "reported", "sent_at", "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -32,33 +34,52 @@ class Unsettled:
         self.denied_since: float | None = None
         self.is_denied = False  # the last attempt was answered NoSuchPeer
         self.is_busy = False  # the last attempt was answered BUSY
+        self.is_waiting = False  # the last attempt was answered WAITING
+        self.is_whole = False  # acknowledged as DELIVERED
         self.was_in_ring = False
         self.altered = 0  # copies reported altered
         self.reported = 0  # of the last attempt
+
+    @property
+    def message(self) -> int:
+        """The id by which its destination knows it."""
+        fragment = self.asked.fragment
+        return self.asked.id if fragment is None else fragment.message
 
     def attempt_of(self, frame: Frame, session: Session) -> int:
         """Which attempt that was, from 1; 0: none, or not in this session."""
         attempt = self.frames.index(frame) + 1 if frame in self.frames else 0
         return attempt if attempt and self.sessions[attempt - 1] is session else 0
 
-    def settled(
-        self, reason: Reason | None, attempts: int, hops: int = 0, round_trip: float = 0.0
-    ) -> list[RouterOutput]:
-        """It ended, and for whom it may concern."""
+    def fate(self, reason: Reason | None, attempts: int, hops: int = 0, round_trip: float = 0.0) -> Settled:
+        """How it ended."""
         session = self.session
-        return settled(
-            Settled(
-                id=self.asked.id,
-                status=Status.DELIVERED if reason is None else Status.FAILED,
-                reason=reason,
-                attempts=attempts,
-                hops=hops,
-                round_trip_s=round_trip,
-                trust=None if session is None else session.trust,
-                altered=self.altered,
-                conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
-            )
+        return Settled(
+            id=self.asked.id,
+            status=Status.DELIVERED if reason is None else Status.FAILED,
+            reason=reason,
+            attempts=attempts,
+            hops=hops,
+            round_trip_s=round_trip,
+            trust=None if session is None else session.trust,
+            altered=self.altered,
+            conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
         )
+
+
+class Ended(NamedTuple):
+    """A message that others of its sender hang on has settled: a fragment, or an ordered one. ``boot`` is that of the life of
+    ``asked.place`` that it went to; ``is_whole``: all of it is in the mailbox there."""
+
+    asked: SendMessage
+    fate: Settled
+    boot: int | None
+    is_whole: bool
+
+
+def failure(id: int, reason: Reason) -> Settled:
+    """One that never left."""
+    return Settled(id=id, status=Status.FAILED, reason=reason, attempts=0, hops=0, round_trip_s=0.0)
 
 
 def settled(fate: Settled) -> list[RouterOutput]:

@@ -211,6 +211,7 @@ class Swarm:
         timeout: float = 10.0,
         address: Address = UNKNOWN,
         require: Trust = Trust.UNVERIFIED,
+        ordered: bool = False,
     ) -> int:
         """Begin a message, and say its id."""
         message = SendMessage(
@@ -221,6 +222,7 @@ class Swarm:
             deadline=self.now + timeout,
             address=address,
             require=require,
+            ordered=ordered,
         )
         self.nodes[origin].unsettled[message.id] = message
         self.feed(origin, message)
@@ -382,7 +384,7 @@ class Swarm:
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=node.has_room,
+            has_room=node.has_room and not deliver.is_late,
             now=self.now,
         )
         if judgement.fresh:
