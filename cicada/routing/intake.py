@@ -70,20 +70,20 @@ class Intake:
                 after = self._reassembly.after(whole)
                 return self._queue(origin, ticket._replace(after=after, in_parts=True), None, now)
 
-    def judged(self, ticket: Ticket, verdict: Verdict, now: float) -> list[Step]:
+    def judged(self, ticket: Ticket, verdict: Verdict) -> list[Step]:
         """The owner of the mailbox decided about what was handed over."""
         origin = Origin.of(ticket.session)
         if ticket.is_late and verdict is Verdict.BUSY:
-            self._reassembly.finish(Whole(origin, ticket.message), Verdict.STALE)
+            self._reassembly.finish(Whole(origin, ticket.roll.message), Verdict.STALE)
             return [Drop("overtaken")]
         if verdict is Verdict.BUSY:
-            self._reassembly.reopen(Whole(origin, ticket.message))
+            self._reassembly.reopen(Whole(origin, ticket.roll.message))
         else:
-            self._reassembly.finish(Whole(origin, ticket.message), verdict)
+            self._reassembly.finish(Whole(origin, ticket.roll.message), verdict)
         said = Say(ticket, verdict)
         if ticket.after is None or verdict is not Verdict.DELIVERED:
             return [said]
-        early, overtaken = self._lines.entered(origin, ticket.message)
+        early, overtaken = self._lines.entered(origin, ticket.roll.message)
         steps: list[Step] = [said, *[Drop("overtaken")] * overtaken]
         return steps if early is None else steps + self._hand_over(origin, *early)
 
@@ -102,8 +102,8 @@ class Intake:
         size = 0 if payload is None else len(payload)
         early = _Early(ticket, payload)
         trust = ticket.session.trust
-        turn = self._lines.take(origin, trust, ticket.message, ticket.after, early, size, now)
-        whole = Whole(origin, ticket.message)
+        turn = self._lines.take(origin, trust, ticket.roll.message, ticket.after, early, size, now)
+        whole = Whole(origin, ticket.roll.message)
         match turn:
             case Turn.NEXT:
                 return self._hand_over(origin, ticket, payload)
@@ -121,5 +121,5 @@ class Intake:
 
     def _hand_over(self, origin: Origin, ticket: Ticket, payload: bytes | None) -> list[Step]:
         if payload is None:
-            payload = self._reassembly.payload(Whole(origin, ticket.message))
+            payload = self._reassembly.payload(Whole(origin, ticket.roll.message))
         return [] if payload is None else [HandOver(ticket, payload)]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cicada.ids import Place
 from cicada.limits import TRANSFER, WIRE, TransferLimits
 from cicada.routing.flow import Flow, Flows
-from cicada.routing.io import Fragment, Reason, RouterOutput, SendMessage, Settled, Status
+from cicada.routing.io import Fate, Fragment, Reason, RouterOutput, SendMessage, Settled, Status
 from cicada.routing.sending import Sends
 from cicada.routing.timers import Timers
 from cicada.routing.unsettled import Ended, failure, settled
@@ -24,7 +24,7 @@ _GRACE = 1.0  # seconds after the deadline until a fragment whose fate is still 
 
 
 class _Transfer:
-    __slots__ = ("altered", "asked", "attempts", "boot", "open", "parts", "rounds", "waiting")
+    __slots__ = ("altered", "asked", "attempts", "boot", "disjoint", "open", "parts", "rounds", "waiting")
 
     def __init__(self, asked: SendMessage) -> None:
         self.asked = asked
@@ -32,6 +32,7 @@ class _Transfer:
         self.boot: int | None = None  # the life of the destination that has the first fragments
         self.attempts = 0
         self.altered = 0
+        self.disjoint = True
         self.rounds = 0
         self.begin()
 
@@ -148,7 +149,7 @@ class Transfers:
         transfer = self._open.get(behind)
         ids = [behind] if transfer is None else self._under_way(transfer.asked)
         for id in ids:
-            self._sends.hasten(id, now, only_if_waiting=fate.status is Status.DELIVERED)
+            self._sends.go_on(id, now, only_if_waiting=fate.status is Status.DELIVERED)
 
     def _on_fragment(self, end: Ended, now: float) -> list[RouterOutput]:
         fate = end.fate
@@ -159,6 +160,7 @@ class Transfers:
         transfer = self._open[piece.message]
         transfer.attempts = max(transfer.attempts, fate.attempts)
         transfer.altered += fate.altered
+        transfer.disjoint &= fate.disjoint
         if fate.status is Status.FAILED:
             lane.flow.given_up(piece.size)
             return self._end(transfer, fate, now)
@@ -232,14 +234,21 @@ class Transfers:
         return self._end(transfer, failed, now)
 
     def _end(self, transfer: _Transfer, fate: Settled, now: float) -> list[RouterOutput]:
-        """It ended as ``fate`` says, which is that of one fragment. The others end with it."""
+        """It ended as ``fate`` says, which is that of one fragment, whose copies stand for all. The others end with it."""
         asked = transfer.asked
         del self._open[asked.id]
         self._bytes -= len(asked.payload)
         self._timers.clear(asked.id)
         self._clear_lane(asked)
         self.counts[f"receipts:{fate.status.value}"] += 1
-        whole = replace(fate, id=asked.id, attempts=transfer.attempts, altered=transfer.altered)
+        whole = replace(
+            fate,
+            id=asked.id,
+            attempts=transfer.attempts,
+            altered=transfer.altered,
+            copies=tuple(copy for copy in fate.copies if copy.fate is not Fate.PENDING),
+            disjoint=transfer.disjoint,
+        )
         if asked.ordered:
             self._let_go_on(whole, now)
         outputs = settled(whole)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from cicada.events import MessageSettled
 from cicada.ids import Peer, Place
-from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell
+from cicada.routing.copies import Attempt, copies_of
+from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell, Traced
+from cicada.routing.paths import Leg
 from cicada.routing.sessions import Session
 
 Frame = tuple[Place, int, int]
@@ -18,8 +20,8 @@ class Unsettled:
     """One message. ``boot`` never changes once an attempt has named it."""
 
     __slots__ = (
-        "altered", "asked", "avoid", "boot", "denied_since", "frames", "hops", "is_busy", "is_denied",
-        "is_waiting", "is_whole", "reported", "sent_at", "session", "sessions", "was_in_ring",
+        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_waiting", "is_whole",
+        "losses", "sent_at", "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -29,7 +31,7 @@ class Unsettled:
         self.sent_at: list[float] = []  # when each attempt left
         self.frames: list[Frame] = []  # and as what
         self.sessions: list[Session] = []  # and in which session
-        self.hops: tuple[Peer, ...] = ()  # of the last attempt
+        self.attempts: list[Attempt] = []  # and how
         self.avoid: tuple[Peer, ...] = ()  # what the last attempt avoided
         self.denied_since: float | None = None
         self.is_denied = False  # the last attempt was answered NoSuchPeer
@@ -37,14 +39,38 @@ class Unsettled:
         self.is_waiting = False  # the last attempt was answered WAITING
         self.is_whole = False  # acknowledged as DELIVERED
         self.was_in_ring = False
-        self.altered = 0  # copies reported altered
-        self.reported = 0  # of the last attempt
+        self.losses = 0  # attempts of which nothing arrived
 
     @property
     def message(self) -> int:
         """The id by which its destination knows it."""
         fragment = self.asked.fragment
         return self.asked.id if fragment is None else fragment.message
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Of the last attempt."""
+        return self.attempts[-1].legs if self.attempts else ()
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether the fate of every copy is known."""
+        return all(attempt.is_known for attempt in self.attempts)
+
+    @property
+    def is_disjoint(self) -> bool:
+        """Whether no two copies of one attempt are known to have shared a relay."""
+        return all(attempt.is_disjoint for attempt in self.attempts)
+
+    @property
+    def altered(self) -> int:
+        """How many copies arrived changed."""
+        return sum(attempt.changed for attempt in self.attempts)
+
+    def traced(self) -> Traced:
+        """All that will ever be known of the copies."""
+        copies = copies_of(self.attempts, is_final=True)
+        return Traced(id=self.asked.id, copies=copies, disjoint=self.is_disjoint, altered=self.altered)
 
     def attempt_of(self, frame: Frame, session: Session) -> int:
         """Which attempt that was, from 1; 0: none, or not in this session."""
@@ -64,6 +90,8 @@ class Unsettled:
             trust=None if session is None else session.trust,
             altered=self.altered,
             conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
+            copies=copies_of(self.attempts, is_final=reason is not None),
+            disjoint=self.is_disjoint,
         )
 
 
@@ -94,5 +122,7 @@ def settled(fate: Settled) -> list[RouterOutput]:
         trust="" if fate.trust is None else fate.trust.word,
         altered=fate.altered,
         conflict=fate.conflict,
+        copies=len(fate.copies),
+        disjoint=fate.disjoint,
     )
     return [fate, Tell(event)]

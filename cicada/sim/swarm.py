@@ -182,7 +182,7 @@ class Swarm:
         target: Peer | Place,
         payload: bytes = b"",
         *,
-        copies: int = 1,
+        copies: int = 0,
         timeout: float = 10.0,
         ordered: bool = False,
     ) -> int:
