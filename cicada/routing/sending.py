@@ -91,11 +91,11 @@ class Sends:
 
     # What others hang on
 
-    def hasten(self, id: int, now: float) -> None:
-        """The answer to its last attempt is overdue already."""
+    def hasten(self, id: int, at: float) -> None:
+        """The answer to its only attempt so far is overdue then already."""
         sending = self._open.get(id)
-        if sending is not None and sending.sent_at:
-            self._arm(sending, now)
+        if sending is not None and len(sending.sent_at) == 1:
+            self._arm(sending, at)
 
     def go_on(self, id: int, now: float, *, only_if_waiting: bool) -> None:
         """The ordered message before it has settled: say so at once, if it left with another word. ``only_if_waiting``: or

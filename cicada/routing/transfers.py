@@ -56,13 +56,13 @@ class _Transfer:
 class _Piece:
     """A fragment under way."""
 
-    __slots__ = ("is_hastened", "left_at", "message", "size")
+    __slots__ = ("is_late", "left_at", "message", "size")
 
     def __init__(self, message: int, size: int, now: float) -> None:
         self.message = message
         self.size = size
         self.left_at = now
-        self.is_hastened = False
+        self.is_late = False
 
 
 class _Lane:
@@ -90,7 +90,7 @@ class Transfers:
         self._timers = Timers()
         self._followed_at = 0.0
         self.counts: Counter[str] = Counter()
-        """Receipts by outcome, and fragments whose loss was noticed before their time."""
+        """Receipts by outcome, and transfers begun again."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -204,19 +204,18 @@ class Transfers:
         return outputs
 
     def _note(self, lane: _Lane, piece: _Piece, fate: Settled, now: float) -> None:
-        """What the window learns from a fragment that was acknowledged, and which others must be lost by that."""
+        """What the window learns from a fragment that was acknowledged. Those that left before it are late (RFC 8985), and
+        need not wait as long as if nothing were heard."""
         flow = lane.flow
         flow.arrived(piece.size, fate.round_trip_s, now)
-        if fate.attempts > 1 + piece.is_hastened:
+        if fate.attempts > 1:
             flow.lost(piece.left_at, now)
         for id, older in lane.pieces.items():
             if older.left_at >= piece.left_at:
                 break
-            if not older.is_hastened and now - older.left_at > flow.overdue:
-                older.is_hastened = True
-                self.counts["fragments-overdue"] += 1
-                flow.lost(older.left_at, now)
-                self._sends.hasten(id, now)
+            if not older.is_late:
+                older.is_late = True
+                self._sends.hasten(id, max(now, older.left_at + flow.overdue))
 
     # What becomes of messages
 
