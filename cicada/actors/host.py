@@ -110,7 +110,7 @@ class Host:
         self.entropy = random.SystemRandom()
         self._accepting = host_bucket()
         self._window = Window(KEYS)
-        self._allowance = Allowance()
+        self.allowance = Allowance()
         self._hosted: set[HostedPeer] = set()
         self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -158,7 +158,7 @@ class Host:
             refusals=Counter(),
             entropy=self.entropy,
             ring=ring,
-            allowance=self._allowance,
+            allowance=self.allowance,
         )
         memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)
         on_pin = self._keeper(lasting)

@@ -28,7 +28,8 @@ def bytes_of(size: int, seed: int = 1) -> bytes:
 
 def parts_sent(swarm: Swarm, sender: Peer) -> Counter[tuple[int, int]]:
     """How many copies of each (message, fragment) left the sender."""
-    bodies = (decode_sealed(message.body, DataBody) for by, _, message in swarm.sent(Data) if by == sender)
+    datas = (message for by, _, message in swarm.sent(Data) if by == sender and isinstance(message, Data))
+    bodies = (decode_sealed(data.body, DataBody) for data in datas)
     return Counter((body.message, body.part) for body in bodies)
 
 
