@@ -296,12 +296,22 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 6  # how often a message begins because its destination lost the fragments: as attempts
     held_bytes: int = 256 * MIB  # received and unfinished, by all peers of one event loop (design section 6)
     stranger_share: float = 0.25  # of it, for all first contacts together (design section 6)
-    sender_bytes: int = 32 * MIB  # of it, for one sender at one peer: two of the largest messages
+    finish_bytes: int = 17 * MIB  # of both, to finish one message at a time: the largest, and overheads
+    finisher_seconds: float = 2.0  # without a fragment of that one, then it is another's turn
+    sender_bytes: int = 32 * MIB  # of it, for one sender at one peer; the next two must fit into it
+    lane_bytes: int = 20 * MIB  # messages to one destination at once, the next waits: the largest and more
+    line_bytes: int = 8 * MIB  # ordered messages of a sender held back: those before them have room
+    busy_attempts: int = 32  # of a fragment for which there is no room: 90 s, for others need seconds
     held_overhead: int = 512  # charged for each fragment or message beside its bytes: objects around them
     idle: float = 30.0  # seconds without a new fragment, then the others are given up (design section 6)
     finished: int = 4096  # complete messages that are remembered; 0.3 KB each
     lines: int = 4096  # senders of which is remembered which of their ordered messages came last
     line_messages: int = 1024  # that one of them may have held back
+
+    def __post_init__(self) -> None:
+        fragments = 2 * self.lane_bytes // WIRE.max_payload  # at most: a message has one short one
+        if self.lane_bytes + fragments * self.held_overhead + self.line_bytes > self.sender_bytes:
+            raise ValueError("messages of one sender would wait for room that they hold themselves")
 
 
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):

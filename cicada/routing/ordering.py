@@ -69,11 +69,12 @@ class Turn(enum.Enum):
 
 
 class _Line:
-    __slots__ = ("last", "number", "ready")
+    __slots__ = ("last", "number", "ready", "size")
 
     def __init__(self) -> None:
         self.last = 0  # the last message in the mailbox
         self.number = 0  # of those held back
+        self.size = 0  # their bytes
         self.ready: list[tuple[int, int]] = []  # a heap of after and message; some are not held any more
 
 
@@ -180,11 +181,14 @@ class Lines(Generic[T]):
         return idle is not None
 
     def _hold(self, line: _Line, origin: Origin, message: int, held: _Held[T]) -> Turn:
-        is_full = line.number >= self._limits.line_messages
-        if is_full or not self._account.charge(origin, held.trust, held.size):
+        limits = self._limits
+        size = held.size + limits.held_overhead
+        is_full = line.number >= limits.line_messages or line.size + size > limits.line_bytes
+        if is_full or not self._account.charge(origin, held.trust, held.size, held.heard_at):
             return Turn.FULL
         self._held[(origin, message)] = held
         line.number += 1
+        line.size += size
         self._push(line, origin, held.after, message)
         return Turn.EARLY
 
@@ -200,5 +204,6 @@ class Lines(Generic[T]):
             self._account.release(key[0], held.trust, held.size)
             line = self._lines[key[0]]
             line.number -= 1
+            line.size -= held.size + self._limits.held_overhead
             if not line.number:
                 line.ready.clear()

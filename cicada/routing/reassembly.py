@@ -142,7 +142,8 @@ class Reassembly:
         return progress
 
     def _keep(self, whole: Whole, assembly: _Assembly, body: DataBody, now: float) -> Progress:
-        if not self._account.charge(whole.origin, assembly.trust, len(body.payload)):
+        size = len(body.payload)
+        if not self._account.charge(whole.origin, assembly.trust, size, now, whole.message):
             return Progress.FULL
         assembly.parts[body.part] = body.payload
         assembly.missing -= 1
@@ -163,6 +164,7 @@ class Reassembly:
         for part in assembly.parts:
             if part is not None:
                 self._account.release(whole.origin, assembly.trust, len(part))
+        self._account.end(whole.origin, whole.message)
         return True
 
 

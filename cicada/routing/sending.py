@@ -13,7 +13,7 @@ from random import Random
 
 from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
 from cicada.keys.io import Opening, Refused
-from cicada.limits import DeliveryLimits
+from cicada.limits import TRANSFER, DeliveryLimits
 from cicada.routing.arrivals import digest_of
 from cicada.routing.attempts import Attempts
 from cicada.routing.contacts import Contacts
@@ -213,7 +213,9 @@ class Sends:
             sending = self._open[due]
             if now >= sending.asked.deadline:
                 outputs += self._expire(sending)
-            elif len(sending.sent_at) >= self._limits.attempts and not sending.is_denied:
+            elif (
+                len(sending.sent_at) >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied
+            ):
                 self._arm(sending, sending.asked.deadline)  # an ack may still come
             else:
                 outputs += self._retry(sending, now)
@@ -239,6 +241,11 @@ class Sends:
             if not sending.is_busy and not sending.is_waiting:
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
+
+    def _most(self, sending: Unsettled, *, is_busy: bool) -> int:
+        """How many attempts it may have. Fragments wait for other messages there to make room for them."""
+        is_crowded = is_busy and sending.asked.fragment is not None
+        return TRANSFER.busy_attempts if is_crowded else self._limits.attempts
 
     def _attempt(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         asked = sending.asked
@@ -373,7 +380,7 @@ class Sends:
         elif status != Verdict.BUSY:
             self.counts["ignored:foreign-ack"] += 1
         elif attempt == len(sending.sent_at) and not sending.is_busy:
-            if attempt >= self._limits.attempts:
+            if attempt >= self._most(sending, is_busy=True):
                 return self._fail(sending, Reason.BUSY)
             sending.is_busy = True
             self._attempts.budget.press(now)

@@ -66,12 +66,15 @@ class _Piece:
 
 
 class _Lane:
-    """What goes to one destination: whose turn it is to send a fragment, and what is under way, oldest first."""
+    """What goes to one destination: whose turn it is to send a fragment, what is under way, oldest first, and what waits until
+    those that began, of ``bytes`` altogether, leave room for it there."""
 
-    __slots__ = ("flow", "pieces", "turns")
+    __slots__ = ("bytes", "flow", "pieces", "queue", "turns")
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
+        self.bytes = 0
+        self.queue: deque[SendMessage] = deque()
         self.turns: deque[int] = deque()
         self.pieces: OrderedDict[int, _Piece] = OrderedDict()
 
@@ -108,7 +111,7 @@ class Transfers:
         self._open[asked.id] = _Transfer(asked)
         self._bytes += len(asked.payload)
         self._timers.set(asked.id, asked.deadline)
-        self._lane(asked.place).turns.append(asked.id)
+        self._lane(asked.place).queue.append(asked)
         return self._send(asked.place, now)
 
     def follow(self, now: float) -> list[RouterOutput]:
@@ -192,6 +195,7 @@ class Transfers:
     def _send(self, place: Place, now: float) -> list[RouterOutput]:
         """As many fragments as the window has room for, of each message in turn."""
         lane = self._lanes[place]
+        self._begin(lane)
         outputs: list[RouterOutput] = []
         while lane.turns and lane.flow.has_room(WIRE.max_payload):
             transfer = self._open[lane.turns.popleft()]
@@ -202,6 +206,14 @@ class Transfers:
             lane.flow.left(len(message.payload))
             outputs += self._sends.submit(message, now)
         return outputs
+
+    def _begin(self, lane: _Lane) -> None:
+        """First come, first served."""
+        queue = lane.queue
+        while queue and (not lane.bytes or lane.bytes + len(queue[0].payload) <= self._limits.lane_bytes):
+            asked = queue.popleft()
+            lane.bytes += len(asked.payload)
+            lane.turns.append(asked.id)
 
     def _note(self, lane: _Lane, piece: _Piece, fate: Settled, now: float) -> None:
         """What the window learns from a fragment that was acknowledged. Those that left before it are late (RFC 8985), and
@@ -260,9 +272,13 @@ class Transfers:
         for id in self._under_way(asked):
             lane.flow.given_up(lane.pieces.pop(id).size)
             self._sends.cancel(id)
+        if asked in lane.queue:
+            lane.queue.remove(asked)
+        else:
+            lane.bytes -= len(asked.payload)
         if asked.id in lane.turns:
             lane.turns.remove(asked.id)
-        if not lane.turns and not lane.pieces:
+        if not lane.turns and not lane.pieces and not lane.queue:
             del self._lanes[asked.place]
 
     def _under_way(self, asked: SendMessage) -> list[int]:

@@ -14,7 +14,7 @@ from cicada.limits import TransferLimits
 from cicada.routing.allowance import Allowance, Origin
 from cicada.routing.ordering import Lines, Order, Turn
 
-LIMITS = TransferLimits(line_messages=4, lines=2, held_overhead=1)
+LIMITS = TransferLimits(line_messages=4, lines=2, held_overhead=1, line_bytes=1000)
 HERE, THERE = Place(1), Place(2)
 SENDER, OTHER, THIRD = (Origin(str(number), Address(f"10.0.0.{number}:1"), 7) for number in (1, 2, 3))
 
@@ -121,6 +121,16 @@ def test_a_line_has_a_limit_and_others_are_none_of_its_business(bench: Bench) ->
     turns = [bench.take(message, message - 1) for message in range(6, 12)]
     assert turns == [Turn.EARLY] * 4 + [Turn.FULL] * 2
     assert bench.take(6, 5, origin=OTHER) is Turn.EARLY
+
+
+def test_a_line_has_a_limit_of_bytes_too(bench: Bench) -> None:
+    turns = [
+        bench.lines.take(SENDER, Trust.PINNED, message, message - 1, "", size, 0.0)
+        for message, size in ((6, 500), (7, 500), (8, 400))
+    ]
+    assert turns == [Turn.EARLY, Turn.FULL, Turn.EARLY]
+    bench.lines.entered(SENDER, 5)
+    assert bench.lines.take(SENDER, Trust.PINNED, 9, 8, "", 400, 0.0) is Turn.EARLY
 
 
 def test_a_line_that_holds_nothing_makes_room_and_one_that_does_stays(bench: Bench) -> None:

@@ -16,7 +16,15 @@ from cicada.routing.reassembly import Progress, Reassembly, Whole
 from cicada.wire.sealed import DataBody
 
 FULL = WIRE.max_payload
-LIMITS = TransferLimits(held_bytes=16 * FULL, sender_bytes=8 * FULL, held_overhead=1, finished=2)
+LIMITS = TransferLimits(
+    held_bytes=16 * FULL,
+    sender_bytes=8 * FULL,
+    held_overhead=1,
+    finished=2,
+    finish_bytes=0,
+    lane_bytes=0,
+    line_bytes=0,
+)
 SENDER, OTHER = Origin("1", Address("10.0.0.1:1"), 7), Origin("2", Address("10.0.0.2:1"), 7)
 
 

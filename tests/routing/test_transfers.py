@@ -206,6 +206,29 @@ def test_a_small_transfer_does_not_wait_for_a_large_one_to_the_same_destination(
     assert len(pair.mail) == 1
 
 
+def test_several_of_the_largest_to_one_destination_all_arrive(pair: Pair) -> None:
+    payloads = [bytes_of(LARGEST, seed) for seed in range(4)]
+    fates = pair.settle(*[pair.send(payload) for payload in payloads])
+    assert {fate.reason for fate in fates} == {None}
+    assert pair.mail == payloads
+    assert pair.held == 0
+
+
+def test_more_than_there_is_room_for_at_once_arrives_one_after_the_other(pair: Pair) -> None:
+    """Everybody is a stranger here: their share has room for four of the largest, of which one is kept to finish one."""
+    payloads = [bytes_of(LARGEST, seed) for seed in range(7)]
+    senders = [peer for peer in pair.swarm.peers if peer != pair.there]
+    ids = [
+        pair.swarm.send(sender, pair.there.place, payload, timeout=PATIENT)
+        for sender, payload in zip(senders, payloads, strict=False)
+    ]
+    fates = pair.settle(*ids)
+    assert {fate.reason for fate in fates} == {None}
+    assert sorted(pair.mail) == sorted(payloads)
+    assert pair.held == 0
+    assert pair.swarm.nodes[pair.there].router.counters()["dropped:fragments-full"] > 0
+
+
 def test_never_more_is_under_way_than_the_window_may_hold(pair: Pair) -> None:
     most = 0
     pair.send(bytes_of(80 * FULL))
