@@ -93,7 +93,9 @@ def _leg(
     """Over a relay of the way's colour, even the long way round; else over one that no other copy takes, else over any."""
     end = _NOBODY if there is None else frozenset((there,))
     hop = table.coloured_relay(place, way, end.union(avoid)) if avoid else None
-    hop = hop or table.coloured_relay(place, way, end) or table.coloured_beyond(place, way, end)
+    hop = hop or table.coloured_relay(place, way, end)
+    if hop is None and not table.nobody_at(place):
+        hop = table.coloured_beyond(place, way, end)
     if hop is not None:
         return Leg(hop, way)
     spare = table.next_hops(place, 1, end.union(used)) or table.next_hops(place, 1, end)
