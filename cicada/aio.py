@@ -174,16 +174,19 @@ class SwarmPeer:
         timeout: float = DELIVERY.timeout,
         *,
         require: str | None = None,
+        ordered: bool = False,
     ) -> Receipt:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
         within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops. ``require``
         (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
-        receipt fails. Raises PayloadTooLarge and Misuse at once.
+        receipt fails. ``ordered``: it enters the mailbox after all ordered messages that this peer sent there before, except
+        those that fail, which then never do. ``data`` has at most 16 MiB; what is larger than 32 KiB leaves in fragments, and a
+        slow way may need a longer ``timeout``. Raises PayloadTooLarge and Misuse at once.
         """
         hosted = self._bound()
-        payload = _payload(data)
+        payload = _payload(data, WIRE.max_message)
         copies = 0 if duplicates is None else duplicates + 1
         if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
@@ -191,11 +194,13 @@ class SwarmPeer:
         deadline = hosted.now() + timeout
         trust = Trust.required(require)
         if isinstance(target, int):
-            hosted.tell(Submit(_checked(target), Address(""), payload, copies, deadline, trust, receipt))
+            hosted.tell(
+                Submit(_checked(target), Address(""), payload, copies, deadline, trust, ordered, receipt)
+            )
         elif (peer := _peer(target)) is not None:
-            hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, trust, receipt))
+            hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, trust, ordered, receipt))
         else:
-            hosted.spawn(self._send_resolved(target, payload, copies, deadline, trust, receipt))
+            hosted.spawn(self._send_resolved(target, payload, copies, deadline, trust, ordered, receipt))
         self._run_hook("send", target, payload)
         return receipt
 
@@ -209,8 +214,8 @@ class SwarmPeer:
         return self._messages()
 
     async def broadcast(self, data: bytes | str) -> None:
-        """Give ``data`` to every other peer of the ring. Raises PayloadTooLarge."""
-        payload = _payload(data)
+        """Give ``data``, at most 32 KiB, to every other peer of the ring. Raises PayloadTooLarge."""
+        payload = _payload(data, WIRE.max_payload)
         self._bound().tell(Announce(payload))
         self._run_hook("send", None, payload)
 
@@ -349,6 +354,7 @@ class SwarmPeer:
         copies: int,
         deadline: float,
         require: Trust,
+        ordered: bool,
         receipt: Receipt,
     ) -> None:
         hosted = self._bound()
@@ -357,7 +363,7 @@ class SwarmPeer:
         except Misuse:
             hosted.fail_unresolved(receipt)
             return
-        hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, require, receipt))
+        hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, require, ordered, receipt))
 
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:
@@ -380,10 +386,10 @@ class SwarmPeer:
 Target = tuple[str, int] | Place | int | SwarmPeer
 
 
-def _payload(data: bytes | str) -> bytes:
+def _payload(data: bytes | str, most: int) -> bytes:
     payload = data.encode() if isinstance(data, str) else bytes(data)
-    if len(payload) > WIRE.max_payload:
-        raise PayloadTooLarge(len(payload), WIRE.max_payload)
+    if len(payload) > most:
+        raise PayloadTooLarge(len(payload), most)
     return payload
 
 

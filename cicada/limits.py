@@ -19,8 +19,9 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes a frame or message may have."""
 
     max_frame: int = 64 * KIB  # length prefix excluded; a longer claim closes the connection
-    max_payload: int = 32 * KIB  # one fragment; larger payloads wait for fragmentation
-    max_sealed: int = 32 * KIB + 64  # a payload, what goes with it (30) and the tag (16)
+    max_payload: int = 32 * KIB  # one fragment, and what a message without fragments may carry
+    max_message: int = 16 * MIB  # in fragments; of a broadcast, which has none, it is max_payload
+    max_sealed: int = 32 * KIB + 80  # a payload, what goes with it (50) and the tag (16)
     max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = MAX_LIST
@@ -287,6 +288,38 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 256  # due messages one call of the Router handles: 5 ms at 20 us each
 
 
+class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages in fragments, and those that wait for others of their sender. Bytes where nothing else is said."""
+
+    pending_bytes: int = 64 * MIB  # payloads that one peer sends in fragments; as much as a mailbox
+    # A destination's congestion window. RFC 6928 begins with ten small segments; a fragment has as many bytes as 22.
+    window_initial: int = 128 * KIB
+    window_min: int = 64 * KIB  # two fragments: the second one's ack shows when the first is lost
+    window_max: int = 1 * MIB  # LinkLimits.max_queued: what is beyond it could only be dropped there
+    delay_target: float = 0.1  # seconds of queueing that a transfer may cause; RFC 6817 has at most as much
+    base_seconds: float = 60.0  # the least round trip of this span and the last is that of an empty way
+    flows: int = 1024  # destinations whose window is remembered
+    rounds: int = 6  # how often a message begins because its destination lost the fragments: as attempts
+    held_bytes: int = 256 * MIB  # received and unfinished, by all peers of one event loop (design section 6)
+    stranger_share: float = 0.25  # of it, for all first contacts together (design section 6)
+    finish_bytes: int = 17 * MIB  # of both, to finish one message at a time: the largest, and overheads
+    finisher_seconds: float = 2.0  # without a fragment of that one, then it is another's turn
+    sender_bytes: int = 32 * MIB  # of it, for one sender at one peer; the next two must fit into it
+    lane_bytes: int = 20 * MIB  # messages to one destination at once, the next waits: the largest and more
+    line_bytes: int = 8 * MIB  # ordered messages of a sender held back: those before them have room
+    busy_attempts: int = 32  # of a fragment for which there is no room: 90 s, for others need seconds
+    held_overhead: int = 512  # charged for each fragment or message beside its bytes: objects around them
+    idle: float = 30.0  # seconds without a new fragment, then the others are given up (design section 6)
+    finished: int = 4096  # complete messages that are remembered; 0.3 KB each
+    lines: int = 4096  # senders of which is remembered which of their ordered messages came last
+    line_messages: int = 1024  # that one of them may have held back
+
+    def __post_init__(self) -> None:
+        fragments = 2 * self.lane_bytes // WIRE.max_payload  # at most: a message has one short one
+        if self.lane_bytes + fragments * self.held_overhead + self.line_bytes > self.sender_bytes:
+            raise ValueError("messages of one sender would wait for room that they hold themselves")
+
+
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
@@ -527,6 +560,7 @@ LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
 FAULT: Final = FaultLimits()
 DELIVERY: Final = DeliveryLimits()
+TRANSFER: Final = TransferLimits()
 KEYS: Final = KeyLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()

@@ -95,8 +95,8 @@ def check_load(command: RunLoad) -> int:
         raise Misuse(
             f"a payload of {command.payload} bytes cannot be accounted for: use at least {MIN_PAYLOAD}"
         )
-    if command.payload > WIRE.max_payload:
-        raise PayloadTooLarge(command.payload, WIRE.max_payload)
+    if command.payload > WIRE.max_message:
+        raise PayloadTooLarge(command.payload, WIRE.max_message)
     if command.timeout <= 0:
         raise Misuse("the time-out must be more than 0 s")
     return count

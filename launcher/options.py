@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from cicada.errors import Misuse, PayloadTooLarge
-from cicada.limits import WIRE
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|)")
 
@@ -66,11 +65,11 @@ def group_counts(texts: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def payload_of(text: str) -> bytes:
+def payload_of(text: str, most: int) -> bytes:
     """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, Misuse when there are none."""
-    payload = typer.get_binary_stream("stdin").read(WIRE.max_payload + 1) if text == "-" else text.encode()
-    if len(payload) > WIRE.max_payload:
-        raise PayloadTooLarge(len(payload), WIRE.max_payload)
+    payload = typer.get_binary_stream("stdin").read(most + 1) if text == "-" else text.encode()
+    if len(payload) > most:
+        raise PayloadTooLarge(len(payload), most)
     if not payload:
         raise Misuse("there is nothing to send: give a text, or bytes on standard input with -")
     return payload

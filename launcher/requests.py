@@ -106,7 +106,7 @@ class Requests:
         )
 
     async def _send(self, request: Send) -> SendResult:
-        _check_size(request.payload)
+        _check_size(request.payload, WIRE.max_message)
         via = self._via(request.via)
         command = SendOne(
             via=via.name,
@@ -120,7 +120,7 @@ class Requests:
         )
 
     async def _send_to_all(self, request: SendToAll) -> BroadcastResult:
-        _check_size(request.payload)
+        _check_size(request.payload, WIRE.max_payload)
         loop = asyncio.get_running_loop()
         via = self._via(request.via)
         await self._ask_all(WatchBroadcast(payload=request.payload), Report)
@@ -179,6 +179,6 @@ class Requests:
         return place_of(canonical_address(*split_address(self._address(value))))
 
 
-def _check_size(payload: bytes) -> None:
-    if len(payload) > WIRE.max_payload:
-        raise PayloadTooLarge(len(payload), WIRE.max_payload)
+def _check_size(payload: bytes, most: int) -> None:
+    if len(payload) > most:
+        raise PayloadTooLarge(len(payload), most)

@@ -33,7 +33,7 @@ from cicada.commands import (
     Status,
     Stop,
 )
-from cicada.limits import CLI, DELIVERY, LAUNCHER, LOAD
+from cicada.limits import CLI, DELIVERY, LAUNCHER, LOAD, WIRE
 from launcher import output
 from launcher.exits import Exit
 from launcher.load import check_load
@@ -156,7 +156,7 @@ def send(
       cicada send core-7 "hello"
       cicada send 127.0.0.1:20003 - --via core-0 < photo.png
     """
-    payload = payload_of(data)
+    payload = payload_of(data, WIRE.max_message)
     with connect(run) as swarm:
         command = Send(target=target, payload=payload, via=via, duplicates=duplicates, timeout=timeout)
         result = swarm.ask(command, SendResult, timeout + CLI.grace)
@@ -179,7 +179,7 @@ def broadcast(
     \b
       cicada broadcast "all of you"
     """
-    payload = payload_of(data)
+    payload = payload_of(data, WIRE.max_payload)
     with connect(run) as swarm:
         command = SendToAll(payload=payload, via=via, timeout=timeout)
         result = swarm.ask(command, BroadcastResult, timeout + CLI.grace)

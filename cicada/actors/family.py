@@ -65,7 +65,7 @@ class Withdraw(msgspec.Struct, frozen=True):
 
 class Submit(msgspec.Struct, frozen=True):
     """Deliver ``payload`` to the peer at ``place``, whose ``address`` may be known (else empty), and settle ``receipt``. With
-    less trust than ``require`` nothing is sent."""
+    less trust than ``require`` nothing is sent. ``ordered``: in turn with the other ordered ones to that place."""
 
     place: Place
     address: Address
@@ -73,6 +73,7 @@ class Submit(msgspec.Struct, frozen=True):
     copies: int
     deadline: float
     require: Trust
+    ordered: bool
     receipt: Receipt
 
 

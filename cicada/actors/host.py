@@ -36,6 +36,7 @@ from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS, RING, RingLimits
+from cicada.routing.allowance import Allowance
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
 
@@ -109,6 +110,7 @@ class Host:
         self.entropy = random.SystemRandom()
         self._accepting = host_bucket()
         self._window = Window(KEYS)
+        self.allowance = Allowance()
         self._hosted: set[HostedPeer] = set()
         self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,6 +158,7 @@ class Host:
             refusals=Counter(),
             entropy=self.entropy,
             ring=ring,
+            allowance=self.allowance,
         )
         memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)
         on_pin = self._keeper(lasting)

@@ -370,6 +370,7 @@ class PeerSupervisor(LoopActor):
             deadline=submit.deadline,
             address=submit.address,
             require=submit.require,
+            ordered=submit.ordered,
         )
         self._outstanding[send.id] = _Outstanding(send, submit.receipt)
         self._tell(Kind.ROUTER, send)
@@ -404,7 +405,7 @@ class PeerSupervisor(LoopActor):
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=mailbox.has_room(len(deliver.payload)),
+            has_room=not deliver.is_late and mailbox.has_room(len(deliver.payload)),
             now=self._around.clock.now(),
         )
         if judgement.fresh:

@@ -20,6 +20,7 @@ class RouterActor(Pump[Router]):
     def __init__(self, around: Surroundings, boot: int) -> None:
         super().__init__(around, io.Alarm())
         self._boot = boot
+        self._account = around.allowance.account()
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
@@ -29,7 +30,16 @@ class RouterActor(Pump[Router]):
             rng=random.Random(seed),
             entropy=self.around.entropy,
             host_of=naming(self.around.ring.group_hosts),
+            account=self._account,
         )
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        self._account.close()
+
+    def on_failure(self, *what: object) -> None:
+        super().on_failure(*what)
+        self._account.close()
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {

@@ -17,8 +17,10 @@ from cicada.errors import PeerFault
 from cicada.events import MessageDropped
 from cicada.ids import Peer, place_from_bytes
 from cicada.limits import DeliveryLimits
+from cicada.routing.allowance import Account
 from cicada.routing.colours import ways_back
 from cicada.routing.copies import Roll
+from cicada.routing.intake import Drop, HandOver, Intake, Say, Step
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
 from cicada.routing.sessions import ACK, DATA, Session, Sessions
@@ -52,6 +54,7 @@ class Arrivals:
         route: Route,
         limits: DeliveryLimits,
         rng: Random,
+        account: Account,
     ) -> None:
         self._own = own
         self._boot = boot
@@ -60,6 +63,7 @@ class Arrivals:
         self._route = route
         self._limits = limits
         self._tickets = Tickets(limits, rng)
+        self._intake = Intake(account)
         self._rolls: dict[tuple[int, int], Roll] = {}  # by index and counter of the Data
         self._hints = TokenBucket(limits.hints_per_second, limits.hints_burst)
         self.counts: Counter[str] = Counter()
@@ -80,22 +84,9 @@ class Arrivals:
         ticket = Ticket(session, data, roll)
         if body.boot != self._boot:
             return self._answer(ticket, Verdict.RESTARTED, now)
-        number = self._tickets.issue(ticket, now)
-        if number is None:
-            return [*self.drop("tickets-full"), *self._answer(ticket, Verdict.BUSY, now)]
-        self.counts["delivered"] += 1
-        return [
-            Deliver(
-                ticket=number,
-                origin=session.peer,
-                origin_boot=body.origin_boot,
-                message=body.message,
-                payload=body.payload,
-                hops=data.hops,
-                trust=session.trust,
-                peer_id=session.peer_id,
-            )
-        ]
+        if body.parts == 1 and body.after is None:
+            return self._hand_over(ticket, body.payload, now)
+        return self._follow(self._intake.take(ticket, body, now), now)
 
     def judged(self, judged: Judged, now: float) -> list[RouterOutput]:
         """The owner of the mailbox decided."""
@@ -103,7 +94,17 @@ class Arrivals:
         if ticket is None:
             self.counts["ignored:late-verdict"] += 1
             return []
-        return self._answer(ticket, judged.verdict, now)
+        if ticket.after is None and not ticket.in_parts:
+            return self._answer(ticket, judged.verdict, now)
+        return self._follow(self._intake.judged(ticket, judged.verdict), now)
+
+    def expire(self, now: float) -> list[RouterOutput]:
+        """Give up what waits for others and makes no progress."""
+        return self._follow(self._intake.expire(now), now)
+
+    def next_deadline(self) -> float | None:
+        """When ``expire`` has something to do."""
+        return self._intake.next_deadline()
 
     def unknown(self, data: Data, now: float) -> list[RouterOutput]:
         """A Data of no session: its sender should negotiate anew, if it believes that."""
@@ -124,6 +125,42 @@ class Arrivals:
         """Count what is not delivered, and tell."""
         self.counts[f"dropped:{reason}"] += 1
         return [Tell(MessageDropped(reason=reason))]
+
+    # The mailbox
+
+    def _follow(self, steps: list[Step], now: float) -> list[RouterOutput]:
+        outputs: list[RouterOutput] = []
+        for step in steps:
+            match step:
+                case HandOver(ticket, payload):
+                    outputs += self._hand_over(ticket, payload, now)
+                case Say(ticket, verdict):
+                    outputs += self._answer(ticket, verdict, now)
+                case Drop(reason):
+                    outputs += self.drop(reason)
+        return outputs
+
+    def _hand_over(self, ticket: Ticket, payload: bytes, now: float) -> list[RouterOutput]:
+        """Let the owner of the mailbox decide."""
+        number = self._tickets.issue(ticket, now)
+        if number is None:
+            self._intake.judged(ticket, Verdict.BUSY)
+            return [*self.drop("tickets-full"), *self._answer(ticket, Verdict.BUSY, now)]
+        self.counts["delivered"] += 1
+        session = ticket.session
+        return [
+            Deliver(
+                ticket=number,
+                origin=session.peer,
+                origin_boot=session.boot,
+                message=ticket.roll.message,
+                payload=payload,
+                hops=ticket.data.hops,
+                trust=session.trust,
+                peer_id=session.peer_id,
+                is_late=ticket.is_late,
+            )
+        ]
 
     # Copies
 
@@ -180,7 +217,7 @@ class Arrivals:
     def _answer(self, ticket: Ticket, verdict: Verdict, now: float) -> list[RouterOutput]:
         """The first word on an attempt."""
         roll = ticket.roll
-        roll.verdict = verdict
+        roll.verdict, roll.ack = verdict, None
         ways = roll.copies * self._limits.acks_per_copy if roll.copies > 1 else 1
         return self._send(self._word(ticket.session, ticket.data, roll), ticket.data, ways, now)
 

@@ -42,6 +42,7 @@ __all__ = [
     "Fate",
     "FetchRecords",
     "Forward",
+    "Fragment",
     "Judged",
     "NegotiatorChanged",
     "NextHopLost",
@@ -75,6 +76,8 @@ class Verdict(enum.IntEnum):
     RESTARTED = 3  # addressed to an earlier life of the destination; this life did not take it
     STALE = 4  # overtaken by so many later messages that nobody can tell any more whether it was taken
     ALTERED = 5  # it was changed on its way: nothing in it is known, so it was not taken
+    HELD = 6  # a fragment: kept for a while until the others are there
+    WAITING = 7  # all of it is here, and kept for a while until one ordered before it is in the mailbox
 
 
 class Status(enum.Enum):
@@ -122,13 +125,22 @@ class Copy(msgspec.Struct, frozen=True):
 # Inputs
 
 
+class Fragment(msgspec.Struct, frozen=True):
+    """``part``, counted from 0, of the ``parts`` of a message."""
+
+    message: int
+    part: int
+    parts: int
+
+
 class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Deliver ``payload`` to the peer at ``place``. ``copies`` leave per attempt, on as many disjoint ways as far as there are
     relays; 0: one, and more once it was lost.
 
     ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
     Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
-    place, where it is known. With less trust than ``require`` nothing is sent.
+    place, where it is known. With less trust than ``require`` nothing is sent. ``ordered``: it enters the mailbox after all
+    ordered ones of smaller ids to that place that enter it at all. ``fragment``: only that part of it is in ``payload``.
     """
 
     id: int
@@ -138,6 +150,8 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     address: Address = Address("")
     require: Trust = Trust.UNVERIFIED
+    ordered: bool = False
+    fragment: Fragment | None = None
 
 
 class SendBroadcast(msgspec.Struct, frozen=True):
@@ -189,7 +203,8 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     """Put the message into the application's mailbox unless it is there already, and answer Judged.
 
     ``(peer_id, origin, origin_boot, message)`` identifies it; ``trust`` says how sure the origin is. Broadcasts have ``ticket``
-    0 and are not answered; nobody proves who began them, so nothing may follow from one for other messages.
+    0 and are not answered; nobody proves who began them, so nothing may follow from one for other messages. ``is_late``: an
+    ordered one, whose turn is over: it must not be put there any more.
     """
 
     ticket: int
@@ -201,6 +216,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     broadcast: bool = False
     trust: Trust = Trust.UNVERIFIED
     peer_id: str = ""
+    is_late: bool = False
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

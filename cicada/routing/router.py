@@ -19,6 +19,7 @@ from cicada.hosts import HostOf, by_peer
 from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
 from cicada.keys.io import RouterBound
 from cicada.limits import DELIVERY, DeliveryLimits
+from cicada.routing.allowance import Account, Allowance
 from cicada.routing.arrivals import Arrivals
 from cicada.routing.broadcasting import Broadcasts
 from cicada.routing.colours import ways_back
@@ -49,6 +50,7 @@ from cicada.routing.sending import Sends
 from cicada.routing.sessions import ACK, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import earlier
+from cicada.routing.transfers import Transfers
 from cicada.wire.routed import (
     Broadcast,
     Contact,
@@ -70,7 +72,8 @@ class Router:
 
     It does not remember what the mailbox took. A new Router that is given the unsettled messages and the ring's last
     TableChanged takes over from one that crashed; its ``rng`` must differ. ``entropy`` gives the seeds of coloured ways, and
-    must be the operating system's except in simulations (None: ``rng``). ``host_of`` says which peers share a colour.
+    must be the operating system's except in simulations (None: ``rng``). ``host_of`` says which peers share a colour. What it
+    holds of others' unfinished messages is charged to ``account``.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Router:
         rng: Random,
         entropy: Entropy | None = None,
         host_of: HostOf = by_peer,
+        account: Account | None = None,
     ) -> None:
         self._own = own
         self._target = place_to_bytes(own.place)
@@ -92,7 +96,9 @@ class Router:
         self._sessions = Sessions(own, boot, limits)
         ways = Ways(limits, entropy or rng)
         self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng)
-        self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng)
+        self._transfers = Transfers(self._sends, limits.batch)
+        charged = Allowance().account() if account is None else account
+        self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng, charged)
         self._fetches = Fetches(own, self._routes, ways, limits, rng)
         self._broadcasts = Broadcasts(own, boot, self._routes, limits)
         self._detours = Detours(limits)
@@ -110,11 +116,15 @@ class Router:
                 return [forward]
         outputs = self._dispatch(input, now)
         outputs += self._sends.advance(now)
-        return self._do_own(outputs, now)
+        outputs = self._do_own(outputs, now)
+        if self._sends.ended:
+            outputs += self._do_own(self._transfers.follow(now), now)
+        return outputs
 
     def next_deadline(self) -> float | None:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
+        first = earlier(first, earlier(self._transfers.next_deadline(), self._arrivals.next_deadline()))
         return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
 
     def counters(self) -> dict[str, int]:
@@ -126,7 +136,7 @@ class Router:
         ``hand-overs``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
         """
         total = Counter(forwarded=self._forwarded)
-        for counts in (self._counts, self._sends.counts, self._broadcasts.counts):
+        for counts in (self._counts, self._sends.counts, self._transfers.counts, self._broadcasts.counts):
             total.update(counts)
         return dict(total)
 
@@ -166,7 +176,7 @@ class Router:
             case Judged():
                 return self._arrivals.judged(input, now)
             case SendMessage():
-                return self._sends.submit(input, now)
+                return self._transfers.submit(input, now)
             case SendBroadcast():
                 return self._broadcasts.start(input, now)
             case NextHopLost():
@@ -182,7 +192,8 @@ class Router:
             case Alarm():
                 self._routes.restore(now)
                 self._sessions.expire(now)
-                return self._fetches.fire(now) + self._sends.fire(now)
+                outputs = self._fetches.fire(now) + self._sends.fire(now) + self._transfers.fire(now)
+                return outputs + self._arrivals.expire(now)
             case _:
                 return self._negotiated(input, now)
 

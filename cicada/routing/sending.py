@@ -13,19 +13,20 @@ from random import Random
 
 from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
 from cicada.keys.io import Opening, Refused
-from cicada.limits import DeliveryLimits
+from cicada.limits import TRANSFER, DeliveryLimits
 from cicada.routing.arrivals import digest_of
 from cicada.routing.attempts import Attempts
 from cicada.routing.contacts import Contacts
 from cicada.routing.copies import Attempt
 from cicada.routing.introductions import Introductions
-from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Status, Verdict
+from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Settled, Verdict
+from cicada.routing.ordering import Order
 from cicada.routing.paths import Leg, Ways, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers, earlier
 from cicada.routing.traces import Traces
-from cicada.routing.unsettled import Frame, Unsettled
+from cicada.routing.unsettled import Ended, Frame, Unsettled, settled
 from cicada.wire.routed import ContactReply, Data, NoSuchPeer, NoSuchSession
 from cicada.wire.sealed import AckBody, DataBody, encode_body
 
@@ -61,6 +62,9 @@ class Sends:
         self._parked: dict[int, None] = {}  # until this peer is in a ring
         self._ready: deque[int] = deque()  # may go on at once
         self._ready_since = 0.0
+        self.order = Order()
+        self.ended: deque[Ended] = deque()
+        """What settled and others hang on: for Transfers to take."""
         self.counts: Counter[str] = Counter()
         """Copies sent, retries, receipts by outcome, and answers that were ignored, by reason."""
 
@@ -73,8 +77,8 @@ class Sends:
             return []
         size = len(asked.payload)
         if len(self._open) >= self._limits.pending_sends or self._bytes + size > self._limits.pending_bytes:
-            self.counts[f"receipts:{Status.FAILED.value}"] += 1
-            return Unsettled(asked).settled(Reason.OVERLOADED, 0)
+            refused = Unsettled(asked)
+            return self._tell(refused, refused.fate(Reason.OVERLOADED, 0))
         sending = self._open[asked.id] = Unsettled(asked)
         self._bytes += size
         return self._attempt(sending, now)
@@ -84,6 +88,28 @@ class Sends:
         if self._parked:
             self._wake(self._parked, now)
             self._parked = {}
+
+    # What others hang on
+
+    def hasten(self, id: int, at: float) -> None:
+        """The answer to its only attempt so far is overdue then already."""
+        sending = self._open.get(id)
+        if sending is not None and len(sending.sent_at) == 1:
+            self._arm(sending, at)
+
+    def go_on(self, id: int, now: float, *, only_if_waiting: bool) -> None:
+        """The ordered message before it has settled: say so at once, if it left with another word. ``only_if_waiting``: or
+        only if its destination holds it back."""
+        sending = self._open.get(id)
+        if sending is not None and sending.sent_at and (sending.is_waiting or not only_if_waiting):
+            self._wake((id,), now)
+
+    def cancel(self, id: int) -> None:
+        """Nobody waits for it any more."""
+        sending = self._open.get(id)
+        if sending is not None:
+            self._close(sending)
+            self._forget_frames(sending)
 
     # Sessions
 
@@ -160,10 +186,10 @@ class Sends:
         attempt = sending.attempt_of(frame, session)
         if attempt and ack.status == Verdict.ALTERED:
             return self._altered(sending, ack, attempt, now)
-        if not attempt or ack.message != sending.asked.id:
+        if not attempt or ack.message != sending.message:
             self.counts["ignored:foreign-ack"] += 1
             return []
-        if ack.status == Verdict.DELIVERED:
+        if ack.status == Verdict.DELIVERED or (ack.status == Verdict.HELD and sending.asked.fragment):
             return self._acknowledged(sending, ack, attempt, way, now)
         return self._refused(sending, ack.status, attempt, now)
 
@@ -187,7 +213,9 @@ class Sends:
             sending = self._open[due]
             if now >= sending.asked.deadline:
                 outputs += self._expire(sending)
-            elif len(sending.sent_at) >= self._limits.attempts and not sending.is_denied:
+            elif (
+                len(sending.sent_at) >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied
+            ):
                 self._arm(sending, sending.asked.deadline)  # an ack may still come
             else:
                 outputs += self._retry(sending, now)
@@ -206,13 +234,18 @@ class Sends:
         """An answer is overdue, or asked for another attempt. Beyond the budget it waits; denials have a limit of their own."""
         if sending.sent_at and not sending.is_denied:
             budget = self._attempts.budget
-            if not budget.take(now):
+            if sending.asked.fragment is None and not budget.take(now):  # a window limits fragments
                 self.counts["retries-put-off"] += 1
                 self._arm(sending, budget.ready_at(now))
                 return []
-            if not sending.is_busy:
+            if not sending.is_busy and not sending.is_waiting:
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
+
+    def _most(self, sending: Unsettled, *, is_busy: bool) -> int:
+        """How many attempts it may have. Fragments wait for other messages there to make room for them."""
+        is_crowded = is_busy and sending.asked.fragment is not None
+        return TRANSFER.busy_attempts if is_crowded else self._limits.attempts
 
     def _attempt(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         asked = sending.asked
@@ -253,14 +286,17 @@ class Sends:
     def _send_copies(
         self, sending: Unsettled, session: Session, legs: tuple[Leg, ...], now: float
     ) -> list[RouterOutput]:
-        asked = sending.asked
+        asked, fragment = sending.asked, sending.asked.fragment
         attempt = len(sending.sent_at) + 1
         body = DataBody(
             origin_boot=self._boot,
-            message=asked.id,
+            message=sending.message,
             boot=session.boot,
             copies=len(legs),
             payload=asked.payload,
+            part=0 if fragment is None else fragment.part,
+            parts=1 if fragment is None else fragment.parts,
+            after=self.order.before(sending.message) if asked.ordered else None,
         )
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
         self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), legs, now)
@@ -296,12 +332,12 @@ class Sends:
         sending.frames.append(frame)
         sending.sessions.append(session)
         sending.attempts.append(Attempt(legs))
-        sending.is_denied = sending.is_busy = False
+        sending.is_denied = sending.is_busy = sending.is_waiting = False
         self._frames[frame] = sending.asked.id
         attempts = len(sending.sent_at)
         if attempts > 1:
             self.counts["retries"] += 1
-        else:
+        elif sending.asked.fragment is None:
             self._attempts.budget.sent(now)
         self._arm(sending, now + self._contacts.patience(sending.asked.place, attempts))
 
@@ -317,6 +353,7 @@ class Sends:
         if ack.digest != digest_of(asked.payload):
             self.counts["ignored:altered"] += 1
             return []
+        sending.is_whole = ack.status == Verdict.DELIVERED
         heard = sending.attempts[attempt - 1]
         heard.hear(ack)
         round_trip = now - sending.sent_at[attempt - 1]
@@ -337,10 +374,13 @@ class Sends:
             return self._fail(sending, Reason.RESTARTED)
         if status == Verdict.STALE:
             return self._fail(sending, Reason.STALE)
-        if status != Verdict.BUSY:
+        if status == Verdict.WAITING:
+            sending.is_waiting = True
+            self._arm(sending, now + self._limits.retry_ceiling)
+        elif status != Verdict.BUSY:
             self.counts["ignored:foreign-ack"] += 1
         elif attempt == len(sending.sent_at) and not sending.is_busy:
-            if attempt >= self._limits.attempts:
+            if attempt >= self._most(sending, is_busy=True):
                 return self._fail(sending, Reason.BUSY)
             sending.is_busy = True
             self._attempts.budget.press(now)
@@ -421,14 +461,21 @@ class Sends:
         now: float = 0.0,
     ) -> list[RouterOutput]:
         self._close(sending)
-        outcome = Status.DELIVERED if reason is None else Status.FAILED
-        self.counts[f"receipts:{outcome.value}"] += 1
-        outputs = sending.settled(reason, attempts, hops, round_trip)
-        if reason is not None or sending.is_traced:
+        outputs = self._tell(sending, sending.fate(reason, attempts, hops, round_trip))
+        if reason is not None or sending.is_traced or sending.asked.fragment is not None:
             self._forget_frames(sending)
             return outputs
         evicted = self._traces.add(sending, now)
         return outputs if evicted is None else outputs + self._end_trace(evicted)
+
+    def _tell(self, sending: Unsettled, fate: Settled) -> list[RouterOutput]:
+        asked = sending.asked
+        if asked.ordered or asked.fragment is not None:
+            self.ended.append(Ended(asked, fate, sending.boot, sending.is_whole))
+        if asked.fragment is not None:
+            return []
+        self.counts[f"receipts:{fate.status.value}"] += 1
+        return settled(fate)
 
     def _close(self, sending: Unsettled) -> None:
         asked = sending.asked

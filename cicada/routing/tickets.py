@@ -14,11 +14,15 @@ _TICKET_BITS = 62
 
 
 class Ticket(NamedTuple):
-    """What an ack needs: the Data as it came, in which session, and what is known of its attempt."""
+    """What an ack needs: the Data as it came, in which session, and what is known of its attempt. And what Intake
+    needs: the message before it, when it is ordered, and whether it came ``in_parts`` or too late."""
 
     session: Session
     data: Data
     roll: Roll
+    after: int | None = None
+    in_parts: bool = False
+    is_late: bool = False
 
 
 class Tickets:

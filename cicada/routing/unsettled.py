@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from cicada.events import MessageSettled
 from cicada.ids import Peer, Place
 from cicada.routing.copies import Attempt, copies_of
@@ -18,8 +20,8 @@ class Unsettled:
     """One message. ``boot`` never changes once an attempt has named it."""
 
     __slots__ = (
-        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "losses", "sent_at", "session",
-        "sessions", "was_in_ring",
+        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_waiting", "is_whole",
+        "losses", "sent_at", "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -34,8 +36,16 @@ class Unsettled:
         self.denied_since: float | None = None
         self.is_denied = False  # the last attempt was answered NoSuchPeer
         self.is_busy = False  # the last attempt was answered BUSY
+        self.is_waiting = False  # the last attempt was answered WAITING
+        self.is_whole = False  # acknowledged as DELIVERED
         self.was_in_ring = False
         self.losses = 0  # attempts of which nothing arrived
+
+    @property
+    def message(self) -> int:
+        """The id by which its destination knows it."""
+        fragment = self.asked.fragment
+        return self.asked.id if fragment is None else fragment.message
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -67,26 +77,37 @@ class Unsettled:
         attempt = self.frames.index(frame) + 1 if frame in self.frames else 0
         return attempt if attempt and self.sessions[attempt - 1] is session else 0
 
-    def settled(
-        self, reason: Reason | None, attempts: int, hops: int = 0, round_trip: float = 0.0
-    ) -> list[RouterOutput]:
-        """It ended, and for whom it may concern."""
+    def fate(self, reason: Reason | None, attempts: int, hops: int = 0, round_trip: float = 0.0) -> Settled:
+        """How it ended."""
         session = self.session
-        return settled(
-            Settled(
-                id=self.asked.id,
-                status=Status.DELIVERED if reason is None else Status.FAILED,
-                reason=reason,
-                attempts=attempts,
-                hops=hops,
-                round_trip_s=round_trip,
-                trust=None if session is None else session.trust,
-                altered=self.altered,
-                conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
-                copies=copies_of(self.attempts, is_final=reason is not None),
-                disjoint=self.is_disjoint,
-            )
+        return Settled(
+            id=self.asked.id,
+            status=Status.DELIVERED if reason is None else Status.FAILED,
+            reason=reason,
+            attempts=attempts,
+            hops=hops,
+            round_trip_s=round_trip,
+            trust=None if session is None else session.trust,
+            altered=self.altered,
+            conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
+            copies=copies_of(self.attempts, is_final=reason is not None),
+            disjoint=self.is_disjoint,
         )
+
+
+class Ended(NamedTuple):
+    """A message that others of its sender hang on has settled: a fragment, or an ordered one. ``boot`` is that of the life of
+    ``asked.place`` that it went to; ``is_whole``: all of it is in the mailbox there."""
+
+    asked: SendMessage
+    fate: Settled
+    boot: int | None
+    is_whole: bool
+
+
+def failure(id: int, reason: Reason) -> Settled:
+    """One that never left."""
+    return Settled(id=id, status=Status.FAILED, reason=reason, attempts=0, hops=0, round_trip_s=0.0)
 
 
 def settled(fate: Settled) -> list[RouterOutput]:

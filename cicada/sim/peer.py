@@ -403,7 +403,7 @@ class SimPeer:
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=self.has_room,
+            has_room=self.has_room and not deliver.is_late,
             now=self.local(),
         )
         if judgement.fresh:

@@ -184,12 +184,18 @@ class Swarm:
         *,
         copies: int = 0,
         timeout: float = 10.0,
+        ordered: bool = False,
     ) -> int:
         """Have a live peer send a message. Returns the id under which ``settled`` of the origin will have its fate."""
         sender = self._live(origin)
         place = target.place if isinstance(target, Peer) else target
         message = SendMessage(
-            id=sender.new_id(), place=place, payload=payload, copies=copies, deadline=sender.local() + timeout
+            id=sender.new_id(),
+            place=place,
+            payload=payload,
+            copies=copies,
+            deadline=sender.local() + timeout,
+            ordered=ordered,
         )
         sender.unsettled[message.id] = message
         sender.route(message)

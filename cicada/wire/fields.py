@@ -25,6 +25,11 @@ Small = Annotated[int, Meta(ge=0, le=(1 << 16) - 1)]
 Verdict = Annotated[int, Meta(ge=0, le=255)]
 """What became of a message; the meaning of each value is routing's."""
 
+MAX_PARTS: Final = WIRE.max_message // WIRE.max_payload
+
+Parts = Annotated[int, Meta(ge=1, le=MAX_PARTS)]
+"""How many fragments a message has; 1: it is whole."""
+
 Hops = Annotated[int, Meta(ge=0, le=WIRE.max_path)]
 """How many links were crossed."""
 

@@ -13,6 +13,7 @@ from cicada.wire.fields import (
     Hops,
     Index,
     Number,
+    Parts,
     Payload,
     RecordBytes,
     Small,
@@ -23,13 +24,31 @@ from cicada.wire.fields import (
 
 class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Inside Data. ``(origin's key, origin_boot, message)`` identifies the message for ever; ``boot`` names the
-    destination's life: another life refuses it rather than risk a second delivery. ``copies`` left in this attempt."""
+    destination's life: another life refuses it rather than risk a second delivery. ``copies`` left in this attempt.
+
+    A message in ``parts`` fragments comes in as many of these, each with ``part``, from 0, of the payload: all but the last
+    are of the greatest size. Ordered messages name in ``after`` the one before them whose fate is open, 0 when there is none;
+    others have no ``after``.
+    """
 
     origin_boot: Number
     message: Number
     boot: Number
     copies: Small = 1
     payload: Payload
+    part: Small = 0
+    parts: Parts = 1
+    after: Number | None = None
+
+    def __post_init__(self) -> None:
+        if self.part >= self.parts:
+            raise ValueError(f"part {self.part} of {self.parts}")
+        if self.part < self.parts - 1 and len(self.payload) != WIRE.max_payload:
+            raise ValueError("a fragment is too small")
+        if self.parts > 1 and not self.payload:
+            raise ValueError("a fragment is empty")
+        if self.after is not None and self.after >= self.message:
+            raise ValueError("a message is after itself or a later one")
 
 
 class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):

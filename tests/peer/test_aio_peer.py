@@ -218,9 +218,16 @@ async def test_connecting_to_itself_is_refused() -> None:
 async def test_a_payload_that_is_too_large_is_refused_with_both_sizes() -> None:
     async with swarm(1) as (peer,):
         with pytest.raises(PayloadTooLarge) as refused:
-            peer.send(peer, bytes(WIRE.max_payload + 1))
+            peer.send(peer, bytes(WIRE.max_message + 1))
+        assert (refused.value.size, refused.value.max) == (WIRE.max_message + 1, WIRE.max_message)
+        assert (await peer.send(peer, bytes(WIRE.max_message))).delivered
+
+
+async def test_a_broadcast_has_no_fragments_and_is_refused_when_it_would_need_them() -> None:
+    async with swarm(1) as (peer,):
+        with pytest.raises(PayloadTooLarge) as refused:
+            await peer.broadcast(bytes(WIRE.max_payload + 1))
         assert (refused.value.size, refused.value.max) == (WIRE.max_payload + 1, WIRE.max_payload)
-        assert (await peer.send(peer, bytes(WIRE.max_payload))).delivered
 
 
 @pytest.mark.parametrize("duplicates", [-1, 16, 1000])

@@ -25,6 +25,7 @@ from cicada.keys.plain import PlainNegotiator
 from cicada.keys.psks import PreShared, Secrets
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, DeliveryLimits
+from cicada.routing.allowance import Allowance
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Alarm,
@@ -76,7 +77,7 @@ def ideal_table(own: Peer, peers: Sequence[Peer], successors: int = 16, candidat
         if intervals[interval] < candidates:
             intervals[interval] += 1
             known[peer] = None
-    assert max(intervals) <= RING_BITS
+    assert max(intervals, default=0) <= RING_BITS
     return TableChanged(head=others[0], predecessor=others[-1], known=tuple(known))
 
 
@@ -108,7 +109,9 @@ class Node:
         return Negotiator(self.memory, self.boot, entropy=Random(seed))
 
     def fresh_router(self) -> Router:
-        return Router(self.peer, self.boot, limits=self.limits, rng=Random(next(self.lives)))
+        self.allowance = Allowance()
+        account = self.allowance.account()
+        return Router(self.peer, self.boot, limits=self.limits, rng=Random(next(self.lives)), account=account)
 
 
 class Swarm:
@@ -214,6 +217,7 @@ class Swarm:
         timeout: float = 10.0,
         address: Address = UNKNOWN,
         require: Trust = Trust.UNVERIFIED,
+        ordered: bool = False,
     ) -> int:
         """Begin a message, and say its id."""
         message = SendMessage(
@@ -224,6 +228,7 @@ class Swarm:
             deadline=self.now + timeout,
             address=address,
             require=require,
+            ordered=ordered,
         )
         self.nodes[origin].unsettled[message.id] = message
         self.feed(origin, message)
@@ -390,7 +395,7 @@ class Swarm:
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=node.has_room,
+            has_room=node.has_room and not deliver.is_late,
             now=self.now,
         )
         if judgement.fresh:

@@ -149,6 +149,8 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
     "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN, noise=bytes(range(100))),
     "refusal": Refusal(reason="unknown-address"),
     "data body": DataBody(origin_boot=5, message=300, boot=BOOT, copies=4, payload=b"hello!"),
+    "last fragment": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"!", part=299, parts=300),
+    "ordered body": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"hello!", after=299),
     "ack body": AckBody(
         message=300,
         counter=9,
@@ -182,6 +184,8 @@ numbers = st.integers(0, fields.MAX_NUMBER)
 STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     bool: st.booleans(),
     fields.Number: numbers,
+    fields.Parts: st.integers(1, fields.MAX_PARTS),
+    fields.Number | None: st.none() | numbers,
     fields.Small: st.integers(0, (1 << 16) - 1),
     fields.Verdict: st.integers(0, 255),
     fields.Hops: st.integers(0, WIRE.max_path),
@@ -205,6 +209,16 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
 }
 
 
+def _last_part(values: dict[str, Any]) -> dict[str, Any]:
+    """As in the last fragment of a message, which alone may be short."""
+    return {"part": values["parts"] - 1, "payload": values["payload"] or b"!", "after": None}
+
+
+def _ordered(values: dict[str, Any]) -> dict[str, Any]:
+    """As in a message that is whole, and after another."""
+    return {"part": 0, "parts": 1, "after": values["message"] - 1 if values["message"] else None}
+
+
 @st.composite
 def legal(draw: st.DrawFn, kind: type[msgspec.Struct]) -> Any:
     """Any legal value of a wire class."""
@@ -215,6 +229,8 @@ def legal(draw: st.DrawFn, kind: type[msgspec.Struct]) -> Any:
             values[name] = draw(st.just("") | strategy if (kind, name) in OPTIONAL_ADDRESS else strategy)
     if "position" in values:
         values["position"] %= len(values["path"])
+    if kind is DataBody:
+        values |= draw(st.sampled_from([_last_part, _ordered]))(values)
     return kind(**values)
 
 

@@ -281,7 +281,16 @@ def test_whatever_a_session_holds_decodes_to_a_body_or_is_malformed(kind: Any, r
 
 def test_the_longest_payload_fits_into_what_may_be_sealed() -> None:
     longest = fields.MAX_NUMBER
-    body = DataBody(origin_boot=longest, message=longest, boot=longest, payload=bytes(WIRE.max_payload))
+    body = DataBody(
+        origin_boot=longest,
+        message=longest,
+        boot=longest,
+        copies=(1 << 16) - 1,
+        payload=bytes(WIRE.max_payload),
+        part=fields.MAX_PARTS - 1,
+        parts=fields.MAX_PARTS,
+        after=longest - 1,
+    )
     sealed = encode_body(body)
     assert decode_sealed(sealed, DataBody) == body
     assert len(sealed) + WIRE.seal_overhead <= WIRE.max_sealed
@@ -291,6 +300,27 @@ def test_the_longest_payload_fits_into_what_may_be_sealed() -> None:
         decode_sealed(
             encode_body(msgspec.structs.replace(body, payload=bytes(WIRE.max_payload + 1))), DataBody
         )
+
+
+@pytest.mark.parametrize(
+    ("payload", "part", "parts", "after"),
+    [
+        (b"x", 1, 1, None),
+        (bytes(WIRE.max_payload), 2, 2, None),
+        (bytes(WIRE.max_payload - 1), 0, 2, None),
+        (b"", 1, 2, None),
+        (b"x", 0, 0, None),
+        (b"x", fields.MAX_PARTS, fields.MAX_PARTS + 1, None),
+        (b"x", 0, 1, 9),
+    ],
+)
+def test_fragments_and_orders_that_cannot_be_are_malformed(
+    payload: bytes, part: int, parts: int, after: int | None
+) -> None:
+    legal = [5, 9, 7, 1, b"x", 0, 1, 8]
+    assert decode_sealed(msgpack.packb(legal), DataBody).after == 8
+    with pytest.raises(MalformedMessage):
+        decode_sealed(msgpack.packb([*legal[:4], payload, part, parts, after]), DataBody)
 
 
 def test_a_message_longer_than_a_frame_is_not_even_looked_at() -> None:
