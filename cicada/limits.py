@@ -250,8 +250,17 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     dedupe_origins: int = 4096
     dedupe_seconds: float = 60.0  # an origin silent for this long may be forgotten; copies live a few seconds
-    mailbox: int = 8192  # messages
+    mailbox: int = 8192  # messages; the default of an application that names no other
     mailbox_bytes: int = 64 * MIB
+    mailbox_most: int = 1 << 20  # messages, of what an application may ask for
+    mailbox_most_bytes: int = 1 << 30
+    mailbox_share: int = 8  # one sender alone may hold 8/9 of a mailbox; the rest is for the others
+    credit_first: int = 256  # messages to a destination that leave before its first word on its mailbox
+    credit_quantum: int = 64  # a sender that was refused is called back for so many: no word for each message read
+    recalls: int = 4096  # senders that wait to be called back; as many as there are sessions
+    waiting_sends: int = 4096  # messages that wait at the sender for one destination's mailbox; half of a mailbox
+    probe_first: float = 0.5  # seconds until a message tries whether a full mailbox has room, doubled each time
+    probe_ceiling: float = 4.0  # the word that there is room was lost then; a default timeout has room for two
     broadcast_ids: int = 4096
     broadcast_seconds: float = 120.0
     broadcast_extensions: int = (
