@@ -26,7 +26,18 @@ import psutil
 
 from benchmarks.memory import proportional_set_size
 from cicada.aio import SwarmPeer
-from cicada.commands import AnyCommand, AnyReply, Done, Down, GetPeers, GetStatus, LoadResult, Peers, RunLoad, Status
+from cicada.commands import (
+    AnyCommand,
+    AnyReply,
+    Done,
+    Down,
+    GetPeers,
+    GetStatus,
+    LoadResult,
+    Peers,
+    RunLoad,
+    Status,
+)
 from cicada.config import Config, parse_config
 from cicada.control import SyncRemoteRef
 from cicada.errors import MailboxFull
@@ -157,7 +168,10 @@ class Watcher:
         self._targets = targets
         self._pids = pids
         self._random = random.Random(7)
-        self._tasks = [asyncio.create_task(self._every(PROBE_S, self._send)), asyncio.create_task(self._every(LOOK_S, self._look))]
+        self._tasks = [
+            asyncio.create_task(self._every(PROBE_S, self._send)),
+            asyncio.create_task(self._every(LOOK_S, self._look)),
+        ]
         self._receipts: set[asyncio.Task[None]] = set()
 
     async def stop(self) -> None:

@@ -256,11 +256,19 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_most_bytes: int = 1 << 30
     mailbox_share: int = 8  # one sender alone may hold 8/9 of a mailbox; the rest is for the others
     credit_first: int = 256  # messages to a destination that leave before its first word on its mailbox
-    credit_quantum: int = 64  # a sender that was refused is called back for so many: no word for each message read
+    credit_quantum: int = (
+        64  # a sender that was refused is called back for so many: no word for each message read
+    )
     recalls: int = 4096  # senders that wait to be called back; as many as there are sessions
-    waiting_sends: int = 4096  # messages that wait at the sender for one destination's mailbox; half of a mailbox
-    probe_first: float = 0.5  # seconds until a message tries whether a full mailbox has room, doubled each time
-    probe_ceiling: float = 4.0  # the word that there is room was lost then; a default timeout has room for two
+    waiting_sends: int = (
+        4096  # messages that wait at the sender for one destination's mailbox; half of a mailbox
+    )
+    probe_first: float = (
+        0.5  # seconds until a message tries whether a full mailbox has room, doubled each time
+    )
+    probe_ceiling: float = (
+        4.0  # the word that there is room was lost then; a default timeout has room for two
+    )
     broadcast_ids: int = 4096
     broadcast_seconds: float = 120.0
     broadcast_extensions: int = (

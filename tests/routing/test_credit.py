@@ -101,8 +101,6 @@ def test_nothing_is_remembered_of_a_destination_for_which_nothing_is_open() -> N
     assert credits.heard(HERE, (0.0, 9), 5, 0.0) == []
 
 
-
-
 @given(seed=st.integers(0, 10_000), room=st.integers(1, 6), loss=st.sampled_from([0.0, 0.3, 0.9]))
 def test_every_message_gets_through_whatever_words_are_lost(seed: int, room: int, loss: float) -> None:
     chance, credits = Random(seed), Credits(replace(LIMITS, waiting_sends=100))
