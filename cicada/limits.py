@@ -256,6 +256,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_most_bytes: int = 1 << 30
     mailbox_share: int = 8  # one sender alone may hold 8/9 of a mailbox; the rest is for the others
     credit_first: int = 256  # messages to a destination that leave before its first word on its mailbox
+    credit_most: int = 8192  # told at once, however large a mailbox is
     credit_quantum: int = (
         64  # a sender that was refused is called back for so many: no word for each message read
     )

@@ -23,6 +23,7 @@ from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
 from cicada.keys.pins import Pin
 from cicada.routing.io import Reason
+from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.faults import FaultTable
 from cicada.wire.security import LinkSecurity, Unsecured
 
@@ -95,12 +96,13 @@ class HostedPeer:
         on_new_peer: Callable[[Peer], None] | None,
         memory: Memory | None,
         on_pin: Callable[[Pin, bytes], None] | None,
+        mailbox: MailboxPolicy,
     ) -> None:
         self._host = host
         self._around = around
         self._standstill = standstill
         self._attachment = attachment
-        self._holdings = Holdings(mailbox=Mailbox(), memory=memory)
+        self._holdings = Holdings(mailbox=Mailbox(mailbox), memory=memory)
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._supervisor: Ref = PeerSupervisor.start(
@@ -171,8 +173,6 @@ class HostedPeer:
         """Counters until now."""
         holdings = self._holdings
         dropped = +Counter(self._around.tally)
-        if holdings.mailbox.refused:
-            dropped["mailbox-full"] += holdings.mailbox.refused
         return PeerStats(
             sent=holdings.sent,
             delivered=holdings.delivered,

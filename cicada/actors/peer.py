@@ -29,7 +29,7 @@ from cicada.actors.family import (
     Withdraw,
 )
 from cicada.actors.loop import LoopActor
-from cicada.actors.mailbox import HostPort, Mail, Mailbox
+from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import Incarnations, RingActor
@@ -50,7 +50,7 @@ from cicada.chord.io import (
     OwnerNotFound,
     TableChanged,
 )
-from cicada.events import ChildExited, ChildRestarted, Escalated
+from cicada.events import ChildExited, ChildRestarted, Escalated, MessageDropped
 from cicada.ids import Peer, split_address
 from cicada.keys.io import PinLearned
 from cicada.keys.linkhandshake import LinkHandshakes
@@ -60,7 +60,17 @@ from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
-from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
+from cicada.routing.io import (
+    Deliver,
+    Judged,
+    Reason,
+    RoomMade,
+    SendBroadcast,
+    SendMessage,
+    Settled,
+    Status,
+    Verdict,
+)
 from cicada.transport.linkio import Revoke
 from cicada.wire.security import LinkSecurity
 
@@ -183,6 +193,7 @@ class PeerSupervisor(LoopActor):
             on_restarted=self._on_restarted,
             on_escalated=self._on_escalated,
         )
+        self._holdings.mailbox.when_room(self._on_room)
         self._children.start()
         self._wire()
         self._stand_alone()
@@ -377,29 +388,35 @@ class PeerSupervisor(LoopActor):
         self._tell(Kind.ROUTER, SendBroadcast(next(self._ids), announce.payload))
 
     def _on_deliver(self, deliver: Deliver) -> None:
-        mailbox = self._holdings.mailbox
+        mailbox, size = self._holdings.mailbox, len(deliver.payload)
         window = self._announced if deliver.broadcast else self._window
+        lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
+        has_room = mailbox.has_room(lane, size)
         judgement = window.judge(
             deliver.origin,
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=mailbox.has_room(len(deliver.payload)),
+            has_room=has_room,
             now=self._around.clock.now(),
         )
+        verdict = judgement.verdict
         if judgement.fresh:
-            mailbox.put(
-                Mail(
-                    source=HostPort(*split_address(deliver.origin.address)),
-                    data=deliver.payload,
-                    id=deliver.message,
-                    broadcast=deliver.broadcast,
-                    hops=deliver.hops,
-                    trust=deliver.trust.word,
-                )
-            )
+            self._count_dropped("mailbox-overwritten", mailbox.put(lane, _mail(deliver)))
+        elif verdict is Verdict.BUSY:
+            self._count_dropped("origins-full" if has_room else "mailbox-full", 1)
+            verdict = Verdict.FULL if mailbox.refuses and not has_room else verdict
         if not deliver.broadcast:
-            self._tell(Kind.ROUTER, Judged(deliver.ticket, judgement.verdict))
+            credit = 0 if verdict is Verdict.BUSY and has_room else mailbox.credit(lane, size)
+            self._tell(Kind.ROUTER, Judged(deliver.ticket, verdict, credit))
+
+    def _on_room(self, lane: Lane, credit: int) -> None:
+        self._tell(Kind.ROUTER, RoomMade(*lane, credit))
+
+    def _count_dropped(self, reason: str, count: int) -> None:
+        if count:
+            self._around.tally[reason] += count
+            self._publish(MessageDropped(reason=reason, count=count))
 
     # The end
 
@@ -425,9 +442,20 @@ class PeerSupervisor(LoopActor):
         self._attachment.reset()
         self._on_ended()
 
-    def _publish(self, event: ChildExited | ChildRestarted | Escalated) -> None:
+    def _publish(self, event: ChildExited | ChildRestarted | Escalated | MessageDropped) -> None:
         if self._around.publish is not None:
             self._around.publish(self._around.name, event)
+
+
+def _mail(deliver: Deliver) -> Mail:
+    return Mail(
+        source=HostPort(*split_address(deliver.origin.address)),
+        data=deliver.payload,
+        id=deliver.message,
+        broadcast=deliver.broadcast,
+        hops=deliver.hops,
+        trust=deliver.trust.word,
+    )
 
 
 def _answer(reply: asyncio.Future[Any], value: object) -> None:

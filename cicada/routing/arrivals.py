@@ -18,6 +18,7 @@ from cicada.ids import Peer
 from cicada.limits import DeliveryLimits
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
+from cicada.routing.recalls import Recalls
 from cicada.routing.sessions import ACK, DATA, Session, Sessions
 from cicada.routing.tickets import Ticket, Tickets
 from cicada.tokens import TokenBucket
@@ -54,6 +55,7 @@ class Arrivals:
         self._route = route
         self._limits = limits
         self._tickets = Tickets(limits, rng)
+        self.recalls = Recalls(own, boot, limits)
         self._said: dict[tuple[int, int], tuple[bytes, DataAck]] = {}  # by index and counter of the Data
         self._hints = TokenBucket(limits.hints_per_second, limits.hints_burst)
         self.counts: Counter[str] = Counter()
@@ -96,7 +98,8 @@ class Arrivals:
         if ticket is None:
             self.counts["ignored:late-verdict"] += 1
             return []
-        return self._say(ticket, judged.verdict, now)
+        self.recalls.told(ticket.session, judged.credit)
+        return self._say(ticket, judged.verdict, now, min(judged.credit, self._limits.credit_most))
 
     def unknown(self, data: Data, now: float) -> list[RouterOutput]:
         """A Data of no session: its sender should negotiate anew, if it believes that."""
@@ -136,7 +139,7 @@ class Arrivals:
         self.counts["acks-again"] += 1
         return self._route(replace(ack, copy=data.copy), now)
 
-    def _say(self, ticket: Ticket, verdict: Verdict, now: float) -> list[RouterOutput]:
+    def _say(self, ticket: Ticket, verdict: Verdict, now: float, credit: int = 0) -> list[RouterOutput]:
         session, data = ticket.session, ticket.data
         body = AckBody(
             message=ticket.message,
@@ -145,6 +148,7 @@ class Arrivals:
             boot=self._boot,
             digest=ticket.digest,
             data_hops=data.hops,
+            credit=credit,
         )
         counter, sealed = session.seal(ACK, data.attempt, encode_body(body))
         ack = DataAck(

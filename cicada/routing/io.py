@@ -49,6 +49,7 @@ __all__ = [
     "RecordsFetched",
     "Refused",
     "Reply",
+    "RoomMade",
     "RoutedReceived",
     "RouterInput",
     "RouterOutput",
@@ -72,6 +73,8 @@ class Verdict(enum.IntEnum):
     RESTARTED = 3  # addressed to an earlier life of the destination; this life did not take it
     STALE = 4  # overtaken by so many later messages that nobody can tell any more whether it was taken
     ALTERED = 5  # it was changed on its way: nothing in it is known, so it was not taken
+    FULL = 6  # the mailbox has no room and its owner wants nobody to wait: not taken, not to be sent again
+    ROOM = 7  # about no message: a mailbox that had no room has some again
 
 
 class Status(enum.Enum):
@@ -91,6 +94,7 @@ class Reason(enum.Enum):
     BUSY = "destination's mailbox is full"
     NOT_IN_RING = "this peer is not in a ring"
     OVERLOADED = "too many messages in flight"
+    BACKLOG = "too many messages wait for the destination"
     CLOSED = "this peer was closed"
     KEY_CHANGED = "key changed"
     CONFLICT = "conflict"
@@ -106,7 +110,8 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
     Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
-    place, where it is known. With less trust than ``require`` nothing is sent.
+    place, where it is known. With less trust than ``require`` nothing is sent. One that is not ``patient`` fails where it would
+    wait for room in the destination's mailbox.
     """
 
     id: int
@@ -116,6 +121,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     address: Address = Address("")
     require: Trust = Trust.UNVERIFIED
+    patient: bool = True
 
 
 class SendBroadcast(msgspec.Struct, frozen=True):
@@ -126,10 +132,20 @@ class SendBroadcast(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The owner of the mailbox decided about a Deliver, whose ``ticket`` it names."""
+    """The owner of the mailbox decided about a Deliver, whose ``ticket`` it names. There is room for ``credit`` more messages
+    like it from its sender; with none left, RoomMade follows when there is some."""
 
     ticket: int
     verdict: Verdict
+    credit: int = 0
+
+
+class RoomMade(msgspec.Struct, frozen=True):
+    """The mailbox has room again for so many messages of a sender, whom a Judged had left no credit."""
+
+    peer_id: str
+    origin: Address
+    credit: int
 
 
 class NextHopLost(msgspec.Struct, frozen=True):
@@ -152,6 +168,7 @@ RouterInput = (
     | SendBroadcast
     | RoutedReceived
     | Judged
+    | RoomMade
     | NextHopLost
     | TableChanged
     | NegotiatorChanged

@@ -117,8 +117,11 @@ class MailStore(Generic[T]):
         return item
 
     def credit(self, lane: Hashable, size: int) -> int:
-        """How many messages more of ``size`` bytes that sender may put in now. With none it is called back by ``recalls``."""
-        most = self._limits.credit_quantum if self.policy.on_full == DROP_OLDEST else self._room(lane, size)
+        """How many messages more of ``size`` bytes that sender may put in now. With none it is called back by ``recalls``; only
+        who is to wait for room has none."""
+        most = self._room(lane, size)
+        if self.policy.on_full != BLOCK:
+            return max(most, self._limits.credit_quantum)
         if not most:
             self._short[lane] = size
             if len(self._short) > self._limits.recalls:

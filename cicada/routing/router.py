@@ -35,6 +35,7 @@ from cicada.routing.io import (
     Opening,
     Refused,
     Reply,
+    RoomMade,
     RoutedReceived,
     RouterInput,
     RouterOutput,
@@ -136,6 +137,9 @@ class Router:
                 return self._receive(input.message, input.sender, now)
             case Judged():
                 return self._arrivals.judged(input, now)
+            case RoomMade():
+                word = self._arrivals.recalls.call(input)
+                return [] if word is None else self._route(word, now)
             case SendMessage():
                 return self._sends.submit(input, now)
             case SendBroadcast():

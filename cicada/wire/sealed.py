@@ -15,6 +15,7 @@ from cicada.wire.fields import (
     Number,
     Payload,
     RecordBytes,
+    Small,
     Succession,
     Verdict,
 )
@@ -32,7 +33,11 @@ class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
 
 class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Inside DataAck. ``counter`` is that of the Data, ``digest`` hashes the payload it had, ``status`` says what became of
-    it, ``data_hops`` is the number of links it crossed. Of a Data that could not be opened ``message`` is 0."""
+    it, ``data_hops`` is the number of links it crossed. Of a Data that could not be opened ``message`` is 0.
+
+    ``credit``: so many messages more of that size the mailbox would take from the sender, beyond all that had reached it. It
+    counts where the mailbox was asked, which ``status`` says; with 0 the sender holds back until it is told otherwise. The
+    word that there is room again is about no Data: ``message`` and ``counter`` are 0."""
 
     message: Number
     counter: Number
@@ -40,6 +45,7 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     boot: Number
     digest: Digest
     data_hops: Hops
+    credit: Small = 0
 
 
 class SessionOpening(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

@@ -79,6 +79,16 @@ def test_dropping_the_oldest_makes_room_for_bytes_and_credit_never_ends() -> Non
     assert mails.credit("a", 2) > 0
 
 
+def test_who_is_not_to_wait_always_has_credit() -> None:
+    for on_full in ("error", DROP_OLDEST):
+        mails = store(on_full=on_full)
+        for _ in range(9):
+            mails.put("a", 1, "a")
+        assert mails.credit("a", 1) == SMALL.credit_quantum
+        mails.pop()
+        assert mails.recalls() == []
+
+
 def test_credit_is_what_is_admitted_one_by_one() -> None:
     mails = store(messages=50, bytes=400)
     fill(mails, "b", 3)
