@@ -31,18 +31,20 @@ from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
-from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
+from cicada.errors import DeliveryTimeout, MailboxFull, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, RING, WIRE, RingLimits
-from cicada.routing.mailstore import MailboxPolicy
+from cicada.routing.io import Reason
+from cicada.routing.mailstore import ERROR, MailboxPolicy
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
+WAIT = "wait"
 
 Hooks = Mapping[str, Callable[..., object]]
 HOOKS = ("send", "recv", "new_peer")
@@ -179,13 +181,16 @@ class SwarmPeer:
         timeout: float = DELIVERY.timeout,
         *,
         require: str | None = None,
+        on_full: str = WAIT,
     ) -> Receipt:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
         within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops. ``require``
         (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
-        receipt fails. Raises PayloadTooLarge and Misuse at once.
+        receipt fails. While the destination's mailbox is full the message waits for room, with ``on_full="error"`` its receipt fails
+        instead. Raises PayloadTooLarge and Misuse at once, and MailboxFull when this process has more on its way than it can
+        carry.
         """
         hosted = self._bound()
         payload = _payload(data)
@@ -194,13 +199,20 @@ class SwarmPeer:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
         receipt = Receipt()
         deadline = hosted.now() + timeout
+        if on_full not in (WAIT, ERROR):
+            raise Misuse(f"on_full={on_full!r} means nothing: use {WAIT!r} or {ERROR!r}")
         trust = Trust.required(require)
+
+        def submit(place: Place, address: Address) -> Submit:
+            patient = on_full == WAIT
+            return Submit(place, address, payload, copies, deadline, trust, receipt, patient)
+
         if isinstance(target, int):
-            hosted.tell(Submit(_checked(target), Address(""), payload, copies, deadline, trust, receipt))
+            hosted.submit(submit(_checked(target), Address("")))
         elif (peer := _peer(target)) is not None:
-            hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, trust, receipt))
+            hosted.submit(submit(peer.place, peer.address))
         else:
-            hosted.spawn(self._send_resolved(target, payload, copies, deadline, trust, receipt))
+            hosted.spawn(self._send_resolved(target, receipt, submit))
         self._run_hook("send", target, payload)
         return receipt
 
@@ -350,19 +362,19 @@ class SwarmPeer:
     async def _send_resolved(
         self,
         target: Target,
-        payload: bytes,
-        copies: int,
-        deadline: float,
-        require: Trust,
         receipt: Receipt,
+        submit: Callable[[Place, Address], Submit],
     ) -> None:
         hosted = self._bound()
         try:
             peer = await _resolved(target)
         except Misuse:
-            hosted.fail_unresolved(receipt)
+            hosted.fail_unsent(receipt, Reason.NO_SUCH_PEER)
             return
-        hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, require, receipt))
+        try:
+            hosted.submit(submit(peer.place, peer.address))
+        except MailboxFull:  # its caller has gone on
+            hosted.fail_unsent(receipt, Reason.OVERLOADED)
 
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:

@@ -221,8 +221,14 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     no_such_peer_after: float = (
         1.0  # a ring in repair may deny a peer that exists; deny only after asking again
     )
-    pending_sends: int = 65536
+    pending_sends: int = 65536  # of one peer, whatever its process lets in
     pending_bytes: int = 64 * MIB  # payloads of messages not settled yet; as much as a mailbox
+    pending_here: int = 16384  # messages not settled yet, of all peers of a process; 2 KB each
+    pending_here_bytes: int = 256 * MIB  # of payloads; as much as fragments that wait to be put together
+    pending_least: int = 2048  # of those, however slowly they are delivered
+    pending_seconds: float = 2.0  # beyond that: as many as are delivered in this time; recovery takes as long
+    pending_interval: float = 1.0  # over which that rate is measured
+    pending_share: int = 8  # one peer alone may have 8/9 of them
     contacts: int = 4096  # destinations whose round trip is remembered
     sessions: int = 4096  # at one peer; the one unused longest is given up, and negotiated anew when needed
     unconfirmed: int = (
@@ -361,6 +367,8 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Actors and their inboxes."""
 
     inbox: int = 16384
+    inbox_reserve: int = 16384  # more, for what is not bulk: an actor's own orders outlive a flood
+    ahead: int = 1024  # received messages a peer's router may have before it; then its links are not read
     batch: int = 128  # messages one actor may handle before the others have a turn
     # Messages of all actors between two polls of the sockets, some 20 ms under full load. What leaves together is cheaper:
     # relay benchmark, one run: 40 k hops/s at 256, 47 k at 1,024, 57 k at 2,048. Beyond 1,024 time-outs come too close.
@@ -473,7 +481,7 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     lookup: float = 5.0
     load_grace: float = 5.0  # after the last receipt should have settled
     load_poll: float = 0.25
-    load_burst: int = 32  # messages a late sender may send before others get a turn on the loop
+    load_burst: int = 256  # messages a late sender may send before others get a turn on the loop; 5 ms
     broadcast_poll: float = 0.02
     detach: float = 30.0  # until a detached launcher's control plane answers
     port_problems: int = 10  # ports in use that are named one by one

@@ -152,10 +152,13 @@ class SwarmPeer:
         timeout: float = DELIVERY.timeout,
         *,
         require: str | None = None,
+        on_full: str = aio.WAIT,
     ) -> aio.Receipt:
         """Send and return at once; ``receipt.result()`` waits until the message is delivered or failed."""
         place = target._peer if isinstance(target, SwarmPeer) else target
-        return self._call(lambda: self._peer.send(place, data, duplicates, timeout, require=require))
+        return self._call(
+            lambda: self._peer.send(place, data, duplicates, timeout, require=require, on_full=on_full)
+        )
 
     def recv(self, timeout: float | None = None) -> aio.Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""

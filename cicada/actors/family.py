@@ -65,7 +65,7 @@ class Withdraw(msgspec.Struct, frozen=True):
 
 class Submit(msgspec.Struct, frozen=True):
     """Deliver ``payload`` to the peer at ``place``, whose ``address`` may be known (else empty), and settle ``receipt``. With
-    less trust than ``require`` nothing is sent."""
+    less trust than ``require`` nothing is sent; one that is not ``patient`` fails rather than wait for room."""
 
     place: Place
     address: Address
@@ -74,6 +74,7 @@ class Submit(msgspec.Struct, frozen=True):
     deadline: float
     require: Trust
     receipt: Receipt
+    patient: bool = True
 
 
 class Announce(msgspec.Struct, frozen=True):

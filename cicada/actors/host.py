@@ -37,6 +37,7 @@ from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS, RING, RingLimits
+from cicada.routing.admission import Admission
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
@@ -109,6 +110,7 @@ class Host:
         self.alarms = Alarms(self.clock, loop)
         self.endpoint: Endpoint = ZmqEndpoint(loop)
         self.entropy = random.SystemRandom()
+        self.admission = Admission()
         self._accepting = host_bucket()
         self._window = Window(KEYS)
         self._hosted: set[HostedPeer] = set()

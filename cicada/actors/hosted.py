@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from cicada.actors.alarm import LoopClock
-from cicada.actors.family import Ref
+from cicada.actors.family import Ref, Submit
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
+from cicada.errors import MailboxFull
 from cicada.events import AnyEvent, PeerStopped
 from cicada.ids import Peer
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
 from cicada.keys.pins import Pin
+from cicada.routing.admission import Quota
 from cicada.routing.io import Reason
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.faults import FaultTable
@@ -102,7 +104,9 @@ class HostedPeer:
         self._around = around
         self._standstill = standstill
         self._attachment = attachment
-        self._holdings = Holdings(mailbox=Mailbox(mailbox), memory=memory)
+        self._holdings = Holdings(
+            mailbox=Mailbox(mailbox), quota=Quota(host.admission), now=host.clock.now, memory=memory
+        )
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._supervisor: Ref = PeerSupervisor.start(
@@ -157,6 +161,17 @@ class HostedPeer:
         """To its supervisor."""
         self._supervisor.tell(message)
 
+    def submit(self, submit: Submit) -> None:
+        """Send a message. Raises MailboxFull when this process has too many on their way."""
+        holdings = self._holdings
+        if not holdings.quota.take(len(submit.payload), holdings.now()):
+            holdings.refused += 1
+            raise MailboxFull(
+                f"{holdings.quota.held} messages of this peer are on their way, and its process can carry no more at present: "
+                "await receipts, or send later"
+            )
+        self._supervisor.tell(submit)
+
     def now(self) -> float:
         """Seconds on the clock that deadlines are measured on."""
         return self._around.clock.now()
@@ -173,6 +188,8 @@ class HostedPeer:
         """Counters until now."""
         holdings = self._holdings
         dropped = +Counter(self._around.tally)
+        if holdings.refused:
+            dropped["sends-refused"] += holdings.refused
         return PeerStats(
             sent=holdings.sent,
             delivered=holdings.delivered,
@@ -182,11 +199,11 @@ class HostedPeer:
             restarts=holdings.restarts,
         )
 
-    def fail_unresolved(self, receipt: Receipt) -> None:
-        """The target's host name means nothing, so nobody lives there."""
+    def fail_unsent(self, receipt: Receipt, reason: Reason) -> None:
+        """A message did not even set out: the target's host name means nothing, say."""
         self._holdings.sent += 1
         self._holdings.failed += 1
-        receipt.settle(failed(0, Reason.NO_SUCH_PEER))
+        receipt.settle(failed(0, reason))
 
     def end(self, how: str) -> None:
         """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.

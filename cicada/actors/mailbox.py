@@ -74,7 +74,7 @@ class Mailbox:
     __slots__ = ("_closed", "_on_room", "_store", "_waiters")
 
     def __init__(self, policy: MailboxPolicy = BLOCKING) -> None:
-        self._store: MailStore[Mail] = MailStore(policy)
+        self._store: MailStore[Lane, Mail] = MailStore(policy)
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self._on_room: Callable[[Lane, int], object] | None = None

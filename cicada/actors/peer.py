@@ -59,6 +59,7 @@ from cicada.keys.negotiator import Negotiator
 from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, SUPERVISION
+from cicada.routing.admission import Quota
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Deliver,
@@ -86,11 +87,14 @@ class Holdings(msgspec.Struct, kw_only=True):
     """What the application side and the supervisor of one peer share, on one event loop."""
 
     mailbox: Mailbox
+    quota: Quota  # of what its process lets in
+    now: Callable[[], float]  # of the process: the peer's own clock may stand still
     memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
     sent: int = 0
     delivered: int = 0
     failed: int = 0
+    refused: int = 0  # sends, because the process had enough
     restarts: int = 0
     failure: str = ""
 
@@ -112,6 +116,8 @@ class PeerSupervisor(LoopActor):
     called once, when nothing of the peer is left.
     """
 
+    bulk = frozenset({Deliver})
+
     def __init__(
         self,
         around: Surroundings,
@@ -128,7 +134,7 @@ class PeerSupervisor(LoopActor):
         on_new_peer: Callable[[Peer], None] | None,
         on_pin: Callable[[Pin, bytes], None] | None,
     ) -> None:
-        super().__init__(around.dispatcher)
+        super().__init__(around.dispatcher, around.tally)
         self._around = around
         self._attachment = attachment
         self._incarnations = incarnations
@@ -210,6 +216,16 @@ class PeerSupervisor(LoopActor):
             self._on_failed(self._holdings.failure)
         self._end()
 
+    def overflowed(self, item: object) -> None:
+        super().overflowed(item)
+        if isinstance(item, Submit):  # nobody else would settle its receipt
+            self._give_up(item, Reason.OVERLOADED)
+
+    def discard(self, item: object) -> None:
+        super().discard(item)
+        if isinstance(item, Submit):
+            self._give_up(item, Reason.CLOSED)
+
     # Children
 
     def _start_transport(self) -> Ref:
@@ -221,7 +237,7 @@ class PeerSupervisor(LoopActor):
         return RingActor.start(self._around, self._incarnations)
 
     def _start_router(self) -> Ref:
-        return RouterActor.start(self._around, self._boot)
+        return RouterActor.start(self._around, self._boot, self._holdings.quota)
 
     def _start_crypto(self) -> Ref:
         return CryptoActor.start(self._around, self._make_negotiator)
@@ -358,7 +374,7 @@ class PeerSupervisor(LoopActor):
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1
         if len(self._outstanding) >= DELIVERY.pending_sends:
-            self._settle(submit.receipt, failed(0, Reason.OVERLOADED))
+            self._give_up(submit, Reason.OVERLOADED)
             return
         send = SendMessage(
             id=next(self._ids),
@@ -368,6 +384,7 @@ class PeerSupervisor(LoopActor):
             deadline=submit.deadline,
             address=submit.address,
             require=submit.require,
+            patient=submit.patient,
         )
         self._outstanding[send.id] = _Outstanding(send, submit.receipt)
         self._tell(Kind.ROUTER, send)
@@ -375,9 +392,14 @@ class PeerSupervisor(LoopActor):
     def _on_settled(self, settled: Settled) -> None:
         outstanding = self._outstanding.pop(settled.id, None)
         if outstanding is not None:
-            self._settle(outstanding.receipt, settled)
+            self._settle(outstanding.receipt, settled, len(outstanding.send.payload))
 
-    def _settle(self, receipt: Receipt, settled: Settled) -> None:
+    def _give_up(self, submit: Submit, reason: Reason) -> None:
+        self._settle(submit.receipt, failed(0, reason), len(submit.payload))
+
+    def _settle(self, receipt: Receipt, settled: Settled, size: int) -> None:
+        holdings = self._holdings
+        holdings.quota.give_back(size, settled.status is Status.DELIVERED, holdings.now())
         if settled.status is Status.DELIVERED:
             self._holdings.delivered += 1
         else:
@@ -429,7 +451,8 @@ class PeerSupervisor(LoopActor):
             transport.watch(lambda _: self._detach())  # it says CLOSE on its links first
         self._holdings.mailbox.close()
         for outstanding in self._outstanding.values():
-            self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED))
+            size = len(outstanding.send.payload)
+            self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED), size)
         self._outstanding.clear()
         for search in self._searches.values():
             _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))

@@ -10,15 +10,19 @@ from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
 from cicada.routing import io
+from cicada.routing.admission import Quota
 from cicada.routing.router import Router
 
 
 class RouterActor(Pump[Router]):
     """Sends, relays and receives routed messages, by the rules of Router."""
 
-    def __init__(self, around: Surroundings, boot: int) -> None:
+    bulk = frozenset({io.RoutedReceived})
+
+    def __init__(self, around: Surroundings, boot: int, quota: Quota) -> None:
         super().__init__(around, io.Alarm())
         self._boot = boot
+        self._quota = quota
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
@@ -32,6 +36,10 @@ class RouterActor(Pump[Router]):
             io.Tell: self._observe,
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }
+
+    def end_turn(self) -> None:
+        self._quota.waits(self.core.held_back)
+        super().end_turn()
 
     def on_wired(self, wired: Wired) -> None:
         is_new = self.wired is None or self.wired.crypto != wired.crypto

@@ -22,6 +22,7 @@ ERROR: Final = "error"
 DROP_OLDEST: Final = "drop-oldest"
 _RECALLS_AT_ONCE: Final = 4
 
+L = TypeVar("L", bound=Hashable)
 T = TypeVar("T")
 
 
@@ -57,18 +58,18 @@ class _Lane(Generic[T]):
         self.bytes = 0
 
 
-class MailStore(Generic[T]):
+class MailStore(Generic[L, T]):
     """Messages by lane. A lane is whatever tells senders apart, where they cannot make more of themselves at will."""
 
     def __init__(self, policy: MailboxPolicy, limits: DeliveryLimits = DELIVERY) -> None:
         self.policy = policy
         self._limits = limits
-        self._lanes: dict[Hashable, _Lane[T]] = {}
-        self._turns: deque[Hashable] = deque()
+        self._lanes: dict[L, _Lane[T]] = {}
+        self._turns: deque[L] = deque()
         self._count = 0
         self._bytes = 0
         self._arrived = 0
-        self._short: dict[Hashable, int] = {}  # who was told that there is no room, and for how many bytes
+        self._short: dict[L, int] = {}  # who was told that there is no room, and for how many bytes
 
     def __len__(self) -> int:
         return self._count
@@ -78,7 +79,7 @@ class MailStore(Generic[T]):
         """Of all messages."""
         return self._bytes
 
-    def admits(self, lane: Hashable, size: int) -> bool:
+    def admits(self, lane: L, size: int) -> bool:
         """Whether a message of ``size`` bytes of that sender may be put in now."""
         if self.policy.on_full == DROP_OLDEST or not self._count:
             return True
@@ -87,7 +88,7 @@ class MailStore(Generic[T]):
             return False
         return not self._bytes or may_hold(held.bytes if held else 0, size, self._bytes, policy.bytes, share)
 
-    def put(self, lane: Hashable, size: int, item: T) -> int:
+    def put(self, lane: L, size: int, item: T) -> int:
         """Take the message in. Returns how many were dropped for it, which only DROP_OLDEST does."""
         policy, dropped = self.policy, 0
         while self._count and (self._count >= policy.messages or self._bytes + size > policy.bytes):
@@ -116,7 +117,7 @@ class MailStore(Generic[T]):
             self._turns.append(lane)
         return item
 
-    def credit(self, lane: Hashable, size: int) -> int:
+    def credit(self, lane: L, size: int) -> int:
         """How many messages more of ``size`` bytes that sender may put in now. With none it is called back by ``recalls``; only
         who is to wait for room has none."""
         most = self._room(lane, size)
@@ -128,10 +129,10 @@ class MailStore(Generic[T]):
                 del self._short[next(iter(self._short))]
         return most
 
-    def recalls(self) -> list[tuple[Hashable, int]]:
+    def recalls(self) -> list[tuple[L, int]]:
         """After ``pop``: who had no credit and has again, and how much. Each is named once, and few at a time, until nothing
         is left to be popped. Room for a message or two is not worth a word (RFC 9293, 3.8.6.2.2) while more is read."""
-        recalled: list[tuple[Hashable, int]] = []
+        recalled: list[tuple[L, int]] = []
         for lane in list(islice(self._short, _RECALLS_AT_ONCE if self._count else None)):
             size = self._short.pop(lane)
             credit = self._room(lane, size)
@@ -141,7 +142,7 @@ class MailStore(Generic[T]):
                 self._short[lane] = size  # behind the others
         return recalled
 
-    def _room(self, lane: Hashable, size: int) -> int:
+    def _room(self, lane: L, size: int) -> int:
         policy, share, held = self.policy, self._limits.mailbox_share, self._lanes.get(lane)
         messages = still_free(len(held.items) if held else 0, 1, self._count, policy.messages, share)
         if not size:
@@ -151,7 +152,7 @@ class MailStore(Generic[T]):
     def _is_half_empty(self) -> bool:
         return 2 * self._count <= self.policy.messages and 2 * self._bytes <= self.policy.bytes
 
-    def _drop_oldest(self, newcomer: Hashable) -> None:
+    def _drop_oldest(self, newcomer: L) -> None:
         """Of whoever holds most; of the newcomer when it holds its fair share or more, which saves the search."""
         held = self._lanes.get(newcomer)
         if held is not None and len(held.items) * len(self._lanes) >= self._count:
@@ -162,11 +163,11 @@ class MailStore(Generic[T]):
         if lane not in self._lanes:
             self._turns.remove(lane)
 
-    def _weight(self, lane: Hashable) -> tuple[int, int]:
+    def _weight(self, lane: L) -> tuple[int, int]:
         items = self._lanes[lane].items
         return len(items), -items[0][0]
 
-    def _take(self, lane: Hashable) -> T:
+    def _take(self, lane: L) -> T:
         held = self._lanes[lane]
         _, size, item = held.items.popleft()
         self._charge(held, -size, -1)

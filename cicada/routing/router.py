@@ -105,6 +105,11 @@ class Router:
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
         return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
 
+    @property
+    def held_back(self) -> int:
+        """Own messages that wait until their destinations have room."""
+        return self._sends.held_back
+
     def counters(self) -> dict[str, int]:
         """How often each named thing happened since this Router began.
 

@@ -16,11 +16,11 @@ from cicada.routing.mailstore import DROP_OLDEST, MailboxPolicy, MailStore
 SMALL = replace(DELIVERY, credit_quantum=3)
 
 
-def store(messages: int = 9, bytes: int = 1000, on_full: str = "block") -> MailStore[str]:
+def store(messages: int = 9, bytes: int = 1000, on_full: str = "block") -> MailStore[str, str]:
     return MailStore(MailboxPolicy(on_full=on_full, messages=messages, bytes=bytes), SMALL)
 
 
-def fill(mails: MailStore[str], lane: str, size: int = 1) -> int:
+def fill(mails: MailStore[str, str], lane: str, size: int = 1) -> int:
     """Put in as many as are admitted; how many."""
     count = 0
     while mails.admits(lane, size):
