@@ -188,14 +188,14 @@ class SwarmPeer:
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
         within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops. ``require``
         (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
-        receipt fails. While the destination's mailbox is full the message waits for room, with ``on_full="error"`` its receipt fails
-        instead. Raises PayloadTooLarge and Misuse at once, and MailboxFull when this process has more on its way than it can
-        carry.
+        receipt fails. While the destination's mailbox is full the message waits for room; with ``on_full="error"`` its
+        receipt fails instead. Raises PayloadTooLarge and Misuse at once, and MailboxFull when this process has more on its way
+        than it can carry.
         """
         hosted = self._bound()
         payload = _payload(data)
-        copies = 1 if duplicates is None else duplicates + 1
-        if not 1 <= copies <= DELIVERY.copies_max:
+        copies = 0 if duplicates is None else duplicates + 1
+        if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
         receipt = Receipt()
         deadline = hosted.now() + timeout

@@ -23,7 +23,9 @@ class Admission:
         self.bytes = 0
         self.most = limits.pending_here
         self._delivered = 0
-        self._since: float | None = None  # when the measuring of the rate began; None: too little is on its way
+        self._since: float | None = (
+            None  # when the measuring of the rate began; None: too little is on its way
+        )
 
     @property
     def under_way(self) -> int:

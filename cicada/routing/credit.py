@@ -7,6 +7,7 @@ destination has room again it says so; because that word may be lost, one messag
 from __future__ import annotations
 
 import enum
+from itertools import chain, islice
 
 from cicada.ids import Place
 from cicada.limits import DeliveryLimits
@@ -25,16 +26,35 @@ class Turn(enum.Enum):
 
 
 class _Gate:
-    """The messages for one destination: ``out`` have left and are not settled, ``waiting`` have not left, oldest first."""
+    """The messages for one destination: ``out`` have left and are not settled, ``again`` were refused, ``fresh`` have never
+    left; these two wait, oldest first."""
 
-    __slots__ = ("credit", "heard", "out", "pause", "waiting")
+    __slots__ = ("again", "credit", "fresh", "heard", "out", "pause")
 
     def __init__(self, credit: int, pause: float) -> None:
         self.credit = credit
         self.heard: Order = (0.0, -1)
         self.out: set[int] = set()
-        self.waiting: dict[int, None] = {}
+        self.again: dict[int, None] = {}
+        self.fresh: dict[int, None] = {}
         self.pause = pause  # before the next probe, in seconds
+
+    def holds(self, id: int) -> bool:
+        """Whether the message waits."""
+        return id in self.fresh or id in self.again
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self.again or self.fresh)
+
+    def remove(self, id: int) -> None:
+        """Have it wait no more."""
+        del (self.again if id in self.again else self.fresh)[id]
+
+    def first(self, count: int) -> list[int]:
+        """Those whose turn it is."""
+        return list(islice(chain(self.again, self.fresh), max(count, 0)))
 
 
 class Credits:
@@ -48,6 +68,8 @@ class Credits:
         self._limits = limits
         self._gates: dict[Place, _Gate] = {}
         self._probes = Timers()
+        self.waiting = 0
+        """Messages that wait, for all destinations."""
 
     def __len__(self) -> int:
         return len(self._gates)
@@ -59,21 +81,22 @@ class Credits:
             gate = self._gates[place] = _Gate(self._limits.credit_first, self._limits.probe_first)
         if id in gate.out:
             return Turn.GO
-        if id in gate.waiting:
+        if gate.holds(id):
             return Turn.WAIT
-        if not gate.waiting and len(gate.out) < gate.credit:
+        if gate.is_empty and len(gate.out) < gate.credit:
             gate.out.add(id)
             return Turn.GO
-        if len(gate.waiting) >= self._limits.waiting_sends:
+        if len(gate.fresh) >= self._limits.waiting_sends:
             return Turn.FULL
-        gate.waiting[id] = None
+        gate.fresh[id] = None
+        self.waiting += 1
         self._arm(place, gate, now)
         return Turn.WAIT
 
     def waits(self, place: Place, id: int) -> bool:
         """Whether the message waits for room at its destination."""
         gate = self._gates.get(place)
-        return gate is not None and id in gate.waiting
+        return gate is not None and gate.holds(id)
 
     def refused(self, place: Place, id: int, now: float) -> None:
         """The destination had no room for the message, so it waits again, before those that never left."""
@@ -81,7 +104,8 @@ class Credits:
         if gate is None or id not in gate.out:
             return
         gate.out.discard(id)
-        gate.waiting = {id: None, **gate.waiting}
+        gate.again[id] = None
+        self.waiting += 1
         self._arm(place, gate, now)
 
     def over(self, place: Place, id: int, now: float) -> list[int]:
@@ -90,8 +114,9 @@ class Credits:
         if gate is None:
             return []
         gate.out.discard(id)
-        gate.waiting.pop(id, None)
-        if gate.out or gate.waiting:
+        if gate.holds(id):
+            self._leave(gate, id)
+        if gate.out or not gate.is_empty:
             return self._let_go(place, gate, now)
         del self._gates[place]
         self._probes.clear(place)
@@ -115,8 +140,8 @@ class Credits:
         due: list[int] = []
         for place in self._probes.pop_due(now, self._limits.batch):
             gate = self._gates[Place(place)]
-            id = next(iter(gate.waiting))
-            del gate.waiting[id]
+            (id,) = gate.first(1)
+            self._leave(gate, id)
             gate.out.add(id)
             due.append(id)
         return due
@@ -126,17 +151,20 @@ class Credits:
         return self._probes.next_deadline()
 
     def _let_go(self, place: Place, gate: _Gate, now: float) -> list[int]:
-        room = gate.credit - len(gate.out)
-        going = [id for id, _ in zip(gate.waiting, range(room), strict=False)]
+        going = gate.first(gate.credit - len(gate.out))
         for id in going:
-            del gate.waiting[id]
+            self._leave(gate, id)
         gate.out.update(going)
         self._arm(place, gate, now)
         return going
 
+    def _leave(self, gate: _Gate, id: int) -> None:
+        gate.remove(id)
+        self.waiting -= 1
+
     def _arm(self, place: Place, gate: _Gate, now: float) -> None:
         """A probe is due only while nothing that is on its way could bring the destination's word."""
-        if gate.out or not gate.waiting:
+        if gate.out or gate.is_empty:
             self._probes.clear(place)
         elif not self._probes.is_set(place):
             self._probes.set(place, now + gate.pause)

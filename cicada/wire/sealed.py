@@ -23,11 +23,12 @@ from cicada.wire.fields import (
 
 class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Inside Data. ``(origin's key, origin_boot, message)`` identifies the message for ever; ``boot`` names the
-    destination's life: another life refuses it rather than risk a second delivery."""
+    destination's life: another life refuses it rather than risk a second delivery. ``copies`` left in this attempt."""
 
     origin_boot: Number
     message: Number
     boot: Number
+    copies: Small = 1
     payload: Payload
 
 
@@ -35,9 +36,12 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     """Inside DataAck. ``counter`` is that of the Data, ``digest`` hashes the payload it had, ``status`` says what became of
     it, ``data_hops`` is the number of links it crossed. Of a Data that could not be opened ``message`` is 0.
 
+    The next say what arrived of the attempt so far. ``intact``, ``altered`` and ``strayed`` have a bit for each copy, from
+    copy 0 at 1; ``unattributed`` counts those that arrived, intact or not, without a tag that proves which they were.
+
     ``credit``: so many messages more of that size the mailbox would take from the sender, beyond all that had reached it. It
-    counts where the mailbox was asked, which ``status`` says; with 0 the sender holds back until it is told otherwise. The
-    word that there is room again is about no Data: ``message`` and ``counter`` are 0."""
+    counts where the message was taken; with 0 the sender holds back until it is told otherwise. The word that there is room
+    again is about no Data: ``message`` and ``counter`` are 0."""
 
     message: Number
     counter: Number
@@ -45,6 +49,10 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     boot: Number
     digest: Digest
     data_hops: Hops
+    intact: Small = 0
+    altered: Small = 0
+    unattributed: Small = 0
+    strayed: Small = 0
     credit: Small = 0
 
 
