@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from itertools import chain, islice
+from typing import Final
 
 from cicada.ids import Place
 from cicada.limits import DeliveryLimits
@@ -15,6 +16,9 @@ from cicada.routing.timers import Timers
 
 Order = tuple[float, int]
 """When a session began and the counter of a word in it: later words have greater ones."""
+
+
+_NEVER: Final[Order] = (0.0, -1)
 
 
 class Turn(enum.Enum):
@@ -33,7 +37,7 @@ class _Gate:
 
     def __init__(self, credit: int, pause: float) -> None:
         self.credit = credit
-        self.heard: Order = (0.0, -1)
+        self.heard = _NEVER
         self.out: set[int] = set()
         self.again: dict[int, None] = {}
         self.fresh: dict[int, None] = {}
@@ -94,9 +98,9 @@ class Credits:
         return Turn.WAIT
 
     def waits(self, place: Place, id: int) -> bool:
-        """Whether the message waits for room at its destination."""
+        """Whether the message waits for room at its destination, which said that there is none."""
         gate = self._gates.get(place)
-        return gate is not None and gate.holds(id)
+        return gate is not None and gate.holds(id) and gate.heard != _NEVER
 
     def refused(self, place: Place, id: int, now: float) -> None:
         """The destination had no room for the message, so it waits again, before those that never left."""

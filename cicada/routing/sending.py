@@ -445,11 +445,12 @@ class Sends:
     def _expire(self, sending: Unsettled) -> list[RouterOutput]:
         asked = sending.asked
         tries = self.introductions.tries(asked.place)
-        if not sending.was_in_ring and asked.place != self._own.place:
+        if sending.is_busy or self._credits.waits(asked.place, asked.id):
+            reason = Reason.BUSY
+        elif not sending.was_in_ring and asked.place != self._own.place:
             reason = Reason.NOT_IN_RING
         else:
-            is_held = sending.is_busy or self._credits.waits(asked.place, asked.id)
-            reason = Reason.BUSY if is_held else Reason.TIMED_OUT
+            reason = Reason.TIMED_OUT
         return self._fail(sending, reason, tries)
 
     def _fail(self, sending: Unsettled, reason: Reason, tries: int = 0) -> list[RouterOutput]:

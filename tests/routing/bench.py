@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from msgspec.structs import replace
+
 from cicada.chord.io import TableChanged
 from cicada.ids import Peer, Place, place_to_bytes
 from cicada.keys.plain import PlainNegotiator
@@ -55,8 +57,10 @@ LIMITS = DeliveryLimits(
     no_such_peer_after=1.0,
     pending_sends=50,
     pending_bytes=1000,
+    refusals=3,
     batch=20,
 )
+CREDIT = 100
 IN_RING = TableChanged(head=HEAD, predecessor=PEERS[-1], known=PEERS[1:])
 NOT_IN_RING = TableChanged(head=None, predecessor=None, known=())
 
@@ -136,6 +140,8 @@ class Bench:
                 boot=body.boot,
                 digest=digest_of(body.payload if payload is None else payload),
                 data_hops=3,
+                intact=1 << data.copy,
+                credit=CREDIT,
             ),
         )
 
@@ -212,7 +218,10 @@ def outcome(outputs: list[RouterOutput]) -> tuple[Status, Reason | None, int]:
 
 
 def first_contact(outputs: list[RouterOutput]) -> Contact:
-    (forward,) = outputs
-    assert isinstance(forward, Forward)
-    assert isinstance(forward.message, Contact)
-    return forward.message
+    """The first of its copies, which differ in their ways alone."""
+    contacts = [output.message for output in outputs if isinstance(output, Forward)]
+    assert len(contacts) == len(outputs)
+    first = contacts[0]
+    assert isinstance(first, Contact)
+    assert {replace(contact, way=b"") for contact in contacts} == {replace(first, way=b"")}  # type: ignore[type-var]
+    return first
