@@ -239,11 +239,9 @@ async def _overloaded(swarm: Launched, peers: int, capacity: float, rate: float,
         watcher = Watcher(peer, targets, [worker.pid for worker in before.workers])
         await asyncio.sleep(CALM_S)
         began = time.monotonic()
-        running = asyncio.create_task(swarm.load(rate, seconds))
-        await asyncio.sleep(seconds)
-        ended = time.monotonic()
+        load = await swarm.load(rate, seconds)
+        ended = began + load.seconds
         await asyncio.sleep(AFTER_S)
-        load = await running
         await watcher.stop()
     after = await swarm.ask(GetStatus(), Status)
     dropped = Counter(after.messages.dropped)
@@ -260,6 +258,11 @@ async def _overloaded(swarm: Launched, peers: int, capacity: float, rate: float,
         before=before,
         after=after,
     )
+
+
+def _unsettled(status: Status) -> int:
+    """Messages whose receipts have not settled."""
+    return status.messages.sent - status.messages.delivered - status.messages.failed
 
 
 def _percentile(sorted_values: list[float], share: float) -> float:
@@ -281,6 +284,9 @@ def report(outcome: Outcome) -> dict[str, object]:
         "acknowledged": load.acknowledged,
         "failed": load.failed,
         "unaccounted": load.sent - load.acknowledged - load.failed,
+        "unsettled": _unsettled(outcome.after),
+        "late_starts": load.late_starts,
+        "load_seconds": round(load.seconds, 1),
         "acknowledged_lost": load.acknowledged_lost,
         "goodput_per_s": round(load.acknowledged / max(load.seconds, 1e-9)),
         "failures": load.failures,

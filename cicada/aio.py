@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from cicada.actors.family import (
     Announce,
@@ -31,13 +32,12 @@ from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
-from cicada.errors import DeliveryTimeout, MailboxFull, Misuse, NotBound, PayloadTooLarge, RingNotReady
+from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, RING, WIRE, RingLimits
-from cicada.routing.io import Reason
 from cicada.routing.mailstore import ERROR, MailboxPolicy
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
@@ -197,24 +197,28 @@ class SwarmPeer:
         copies = 0 if duplicates is None else duplicates + 1
         if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
-        receipt = Receipt()
-        deadline = hosted.now() + timeout
         if on_full not in (WAIT, ERROR):
             raise Misuse(f"on_full={on_full!r} means nothing: use {WAIT!r} or {ERROR!r}")
         trust = Trust.required(require)
-
-        def submit(place: Place, address: Address) -> Submit:
-            patient = on_full == WAIT
-            return Submit(place, address, payload, copies, deadline, trust, receipt, patient)
-
-        if isinstance(target, int):
-            hosted.submit(submit(_checked(target), Address("")))
-        elif (peer := _peer(target)) is not None:
-            hosted.submit(submit(peer.place, peer.address))
+        peer = None if isinstance(target, int) else _peer(target)
+        place = _checked(target) if isinstance(target, int) else None if peer is None else peer.place
+        hosted.reserve(len(payload))
+        submit = Submit(
+            place=place or Place(0),
+            address=Address("") if peer is None else peer.address,
+            payload=payload,
+            copies=copies,
+            deadline=hosted.now() + timeout,
+            require=trust,
+            receipt=Receipt(),
+            patient=on_full == WAIT,
+        )
+        if place is not None:
+            hosted.tell(submit)
         else:
-            hosted.spawn(self._send_resolved(target, receipt, submit))
+            hosted.spawn(self._send_resolved(target, submit))
         self._run_hook("send", target, payload)
-        return receipt
+        return submit.receipt
 
     async def recv(self, timeout: float | None = None) -> Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""
@@ -359,22 +363,14 @@ class SwarmPeer:
             except NotBound:
                 return
 
-    async def _send_resolved(
-        self,
-        target: Target,
-        receipt: Receipt,
-        submit: Callable[[Place, Address], Submit],
-    ) -> None:
-        hosted = self._bound()
+    async def _send_resolved(self, target: Target, submit: Submit) -> None:
+        hosted = self._bound(closed_is_fine=True)
         try:
             peer = await _resolved(target)
         except Misuse:
-            hosted.fail_unsent(receipt, Reason.NO_SUCH_PEER)
+            hosted.fail_unresolved(submit)
             return
-        try:
-            hosted.submit(submit(peer.place, peer.address))
-        except MailboxFull:  # its caller has gone on
-            hosted.fail_unsent(receipt, Reason.OVERLOADED)
+        hosted.tell(replace(submit, place=peer.place, address=peer.address))
 
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:

@@ -161,16 +161,13 @@ class HostedPeer:
         """To its supervisor."""
         self._supervisor.tell(message)
 
-    def submit(self, submit: Submit) -> None:
-        """Send a message. Raises MailboxFull when this process has too many on their way."""
+    def reserve(self, size: int) -> None:
+        """Claim the right to send a message of ``size`` bytes, which its receipt gives back. Raises MailboxFull when this
+        process has too many on their way."""
         holdings = self._holdings
-        if not holdings.quota.take(len(submit.payload), holdings.now()):
+        if not holdings.quota.take(size, holdings.now()):
             holdings.refused += 1
-            raise MailboxFull(
-                f"{holdings.quota.held} messages of this peer are on their way, and its process can carry no more at present: "
-                "await receipts, or send later"
-            )
-        self._supervisor.tell(submit)
+            raise MailboxFull("more messages are on their way than can be carried: await receipts, or send later")
 
     def now(self) -> float:
         """Seconds on the clock that deadlines are measured on."""
@@ -199,11 +196,13 @@ class HostedPeer:
             restarts=holdings.restarts,
         )
 
-    def fail_unsent(self, receipt: Receipt, reason: Reason) -> None:
-        """A message did not even set out: the target's host name means nothing, say."""
-        self._holdings.sent += 1
-        self._holdings.failed += 1
-        receipt.settle(failed(0, reason))
+    def fail_unresolved(self, submit: Submit) -> None:
+        """The target's host name means nothing, so nobody lives there."""
+        holdings = self._holdings
+        holdings.quota.give_back(len(submit.payload), False, holdings.now())
+        holdings.sent += 1
+        holdings.failed += 1
+        submit.receipt.settle(failed(0, Reason.NO_SUCH_PEER))
 
     def end(self, how: str) -> None:
         """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.

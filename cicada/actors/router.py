@@ -33,6 +33,7 @@ class RouterActor(Pump[Router]):
             rng=random.Random(seed),
             entropy=self.around.entropy,
             host_of=naming(self.around.ring.group_hosts),
+            pace=self._quota.pace,
         )
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
@@ -49,11 +50,24 @@ class RouterActor(Pump[Router]):
         self._quota.waits(self.core.held_back)
         super().end_turn()
 
+    def on_stop(self) -> None:
+        super().on_stop()
+        self._leave_others_be()
+
+    def on_failure(self, *reason: object) -> None:
+        super().on_failure(*reason)
+        if hasattr(self, "core"):  # it may have failed before it had one
+            self._leave_others_be()
+
     def on_wired(self, wired: Wired) -> None:
         is_new = self.wired is None or self.wired.crypto != wired.crypto
         super().on_wired(wired)
         if is_new:
             self.feed(io.NegotiatorChanged())
+
+    def _leave_others_be(self) -> None:
+        self._quota.waits(0)
+        self.core.close()
 
     def _observe(self, output: io.Tell) -> None:
         if type(output.event) is MessageDropped:

@@ -8,6 +8,7 @@ What waits for room in its destination's mailbox is no work for the process, and
 from __future__ import annotations
 
 from cicada.limits import DELIVERY, DeliveryLimits
+from cicada.routing.pace import Pace
 from cicada.routing.shares import may_hold
 
 _BUSY_SHARE = 0.5
@@ -18,6 +19,7 @@ class Admission:
 
     def __init__(self, limits: DeliveryLimits = DELIVERY) -> None:
         self.limits = limits
+        self.pace = Pace(limits)
         self.held = 0
         self.waiting = 0  # of those held: until their destinations have room
         self.bytes = 0
@@ -67,6 +69,11 @@ class Quota:
         self._held = 0
         self._waiting = 0
         self._bytes = 0
+
+    @property
+    def pace(self) -> Pace:
+        """That of the process."""
+        return self._all.pace
 
     @property
     def held(self) -> int:

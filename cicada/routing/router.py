@@ -45,6 +45,7 @@ from cicada.routing.io import (
     SendMessage,
     SessionReady,
 )
+from cicada.routing.pace import Pace
 from cicada.routing.paths import Entropy, Ways, denial
 from cicada.routing.sending import Sends
 from cicada.routing.sessions import ACK, Session, Sessions
@@ -83,6 +84,7 @@ class Router:
         rng: Random,
         entropy: Entropy | None = None,
         host_of: HostOf = by_peer,
+        pace: Pace | None = None,
     ) -> None:
         self._own = own
         self._target = place_to_bytes(own.place)
@@ -92,7 +94,7 @@ class Router:
         self._routes = Routes(own, limits, host_of)
         self._sessions = Sessions(own, boot, limits)
         ways = Ways(limits, entropy or rng)
-        self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng)
+        self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng, pace)
         self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng)
         self._fetches = Fetches(own, self._routes, ways, limits, rng)
         self._broadcasts = Broadcasts(own, boot, self._routes, limits)
@@ -117,6 +119,10 @@ class Router:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
         return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
+
+    def close(self) -> None:
+        """This Router will not be used any more: give back what it shares with others of its process."""
+        self._sends.close()
 
     @property
     def held_back(self) -> int:

@@ -21,6 +21,7 @@ from cicada.routing.copies import Attempt
 from cicada.routing.credit import Credits, Order, Turn
 from cicada.routing.introductions import Introductions
 from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Status, Verdict
+from cicada.routing.pace import Line, Pace
 from cicada.routing.paths import Leg, Ways, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
@@ -45,6 +46,7 @@ class Sends:
         ways: Ways,
         limits: DeliveryLimits,
         rng: Random,
+        pace: Pace | None = None,
     ) -> None:
         self._own = own
         self._boot = boot
@@ -55,6 +57,8 @@ class Sends:
         self._attempts = Attempts(ways, self._contacts, limits)
         self._traces = Traces(limits)
         self._credits = Credits(limits)
+        self._pace = pace or Pace(limits)
+        self._line = Line(self._pace)
         self.introductions = Introductions(own, routes, self._contacts, ways, limits, rng)
         self._open: dict[int, Unsettled] = {}
         self._frames: dict[Frame, int] = {}  # of messages that have not settled
@@ -69,6 +73,10 @@ class Sends:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def close(self) -> None:
+        """Nothing of this will be used any more."""
+        self._line.close()
 
     @property
     def held_back(self) -> int:
@@ -192,6 +200,9 @@ class Sends:
         ended, self._ended = self._ended, []
         for asked in ended:
             self._wake(self._credits.over(asked.place, asked.id, now), now)
+            self._line.over(asked.id)
+        if len(self._line):
+            self._wake(self._line.next(), now)
         outputs: list[RouterOutput] = []
         for _ in range(min(len(self._ready), self._limits.batch)):
             sending = self._open.get(self._ready.popleft())
@@ -233,6 +244,7 @@ class Sends:
                 self._arm(sending, budget.ready_at(now))
                 return []
             if not sending.is_busy:
+                self._pace.measured(now - sending.sent_at[-1], now)
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
 
@@ -242,6 +254,8 @@ class Sends:
         turn = self._credits.ask(asked.place, asked.id, now)
         if turn is not Turn.GO:
             return self._hold(sending, turn)
+        if not self._line.ask(asked.id):
+            return []
         if asked.place == self._own.place:
             return self._send_copies(sending, self._sessions.own, (Leg(self._own, b""),), now)
         table = self._routes.table()
@@ -352,6 +366,7 @@ class Sends:
         heard.hear(ack)
         round_trip = now - sending.sent_at[attempt - 1]
         self._contacts.measured(asked.place, round_trip)
+        self._pace.measured(round_trip, now)
         self._learn(asked.place, heard, way, now)
         return self._settle(sending, None, len(sending.sent_at), ack.data_hops, round_trip, now)
 
@@ -387,6 +402,7 @@ class Sends:
         if not asked.patient or sending.refusals >= self._limits.refusals:
             return self._fail(sending, Reason.BUSY)
         self._credits.refused(asked.place, asked.id, now)
+        self._line.over(asked.id)
         self._arm(sending, asked.deadline)
         return []
 
@@ -447,6 +463,8 @@ class Sends:
         tries = self.introductions.tries(asked.place)
         if sending.is_busy or self._credits.waits(asked.place, asked.id):
             reason = Reason.BUSY
+        elif self._line.waits(asked.id):
+            reason = Reason.OVERLOADED
         elif not sending.was_in_ring and asked.place != self._own.place:
             reason = Reason.NOT_IN_RING
         else:
