@@ -14,7 +14,7 @@ from cicada.actors.family import Ref, Submit
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
 from cicada.actors.pump import Publish, Surroundings
-from cicada.actors.receipt import Receipt, failed
+from cicada.actors.receipt import failed
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
 from cicada.errors import MailboxFull
