@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from cicada.peer import SwarmPeer
+    from cicada.routing.mailstore import MailboxPolicy
 
 __all__ = [
     "SwarmPeer",
     "aio",
+    "MailboxPolicy",
     "Message",
     "Receipt",
     "CicadaError",
@@ -51,7 +53,12 @@ __all__ = [
 
 logging.getLogger("cicada").addHandler(logging.NullHandler())  # where logs go is the application's business
 
-_HOMES: Final = {"SwarmPeer": "cicada.peer", "Message": "cicada.aio", "Receipt": "cicada.aio"}
+_HOMES: Final = {
+    "SwarmPeer": "cicada.peer",
+    "MailboxPolicy": "cicada.routing.mailstore",
+    "Message": "cicada.aio",
+    "Receipt": "cicada.aio",
+}
 _MODULES: Final = frozenset({"aio"})
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from cicada.actors.family import (
     Announce,
@@ -26,7 +27,7 @@ from cicada.actors.family import (
 )
 from cicada.actors.host import Host
 from cicada.actors.hosted import HostedPeer, PeerStats, Trial
-from cicada.actors.mailbox import HostPort, Message
+from cicada.actors.mailbox import BLOCKING, HostPort, Message
 from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
@@ -37,11 +38,13 @@ from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, RING, WIRE, RingLimits
+from cicada.routing.mailstore import ERROR, MailboxPolicy
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
+WAIT = "wait"
 
 Hooks = Mapping[str, Callable[..., object]]
 HOOKS = ("send", "recv", "new_peer")
@@ -69,7 +72,8 @@ class SwarmPeer:
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
     ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
     ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
-    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback.
+    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback. ``mailbox``: how much it holds, and
+    whether senders wait, fail or displace older messages when it is full.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
@@ -90,6 +94,7 @@ class SwarmPeer:
         trust: TrustStore | None = None,
         encrypt: bool = True,
         ring: RingLimits = RING,
+        mailbox: MailboxPolicy = BLOCKING,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
@@ -102,6 +107,7 @@ class SwarmPeer:
         self._trust = trust
         self._encrypt = encrypt
         self._ring = ring
+        self._mailbox = mailbox
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -142,6 +148,7 @@ class SwarmPeer:
             on_new_peer=self._new_peer_hook(),
             create=create,
             ring=self._ring,
+            mailbox=self._mailbox,
         )
         return self.listener
 
@@ -175,6 +182,7 @@ class SwarmPeer:
         *,
         require: str | None = None,
         ordered: bool = False,
+        on_full: str = WAIT,
     ) -> Receipt:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
@@ -183,26 +191,38 @@ class SwarmPeer:
         (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
         receipt fails. ``ordered``: it enters the mailbox after all ordered messages that this peer sent there before, except
         those that fail, which then never do. ``data`` has at most 16 MiB; what is larger than 32 KiB leaves in fragments, and a
-        slow way may need a longer ``timeout``. Raises PayloadTooLarge and Misuse at once.
+        slow way may need a longer ``timeout``. While the destination's mailbox is full the message waits for room; with
+        ``on_full="error"`` its receipt fails instead. Raises PayloadTooLarge and Misuse at once, and MailboxFull when this
+        process has more on its way than it can carry.
         """
         hosted = self._bound()
         payload = _payload(data, WIRE.max_message)
         copies = 0 if duplicates is None else duplicates + 1
         if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
-        receipt = Receipt()
-        deadline = hosted.now() + timeout
+        if on_full not in (WAIT, ERROR):
+            raise Misuse(f"on_full={on_full!r} means nothing: use {WAIT!r} or {ERROR!r}")
         trust = Trust.required(require)
-        if isinstance(target, int):
-            hosted.tell(
-                Submit(_checked(target), Address(""), payload, copies, deadline, trust, ordered, receipt)
-            )
-        elif (peer := _peer(target)) is not None:
-            hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, trust, ordered, receipt))
+        peer = None if isinstance(target, int) else _peer(target)
+        place = _checked(target) if isinstance(target, int) else None if peer is None else peer.place
+        hosted.reserve(len(payload))
+        submit = Submit(
+            place=place or Place(0),
+            address=Address("") if peer is None else peer.address,
+            payload=payload,
+            copies=copies,
+            deadline=hosted.now() + timeout,
+            require=trust,
+            ordered=ordered,
+            receipt=Receipt(),
+            patient=on_full == WAIT,
+        )
+        if place is not None:
+            hosted.tell(submit)
         else:
-            hosted.spawn(self._send_resolved(target, payload, copies, deadline, trust, ordered, receipt))
+            hosted.spawn(self._send_resolved(target, submit))
         self._run_hook("send", target, payload)
-        return receipt
+        return submit.receipt
 
     async def recv(self, timeout: float | None = None) -> Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""
@@ -347,23 +367,14 @@ class SwarmPeer:
             except NotBound:
                 return
 
-    async def _send_resolved(
-        self,
-        target: Target,
-        payload: bytes,
-        copies: int,
-        deadline: float,
-        require: Trust,
-        ordered: bool,
-        receipt: Receipt,
-    ) -> None:
-        hosted = self._bound()
+    async def _send_resolved(self, target: Target, submit: Submit) -> None:
+        hosted = self._bound(closed_is_fine=True)
         try:
             peer = await _resolved(target)
         except Misuse:
-            hosted.fail_unresolved(receipt)
+            hosted.fail_unresolved(submit)
             return
-        hosted.tell(Submit(peer.place, peer.address, payload, copies, deadline, require, ordered, receipt))
+        hosted.tell(replace(submit, place=peer.place, address=peer.address))
 
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:

@@ -243,8 +243,23 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     no_such_peer_after: float = (
         1.0  # a ring in repair may deny a peer that exists; deny only after asking again
     )
-    pending_sends: int = 65536
+    pending_sends: int = 65536  # of one peer, whatever its process lets in
     pending_bytes: int = 64 * MIB  # payloads of messages not settled yet; as much as a mailbox
+    pending_here: int = 16384  # messages not settled yet, of all peers of a process; 2 KB each
+    pending_here_bytes: int = 256 * MIB  # of payloads; as much as fragments that wait to be put together
+    pending_least: int = 2048  # of those, however slowly they are delivered
+    pending_seconds: float = 2.0  # beyond that: as many as are delivered in this time; recovery takes as long
+    pending_interval: float = 1.0  # over which that rate is measured
+    pending_share: int = 8  # one peer alone may have 8/9 of them
+    pace_first: int = 1024  # messages in flight from one process, before any delay was measured
+    pace_least: int = 64
+    pace_most: int = 16384
+    pace_interval: float = 0.25  # seconds between two looks at round trips
+    pace_delay: float = 0.25  # round trips up to this never shrink the window; links time out after a second
+    pace_stretch: float = 4.0  # nor those up to this times the shortest
+    pace_decrease: float = 0.75
+    pace_increase: float = 1.25
+    pace_memory: float = 15.0  # the shortest round trip is that of the last 15 to 30 seconds
     contacts: int = 4096  # destinations whose round trip is remembered
     sessions: int = 4096  # at one peer; the one unused longest is given up, and negotiated anew when needed
     unconfirmed: int = (
@@ -272,8 +287,29 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     dedupe_origins: int = 4096
     dedupe_seconds: float = 60.0  # an origin silent for this long may be forgotten; copies live a few seconds
-    mailbox: int = 8192  # messages
+    mailbox: int = 8192  # messages; the default of an application that names no other
     mailbox_bytes: int = 64 * MIB
+    mailbox_most: int = 1 << 20  # messages, of what an application may ask for
+    mailbox_most_bytes: int = 1 << 30
+    mailbox_share: int = 8  # one sender alone may hold 8/9 of a mailbox; the rest is for the others
+    credit_first: int = 256  # messages to a destination that leave before its first word on its mailbox
+    credit_most: int = 8192  # told at once, however large a mailbox is
+    credit_quantum: int = (
+        64  # a sender that was refused is called back for so many: no word for each message read
+    )
+    recalls: int = 4096  # senders that wait to be called back; as many as there are sessions
+    waiting_sends: int = (
+        4096  # messages that wait at the sender for one destination's mailbox; half of a mailbox
+    )
+    refusals: int = (
+        32  # times one message may meet a full mailbox; each attempt is remembered until it settles
+    )
+    probe_first: float = (
+        0.5  # seconds until a message tries whether a full mailbox has room, doubled each time
+    )
+    probe_ceiling: float = (
+        4.0  # the word that there is room was lost then; a default timeout has room for two
+    )
     broadcast_ids: int = 4096
     broadcast_seconds: float = 120.0
     broadcast_extensions: int = (
@@ -397,6 +433,8 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Actors and their inboxes."""
 
     inbox: int = 16384
+    inbox_reserve: int = 16384  # more, for what is not bulk: an actor's own orders outlive a flood
+    ahead: int = 1024  # received messages a peer's router may have before it; then its links are not read
     batch: int = 128  # messages one actor may handle before the others have a turn
     # Messages of all actors between two polls of the sockets, some 20 ms under full load. What leaves together is cheaper:
     # relay benchmark, one run: 40 k hops/s at 256, 47 k at 1,024, 57 k at 2,048. Beyond 1,024 time-outs come too close.
@@ -509,7 +547,7 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     lookup: float = 5.0
     load_grace: float = 5.0  # after the last receipt should have settled
     load_poll: float = 0.25
-    load_burst: int = 32  # messages a late sender may send before others get a turn on the loop
+    load_burst: int = 256  # messages a late sender may send before others get a turn on the loop; 5 ms
     broadcast_poll: float = 0.02
     detach: float = 30.0  # until a detached launcher's control plane answers
     port_problems: int = 10  # ports in use that are named one by one

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from cicada import aio
 from cicada.actors.hosted import PeerStats
+from cicada.actors.mailbox import BLOCKING
 from cicada.actors.peerkeys import PERSISTENT
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound
@@ -20,6 +21,7 @@ from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
 from cicada.limits import DELIVERY, RING, RingLimits
+from cicada.routing.mailstore import MailboxPolicy
 
 __all__ = ["SwarmPeer"]
 
@@ -93,6 +95,7 @@ class SwarmPeer:
         trust: TrustStore | None = None,
         encrypt: bool = True,
         ring: RingLimits = RING,
+        mailbox: MailboxPolicy = BLOCKING,
     ) -> None:
         self._peer = aio.SwarmPeer(
             hooks=hooks,
@@ -103,6 +106,7 @@ class SwarmPeer:
             trust=trust,
             encrypt=encrypt,
             ring=ring,
+            mailbox=mailbox,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -149,11 +153,14 @@ class SwarmPeer:
         *,
         require: str | None = None,
         ordered: bool = False,
+        on_full: str = aio.WAIT,
     ) -> aio.Receipt:
         """Send and return at once; ``receipt.result()`` waits until the message is delivered or failed."""
         place = target._peer if isinstance(target, SwarmPeer) else target
         return self._call(
-            lambda: self._peer.send(place, data, duplicates, timeout, require=require, ordered=ordered)
+            lambda: self._peer.send(
+                place, data, duplicates, timeout, require=require, ordered=ordered, on_full=on_full
+            )
         )
 
     def recv(self, timeout: float | None = None) -> aio.Message:

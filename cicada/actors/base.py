@@ -88,8 +88,14 @@ class GuardedRef(pykka.ActorRef[A]):
         self._ending.watch(callback)
 
     @property
+    def backlog(self) -> int:
+        """Messages in its inbox."""
+        waiting: int = self.actor_inbox.backlog()  # type: ignore[attr-defined]  # all our inboxes have it
+        return waiting
+
+    @property
     def dropped(self) -> dict[str, int]:
-        """Messages this actor lost since its start, by reason."""
+        """Messages this actor lost since its start, by reason; all that share its counter did, if it was given one."""
         return dict(self._dropped)
 
 
@@ -135,11 +141,13 @@ class GuardedActor(pykka.Actor):
 
     capacity: ClassVar[int] = ACTOR.inbox
     """Messages the inbox holds. Stop requests and Urgent messages fit even when it is full."""
+    bulk: ClassVar[frozenset[type] | None] = None
+    """When set, only these classes are kept out by ``capacity``: the others have ``ACTOR.inbox_reserve`` beyond it."""
     overflow: ClassVar[Overflow] = Overflow.DROP_NEWEST
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Counter[str] | None = None) -> None:
         self.ending = Ending()
-        self.dropped: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter() if dropped is None else dropped
         super().__init__()
         self._actor_ref = self._create_ref()
 
@@ -276,6 +284,9 @@ class BoundedInbox:
 
     def empty(self) -> bool:
         return self._queue.empty()
+
+    def backlog(self) -> int:
+        return self._queue.qsize()
 
     def discard_all(self, actor: BlockingActor) -> None:
         """Answer or count everything that is left. Safe from several threads at once."""

@@ -65,7 +65,8 @@ class Withdraw(msgspec.Struct, frozen=True):
 
 class Submit(msgspec.Struct, frozen=True):
     """Deliver ``payload`` to the peer at ``place``, whose ``address`` may be known (else empty), and settle ``receipt``. With
-    less trust than ``require`` nothing is sent. ``ordered``: in turn with the other ordered ones to that place."""
+    less trust than ``require`` nothing is sent. ``ordered``: in turn with the other ordered ones to that place. One that is not
+    ``patient`` fails rather than wait for room."""
 
     place: Place
     address: Address
@@ -75,6 +76,7 @@ class Submit(msgspec.Struct, frozen=True):
     require: Trust
     ordered: bool
     receipt: Receipt
+    patient: bool = True
 
 
 class Announce(msgspec.Struct, frozen=True):

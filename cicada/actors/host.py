@@ -18,6 +18,7 @@ from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import Kind
 from cicada.actors.hosted import HostedPeer, Voice
 from cicada.actors.loop import LoopDispatcher
+from cicada.actors.mailbox import BLOCKING
 from cicada.actors.peer import PeerSupervisor
 from cicada.actors.peerkeys import KeySource, PeerKeys, PinKeeper
 from cicada.actors.pump import Publish, Pump, Surroundings
@@ -36,7 +37,9 @@ from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS, RING, RingLimits
+from cicada.routing.admission import Admission
 from cicada.routing.allowance import Allowance
+from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
 
@@ -108,6 +111,7 @@ class Host:
         self.alarms = Alarms(self.clock, loop)
         self.endpoint: Endpoint = ZmqEndpoint(loop)
         self.entropy = random.SystemRandom()
+        self.admission = Admission()
         self._accepting = host_bucket()
         self._window = Window(KEYS)
         self.allowance = Allowance()
@@ -131,6 +135,7 @@ class Host:
         encrypt: bool = True,
         create: bool = True,
         ring: RingLimits = RING,
+        mailbox: MailboxPolicy = BLOCKING,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
 
@@ -162,7 +167,9 @@ class Host:
         )
         memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)
         on_pin = self._keeper(lasting)
-        hosted = HostedPeer(self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin)
+        hosted = HostedPeer(
+            self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin, mailbox
+        )
         self._hosted.add(hosted)
         if publish is not None:
             publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))

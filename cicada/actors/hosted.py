@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from cicada.actors.alarm import LoopClock
-from cicada.actors.family import Ref
+from cicada.actors.family import Ref, Submit
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import Holdings, PeerSupervisor
 from cicada.actors.pump import Publish, Surroundings
-from cicada.actors.receipt import Receipt, failed
+from cicada.actors.receipt import failed
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
+from cicada.errors import MailboxFull
 from cicada.events import AnyEvent, PeerStopped
 from cicada.ids import Peer
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
 from cicada.keys.pins import Pin
+from cicada.routing.admission import Quota
 from cicada.routing.io import Reason
+from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.faults import FaultTable
 from cicada.wire.security import LinkSecurity, Unsecured
 
@@ -95,12 +98,15 @@ class HostedPeer:
         on_new_peer: Callable[[Peer], None] | None,
         memory: Memory | None,
         on_pin: Callable[[Pin, bytes], None] | None,
+        mailbox: MailboxPolicy,
     ) -> None:
         self._host = host
         self._around = around
         self._standstill = standstill
         self._attachment = attachment
-        self._holdings = Holdings(mailbox=Mailbox(), memory=memory)
+        self._holdings = Holdings(
+            mailbox=Mailbox(mailbox), quota=Quota(host.admission), now=host.clock.now, memory=memory
+        )
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._supervisor: Ref = PeerSupervisor.start(
@@ -155,6 +161,14 @@ class HostedPeer:
         """To its supervisor."""
         self._supervisor.tell(message)
 
+    def reserve(self, size: int) -> None:
+        """Claim the right to send a message of ``size`` bytes, which its receipt gives back. Raises MailboxFull when this
+        process has too many on their way."""
+        holdings = self._holdings
+        if not holdings.quota.take(size, holdings.now()):
+            holdings.refused += 1
+            raise MailboxFull("more messages are on their way than can be carried: await receipts, or send later")
+
     def now(self) -> float:
         """Seconds on the clock that deadlines are measured on."""
         return self._around.clock.now()
@@ -171,8 +185,8 @@ class HostedPeer:
         """Counters until now."""
         holdings = self._holdings
         dropped = +Counter(self._around.tally)
-        if holdings.mailbox.refused:
-            dropped["mailbox-full"] += holdings.mailbox.refused
+        if holdings.refused:
+            dropped["sends-refused"] += holdings.refused
         return PeerStats(
             sent=holdings.sent,
             delivered=holdings.delivered,
@@ -182,11 +196,13 @@ class HostedPeer:
             restarts=holdings.restarts,
         )
 
-    def fail_unresolved(self, receipt: Receipt) -> None:
+    def fail_unresolved(self, submit: Submit) -> None:
         """The target's host name means nothing, so nobody lives there."""
-        self._holdings.sent += 1
-        self._holdings.failed += 1
-        receipt.settle(failed(0, Reason.NO_SUCH_PEER))
+        holdings = self._holdings
+        holdings.quota.give_back(len(submit.payload), False, holdings.now())
+        holdings.sent += 1
+        holdings.failed += 1
+        submit.receipt.settle(failed(0, Reason.NO_SUCH_PEER))
 
     def end(self, how: str) -> None:
         """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.

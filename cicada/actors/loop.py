@@ -7,7 +7,7 @@ here a tell between two actors of one loop is an append to a deque.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import Any, Protocol, Self, TypeVar
@@ -170,12 +170,18 @@ class LoopInbox:
     def empty(self) -> bool:
         return not self.queue
 
+    def backlog(self) -> int:
+        return len(self.queue)
+
     def _admit(self, item: Any) -> bool:
         actor = self.actor
         if actor.actor_stopped.is_set():
             actor.discard(item)
             return False
         if must_fit(item):
+            return True
+        bulk = actor.bulk
+        if bulk is not None and type(item) not in bulk and len(self.queue) < self.room + ACTOR.inbox_reserve:
             return True
         actor.overflowed(item)
         return False
@@ -222,8 +228,8 @@ class LoopActor(GuardedActor):
 
     actor_inbox: LoopInbox
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        super().__init__()
+    def __init__(self, dispatcher: Dispatcher, dropped: Counter[str] | None = None) -> None:
+        super().__init__(dropped)
         self._begun = False
         self.dispatcher = dispatcher
         self.actor_inbox.attach(self, dispatcher)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 
 from cicada.errors import DeliveryTimeout, NotBound
-from cicada.limits import DELIVERY, DeliveryLimits
+from cicada.ids import Address
+from cicada.routing.mailstore import ERROR, MailboxPolicy, MailStore
+
+BLOCKING: Final = MailboxPolicy()
+
+Lane = tuple[str, Address]
+"""A sender: its proven peer id (empty between peers that do not encrypt) and its address."""
+
+BROADCASTS: Final[Lane] = ("", Address(""))
+"""All broadcasts have one lane."""
 
 
 class HostPort(NamedTuple):
@@ -60,54 +69,70 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mailbox:
-    """A queue bounded by messages and bytes. Used on one event loop only."""
+    """A mailbox that can be waited for. Used on one event loop only."""
 
-    __slots__ = ("_bytes", "_closed", "_limits", "_mails", "_waiters", "refused")
+    __slots__ = ("_closed", "_on_room", "_store", "_waiters")
 
-    def __init__(self, limits: DeliveryLimits = DELIVERY) -> None:
-        self._limits = limits
-        self._mails: deque[Mail] = deque()
-        self._bytes = 0
+    def __init__(self, policy: MailboxPolicy = BLOCKING) -> None:
+        self._store: MailStore[Lane, Mail] = MailStore(policy)
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._closed = False
-        self.refused = 0
+        self._on_room: Callable[[Lane, int], object] | None = None
 
     def __len__(self) -> int:
-        return len(self._mails)
+        return len(self._store)
 
-    def has_room(self, size: int) -> bool:
-        """Whether ``put`` may be called with ``size`` bytes of data. A no is counted in ``refused``."""
-        full = len(self._mails) >= self._limits.mailbox or self._bytes + size > self._limits.mailbox_bytes
-        if full or self._closed:
-            self.refused += 1
-        return not (full or self._closed)
+    @property
+    def bytes(self) -> int:
+        """Of all payloads in it."""
+        return self._store.bytes
 
-    def put(self, mail: Mail) -> None:
-        """Take the mail in and wake who waits for it."""
-        self._mails.append(mail)
-        self._bytes += len(mail.data)
+    @property
+    def refuses(self) -> bool:
+        """Whether senders are not to wait for room."""
+        return self._store.policy.on_full == ERROR
+
+    def has_room(self, lane: Lane, size: int) -> bool:
+        """Whether ``put`` may be called with ``size`` bytes of data from that sender."""
+        return not self._closed and self._store.admits(lane, size)
+
+    def put(self, lane: Lane, mail: Mail) -> int:
+        """Take the mail in and wake who waits for it. Returns how many unread ones were dropped for it."""
+        dropped = self._store.put(lane, len(mail.data), mail)
         self._wake_one()
+        return dropped
+
+    def credit(self, lane: Lane, size: int) -> int:
+        """How many messages more of ``size`` bytes that sender may send. Who may send none is called back."""
+        return 0 if self._closed else self._store.credit(lane, size)
+
+    def when_room(self, on_room: Callable[[Lane, int], object]) -> None:
+        """Have this called with a sender who had no credit, and what he has again."""
+        self._on_room = on_room
 
     def peek(self) -> Message | None:
-        """The oldest message, left where it is."""
-        return self._mails[0].taken(more=len(self._mails) > 1) if self._mails else None
+        """The message that ``take`` would return, left where it is."""
+        mail = self._store.peek()
+        return None if mail is None else mail.taken(more=len(self._store) > 1)
 
     async def take(self, timeout: float | None) -> Message:
-        """The oldest message, waiting for one up to ``timeout`` seconds (None: for ever).
+        """The oldest message of the sender whose turn it is, waiting for one up to ``timeout`` seconds (None: for ever).
 
         Raises DeliveryTimeout when none came, NotBound when the mailbox was closed and is empty.
         """
         try:
             async with asyncio.timeout(timeout):
-                while not self._mails:
+                while not len(self._store):
                     await self._wait()
         except TimeoutError:
             raise DeliveryTimeout(f"no message within {timeout} s") from None
-        mail = self._mails.popleft()
-        self._bytes -= len(mail.data)
-        if self._mails:
+        mail = self._store.pop()
+        if len(self._store):
             self._wake_one()
-        return mail.taken(more=bool(self._mails))
+        if self._on_room is not None:
+            for lane, credit in self._store.recalls():
+                self._on_room(lane, credit)
+        return mail.taken(more=len(self._store) > 0)
 
     def close(self) -> None:
         """No more mail comes in; what is there can still be taken; whoever waits in vain is told."""
@@ -125,7 +150,7 @@ class Mailbox:
         except asyncio.CancelledError:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
-            elif self._mails:  # woken and cancelled at once: the mail belongs to the next who waits
+            elif len(self._store):  # woken and cancelled at once: the mail belongs to the next who waits
                 self._wake_one()
             raise
 

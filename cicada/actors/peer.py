@@ -30,7 +30,7 @@ from cicada.actors.family import (
     Withdraw,
 )
 from cicada.actors.loop import LoopActor
-from cicada.actors.mailbox import HostPort, Mail, Mailbox
+from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import Incarnations, RingActor
@@ -51,7 +51,7 @@ from cicada.chord.io import (
     OwnerNotFound,
     TableChanged,
 )
-from cicada.events import ChildExited, ChildRestarted, Escalated
+from cicada.events import ChildExited, ChildRestarted, Escalated, MessageDropped
 from cicada.ids import Peer, split_address
 from cicada.keys.io import PinLearned
 from cicada.keys.linkhandshake import LinkHandshakes
@@ -60,17 +60,20 @@ from cicada.keys.negotiator import Negotiator
 from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, SUPERVISION
+from cicada.routing.admission import Quota
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Deliver,
     Fate,
     Judged,
     Reason,
+    RoomMade,
     SendBroadcast,
     SendMessage,
     Settled,
     Status,
     Traced,
+    Verdict,
 )
 from cicada.transport.linkio import Revoke
 from cicada.wire.security import LinkSecurity
@@ -87,11 +90,14 @@ class Holdings(msgspec.Struct, kw_only=True):
     """What the application side and the supervisor of one peer share, on one event loop."""
 
     mailbox: Mailbox
+    quota: Quota  # of what its process lets in
+    now: Callable[[], float]  # of the process: the peer's own clock may stand still
     memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
     sent: int = 0
     delivered: int = 0
     failed: int = 0
+    refused: int = 0  # sends, because the process had enough
     restarts: int = 0
     failure: str = ""
 
@@ -113,6 +119,8 @@ class PeerSupervisor(LoopActor):
     called once, when nothing of the peer is left.
     """
 
+    bulk = frozenset({Deliver})
+
     def __init__(
         self,
         around: Surroundings,
@@ -129,7 +137,7 @@ class PeerSupervisor(LoopActor):
         on_new_peer: Callable[[Peer], None] | None,
         on_pin: Callable[[Pin, bytes], None] | None,
     ) -> None:
-        super().__init__(around.dispatcher)
+        super().__init__(around.dispatcher, around.tally)
         self._around = around
         self._attachment = attachment
         self._incarnations = incarnations
@@ -196,6 +204,7 @@ class PeerSupervisor(LoopActor):
             on_restarted=self._on_restarted,
             on_escalated=self._on_escalated,
         )
+        self._holdings.mailbox.when_room(self._on_room)
         self._children.start()
         self._wire()
         self._stand_alone()
@@ -212,6 +221,16 @@ class PeerSupervisor(LoopActor):
             self._on_failed(self._holdings.failure)
         self._end()
 
+    def overflowed(self, item: object) -> None:
+        super().overflowed(item)
+        if isinstance(item, Submit):  # nobody else would settle its receipt
+            self._give_up(item, Reason.OVERLOADED)
+
+    def discard(self, item: object) -> None:
+        super().discard(item)
+        if isinstance(item, Submit):
+            self._give_up(item, Reason.CLOSED)
+
     # Children
 
     def _start_transport(self) -> Ref:
@@ -223,7 +242,7 @@ class PeerSupervisor(LoopActor):
         return RingActor.start(self._around, self._incarnations)
 
     def _start_router(self) -> Ref:
-        return RouterActor.start(self._around, self._boot)
+        return RouterActor.start(self._around, self._boot, self._holdings.quota)
 
     def _start_crypto(self) -> Ref:
         return CryptoActor.start(self._around, self._make_negotiator)
@@ -360,7 +379,7 @@ class PeerSupervisor(LoopActor):
     def _on_submit(self, submit: Submit) -> None:
         self._holdings.sent += 1
         if len(self._outstanding) >= DELIVERY.pending_sends:
-            self._settle(submit.receipt, failed(0, Reason.OVERLOADED))
+            self._give_up(submit, Reason.OVERLOADED)
             return
         send = SendMessage(
             id=next(self._ids),
@@ -371,6 +390,7 @@ class PeerSupervisor(LoopActor):
             address=submit.address,
             require=submit.require,
             ordered=submit.ordered,
+            patient=submit.patient,
         )
         self._outstanding[send.id] = _Outstanding(send, submit.receipt)
         self._tell(Kind.ROUTER, send)
@@ -378,7 +398,7 @@ class PeerSupervisor(LoopActor):
     def _on_settled(self, settled: Settled) -> None:
         outstanding = self._outstanding.pop(settled.id, None)
         if outstanding is not None:
-            self._settle(outstanding.receipt, settled)
+            self._settle(outstanding.receipt, settled, len(outstanding.send.payload))
             if any(copy.fate is Fate.PENDING for copy in settled.copies):
                 self._settled[settled.id] = outstanding.receipt
 
@@ -387,7 +407,12 @@ class PeerSupervisor(LoopActor):
         if receipt is not None:
             receipt.trace(traced)
 
-    def _settle(self, receipt: Receipt, settled: Settled) -> None:
+    def _give_up(self, submit: Submit, reason: Reason) -> None:
+        self._settle(submit.receipt, failed(0, reason), len(submit.payload))
+
+    def _settle(self, receipt: Receipt, settled: Settled, size: int) -> None:
+        holdings = self._holdings
+        holdings.quota.give_back(size, settled.status is Status.DELIVERED, holdings.now())
         if settled.status is Status.DELIVERED:
             self._holdings.delivered += 1
         else:
@@ -398,29 +423,35 @@ class PeerSupervisor(LoopActor):
         self._tell(Kind.ROUTER, SendBroadcast(next(self._ids), announce.payload))
 
     def _on_deliver(self, deliver: Deliver) -> None:
-        mailbox = self._holdings.mailbox
+        mailbox, size = self._holdings.mailbox, len(deliver.payload)
         window = self._announced if deliver.broadcast else self._window
+        lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
+        has_room = not deliver.is_late and mailbox.has_room(lane, size)
         judgement = window.judge(
             deliver.origin,
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=not deliver.is_late and mailbox.has_room(len(deliver.payload)),
+            has_room=has_room,
             now=self._around.clock.now(),
         )
+        verdict = judgement.verdict
         if judgement.fresh:
-            mailbox.put(
-                Mail(
-                    source=HostPort(*split_address(deliver.origin.address)),
-                    data=deliver.payload,
-                    id=deliver.message,
-                    broadcast=deliver.broadcast,
-                    hops=deliver.hops,
-                    trust=deliver.trust.word,
-                )
-            )
+            self._count_dropped("mailbox-overwritten", mailbox.put(lane, _mail(deliver)))
+        elif verdict is Verdict.BUSY and not deliver.is_late:
+            self._count_dropped("origins-full" if has_room else "mailbox-full", 1)
+            verdict = Verdict.FULL if mailbox.refuses and not has_room else verdict
         if not deliver.broadcast:
-            self._tell(Kind.ROUTER, Judged(deliver.ticket, judgement.verdict))
+            credit = 0 if verdict is Verdict.BUSY and has_room else mailbox.credit(lane, size)
+            self._tell(Kind.ROUTER, Judged(deliver.ticket, verdict, credit))
+
+    def _on_room(self, lane: Lane, credit: int) -> None:
+        self._tell(Kind.ROUTER, RoomMade(*lane, credit))
+
+    def _count_dropped(self, reason: str, count: int) -> None:
+        if count:
+            self._around.tally[reason] += count
+            self._publish(MessageDropped(reason=reason, count=count))
 
     # The end
 
@@ -433,7 +464,8 @@ class PeerSupervisor(LoopActor):
             transport.watch(lambda _: self._detach())  # it says CLOSE on its links first
         self._holdings.mailbox.close()
         for outstanding in self._outstanding.values():
-            self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED))
+            size = len(outstanding.send.payload)
+            self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED), size)
         self._outstanding.clear()
         for search in self._searches.values():
             _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
@@ -446,9 +478,20 @@ class PeerSupervisor(LoopActor):
         self._attachment.reset()
         self._on_ended()
 
-    def _publish(self, event: ChildExited | ChildRestarted | Escalated) -> None:
+    def _publish(self, event: ChildExited | ChildRestarted | Escalated | MessageDropped) -> None:
         if self._around.publish is not None:
             self._around.publish(self._around.name, event)
+
+
+def _mail(deliver: Deliver) -> Mail:
+    return Mail(
+        source=HostPort(*split_address(deliver.origin.address)),
+        data=deliver.payload,
+        id=deliver.message,
+        broadcast=deliver.broadcast,
+        hops=deliver.hops,
+        trust=deliver.trust.word,
+    )
 
 
 def _answer(reply: asyncio.Future[Any], value: object) -> None:

@@ -71,7 +71,7 @@ class Pump(LoopActor, Generic[C]):
     """Subclasses make the core in ``make_core`` and name in ``carriers`` what carries out each class of output."""
 
     def __init__(self, around: Surroundings, timer: object) -> None:
-        super().__init__(around.dispatcher)
+        super().__init__(around.dispatcher, around.tally)
         self.around = around
         self._timer = timer
         self._clock = around.clock

@@ -11,16 +11,20 @@ from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
 from cicada.hosts import naming
 from cicada.routing import io
+from cicada.routing.admission import Quota
 from cicada.routing.router import Router
 
 
 class RouterActor(Pump[Router]):
     """Sends, relays and receives routed messages, by the rules of Router."""
 
-    def __init__(self, around: Surroundings, boot: int) -> None:
+    bulk = frozenset({io.RoutedReceived})
+
+    def __init__(self, around: Surroundings, boot: int, quota: Quota) -> None:
         super().__init__(around, io.Alarm())
         self._boot = boot
         self._account = around.allowance.account()
+        self._quota = quota
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
@@ -31,15 +35,8 @@ class RouterActor(Pump[Router]):
             entropy=self.around.entropy,
             host_of=naming(self.around.ring.group_hosts),
             account=self._account,
+            pace=self._quota.pace,
         )
-
-    def on_stop(self) -> None:
-        super().on_stop()
-        self._account.close()
-
-    def on_failure(self, *what: object) -> None:
-        super().on_failure(*what)
-        self._account.close()
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {
@@ -51,11 +48,30 @@ class RouterActor(Pump[Router]):
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }
 
+    def end_turn(self) -> None:
+        self._quota.waits(self.core.held_back)
+        super().end_turn()
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        self._leave_others_be()
+
+    def on_failure(self, *reason: object) -> None:
+        super().on_failure(*reason)
+        self._leave_others_be()
+
     def on_wired(self, wired: Wired) -> None:
         is_new = self.wired is None or self.wired.crypto != wired.crypto
         super().on_wired(wired)
         if is_new:
             self.feed(io.NegotiatorChanged())
+
+    def _leave_others_be(self) -> None:
+        """Give back what is shared with others of the process."""
+        self._quota.waits(0)
+        self._account.close()
+        if hasattr(self, "core"):  # it may have failed before it had one
+            self.core.close()
 
     def _observe(self, output: io.Tell) -> None:
         if type(output.event) is MessageDropped:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, get_args
 
 from cicada.actors.family import Ref
@@ -10,6 +12,7 @@ from cicada.actors.obstruction import FaultsChanged, Obstruction
 from cicada.actors.pump import Pump, Surroundings
 from cicada.chord import io as ring
 from cicada.ids import Address
+from cicada.limits import ACTOR
 from cicada.routing import io as routing
 from cicada.transport import linkio
 from cicada.transport.base import ConnectionId, Endpoint
@@ -19,6 +22,7 @@ from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
 from cicada.wire.security import Identified, LinkSecurity, Met, Unidentified
 
+_FEW = 8
 _RING = frozenset(get_args(RingMessage))
 
 
@@ -100,7 +104,13 @@ class Attachment:
 
 
 class TransportActor(Pump[Links]):
-    """Dials, shakes hands, seals and opens frames, by the rules of Links."""
+    """Dials, shakes hands, seals and opens frames, by the rules of Links.
+
+    It reads no more frames than the Router is ready for. Those that wait are not acknowledged, so the windows of the links
+    fill, and whoever sends too much sheds it, by the rules of FairQueue.
+    """
+
+    bulk = frozenset({routing.Forward})
 
     def __init__(
         self,
@@ -156,6 +166,9 @@ class TransportActor(Pump[Links]):
         super().on_start()
         self._obstruct(self._attachment.faults)
 
+    def take(self, queue: deque[Any], limit: int) -> None:
+        super().take(queue, limit if len(queue) < _FEW else self._bearable(queue, limit))
+
     def end_turn(self) -> None:
         waiting, self._not_taken = self._not_taken, []
         for frame in waiting:
@@ -168,6 +181,16 @@ class TransportActor(Pump[Links]):
             self.feed(linkio.CloseAll("stopped"))
             if self._obstruction is not None:
                 self._obstruction.end()
+
+    def _bearable(self, queue: deque[Any], limit: int) -> int:
+        """How many of the first ``limit`` inputs the Router can bear the messages of."""
+        room = ACTOR.ahead - (self.wired.router.backlog if self.wired is not None else 0)
+        for count, item in enumerate(islice(queue, limit)):
+            if type(item) is linkio.FramesArrived:
+                if room <= 0:
+                    return count
+                room -= len(item.frames)
+        return limit
 
     # What an obstruction may stand before
 

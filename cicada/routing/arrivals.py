@@ -23,6 +23,7 @@ from cicada.routing.copies import Roll
 from cicada.routing.intake import Drop, HandOver, Intake, Say, Step
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
+from cicada.routing.recalls import Recalls
 from cicada.routing.sessions import ACK, DATA, Session, Sessions
 from cicada.routing.table import Routes
 from cicada.routing.tickets import Ticket, Tickets
@@ -64,6 +65,7 @@ class Arrivals:
         self._limits = limits
         self._tickets = Tickets(limits, rng)
         self._intake = Intake(account)
+        self.recalls = Recalls(own, boot, limits)
         self._rolls: dict[tuple[int, int], Roll] = {}  # by index and counter of the Data
         self._hints = TokenBucket(limits.hints_per_second, limits.hints_burst)
         self.counts: Counter[str] = Counter()
@@ -94,6 +96,10 @@ class Arrivals:
         if ticket is None:
             self.counts["ignored:late-verdict"] += 1
             return []
+        taken = judged.verdict is Verdict.DELIVERED
+        credit = min(judged.credit, self._limits.credit_most) if taken else 0
+        self.recalls.told(ticket.session, credit)
+        ticket.roll.credit = credit
         if ticket.after is None and not ticket.in_parts:
             return self._answer(ticket, judged.verdict, now)
         return self._follow(self._intake.judged(ticket, judged.verdict), now)
@@ -236,6 +242,7 @@ class Arrivals:
             altered=roll.altered,
             unattributed=roll.unattributed,
             strayed=roll.strayed,
+            credit=roll.credit,
         )
         counter, sealed = session.seal(ACK, data.attempt, encode_body(body))
         ack = DataAck(

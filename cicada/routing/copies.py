@@ -79,7 +79,7 @@ class Roll:
     """Which copies of one attempt have come to their destination, and what it says of them."""
 
     __slots__ = (
-        *("ack", "altered", "body", "copies", "digest", "hops", "intact", "message", "said"),
+        *("ack", "altered", "body", "copies", "credit", "digest", "hops", "intact", "message", "said"),
         *("strayed", "unattributed", "verdict"),
     )
 
@@ -92,6 +92,7 @@ class Roll:
         self.message = 0
         self.digest = b""
         self.copies = 1
+        self.credit = 0
         self.hops = 0
         self.verdict: Verdict | None = None
         self.ack: DataAck | None = None  # the last one,

@@ -27,6 +27,7 @@ from cicada.keys.io import (
     SessionReady,
 )
 from cicada.keys.trust import Trust
+from cicada.limits import DELIVERY
 from cicada.transport.linkio import Forward, RoutedReceived
 from cicada.wire.routed import RouterMessage
 
@@ -52,6 +53,7 @@ __all__ = [
     "RecordsFetched",
     "Refused",
     "Reply",
+    "RoomMade",
     "RoutedReceived",
     "RouterInput",
     "RouterOutput",
@@ -78,6 +80,8 @@ class Verdict(enum.IntEnum):
     ALTERED = 5  # it was changed on its way: nothing in it is known, so it was not taken
     HELD = 6  # a fragment: kept for a while until the others are there
     WAITING = 7  # all of it is here, and kept for a while until one ordered before it is in the mailbox
+    FULL = 8  # the mailbox has no room and its owner wants nobody to wait: not taken, not to be sent again
+    ROOM = 9  # about no message: a mailbox that had no room has some again
 
 
 class Status(enum.Enum):
@@ -97,6 +101,7 @@ class Reason(enum.Enum):
     BUSY = "destination's mailbox is full"
     NOT_IN_RING = "this peer is not in a ring"
     OVERLOADED = "too many messages in flight"
+    BACKLOG = "too many messages wait for the destination"
     CLOSED = "this peer was closed"
     KEY_CHANGED = "key changed"
     CONFLICT = "conflict"
@@ -140,7 +145,8 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
     Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
     place, where it is known. With less trust than ``require`` nothing is sent. ``ordered``: it enters the mailbox after all
-    ordered ones of smaller ids to that place that enter it at all. ``fragment``: only that part of it is in ``payload``.
+    ordered ones of smaller ids to that place that enter it at all. ``fragment``: only that part of it is in ``payload``. One
+    that is not ``patient`` fails where it would wait for room in the destination's mailbox.
     """
 
     id: int
@@ -152,6 +158,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     require: Trust = Trust.UNVERIFIED
     ordered: bool = False
     fragment: Fragment | None = None
+    patient: bool = True
 
 
 class SendBroadcast(msgspec.Struct, frozen=True):
@@ -162,10 +169,20 @@ class SendBroadcast(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The owner of the mailbox decided about a Deliver, whose ``ticket`` it names."""
+    """The owner of the mailbox decided about a Deliver, whose ``ticket`` it names. When it was taken there is room for
+    ``credit`` more like it from its sender; with none left, or when it was not taken, RoomMade may follow when there is some."""
 
     ticket: int
     verdict: Verdict
+    credit: int = DELIVERY.credit_first
+
+
+class RoomMade(msgspec.Struct, frozen=True):
+    """The mailbox has room again for so many messages of a sender, whom a Judged had left no credit."""
+
+    peer_id: str
+    origin: Address
+    credit: int
 
 
 class NextHopLost(msgspec.Struct, frozen=True):
@@ -188,6 +205,7 @@ RouterInput = (
     | SendBroadcast
     | RoutedReceived
     | Judged
+    | RoomMade
     | NextHopLost
     | TableChanged
     | NegotiatorChanged

@@ -38,6 +38,7 @@ from cicada.routing.io import (
     Opening,
     Refused,
     Reply,
+    RoomMade,
     RoutedReceived,
     RouterInput,
     RouterOutput,
@@ -45,6 +46,7 @@ from cicada.routing.io import (
     SendMessage,
     SessionReady,
 )
+from cicada.routing.pace import Pace
 from cicada.routing.paths import Entropy, Ways, denial
 from cicada.routing.sending import Sends
 from cicada.routing.sessions import ACK, Session, Sessions
@@ -86,6 +88,7 @@ class Router:
         entropy: Entropy | None = None,
         host_of: HostOf = by_peer,
         account: Account | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._own = own
         self._target = place_to_bytes(own.place)
@@ -95,7 +98,7 @@ class Router:
         self._routes = Routes(own, limits, host_of)
         self._sessions = Sessions(own, boot, limits)
         ways = Ways(limits, entropy or rng)
-        self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng)
+        self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng, pace)
         self._transfers = Transfers(self._sends, limits.batch)
         charged = Allowance().account() if account is None else account
         self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng, charged)
@@ -126,6 +129,15 @@ class Router:
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
         first = earlier(first, earlier(self._transfers.next_deadline(), self._arrivals.next_deadline()))
         return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
+
+    def close(self) -> None:
+        """This Router will not be used any more: give back what it shares with others of its process."""
+        self._sends.close()
+
+    @property
+    def held_back(self) -> int:
+        """Own messages that wait until their destinations have room."""
+        return self._sends.held_back
 
     def counters(self) -> dict[str, int]:
         """How often each named thing happened since this Router began.
@@ -175,6 +187,9 @@ class Router:
                 return self._receive(input.message, input.sender, now)
             case Judged():
                 return self._arrivals.judged(input, now)
+            case RoomMade():
+                word = self._arrivals.recalls.call(input)
+                return [] if word is None else self._route(word, now)
             case SendMessage():
                 return self._transfers.submit(input, now)
             case SendBroadcast():
@@ -330,7 +345,7 @@ class Router:
             known = fault.reason in {"replayed", "too-old", "seal"}
             self._counts[f"ignored:ack-{fault.reason if known else 'malformed'}"] += 1
             return []
-        return self._sends.on_ack(body, session, ack.way, now)
+        return self._sends.on_ack(body, ack.counter, session, ack.way, now)
 
     def _lose(self, lost: NextHopLost, now: float) -> list[RouterOutput]:
         """Do without the peer for a while, and find other ways for what it did not take."""

@@ -18,9 +18,11 @@ from cicada.routing.arrivals import digest_of
 from cicada.routing.attempts import Attempts
 from cicada.routing.contacts import Contacts
 from cicada.routing.copies import Attempt
+from cicada.routing.credit import Credits, Moment, Turn
 from cicada.routing.introductions import Introductions
 from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Settled, Verdict
 from cicada.routing.ordering import Order
+from cicada.routing.pace import Line, Pace
 from cicada.routing.paths import Leg, Ways, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
@@ -45,6 +47,7 @@ class Sends:
         ways: Ways,
         limits: DeliveryLimits,
         rng: Random,
+        pace: Pace | None = None,
     ) -> None:
         self._own = own
         self._boot = boot
@@ -54,6 +57,9 @@ class Sends:
         self._contacts = Contacts(limits)
         self._attempts = Attempts(ways, self._contacts, limits)
         self._traces = Traces(limits)
+        self._credits = Credits(limits)
+        self._pace = pace or Pace(limits)
+        self._line = Line(self._pace)
         self.introductions = Introductions(own, routes, self._contacts, ways, limits, rng)
         self._open: dict[int, Unsettled] = {}
         self._frames: dict[Frame, int] = {}  # of messages that have not settled
@@ -62,6 +68,7 @@ class Sends:
         self._parked: dict[int, None] = {}  # until this peer is in a ring
         self._ready: deque[int] = deque()  # may go on at once
         self._ready_since = 0.0
+        self._closed: list[SendMessage] = []  # in this call
         self.order = Order()
         self.ended: deque[Ended] = deque()
         """What settled and others hang on: for Transfers to take."""
@@ -70,6 +77,15 @@ class Sends:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def close(self) -> None:
+        """Nothing of this will be used any more."""
+        self._line.close()
+
+    @property
+    def held_back(self) -> int:
+        """How many wait for room in the mailboxes of their destinations."""
+        return self._credits.waiting
 
     def submit(self, asked: SendMessage, now: float) -> list[RouterOutput]:
         """Begin a message, unless it is on its way already."""
@@ -175,9 +191,15 @@ class Sends:
                 outputs += self._fail(sending, Reason.NO_SUCH_PEER, tries)
         return outputs
 
-    def on_ack(self, ack: AckBody, session: Session, way: bytes, now: float) -> list[RouterOutput]:
-        """A destination's word on a message, opened in ``session``, which came by ``way``; what does not fit is ignored and
-        counted."""
+    def on_ack(
+        self, ack: AckBody, counter: int, session: Session, way: bytes, now: float
+    ) -> list[RouterOutput]:
+        """A destination's word on a message, opened in ``session`` as its ``counter``-th, which came by ``way``; what does not
+        fit is ignored and counted."""
+        moment = (session.born, counter)
+        if ack.status == Verdict.ROOM:
+            self._hear(session.peer.place, moment, ack.credit, now)
+            return []
         frame = (session.peer.place, session.remote_index, ack.counter)
         id = self._frames.get(frame, 0)
         sending = self._open.get(id)
@@ -189,14 +211,25 @@ class Sends:
         if not attempt or ack.message != sending.message:
             self.counts["ignored:foreign-ack"] += 1
             return []
+        if ack.status == Verdict.DELIVERED:
+            self._hear(session.peer.place, moment, ack.credit, now)
         if ack.status == Verdict.DELIVERED or (ack.status == Verdict.HELD and sending.asked.fragment):
             return self._acknowledged(sending, ack, attempt, way, now)
-        return self._refused(sending, ack.status, attempt, now)
+        return self._refused(sending, ack.status, attempt, moment, now)
+
+    def _hear(self, place: Place, moment: Moment, credit: int, now: float) -> None:
+        self._wake(self._credits.heard(place, moment, credit, now), now)
 
     # Time
 
     def advance(self, now: float) -> list[RouterOutput]:
         """Let messages go on that may, at most ``batch`` of them, and say what nobody waits for any more."""
+        closed, self._closed = self._closed, []
+        for asked in closed:
+            self._wake(self._credits.over(asked.place, asked.id, now), now)
+            self._line.over(asked.id)
+        if len(self._line):
+            self._wake(self._line.next(), now)
         outputs: list[RouterOutput] = []
         for _ in range(min(len(self._ready), self._limits.batch)):
             sending = self._open.get(self._ready.popleft())
@@ -207,6 +240,7 @@ class Sends:
     def fire(self, now: float) -> list[RouterOutput]:
         """Do what is overdue, for at most ``batch`` messages and as many introductions."""
         outputs = self.introductions.fire(now)
+        self._wake(self._credits.fire(now), now)
         for id in self._traces.pop_due(now):
             outputs += self._end_trace(id)
         for due in self._timers.pop_due(now, self._limits.batch):
@@ -214,7 +248,7 @@ class Sends:
             if now >= sending.asked.deadline:
                 outputs += self._expire(sending)
             elif (
-                len(sending.sent_at) >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied
+                sending.tries >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied
             ):
                 self._arm(sending, sending.asked.deadline)  # an ack may still come
             else:
@@ -226,7 +260,7 @@ class Sends:
         if self._ready:
             return self._ready_since
         first = earlier(self._timers.next_deadline(), self._traces.next_deadline())
-        return earlier(first, self.introductions.next_deadline())
+        return earlier(earlier(first, self._credits.next_deadline()), self.introductions.next_deadline())
 
     # Attempts
 
@@ -239,6 +273,7 @@ class Sends:
                 self._arm(sending, budget.ready_at(now))
                 return []
             if not sending.is_busy and not sending.is_waiting:
+                self._pace.measured(now - sending.sent_at[-1], now)
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
 
@@ -250,6 +285,12 @@ class Sends:
     def _attempt(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         asked = sending.asked
         self._arm(sending, asked.deadline)
+        if asked.fragment is None:  # a window limits fragments
+            turn = self._credits.ask(asked.place, asked.id, now)
+            if turn is not Turn.GO:
+                return self._hold(sending, turn)
+            if not self._line.ask(asked.id):
+                return []
         if asked.place == self._own.place:
             return self._send_copies(sending, self._sessions.own, (Leg(self._own, b""),), now)
         table = self._routes.table()
@@ -264,6 +305,12 @@ class Sends:
         if self._sessions.must_renew(session, now):
             outputs += self.introductions.renew(asked.place, session.peer.address, now)
         return outputs + self._send(sending, session, table, now)
+
+    def _hold(self, sending: Unsettled, turn: Turn) -> list[RouterOutput]:
+        """Its destination has no room. Most wait for it."""
+        if not sending.asked.patient:
+            return self._fail(sending, Reason.BUSY)
+        return self._fail(sending, Reason.BACKLOG) if turn is Turn.FULL else []
 
     def _send(
         self, sending: Unsettled, session: Session, table: RoutingTable, now: float
@@ -358,6 +405,7 @@ class Sends:
         heard.hear(ack)
         round_trip = now - sending.sent_at[attempt - 1]
         self._contacts.measured(asked.place, round_trip)
+        self._pace.measured(round_trip, now)
         self._learn(asked.place, heard, way, now)
         return self._settle(sending, None, len(sending.sent_at), ack.data_hops, round_trip, now)
 
@@ -369,22 +417,46 @@ class Sends:
             if leg.way == way and way and attempt.intact >> number & 1 and not leg.strayed:
                 self._contacts.prove(place, way, now)
 
-    def _refused(self, sending: Unsettled, status: int, attempt: int, now: float) -> list[RouterOutput]:
+    def _refused(
+        self, sending: Unsettled, status: int, attempt: int, moment: Moment, now: float
+    ) -> list[RouterOutput]:
         if status == Verdict.RESTARTED:
             return self._fail(sending, Reason.RESTARTED)
         if status == Verdict.STALE:
             return self._fail(sending, Reason.STALE)
+        if status == Verdict.FULL:
+            return self._fail(sending, Reason.BUSY)
         if status == Verdict.WAITING:
             sending.is_waiting = True
             self._arm(sending, now + self._limits.retry_ceiling)
         elif status != Verdict.BUSY:
             self.counts["ignored:foreign-ack"] += 1
         elif attempt == len(sending.sent_at) and not sending.is_busy:
-            if attempt >= self._most(sending, is_busy=True):
-                return self._fail(sending, Reason.BUSY)
-            sending.is_busy = True
+            if sending.asked.fragment is not None:
+                return self._repeat_later(sending, attempt, now)
             self._attempts.budget.press(now)
-            self._arm(sending, now + self._contacts.patience(sending.asked.place, attempt))
+            return self._wait_for_room(sending, moment, now)
+        return []
+
+    def _repeat_later(self, sending: Unsettled, attempt: int, now: float) -> list[RouterOutput]:
+        """A fragment has no credit to wait for: its window paces it, and its place is freed by other messages."""
+        if attempt >= self._most(sending, is_busy=True):
+            return self._fail(sending, Reason.BUSY)
+        sending.is_busy = True
+        self._attempts.budget.press(now)
+        self._arm(sending, now + self._contacts.patience(sending.asked.place, attempt))
+        return []
+
+    def _wait_for_room(self, sending: Unsettled, moment: Moment, now: float) -> list[RouterOutput]:
+        asked = sending.asked
+        sending.is_busy = True
+        sending.refusals += 1
+        self._hear(asked.place, moment, 0, now)
+        if not asked.patient or sending.refusals >= self._limits.refusals:
+            return self._fail(sending, Reason.BUSY)
+        self._credits.refused(asked.place, asked.id, now)
+        self._line.over(asked.id)
+        self._arm(sending, asked.deadline)
         return []
 
     def _altered(self, sending: Unsettled, ack: AckBody, attempt: int, now: float) -> list[RouterOutput]:
@@ -442,10 +514,14 @@ class Sends:
     def _expire(self, sending: Unsettled) -> list[RouterOutput]:
         asked = sending.asked
         tries = self.introductions.tries(asked.place)
-        if not sending.was_in_ring and asked.place != self._own.place:
+        if sending.is_busy or self._credits.waits(asked.place, asked.id):
+            reason = Reason.BUSY
+        elif self._line.waits(asked.id):
+            reason = Reason.OVERLOADED
+        elif not sending.was_in_ring and asked.place != self._own.place:
             reason = Reason.NOT_IN_RING
         else:
-            reason = Reason.BUSY if sending.is_busy else Reason.TIMED_OUT
+            reason = Reason.TIMED_OUT
         return self._fail(sending, reason, tries)
 
     def _fail(self, sending: Unsettled, reason: Reason, tries: int = 0) -> list[RouterOutput]:
@@ -480,6 +556,7 @@ class Sends:
     def _close(self, sending: Unsettled) -> None:
         asked = sending.asked
         del self._open[asked.id]
+        self._closed.append(asked)
         self._bytes -= len(asked.payload)
         self._timers.clear(asked.id)
         self._parked.pop(asked.id, None)

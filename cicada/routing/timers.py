@@ -36,6 +36,10 @@ class Timers:
             self._heap = [(deadline, key) for key, deadline in self._deadlines.items()]
             heapq.heapify(self._heap)
 
+    def is_set(self, key: int) -> bool:
+        """Whether ``key`` has a deadline."""
+        return key in self._deadlines
+
     def clear(self, key: int) -> None:
         """Forget ``key``, if it is set."""
         self._deadlines.pop(key, None)

@@ -21,7 +21,7 @@ class Unsettled:
 
     __slots__ = (
         "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_waiting", "is_whole",
-        "losses", "sent_at", "session", "sessions", "was_in_ring",
+        "losses", "refusals", "sent_at", "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -40,6 +40,12 @@ class Unsettled:
         self.is_whole = False  # acknowledged as DELIVERED
         self.was_in_ring = False
         self.losses = 0  # attempts of which nothing arrived
+        self.refusals = 0  # attempts that were answered BUSY
+
+    @property
+    def tries(self) -> int:
+        """Attempts that were not answered BUSY."""
+        return len(self.sent_at) - self.refusals
 
     @property
     def message(self) -> int:

@@ -55,8 +55,12 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     """Inside DataAck. ``counter`` is that of the Data, ``digest`` hashes the payload it had, ``status`` says what became of
     it, ``data_hops`` is the number of links it crossed. Of a Data that could not be opened ``message`` is 0.
 
-    The rest says what arrived of the attempt so far. ``intact``, ``altered`` and ``strayed`` have a bit for each copy, from
-    copy 0 at 1; ``unattributed`` counts those that arrived, intact or not, without a tag that proves which they were."""
+    The next say what arrived of the attempt so far. ``intact``, ``altered`` and ``strayed`` have a bit for each copy, from
+    copy 0 at 1; ``unattributed`` counts those that arrived, intact or not, without a tag that proves which they were.
+
+    ``credit``: so many messages more of that size the mailbox would take from the sender, beyond all that had reached it. It
+    counts where the message was taken; with 0 the sender holds back until it is told otherwise. The word that there is room
+    again is about no Data: ``message`` and ``counter`` are 0."""
 
     message: Number
     counter: Number
@@ -68,6 +72,7 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     altered: Small = 0
     unattributed: Small = 0
     strayed: Small = 0
+    credit: Small = 0
 
 
 class SessionOpening(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

@@ -57,8 +57,10 @@ LIMITS = DeliveryLimits(
     no_such_peer_after=1.0,
     pending_sends=50,
     pending_bytes=1000,
+    refusals=3,
     batch=20,
 )
+CREDIT = 100
 IN_RING = TableChanged(head=HEAD, predecessor=PEERS[-1], known=PEERS[1:])
 NOT_IN_RING = TableChanged(head=None, predecessor=None, known=())
 
@@ -139,6 +141,7 @@ class Bench:
                 digest=digest_of(body.payload if payload is None else payload),
                 data_hops=3,
                 intact=1 << data.copy,
+                credit=CREDIT,
             ),
         )
 

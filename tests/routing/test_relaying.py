@@ -15,7 +15,7 @@ from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
 from cicada.keys.ciphers import PlainSession
 from cicada.keys.io import Answer, Answered, SessionKeys
 from cicada.keys.trust import Trust
-from cicada.limits import DeliveryLimits
+from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.arrivals import digest_of
 from cicada.routing.io import (
     Deliver,
@@ -208,6 +208,7 @@ def test_an_ack_says_the_verdict_and_hashes_what_was_received(router: Router, ve
         digest=digest_of(b"payload"),
         data_hops=4,
         intact=0b10,
+        credit=DELIVERY.credit_first if verdict is Verdict.DELIVERED else 0,
     )
     assert ack == DataAck(
         target=place_to_bytes(ORIGIN.place),

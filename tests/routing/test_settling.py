@@ -273,7 +273,7 @@ def test_a_message_to_oneself_waits_for_room_in_the_mailbox() -> None:
     assert bench.handle(Judged(deliver.ticket, Verdict.BUSY)) == []
     (deliver,) = bench.wait()
     assert isinstance(deliver, Deliver)
-    assert bench.now == 1.0
+    assert bench.now == LIMITS.probe_first
 
 
 @pytest.mark.parametrize("table", [None, NOT_IN_RING])

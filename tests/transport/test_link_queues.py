@@ -18,8 +18,8 @@ def waiting(number: int, size: int, source: Address | None = None) -> Waiting:
     return Waiting(data(number), bytes(size), source)
 
 
-def urgent(number: int, size: int) -> Waiting:
-    return Waiting(control(number), bytes(size), None)
+def urgent(number: int, size: int, source: Address | None = None) -> Waiting:
+    return Waiting(control(number), bytes(size), source)
 
 
 def drain(queue: FairQueue) -> list[Waiting]:
@@ -127,11 +127,22 @@ def test_a_full_queue_makes_room_for_control_until_control_has_its_share() -> No
     assert len(kept) == 16
 
 
+def test_a_flood_of_control_delays_and_displaces_nobody_elses() -> None:
+    queue = FairQueue(LIMITS)
+    for number in range(100):
+        queue.push(urgent(number, 256, address(1)))
+    assert queue.push(urgent(100, 256)) == 1
+    assert queue.push(urgent(101, 256, address(2))) == 1
+    turns = [item.source for item in drain(queue)]
+    assert turns.index(None) <= LIMITS.fair_quantum // 256
+    assert turns.index(address(2)) <= LIMITS.fair_quantum // 256 + 1
+
+
 @given(
     st.lists(
         st.one_of(
             st.tuples(st.just("data"), st.integers(0, 4), st.integers(1, 6000)),
-            st.tuples(st.just("control"), st.just(0), st.integers(1, 6000)),
+            st.tuples(st.just("control"), st.integers(0, 4), st.integers(1, 6000)),
             st.tuples(st.just("pop"), st.just(0), st.integers(0, 8000)),
         ),
         max_size=200,
@@ -149,7 +160,8 @@ def test_the_bound_holds_and_every_message_is_sent_kept_or_counted(
             assert item is None or len(item.raw) <= size
         else:
             pushed += 1
-            item = waiting(number, size, address(source)) if what == "data" else urgent(number, size)
+            make = waiting if what == "data" else urgent
+            item = make(number, size, address(source))
             dropped += queue.push(item)
         assert queue.bytes <= LIMITS.max_queued
         assert queue.bytes == sum(len(item.raw) for item in queue)
