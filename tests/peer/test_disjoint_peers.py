@@ -34,8 +34,9 @@ def passed(peers: Sequence[SwarmPeer], origin: Address) -> dict[int, Counter[int
         own = peer._hosted.peer
         relayed: dict[int, set[int]] = defaultdict(set)
         for message in SeenRouter.by_address[own.address].seen:
-            is_relayed = isinstance(message, Data) and message.target != place_to_bytes(own.place)
-            if is_relayed and message.origin == origin:
+            if not isinstance(message, Data) or message.target == place_to_bytes(own.place):
+                continue
+            if message.origin == origin:
                 relayed[message.counter].add(message.copy)
         for counter, copies in relayed.items():
             seen[counter][len(copies)] += 1
