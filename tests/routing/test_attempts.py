@@ -14,7 +14,7 @@ from cicada.ids import Peer
 from cicada.limits import DeliveryLimits
 from cicada.routing.attempts import RetryBudget
 from cicada.routing.contacts import Contacts
-from cicada.routing.io import Fate, Reason, RouterOutput, Settled, Status, Tell, Traced, Verdict
+from cicada.routing.io import Fate, Forward, Reason, RouterOutput, Settled, Status, Tell, Traced, Verdict
 from cicada.wire.routed import Contact, ContactReply, Data, DataAck, GetRecord, RecordIs, RouterMessage
 from cicada.wire.sealed import AckBody, decode_sealed
 from tests.routing.bench import LIMITS, PEERS, THERE, Bench, only_data
