@@ -270,7 +270,7 @@ class Sends:
             budget = self._attempts.budget
             if sending.asked.fragment is None and not budget.take(now):  # a window limits fragments
                 self.counts["retries-put-off"] += 1
-                self._arm(sending, budget.ready_at(now))
+                self._arm(sending, max(budget.ready_at(now), now + self._limits.denied_retry))
                 return []
             if not sending.is_busy and not sending.is_waiting:
                 self._pace.measured(now - sending.sent_at[-1], now)
