@@ -53,6 +53,7 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks.handshakes $(ARGS)
 	$(BIN)/python -m benchmarks.relay $(ARGS)
 	$(BIN)/python -m benchmarks.sessions $(ARGS)
+	$(BIN)/python -m benchmarks.transfer $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
