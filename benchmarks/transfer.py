@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from cicada.aio import SwarmPeer
-from cicada.ids import canonical_address, place_of
+from cicada.ids import Address, canonical_address, place_of
 from cicada.limits import MIB, WIRE, RingLimits
 
 BASE_PORT = 26400
@@ -172,7 +172,7 @@ class Swarm:
                 process.kill()
 
 
-def _address(port: int) -> str:
+def _address(port: int) -> Address:
     return canonical_address("127.0.0.1", port)
 
 
