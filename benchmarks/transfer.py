@@ -1,6 +1,6 @@
 """Goodput of the largest message over several hops, beside a single direct TCP stream of as many bytes in the same run.
 
-    python -m benchmarks.transfer [--json] [--repeat N] [--hops N] [--mib N] [--peers N] [--no-uvloop]
+    python -m benchmarks.transfer [--quick] [--json] [--repeat N] [--hops N] [--mib N] [--peers N] [--no-uvloop]
 
 Two processes, each with half of the peers in turn along the ring, so that about every other hop crosses processes. Links and
 sessions are encrypted; the TCP stream is not. Tables are kept small, so that the way is as long as it shall be: the destination is
@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from cicada.aio import SwarmPeer
-from cicada.ids import canonical_address, place_of
+from cicada.ids import Address, canonical_address, place_of
 from cicada.limits import MIB, WIRE, RingLimits
 
 BASE_PORT = 26400
@@ -172,7 +172,7 @@ class Swarm:
                 process.kill()
 
 
-def _address(port: int) -> str:
+def _address(port: int) -> Address:
     return canonical_address("127.0.0.1", port)
 
 
@@ -206,6 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--quick", action="store_true", help="one small message, to see that it runs")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--hops", type=int, default=5)
@@ -213,6 +214,8 @@ def main() -> None:
     parser.add_argument("--peers", type=int, default=96)
     parser.add_argument("--no-uvloop", action="store_true")
     options = parser.parse_args()
+    if options.quick:
+        options.repeat, options.mib, options.peers, options.hops = 1, 2, 24, 3
     rows = measure(options)
     if options.json:
         print(json.dumps({"mib": options.mib, "runs": rows}))

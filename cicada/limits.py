@@ -344,7 +344,8 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
     lane_bytes: int = 20 * MIB  # messages to one destination at once, the next waits: the largest and more
     line_bytes: int = 8 * MIB  # ordered messages of a sender held back: those before them have room
     busy_attempts: int = 32  # of a fragment for which there is no room: 90 s, for others need seconds
-    held_overhead: int = 512  # charged for each fragment or message beside its bytes: objects around them
+    held_overhead: int = 1024  # charged for each fragment or message beside its bytes: objects around them
+    handing_pause: float = 0.25  # seconds between two times that a mailbox's owner is offered one message
     idle: float = 30.0  # seconds without a new fragment, then the others are given up (design section 6)
     finished: int = 4096  # complete messages that are remembered; 0.3 KB each
     lines: int = 4096  # senders of which is remembered which of their ordered messages came last

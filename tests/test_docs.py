@@ -29,6 +29,7 @@ DOCUMENTS: Final = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 KINDS: Final[dict[Any, str]] = {int: "int", str: "str", bytes: "bin", tuple: "array", bool: "bool"}
+KINDS[fields.Number | None] = "Number or nil"
 
 
 def test_the_reference_of_the_wire_is_what_the_classes_say(rewrite: bool) -> None:

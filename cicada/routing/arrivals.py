@@ -102,7 +102,7 @@ class Arrivals:
         ticket.roll.credit = credit
         if ticket.after is None and not ticket.in_parts:
             return self._answer(ticket, judged.verdict, now)
-        return self._follow(self._intake.judged(ticket, judged.verdict), now)
+        return self._follow(self._intake.judged(ticket, judged.verdict, now), now)
 
     def expire(self, now: float) -> list[RouterOutput]:
         """Give up what waits for others and makes no progress."""
@@ -150,7 +150,7 @@ class Arrivals:
         """Let the owner of the mailbox decide."""
         number = self._tickets.issue(ticket, now)
         if number is None:
-            self._intake.judged(ticket, Verdict.BUSY)
+            self._intake.judged(ticket, Verdict.BUSY, now)
             return [*self.drop("tickets-full"), *self._answer(ticket, Verdict.BUSY, now)]
         self.counts["delivered"] += 1
         session = ticket.session

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from cicada.routing.allowance import Account, Origin
 from cicada.routing.io import Verdict
 from cicada.routing.ordering import Lines, Turn
@@ -70,7 +72,7 @@ class Intake:
                 after = self._reassembly.after(whole)
                 return self._queue(origin, ticket._replace(after=after, in_parts=True), None, now)
 
-    def judged(self, ticket: Ticket, verdict: Verdict) -> list[Step]:
+    def judged(self, ticket: Ticket, verdict: Verdict, now: float) -> list[Step]:
         """The owner of the mailbox decided about what was handed over."""
         origin = Origin.of(ticket.session)
         if ticket.is_late and verdict is Verdict.BUSY:
@@ -85,7 +87,7 @@ class Intake:
             return [said]
         early, overtaken = self._lines.entered(origin, ticket.roll.message)
         steps: list[Step] = [said, *[Drop("overtaken")] * overtaken]
-        return steps if early is None else steps + self._hand_over(origin, *early)
+        return steps if early is None else steps + self._hand_over(origin, *early, now)
 
     def expire(self, now: float) -> list[Step]:
         """Give up what makes no progress."""
@@ -98,17 +100,17 @@ class Intake:
 
     def _queue(self, origin: Origin, ticket: Ticket, payload: bytes | None, now: float) -> list[Step]:
         if ticket.after is None:
-            return self._hand_over(origin, ticket, payload)
+            return self._hand_over(origin, ticket, payload, now)
         size = 0 if payload is None else len(payload)
-        early = _Early(ticket, payload)
+        early = _Early(ticket._replace(data=replace(ticket.data, body=b"")), payload)
         trust = ticket.session.trust
         turn = self._lines.take(origin, trust, ticket.roll.message, ticket.after, early, size, now)
         whole = Whole(origin, ticket.roll.message)
         match turn:
             case Turn.NEXT:
-                return self._hand_over(origin, ticket, payload)
+                return self._hand_over(origin, ticket, payload, now)
             case Turn.LATE:
-                return self._hand_over(origin, ticket._replace(is_late=True), payload)
+                return self._hand_over(origin, ticket._replace(is_late=True), payload, now)
             case Turn.EARLY:
                 self._reassembly.touch(whole, now)
                 return []
@@ -119,7 +121,7 @@ class Intake:
                 self._reassembly.reopen(whole)
                 return [Drop("ordered-full"), Say(ticket, Verdict.BUSY)]
 
-    def _hand_over(self, origin: Origin, ticket: Ticket, payload: bytes | None) -> list[Step]:
+    def _hand_over(self, origin: Origin, ticket: Ticket, payload: bytes | None, now: float) -> list[Step]:
         if payload is None:
-            payload = self._reassembly.payload(Whole(origin, ticket.roll.message))
+            payload = self._reassembly.hand_over(Whole(origin, ticket.roll.message), now)
         return [] if payload is None else [HandOver(ticket, payload)]

@@ -8,6 +8,7 @@ that its repetition tries again.
 from __future__ import annotations
 
 import enum
+import math
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ class Progress(enum.Enum):
     HELD = "held"  # it is here, others are not
     WHOLE = "whole"  # it completes its message
     FINISHED = "finished"  # its message was judged already
-    FULL = "full"  # there is no room for it: not kept
+    FULL = "full"  # there is no room for it now: not kept
     UNFIT = "unfit"  # it contradicts others of its message: not kept
 
 
@@ -35,12 +36,13 @@ class Whole(NamedTuple):
 
 
 class _Assembly:
-    __slots__ = ("after", "heard_at", "last", "missing", "parts", "trust")
+    __slots__ = ("after", "count", "handed_at", "heard_at", "last", "parts", "trust")
 
-    def __init__(self, parts: int, trust: Trust) -> None:
-        self.parts: list[bytes | None] = [None] * parts
-        self.missing = parts
+    def __init__(self, count: int, trust: Trust) -> None:
+        self.count = count
+        self.parts: dict[int, bytes] = {}  # grows with what was received, whatever was announced
         self.trust = trust
+        self.handed_at = -math.inf  # when the mailbox's owner was asked last
         self.last = -1  # the part that completed it
         self.after: int | None = None
         self.heard_at = 0.0  # when the last new part came
@@ -67,27 +69,33 @@ class Reassembly:
         assembly = self._open.get(whole)
         if assembly is None:
             return self._begin(whole, trust, body, now)
-        if len(assembly.parts) != body.parts:
+        if assembly.count != body.parts:
             return Progress.UNFIT
-        present = assembly.parts[body.part]
+        present = assembly.parts.get(body.part)
         if present is not None and present != body.payload:
             return Progress.UNFIT
         assembly.after = _least(assembly.after, body.after)
-        if present is None:
-            return self._keep(whole, assembly, body, now)
-        return Progress.WHOLE if body.part == assembly.last else Progress.HELD
+        if present is not None and body.part != assembly.last:
+            return Progress.HELD
+        missing = assembly.count - len(assembly.parts)
+        if missing <= 1 and now - assembly.handed_at < self._limits.handing_pause:
+            return (
+                Progress.FULL
+            )  # to put a large message together is work, which a small fragment must not cause at will
+        return self._keep(whole, assembly, body, now) if present is None else Progress.WHOLE
 
     def after(self, whole: Whole) -> int | None:
         """Which message comes before it, by the latest word of its sender; None: it is not ordered, or not here."""
         assembly = self._open.get(whole)
         return None if assembly is None else assembly.after
 
-    def payload(self, whole: Whole) -> bytes | None:
-        """All of the message; None while it is not complete."""
+    def hand_over(self, whole: Whole, now: float) -> bytes | None:
+        """All of the message, for the owner of the mailbox to decide about; None when not all is here."""
         assembly = self._open.get(whole)
-        if assembly is None or assembly.missing:
+        if assembly is None or len(assembly.parts) < assembly.count:
             return None
-        return b"".join(part for part in assembly.parts if part is not None)
+        assembly.handed_at = now
+        return b"".join(assembly.parts[part] for part in range(assembly.count))
 
     def verdict(self, whole: Whole) -> Verdict:
         """What was said of a message that is FINISHED."""
@@ -103,12 +111,10 @@ class Reassembly:
     def reopen(self, whole: Whole) -> None:
         """The mailbox has no room: whoever sent the last fragment tries again."""
         assembly = self._open.get(whole)
-        if assembly is None or assembly.missing:
-            return
-        part = assembly.parts[assembly.last]
-        assembly.parts[assembly.last] = None
-        assembly.missing = 1
-        self._account.release(whole.origin, assembly.trust, 0 if part is None else len(part))
+        if assembly is not None and len(assembly.parts) == assembly.count:
+            part = assembly.parts.pop(assembly.last)
+            assembly.last = -1
+            self._account.release(whole.origin, assembly.trust, len(part))
 
     def touch(self, whole: Whole, now: float) -> None:
         """It waits for something else than a fragment, and its sender has not given it up."""
@@ -146,9 +152,8 @@ class Reassembly:
         if not self._account.charge(whole.origin, assembly.trust, size, now, whole.message):
             return Progress.FULL
         assembly.parts[body.part] = body.payload
-        assembly.missing -= 1
         self._heard(whole, assembly, now)
-        if assembly.missing:
+        if len(assembly.parts) < assembly.count:
             return Progress.HELD
         assembly.last = body.part
         return Progress.WHOLE
@@ -161,9 +166,8 @@ class Reassembly:
         assembly = self._open.pop(whole, None)
         if assembly is None:
             return False
-        for part in assembly.parts:
-            if part is not None:
-                self._account.release(whole.origin, assembly.trust, len(part))
+        for part in assembly.parts.values():
+            self._account.release(whole.origin, assembly.trust, len(part))
         self._account.end(whole.origin, whole.message)
         return True
 

@@ -130,7 +130,7 @@ class Transfers:
     def fire(self, now: float) -> list[RouterOutput]:
         """End what nobody waits for any more."""
         outputs: list[RouterOutput] = []
-        for id in self._timers.pop_due(now, MAX_PARTS):
+        for id in self._timers.pop_due(now, self._batch):
             transfer = self._open[id]
             if self._under_way(transfer.asked) and now < transfer.asked.deadline + _GRACE:  # its end says why
                 self._timers.set(id, transfer.asked.deadline + _GRACE)

@@ -41,6 +41,8 @@ class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     after: Number | None = None
 
     def __post_init__(self) -> None:
+        if self.parts == 1 and not self.part and self.after is None:
+            return
         if self.part >= self.parts:
             raise ValueError(f"part {self.part} of {self.parts}")
         if self.part < self.parts - 1 and len(self.payload) != WIRE.max_payload:

@@ -79,7 +79,8 @@ def test_no_arguments_show_the_help() -> None:
         (["load", "--count", "5", "--duration", "1s"], "not both"),
         (["crash", "core-1", "brain"], "'transport', 'ring', 'router', 'crypto'"),
         (["add", "core", "0"], "greater than or equal to 1"),
-        (["send", "core-1", "x" * 40_000], "too large"),
+        (["broadcast", "x" * 40_000], "too large"),
+        (["load", "--payload", str((16 << 20) + 1)], "too large"),
         (["send", "core-1", ""], "nothing to send"),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cicada.commands import RunLoad
 from cicada.errors import Misuse, PayloadTooLarge, Unavailable
 from cicada.ids import Address
-from cicada.limits import LOAD
+from cicada.limits import LOAD, WIRE
 from launcher.ledger import OTHER_REASONS, Count, Ledger, Mark, ledger_bytes
 from launcher.ledgerfile import LedgerFile
 from launcher.load import MIN_PAYLOAD, Accountant, LoadPeer, LoadPlan, LoadShare, merge, plan_load, progress
@@ -95,7 +95,7 @@ def test_a_load_that_cannot_be_carried_out_is_refused(command: RunLoad, problem:
 
 def test_a_payload_beyond_one_message_is_refused() -> None:
     with pytest.raises(PayloadTooLarge):
-        plan_load(RunLoad(rate=1.0, payload=10**6), PEERS, 1)
+        plan_load(RunLoad(rate=1.0, payload=WIRE.max_message + 1), PEERS, 1)
 
 
 def test_one_peer_alone_cannot_be_loaded() -> None:

@@ -182,7 +182,7 @@ def test_a_crashed_actor_is_restarted_and_the_peer_keeps_its_place(swarm: Runnin
         (Kill(select="core-99"), "no peer to act on is called 'core-99'"),
         (Kill(select="150%"), "at most 100%"),
         (Lookup(value="nobody"), "no peer is called 'nobody'"),
-        (Send(target="core-1", payload=bytes(1 << 20)), "too large"),
+        (Send(target="core-1", payload=bytes((16 << 20) + 1)), "too large"),
         (Add(group="edge"), "no group is called 'edge'"),
         (Add(group="core", count=0), "at least 1"),
         (Scale(group="core", count=-1), "0 or more"),

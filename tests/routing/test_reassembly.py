@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +12,11 @@ from msgspec.structs import replace
 
 from cicada.ids import Address
 from cicada.keys.trust import Trust
-from cicada.limits import WIRE, TransferLimits
+from cicada.limits import TRANSFER, WIRE, TransferLimits
 from cicada.routing.allowance import Allowance, Origin
 from cicada.routing.io import Verdict
 from cicada.routing.reassembly import Progress, Reassembly, Whole
+from cicada.wire.fields import MAX_PARTS
 from cicada.wire.sealed import DataBody
 
 FULL = WIRE.max_payload
@@ -35,6 +39,9 @@ class Bench:
 
     def take(self, body: DataBody, now: float = 0.0, origin: Origin = SENDER) -> Progress:
         return self.core.take(origin, Trust.PINNED, body, now)
+
+    def whole(self, name: Whole) -> bytes | None:
+        return self.core.hand_over(name, -math.inf)
 
 
 @pytest.fixture
@@ -68,9 +75,9 @@ NAME = Whole(SENDER, 1)
 def test_the_last_missing_fragment_makes_the_message_whole(bench: Bench) -> None:
     bodies = fragments(3)
     assert [bench.take(bodies[part]) for part in (2, 0)] == [Progress.HELD] * 2
-    assert bench.core.payload(NAME) is None
+    assert bench.whole(NAME) is None
     assert bench.take(bodies[1]) is Progress.WHOLE
-    assert bench.core.payload(NAME) == whole(bodies)
+    assert bench.whole(NAME) == whole(bodies)
 
 
 def test_a_fragment_that_comes_again_is_held_and_charged_once(bench: Bench) -> None:
@@ -93,12 +100,14 @@ def test_without_room_in_the_mailbox_only_the_last_fragment_is_repeated(bench: B
     bodies = fragments(3)
     for body in bodies:
         bench.take(body)
+    bench.core.hand_over(NAME, 1.0)
     bench.core.reopen(NAME)
-    assert bench.core.payload(NAME) is None
+    assert bench.whole(NAME) is None
     assert bench.allowance.used == 2 * (FULL + 1)
-    assert bench.take(bodies[1]) is Progress.HELD
-    assert bench.take(bodies[2]) is Progress.WHOLE
-    assert bench.core.payload(NAME) == whole(bodies)
+    assert bench.take(bodies[1], now=1.1) is Progress.HELD
+    assert bench.take(bodies[2], now=1.1) is Progress.FULL, "it was offered just now"
+    assert bench.take(bodies[2], now=1.0 + LIMITS.handing_pause) is Progress.WHOLE
+    assert bench.whole(NAME) == whole(bodies)
 
 
 def test_a_repetition_of_the_last_fragment_hands_the_message_over_again(bench: Bench) -> None:
@@ -127,7 +136,7 @@ def test_what_contradicts_the_others_is_not_kept_and_changes_nothing(bench: Benc
     assert bench.take(liar) is Progress.UNFIT
     assert bench.allowance.used == charged
     assert [bench.take(body) for body in bodies[1:]] == [Progress.HELD, Progress.WHOLE]
-    assert bench.core.payload(NAME) == whole(bodies)
+    assert bench.whole(NAME) == whole(bodies)
 
 
 def test_two_senders_may_use_the_same_id(bench: Bench) -> None:
@@ -135,8 +144,8 @@ def test_two_senders_may_use_the_same_id(bench: Bench) -> None:
     for one, other in zip(mine, yours, strict=True):
         bench.take(one)
         bench.take(other, origin=OTHER)
-    assert bench.core.payload(NAME) == whole(mine)
-    assert bench.core.payload(Whole(OTHER, 1)) == whole(yours)
+    assert bench.whole(NAME) == whole(mine)
+    assert bench.whole(Whole(OTHER, 1)) == whole(yours)
 
 
 def test_a_sender_without_room_for_more_is_told_and_others_go_on(bench: Bench) -> None:
@@ -164,7 +173,7 @@ def test_what_waits_for_something_else_is_not_given_up_while_its_sender_asks(ben
         bench.take(body, now=0.0)
     bench.core.touch(NAME, 20.0)
     assert bench.core.expire(LIMITS.idle) == 0
-    assert bench.core.payload(NAME) is not None
+    assert bench.whole(NAME) is not None
 
 
 def test_only_so_many_finished_messages_are_remembered(bench: Bench) -> None:
@@ -186,6 +195,18 @@ def test_the_smallest_word_on_what_comes_before_is_the_latest(bench: Bench) -> N
     assert bench.core.after(name) == 3
 
 
+def test_what_is_charged_is_what_it_costs_however_small_the_fragments_are() -> None:
+    allowance = Allowance(TRANSFER)
+    core = Reassembly(allowance.account())
+    tiny = replace(fragments(2)[1], part=MAX_PARTS - 1, parts=MAX_PARTS, payload=b"!")
+    tracemalloc.start()
+    for message in range(5000):
+        assert core.take(SENDER, Trust.PINNED, replace(tiny, message=message), 0.0) is Progress.HELD
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < allowance.used
+
+
 @given(st.data())
 def test_any_order_and_repetition_gives_the_whole_once_all_parts_came(data: st.DataObject) -> None:
     bench = Bench()
@@ -199,6 +220,6 @@ def test_any_order_and_repetition_gives_the_whole_once_all_parts_came(data: st.D
         assert not is_last or progress is Progress.WHOLE
         assert bench.allowance.used == sum(len(bodies[part].payload) + 1 for part in came)
         expected = whole(bodies) if len(came) == len(bodies) else None
-        assert bench.core.payload(NAME) == expected
+        assert bench.whole(NAME) == expected
     bench.core.expire(LIMITS.idle)
     assert (len(bench.core), bench.allowance.used) == (0, 0)

@@ -207,7 +207,7 @@ def test_a_small_transfer_does_not_wait_for_a_large_one_to_the_same_destination(
 
 
 def test_several_of_the_largest_to_one_destination_all_arrive(pair: Pair) -> None:
-    payloads = [bytes_of(LARGEST, seed) for seed in range(4)]
+    payloads = [bytes_of(LARGEST, seed) for seed in range(3)]
     fates = pair.settle(*[pair.send(payload) for payload in payloads])
     assert {fate.reason for fate in fates} == {None}
     assert pair.mail == payloads
@@ -216,7 +216,7 @@ def test_several_of_the_largest_to_one_destination_all_arrive(pair: Pair) -> Non
 
 def test_more_than_there_is_room_for_at_once_arrives_one_after_the_other(pair: Pair) -> None:
     """Everybody is a stranger here: their share has room for four of the largest, of which one is kept to finish one."""
-    payloads = [bytes_of(LARGEST, seed) for seed in range(7)]
+    payloads = [bytes_of(LARGEST, seed) for seed in range(5)]
     senders = [peer for peer in pair.swarm.peers if peer != pair.there]
     ids = [
         pair.swarm.send(sender, pair.there.place, payload, timeout=PATIENT)
