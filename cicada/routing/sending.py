@@ -244,7 +244,7 @@ class Sends:
                 self._arm(sending, budget.ready_at(now))
                 return []
             if not sending.is_busy:
-                self._pace.measured(now - sending.sent_at[-1], now)
+                self._pace.look(now)
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
 
