@@ -222,7 +222,9 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     # Ways by which the first word on an attempt of several copies goes back, for each copy: 1,000 peers, 30% of which drop, four
     # copies: 12% of attempts went unacknowledged with one, 9% with two, and 8% did not arrive.
     acks_per_copy: int = 2
-    way_seconds: float = 120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
+    way_seconds: float = (
+        120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
+    )
     retry_share: float = 0.5  # retries for each message sent, in the long run; a storm of them ends itself
     retry_share_pressed: float = 0.1  # while destinations are busy or round trips rise
     retry_rate: float = (
