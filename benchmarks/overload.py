@@ -298,6 +298,8 @@ def report(outcome: Outcome) -> dict[str, object]:
         "later_p50_p99_ms": [round(1e3 * _percentile(later, share), 1) for share in (0.5, 0.99)],
         "probe_failures": dict(Counter(probe.failure for probe in outcome.probes if probe.failure)),
         "recovered_after_s": outcome.recovered_after(worst),
+        "refused": outcome.after.refused,
+        "traffic": outcome.after.traffic,
         "ring_proven": outcome.after.ring_proven,
         "restarts": outcome.after.restarts - outcome.before.restarts,
     }
@@ -314,6 +316,7 @@ def main() -> None:
     parser.add_argument("--factor", type=float, default=10.0)
     parser.add_argument("--capacity", type=float, default=0.0, help="messages a second; found out when 0")
     parser.add_argument("--first-port", type=int, default=19000)
+    parser.add_argument("--run", type=Path, help="a folder for the run, which is kept")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -325,7 +328,7 @@ def main() -> None:
                 seconds=options.seconds,
                 factor=options.factor,
                 capacity=options.capacity,
-                folder=Path(folder) / "run",
+                folder=options.run or Path(folder) / "run",
             )
         )
     figures = report(outcome)

@@ -5,6 +5,10 @@ The publisher wraps each into an Envelope; cores only emit the event itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 import msgspec
 
 EVENT_VERSION = 1
@@ -94,6 +98,43 @@ class MessageDropped(Event, frozen=True, kw_only=True, tag=True):
 
     reason: str
     count: int = 1
+
+
+WHY_DROPPED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # at the sender
+        "sends-refused": "send raised MailboxFull: its process had more on its way than it can carry",
+        "not-in-ring": "this peer was in no ring",
+        # at relays
+        "queue-full": "a link could not carry it in time, and its source held more than its share of what waited",
+        "no-route": "no known peer was nearer to its destination, while the ring was in repair",
+        "hop-limit": "it had crossed too many links",
+        "answer-to-nobody": "an answer to a peer that has gone",
+        "inbox-full": "an actor of this peer was too far behind",
+        "too-large": "its encoding does not fit into a frame",
+        "self": "a link to this peer itself was asked for",
+        "closed": "this peer ended while it waited",
+        "actor-ended": "an actor of this peer ended while it waited",
+        "actor-restarting": "an actor of this peer was being started again",
+        "not-wired": "the actors of this peer did not know each other yet",
+        "fault": "a fault that somebody set",
+        # at the destination
+        "mailbox-full": "the mailbox had no room for a message of its sender, who waits or fails, as the owner chose",
+        "mailbox-overwritten": "acknowledged, and dropped unread for a later one, as the owner chose (drop-oldest)",
+        "origins-full": "too many senders are remembered, so as to take nothing twice, for one more",
+        "tickets-full": "too many messages waited for the mailbox's owner to judge them",
+        "altered": "a copy that was changed on its way",
+        "malformed": "what was sealed in it is no message",
+        "too-old": "overtaken by so many of its session that nobody can tell whether it came before",
+        "foreign-session": "it named a session with somebody else",
+        "no-such-session": "it named a session that is not known here: its sender negotiates anew",
+        "broadcast-duplicate": "a broadcast that had come before",
+        "broadcast-came-back": "an own broadcast",
+        "broadcast-extended-too-often": "a broadcast whose interval was handed over too often",
+    }
+)
+"""Every reason for which a message, or one of its copies, is dropped or refused, and what it means. Counted by peer, and shown by
+``cicada status``."""
 
 
 class BroadcastReceived(Event, frozen=True, kw_only=True, tag=True):

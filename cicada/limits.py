@@ -116,6 +116,7 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     # Forming a ring of 1,000 with another program on one of the two cores, false suspicions at 0.3, 0.5 and 1.0 s: 742, 338, 3.
     timeout_floor: float = 1.0
     timeout_ceiling: float = 4.0
+    timeout_heard: float = 8.0  # of a frame whose receiver goes on sending; a frozen peer is noticed within 10 (design section 4)
     dial_timeout: float = 4.0  # a refused dial is silent (design section 2)
     idle_close: float = 60.0
     ping_interval: float = 45.0  # design: once a minute; less than idle_close, or the other end closes first
@@ -251,15 +252,15 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     pending_seconds: float = 2.0  # beyond that: as many as are delivered in this time; recovery takes as long
     pending_interval: float = 1.0  # over which that rate is measured
     pending_share: int = 8  # one peer alone may have 8/9 of them
-    pace_first: int = 1024  # messages in flight from one process, before any delay was measured
+    pace_first: int = 256  # messages in flight from one process, before any delay was measured
     pace_least: int = 64
     pace_most: int = 16384
     pace_interval: float = 0.25  # seconds between two looks at round trips
-    pace_delay: float = 0.25  # round trips up to this never shrink the window; links time out after a second
+    pace_delay: float = 0.25  # seconds on their way that never shrink the window; links time out after one
     pace_stretch: float = 4.0  # nor those up to this times the shortest
     pace_decrease: float = 0.75
     pace_increase: float = 1.25
-    pace_memory: float = 15.0  # the shortest round trip is that of the last 15 to 30 seconds
+    pace_memory: float = 15.0  # the shortest round trip is that of the last 15 to 30 seconds without pressure
     contacts: int = 4096  # destinations whose round trip is remembered
     sessions: int = 4096  # at one peer; the one unused longest is given up, and negotiated anew when needed
     unconfirmed: int = (

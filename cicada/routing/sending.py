@@ -273,7 +273,7 @@ class Sends:
                 self._arm(sending, max(budget.ready_at(now), now + self._limits.denied_retry))
                 return []
             if not sending.is_busy and not sending.is_waiting:
-                self._pace.measured(now - sending.sent_at[-1], now)
+                self._pace.look(now)
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
 

@@ -223,14 +223,15 @@ class Link:
         """When ``wake`` has something to do."""
         due = min(self._ack_at, self._retry_at)
         if self._in_flight:
-            return min(due, self._in_flight[0].sent_at + self._timeout)
+            return min(due, self._given_up_at())
         if self.kept:
             return min(due, self._heard_at + self._limits.ping_interval)
         return min(due, self._used_at + self._limits.idle_close)
 
     def timed_out(self, now: float) -> bool:
-        """The oldest frame waited for its ack longer than round trips take."""
-        return bool(self._in_flight) and self._in_flight[0].sent_at + self._timeout <= now
+        """The oldest frame waited for its ack longer than round trips take, and the other end has been silent as long. One that
+        is heard is slow, not dead, and has ``timeout_heard``: to reroute what it was given would load others as well."""
+        return bool(self._in_flight) and self._given_up_at() <= now
 
     def is_idle(self, now: float) -> bool:
         """Nobody used the link for ``idle_close``, and nobody marked it."""
@@ -309,6 +310,10 @@ class Link:
             round_trip_s=self._rtt,
             timeout_s=self._timeout,
         )
+
+    def _given_up_at(self) -> float:
+        oldest = self._in_flight[0].sent_at
+        return min(max(oldest, self._heard_at) + self._timeout, oldest + self._limits.timeout_heard)
 
     def _room(self) -> int:
         """How long an encoding the window takes now; below zero: none. An empty window takes any."""

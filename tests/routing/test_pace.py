@@ -55,9 +55,12 @@ def test_the_window_grows_while_round_trips_stay_short() -> None:
 
 def test_long_paths_are_not_taken_for_queues() -> None:
     pace = Pace(LIMITS)
-    for step in range(100):
+    line = Line(pace)
+    for step in range(40 * 100):  # 40 a second, each 0.4 s on its way: 16 at once
+        line.ask(step)
         pace.ran_short()
-        pace.measured(0.4, step * 0.1)
+        pace.measured(0.4, step / 40)
+        line.over(step - 16)
     assert pace.window == LIMITS.pace_most
 
 
