@@ -35,7 +35,7 @@ def test_what_becomes_known_later_takes_the_place_of_what_was_pending() -> None:
 def test_a_copy_that_nobody_follows_any_more_is_lost() -> None:
     receipt = Receipt()
     receipt.give_up()
-    assert receipt.copies == ()
+    assert not receipt.copies
     receipt.settle(settled(Copy(1, 0, ONE, Fate.INTACT), Copy(1, 1, OTHER, Fate.PENDING)))
     receipt.give_up()
     assert [copy.fate for copy in receipt.copies] == ["intact", "lost"]
