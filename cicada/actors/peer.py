@@ -281,6 +281,7 @@ class PeerSupervisor(LoopActor):
         if child == Kind.RING.value:
             self._bring_back_ring()
         elif child == Kind.ROUTER.value:
+            self._give_up_traces()
             for outstanding in self._outstanding.values():
                 self._tell(Kind.ROUTER, outstanding.send)
 
@@ -407,6 +408,11 @@ class PeerSupervisor(LoopActor):
         if receipt is not None:
             receipt.trace(traced)
 
+    def _give_up_traces(self) -> None:
+        for receipt in list(self._settled.values()):
+            receipt.give_up()
+        self._settled.clear()
+
     def _give_up(self, submit: Submit, reason: Reason) -> None:
         self._settle(submit.receipt, failed(0, reason), len(submit.payload))
 
@@ -467,6 +473,7 @@ class PeerSupervisor(LoopActor):
             size = len(outstanding.send.payload)
             self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED), size)
         self._outstanding.clear()
+        self._give_up_traces()
         for search in self._searches.values():
             _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
         if self._entering is not None:
