@@ -164,9 +164,12 @@ class Arrivals:
             return []
         if roll.body != digest_of(data.body):
             return self._altered(data, session, now)
-        roll.note(data, is_intact=True, is_proven=session.fits(data))
+        is_proven = session.fits(data)
+        roll.note(data, is_intact=True, is_proven=is_proven)
         if roll.verdict is None:
             return []  # its ack will say so
+        if not is_proven and not session.reports.take(now):
+            return []  # anybody who saw one copy can make up such ones
         self.counts["acks-again"] += 1
         return self._send(self._word(session, data, roll), data, 1, now)
 
