@@ -298,8 +298,6 @@ def report(outcome: Outcome) -> dict[str, object]:
         "later_p50_p99_ms": [round(1e3 * _percentile(later, share), 1) for share in (0.5, 0.99)],
         "probe_failures": dict(Counter(probe.failure for probe in outcome.probes if probe.failure)),
         "recovered_after_s": outcome.recovered_after(worst),
-        "refused": outcome.after.refused,
-        "traffic": outcome.after.traffic,
         "ring_proven": outcome.after.ring_proven,
         "restarts": outcome.after.restarts - outcome.before.restarts,
     }
