@@ -307,7 +307,8 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
 
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
-    ``refused``: who was not let in or not believed, by reason, over all peers since the start.
+    ``refused``: who was not let in or not believed, by reason, over all peers since the start. ``harmful``: how many peers do
+    harm on purpose, by behaviour.
     ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
     """
 
@@ -334,10 +335,11 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     frozen: int = 0
     faults: tuple[FaultRow, ...] = ()
     refused: dict[str, int] = {}
+    harmful: dict[str, int] = {}
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One peer."""
+    """One peer. ``behaviour``: what harm it does on purpose."""
 
     name: str
     address: str
@@ -348,6 +350,7 @@ class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
     successors: tuple[str, ...]
     fingers: int
     restarts: int
+    behaviour: str = ""
 
 
 class Peers(Reply, frozen=True, kw_only=True, tag=True):

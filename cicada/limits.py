@@ -205,6 +205,14 @@ class FaultLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_delay: float = 60.0  # seconds; links give up after 4, so more is a partition by another name
 
 
+class TrialLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Peers that do harm on purpose, in tests."""
+
+    delay: float = 2.0  # seconds a relay keeps messages; a sender repeats them after 0.5 to 3
+    delayed: int = 4096  # messages kept at once; what comes on top is dropped. A guess: 2,000 a second
+    replayed: int = 64  # messages remembered for being said again; a guess
+
+
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end delivery."""
 
@@ -505,6 +513,7 @@ RING: Final = RingLimits()
 LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
 FAULT: Final = FaultLimits()
+TRIAL: Final = TrialLimits()
 DELIVERY: Final = DeliveryLimits()
 KEYS: Final = KeyLimits()
 ACTOR: Final = ActorLimits()

@@ -136,12 +136,13 @@ class Hosting:
         return hosted_peer(self._hosted, name)
 
     async def _start(self, peers: Iterable[PeerAddress]) -> Report:
-        addresses = {peer.name: peer.address for peer in peers}
-        report = await self._each(addresses, lambda name: self._start_one(name, addresses[name]))
+        wanted = {peer.name: peer for peer in peers}
+        report = await self._each(wanted, lambda name: self._start_one(wanted[name]))
         gc.freeze()  # what a started peer holds stays: the collector need not walk through it again and again
         return report
 
-    async def _start_one(self, name: str, address: str) -> None:
+    async def _start_one(self, wanted: PeerAddress) -> None:
+        name, address = wanted.name, wanted.address
         if name in self._hosted:
             raise Misuse(f"{name} runs already")
         keys = self._keys
@@ -154,6 +155,7 @@ class Hosting:
             swarm_keys=SwarmKeys(keys.dial, keys.accept),
             encrypt=keys.encrypt,
             ring=self._ring,
+            behaviour=wanted.behaviour,
         )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:

@@ -89,6 +89,8 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  traffic   {_traffic(status.traffic)}"
     if status.refused:
         yield f"  refused   {_in_order(status.refused)}"
+    if status.harmful:
+        yield warn(f"  harmful   {_in_order(status.harmful)} {faint('(peers that do so on purpose)')}")
     yield f"  restarts  {status.restarts}"
     for index, line in enumerate(fault_lines(status.faults)):
         yield bad(f"  {'' if index else 'faults':<9} {line}")
@@ -164,7 +166,7 @@ def _peer_cells(row: PeerRow) -> tuple[str, ...]:
         row.name,
         row.address,
         place,
-        row.phase,
+        f"{row.phase} ({row.behaviour})" if row.behaviour else row.phase,
         row.worker,
         *neighbours,
         str(row.fingers),

@@ -17,6 +17,7 @@ from cicada.clock import Clock
 from cicada.events import AnyEvent
 from cicada.ids import Peer
 from cicada.limits import RING, RingLimits
+from cicada.routing.behaviour import Behaviour
 
 Publish = Callable[[str, AnyEvent], None]
 """Told ``(peer name, event)`` for each event. Must not block."""
@@ -48,6 +49,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     refusals: Counter[str]  # who was not let in or not believed, by reason
     entropy: random.Random
     ring: RingLimits = RING
+    behaviour: Behaviour | None = None  # what harm it does on purpose
 
 
 class Core(Protocol):

@@ -10,6 +10,7 @@ from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
 from cicada.routing import io
+from cicada.routing.behaviour import router_for
 from cicada.routing.router import Router
 
 
@@ -22,7 +23,8 @@ class RouterActor(Pump[Router]):
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
-        return Router(self.around.own, self._boot, rng=random.Random(seed))
+        around = self.around
+        return router_for(around.own, self._boot, behaviour=around.behaviour, rng=random.Random(seed))
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {

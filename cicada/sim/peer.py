@@ -36,6 +36,7 @@ from cicada.errors import Misuse
 from cicada.events import PhaseChanged, PredecessorChanged, RingEvent, SuccessorsChanged
 from cicada.ids import Address, Peer
 from cicada.keys.plain import PlainNegotiator
+from cicada.routing.behaviour import Behaviour, ring_for, router_for
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Alarm,
@@ -96,6 +97,8 @@ class SimPeer:
         self.has_vanished = False
         self.lanes: dict[Address, Lane] = {}
         self.adversary: Adversary | None = None
+        self.behaviour: Behaviour | None = None
+        """What harm its next life does on purpose; None: none."""
         self.stands_alone = False
         """Whether it is a ring of one whenever it is in no other, as the supervisor of an application's peer has it."""
         self._forget()
@@ -157,9 +160,10 @@ class SimPeer:
         """A new RingNode in place of the old one; the Router keeps what it was told last."""
         self._past_rounds = self.rounds
         self._starts += 1
-        self._ring = RingNode(
+        self._ring = ring_for(
             self.peer,
             self._clock.new_incarnation(),
+            behaviour=self.behaviour,
             limits=self._world.limits,
             timings=self._world.timings,
             rng=split(self._world.seed, "ring", self.peer.address, self._starts),
@@ -172,7 +176,9 @@ class SimPeer:
         """A new Router, which is told what the old one needs to go on."""
         self._starts += 1
         rng = split(self._world.seed, "router", self.peer.address, self._starts)
-        self._router = Router(self.peer, self.boot, limits=self._world.delivery, rng=rng)
+        self._router = router_for(
+            self.peer, self.boot, behaviour=self.behaviour, limits=self._world.delivery, rng=rng
+        )
         self._router_alarm.cancel()
         if self.table.head is not None:
             self.route(self.table)
