@@ -105,8 +105,8 @@ class BroadcastReceived(Event, frozen=True, kw_only=True, tag=True):
 class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     """This peer, which was told to do harm, did so to a message of others: its class, and what its header said before.
 
-    ``target`` and ``way`` are hex; ``counter``, ``index`` and ``attempt`` 0 and ``way`` empty where it has none. ``field``: what was altered,
-    ``unreadable`` when nothing left.
+    ``target`` and ``way`` are hex; ``counter``, ``index``, ``attempt``: 0, ``way``: empty where it has none. ``field``: what
+    was altered, ``unreadable`` when nothing left.
     """
 
     behaviour: str

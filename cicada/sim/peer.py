@@ -58,6 +58,7 @@ from cicada.sim.agenda import Action
 from cicada.sim.clocks import PeerAlarm, PeerClock
 from cicada.sim.lanes import Lane, Message
 from cicada.sim.network import Network
+from cicada.sim.sealing import SealingNegotiator
 from cicada.sim.seeds import split
 from cicada.sim.world import World
 from cicada.wire.ring import RingMessage
@@ -141,7 +142,8 @@ class SimPeer:
         self.has_vanished = False
         self.boot = split(self._world.seed, "boot", self.peer.address, self.life).getrandbits(63) | 1
         rng = split(self._world.seed, "negotiator", self.peer.address, self.life)
-        self._negotiator = PlainNegotiator(self.peer, self.boot, rng=rng)
+        kind = SealingNegotiator if self._world.seals else PlainNegotiator
+        self._negotiator = kind(self.peer, self.boot, rng=rng)
         self.fresh_ring()
         self.fresh_router()
 
