@@ -65,7 +65,7 @@ class Run:
                 duplication=network.duplication,
                 reordering=network.reordering,
             ),
-            seals=bool(scenario.bad) or scenario.load.warm,
+            seals=scenario.load.messages > 0,
         )
         self._marks = sorted({begins(expect, scenario.settles_from) for expect in scenario.expects} | {0.0})
         self._timed = sorted(

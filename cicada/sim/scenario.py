@@ -167,7 +167,8 @@ class Delivery(Section):
 class Fault(Section):
     """``[[fault]]``: what is done to the swarm, ``at`` seconds from the beginning of a run.
 
-    kill: processes end, their hosts close the links. vanish: the hosts are gone and nothing tells. leave: with a
+    kill: processes end, their hosts close the links. restart: the same, and they start anew at once, with another boot at the
+    same address. vanish: the hosts are gone and nothing tells. leave: with a
     farewell. freeze: peers do not get to run ``for`` a while. join: new peers at once, through ``any`` members or all
     through ``one``. part: random parts of equal size, ``into`` so many, cut off from each other ``for`` a while. churn:
     Poisson ``joins`` and ``failures`` a second, silent ones like vanish, until the end.
@@ -176,7 +177,7 @@ class Fault(Section):
     """
 
     at: Seconds
-    do: Literal["kill", "vanish", "leave", "freeze", "join", "part", "churn"]
+    do: Literal["kill", "restart", "vanish", "leave", "freeze", "join", "part", "churn"]
     select: Amount | None = None
     for_: Annotated[Seconds, Field(alias="for")] = 0.0
     into: Annotated[int, Field(ge=2)] = 2

@@ -13,6 +13,7 @@ from cicada.sim.scenario import TIMED, Scenario, Sweep, are_hosts
 
 _NEEDED = {
     "kill": ("select",),
+    "restart": ("select",),
     "vanish": ("select",),
     "leave": ("select",),
     "freeze": ("select", "for"),

@@ -157,6 +157,8 @@ class Traffic:
             return
         if self._members.remove(peer):
             self._note_owners()
+        if not self._swarm.peer(peer).is_up:
+            self._forget(peer)
         gone = [key for key in self.open if key[0] == peer.address]
         self._unasked += len(gone)
         for key in gone:
@@ -185,6 +187,13 @@ class Traffic:
             wrong=dict(sorted(self._letters.wrong.items())),
             lost=self._letters.lost,
         )
+
+    def _forget(self, peer: Peer) -> None:
+        """Its sessions and receipts ended with it; its next life counts its messages from 1."""
+        for pair in [pair for pair in self._met if peer.address in pair]:
+            del self._met[pair]
+        for sent in [sent for sent in self._sent if sent[0] == peer.address]:
+            del self._sent[sent]
 
     # Making it
 
