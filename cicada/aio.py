@@ -189,8 +189,8 @@ class SwarmPeer:
         """
         hosted = self._bound()
         payload = _payload(data)
-        copies = 1 if duplicates is None else duplicates + 1
-        if not 1 <= copies <= DELIVERY.copies_max:
+        copies = 0 if duplicates is None else duplicates + 1
+        if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
         receipt = Receipt()
         deadline = hosted.now() + timeout

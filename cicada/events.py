@@ -85,6 +85,8 @@ class MessageSettled(Event, frozen=True, kw_only=True, tag=True):
     trust: str = ""
     altered: int = 0
     conflict: bool = False
+    copies: int = 0
+    disjoint: bool = True
 
 
 class MessageDropped(Event, frozen=True, kw_only=True, tag=True):

@@ -220,6 +220,25 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 10.0  # default of send(timeout=)
     copies_max: int = 16  # per attempt; more disjoint first hops than r = 16 do not exist near a sender
     attempts: int = 6
+    coloured: bool = True  # False: plain Chord with excluded first hops, to compare with
+    direct: bool = (
+        True  # False: what this peer sends goes over a relay even to peers it knows, to measure paths
+    )
+    copies_rising: tuple[int, ...] = (1, 2, 4)  # by default: after no, one, two losses of the message or more
+    colours_least: int = 2  # so that a single copy has a path of its own, too, and the next one another
+    acks_per_copy: int = 1  # ways by which the first word on an attempt goes back, for each copy that left
+    way_seconds: float = (
+        120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
+    )
+    retry_share: float = 0.5  # retries for each message sent, in the long run; a storm of them ends itself
+    retry_share_pressed: float = 0.1  # while destinations are busy or round trips rise
+    retry_rate: float = (
+        10.0  # retries a second that are allowed anyhow; Finagle's RetryBudget has the same ten
+    )
+    retry_burst: int = 256  # retries at once: a second's worth of a peer that sends a lot
+    pressed_seconds: float = 2.0  # after the last sign of it
+    traces: int = 1024  # settled messages, of whose other copies there may still be word
+    trace_seconds: float = 2.0  # until what is not heard of is lost; four round trips of a slow path
     retry_first: float = 1.0  # before a round trip to the destination was measured
     retry_floor: float = 0.5
     retry_ceiling: float = 3.0
@@ -236,7 +255,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     unconfirmed: int = (
         512  # of those, opened by others and without a frame yet: strangers push out strangers only
     )
-    acks_remembered: int = 256  # said once more when another copy of what they answer comes; 0.4 KB each
+    acks_remembered: int = 512  # attempts whose later copies are known as such; 0.6 KB each
     hints_per_second: float = (
         20.0  # NoSuchSession and reports of altered copies, each; a dozen correspondents
     )

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -60,7 +61,17 @@ from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.limits import DELIVERY, SUPERVISION
 from cicada.routing.dedupe import DedupeWindow
-from cicada.routing.io import Deliver, Judged, Reason, SendBroadcast, SendMessage, Settled, Status
+from cicada.routing.io import (
+    Deliver,
+    Fate,
+    Judged,
+    Reason,
+    SendBroadcast,
+    SendMessage,
+    Settled,
+    Status,
+    Traced,
+)
 from cicada.transport.linkio import Revoke
 from cicada.wire.security import LinkSecurity
 
@@ -138,6 +149,7 @@ class PeerSupervisor(LoopActor):
         )  # of broadcasts: whoever makes one up must not use up ids of messages
         self._ids = count(1)
         self._outstanding: dict[int, _Outstanding] = {}
+        self._settled: WeakValueDictionary[int, Receipt] = WeakValueDictionary()  # whose copies are traced
         self._searches: dict[int, _Search] = {}
         self._entering: Enter | None = None
         self._withdrawing: Withdraw | None = None
@@ -153,6 +165,7 @@ class PeerSupervisor(LoopActor):
             ChildExit: self._on_child_exit,
             Deliver: self._on_deliver,
             Settled: self._on_settled,
+            Traced: self._on_traced,
             Submit: self._on_submit,
             Announce: self._on_announce,
             CreateRing: self._on_create,
@@ -365,6 +378,13 @@ class PeerSupervisor(LoopActor):
         outstanding = self._outstanding.pop(settled.id, None)
         if outstanding is not None:
             self._settle(outstanding.receipt, settled)
+            if any(copy.fate is Fate.PENDING for copy in settled.copies):
+                self._settled[settled.id] = outstanding.receipt
+
+    def _on_traced(self, traced: Traced) -> None:
+        receipt = self._settled.pop(traced.id, None)
+        if receipt is not None:
+            receipt.trace(traced)
 
     def _settle(self, receipt: Receipt, settled: Settled) -> None:
         if settled.status is Status.DELIVERED:

@@ -7,7 +7,7 @@ import concurrent.futures
 from collections.abc import Generator
 
 from cicada.errors import DeliveryTimeout, Misuse
-from cicada.routing.io import Reason, Settled, Status
+from cicada.routing.io import Copy, Reason, Settled, Status, Traced
 
 
 class Receipt:
@@ -17,17 +17,22 @@ class Receipt:
     Waiting never raises for a message that failed: ``delivered`` and ``reason`` say so.
     """
 
-    __slots__ = ("_future", "_settled")
+    __slots__ = ("__weakref__", "_future", "_settled", "_traced")
 
     def __init__(self) -> None:
         self._future: concurrent.futures.Future[Receipt] = concurrent.futures.Future()
         self._settled: Settled | None = None
+        self._traced: Traced | None = None
 
     def settle(self, settled: Settled) -> None:
         """For the peer that sent the message: the first word counts, later ones are ignored."""
         if self._settled is None:
             self._settled = settled
             self._future.set_result(self)
+
+    def trace(self, traced: Traced) -> None:
+        """For the peer that sent the message: what became of its copies in the end."""
+        self._traced = traced
 
     @property
     def settled(self) -> bool:
@@ -73,7 +78,26 @@ class Receipt:
     @property
     def altered(self) -> int:
         """How many copies the destination reported as changed on their way. They were not taken."""
-        return 0 if self._settled is None else self._settled.altered
+        known = self._traced or self._settled
+        return 0 if known is None else known.altered
+
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        """Each copy of each attempt: ``attempt`` (from 1), ``colour``, ``via`` (the first hop it left by) and ``fate``.
+
+        ``INTACT``, ``ALTERED``, ``LOST``, or ``UNATTRIBUTED`` where a copy arrived that does not prove which it was. The first
+        intact copy settles the receipt; what is not known of the others by then is ``PENDING`` for up to some seconds. Empty
+        while the receipt is pending.
+        """
+        known = self._traced or self._settled
+        return () if known is None else known.copies
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether no relay is known to have had two copies of one attempt. False where relays were too few for disjoint paths:
+        copies left by the same peer, or a relay reports that it knew none of the copy's colour."""
+        known = self._traced or self._settled
+        return known is None or known.disjoint
 
     @property
     def conflict(self) -> bool:

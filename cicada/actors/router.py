@@ -9,6 +9,7 @@ from typing import Any, get_args
 from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
+from cicada.hosts import naming
 from cicada.routing import io
 from cicada.routing.behaviour import router_for
 from cicada.routing.router import Router
@@ -23,14 +24,21 @@ class RouterActor(Pump[Router]):
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
-        around = self.around
-        return router_for(around.own, self._boot, behaviour=around.behaviour, rng=random.Random(seed))
+        return router_for(
+            self.around.own,
+            self._boot,
+            behaviour=self.around.behaviour,
+            rng=random.Random(seed),
+            entropy=self.around.entropy,
+            host_of=naming(self.around.ring.group_hosts),
+        )
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {
             io.Forward: self.to_transport.append,
             io.Deliver: self.to_supervisor.append,
             io.Settled: self.to_supervisor.append,
+            io.Traced: self.to_supervisor.append,
             io.Tell: self._observe,
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }

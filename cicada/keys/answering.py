@@ -99,6 +99,7 @@ class Answering:
             target=place_to_bytes(peer.place),
             origin=self._memory.own.address,
             hops=0,
+            way=contact.way,
             request=contact.request,
             handshake=message,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
+from hashlib import blake2b
 from typing import ClassVar, Final
 
 from cicada.errors import Misuse, PeerFault
 from cicada.keys.aead import TAG_BYTES, Keyed, open_sealed, opener_of, rekeyed, seal, sealer_of
 from cicada.limits import KEYS
+from cicada.wire.fields import TAG_BYTES as COPY_TAG_BYTES
 
 
 class _Cipher:
@@ -150,12 +153,14 @@ _WINDOW_MASK: Final = (1 << KEYS.replay_window) - 1
 class SessionCipher(_Cipher):
     """Seals what one side of a session sends and opens what it receives, each counter once."""
 
-    __slots__ = ("_open_key", "_seal_key", "_sent", "_window", "received")
+    __slots__ = ("_open_copies", "_open_key", "_seal_copies", "_seal_key", "_sent", "_window", "received")
 
     def __init__(self, seal_key: bytes, open_key: bytes) -> None:
         super().__init__()
         self._seal_key = seal_key
         self._open_key = open_key
+        self._seal_copies = _copies_key(seal_key)
+        self._open_copies = _copies_key(open_key)
         self._sent = 0
         self._window = ReplayWindow()
         self.received = 0
@@ -180,6 +185,14 @@ class SessionCipher(_Cipher):
         self.received += 1
         return plaintext
 
+    def tag(self, copy: bytes) -> bytes:
+        """What only the two ends can put on a copy of what this side sends, which ``copy`` describes."""
+        return _tag(self._seal_copies, copy)
+
+    def fits(self, tag: bytes, copy: bytes) -> bool:
+        """Whether the other end put ``tag`` on this copy."""
+        return hmac.compare_digest(tag, _tag(self._open_copies, copy))
+
     @property
     def sent(self) -> int:
         """How many were sealed."""
@@ -189,8 +202,18 @@ class SessionCipher(_Cipher):
         return f"SessionCipher(sent={self._sent}, received={self.received})"
 
 
+def _copies_key(key: bytes) -> bytes:
+    """A further key, from which nothing follows about ``key``."""
+    return blake2b(key=key, person=b"cicada copies", digest_size=32).digest()
+
+
+def _tag(key: bytes, copy: bytes) -> bytes:
+    return blake2b(copy, key=key, digest_size=COPY_TAG_BYTES).digest()
+
+
 class PlainSession:
-    """No encryption, for simulations and measurements: counters and the window are kept, bodies travel in clear."""
+    """No encryption, for simulations and measurements: counters and the window are kept, bodies travel in clear, and anybody
+    could make the tags."""
 
     __slots__ = ("_window", "received", "sent")
 
@@ -212,3 +235,11 @@ class PlainSession:
         self._window.mark(counter)
         self.received += 1
         return body
+
+    def tag(self, copy: bytes) -> bytes:
+        """A checksum of what describes the copy."""
+        return _tag(b"", copy)
+
+    def fits(self, tag: bytes, copy: bytes) -> bool:
+        """Whether it is that."""
+        return tag == _tag(b"", copy)

@@ -268,6 +268,7 @@ class Negotiator:
             target=place_to_bytes(peer_at(Address(question.origin)).place),
             origin=memory.own.address,
             hops=0,
+            way=question.way,
             request=question.request,
             about=question.about,
             record=memory.own_record.raw() if is_own else given.raw if given is not None else b"",

@@ -23,7 +23,7 @@ from cicada.keys.io import (
 from cicada.keys.trust import Trust
 from cicada.limits import KEYS, KeyLimits
 from cicada.wire.fields import MAX_INDEX
-from cicada.wire.routed import ContactReply, GetRecord, RecordIs
+from cicada.wire.routed import Contact, ContactReply, GetRecord, RecordIs
 from cicada.wire.sealed import SessionAnswer, SessionOpening, decode_sealed, encode_body
 
 
@@ -49,7 +49,7 @@ class PlainNegotiator:
             case Complete():
                 return self._complete(input)
             case Answer(contact):
-                return self._answer(contact.origin, contact.request, contact.handshake)
+                return self._answer(contact)
             case AnswerRecord(question):
                 return [Reply(self._no_record(question))]
             case _:
@@ -78,7 +78,8 @@ class PlainNegotiator:
         peer = peer_at(complete.origin)
         return [SessionReady(self._keys(peer, answer.boot, index, answer.index, initiated=True))]
 
-    def _answer(self, origin: str, request: int, handshake: bytes) -> list[RouterBound]:
+    def _answer(self, contact: Contact) -> list[RouterBound]:
+        origin, handshake = contact.origin, contact.handshake
         try:
             hello = decode_sealed(handshake, SessionOpening)
         except PeerFault:
@@ -86,21 +87,22 @@ class PlainNegotiator:
         peer = peer_at(Address(origin))
         known = self._answers.get((origin, handshake))
         if known is not None:
-            return [Answered(self._reply(peer, request, known), None)]
+            return [Answered(self._reply(peer, contact, known), None)]
         index = self._new_index()
         answer = encode_body(SessionAnswer(record=b"", succession=b"", boot=self._boot, index=index))
         self._answers[origin, handshake] = answer
         if len(self._answers) > self._limits.answers:
             del self._answers[next(iter(self._answers))]
         keys = self._keys(peer, hello.boot, index, hello.index, initiated=False)
-        return [Answered(self._reply(peer, request, answer), keys)]
+        return [Answered(self._reply(peer, contact, answer), keys)]
 
-    def _reply(self, peer: Peer, request: int, handshake: bytes) -> ContactReply:
+    def _reply(self, peer: Peer, contact: Contact, handshake: bytes) -> ContactReply:
         return ContactReply(
             target=place_to_bytes(peer.place),
             origin=self._own.address,
             hops=0,
-            request=request,
+            way=contact.way,
+            request=contact.request,
             handshake=handshake,
         )
 
@@ -109,6 +111,7 @@ class PlainNegotiator:
             target=place_to_bytes(peer_at(Address(question.origin)).place),
             origin=self._own.address,
             hops=0,
+            way=question.way,
             request=question.request,
             about=question.about,
             record=b"",

@@ -1,6 +1,7 @@
 """Messages for this peer: opened, handed to the owner of the mailbox, acknowledged when it has judged them.
 
-What cannot be opened is never delivered. Its sender is told, sealed, so that no relay can make that up.
+What cannot be opened is never delivered. Its sender is told, sealed, so that no relay can make that up. Every copy that comes
+is acknowledged on a way of its own colour, and the first word on an attempt goes back on as many ways as copies left.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from msgspec.structs import replace
 
 from cicada.errors import PeerFault
 from cicada.events import MessageDropped
-from cicada.ids import Peer
+from cicada.ids import Peer, place_from_bytes
 from cicada.limits import DeliveryLimits
+from cicada.routing.colours import recoloured
+from cicada.routing.copies import Roll
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
 from cicada.routing.sessions import ACK, DATA, Session, Sessions
+from cicada.routing.table import Routes
 from cicada.routing.tickets import Ticket, Tickets
 from cicada.tokens import TokenBucket
 from cicada.wire.fields import DIGEST_BYTES
@@ -43,6 +47,7 @@ class Arrivals:
         self,
         own: Peer,
         boot: int,
+        routes: Routes,
         sessions: Sessions,
         route: Route,
         limits: DeliveryLimits,
@@ -50,17 +55,18 @@ class Arrivals:
     ) -> None:
         self._own = own
         self._boot = boot
+        self._routes = routes
         self._sessions = sessions
         self._route = route
         self._limits = limits
         self._tickets = Tickets(limits, rng)
-        self._said: dict[tuple[int, int], tuple[bytes, DataAck]] = {}  # by index and counter of the Data
+        self._rolls: dict[tuple[int, int], Roll] = {}  # by index and counter of the Data
         self._hints = TokenBucket(limits.hints_per_second, limits.hints_burst)
         self.counts: Counter[str] = Counter()
         """Messages delivered, acks said again, and what was dropped or ignored, by reason."""
 
     def __len__(self) -> int:
-        return len(self._said)
+        return len(self._rolls)
 
     def take(self, data: Data, session: Session, now: float) -> list[RouterOutput]:
         """A Data of the session: deliver what is in it, once."""
@@ -70,12 +76,13 @@ class Arrivals:
             return self._not_opened(data, session, fault.reason, now)
         if body.origin_boot != session.boot:
             return self.drop("malformed")  # one life speaks in a session; others would each cost memory
-        ticket = Ticket(session, data, body.message, digest_of(body.payload))
+        roll = self._begin(data, session, body)
+        ticket = Ticket(session, data, roll)
         if body.boot != self._boot:
-            return self._say(ticket, Verdict.RESTARTED, now)
+            return self._answer(ticket, Verdict.RESTARTED, now)
         number = self._tickets.issue(ticket, now)
         if number is None:
-            return [*self.drop("tickets-full"), *self._say(ticket, Verdict.BUSY, now)]
+            return [*self.drop("tickets-full"), *self._answer(ticket, Verdict.BUSY, now)]
         self.counts["delivered"] += 1
         return [
             Deliver(
@@ -96,7 +103,7 @@ class Arrivals:
         if ticket is None:
             self.counts["ignored:late-verdict"] += 1
             return []
-        return self._say(ticket, judged.verdict, now)
+        return self._answer(ticket, judged.verdict, now)
 
     def unknown(self, data: Data, now: float) -> list[RouterOutput]:
         """A Data of no session: its sender should negotiate anew, if it believes that."""
@@ -107,6 +114,7 @@ class Arrivals:
             target=target_of(data.origin),
             origin=self._own.address,
             hops=0,
+            way=data.way,
             index=data.index,
             counter=data.counter,
         )
@@ -117,34 +125,80 @@ class Arrivals:
         self.counts[f"dropped:{reason}"] += 1
         return [Tell(MessageDropped(reason=reason))]
 
-    def _not_opened(self, data: Data, session: Session, reason: str, now: float) -> list[RouterOutput]:
-        if reason == "replayed":
-            return self._say_again(data, session, now)
-        if reason != "seal":
-            return self.drop(reason if reason == "too-old" else "malformed")
-        outputs = self.drop("altered")
-        if session.reports.take(now):
-            outputs += self._say(Ticket(session, data, 0, _NOTHING), Verdict.ALTERED, now)
-        return outputs
+    # Copies
 
-    def _say_again(self, data: Data, session: Session, now: float) -> list[RouterOutput]:
-        """Another copy of what was acknowledged already: the first ack may have been lost."""
-        digest, ack = self._said.get((session.index, data.counter), (b"", None))
-        if ack is None or digest != digest_of(data.body):
+    def _begin(self, data: Data, session: Session, body: DataBody) -> Roll:
+        """The first copy of an attempt that could be opened."""
+        roll = self._roll(session, data)
+        roll.body = digest_of(data.body)
+        roll.message = body.message
+        roll.digest = digest_of(body.payload)
+        roll.copies = body.copies
+        roll.hops = data.hops
+        roll.note(data, is_intact=True, is_proven=session.fits(data))
+        return roll
+
+    def _roll(self, session: Session, data: Data) -> Roll:
+        key = (session.index, data.counter)
+        roll = self._rolls.get(key)
+        if roll is None:
+            roll = self._rolls[key] = Roll()
+            if len(self._rolls) > self._limits.acks_remembered:
+                del self._rolls[next(iter(self._rolls))]
+        return roll
+
+    def _not_opened(self, data: Data, session: Session, reason: str, now: float) -> list[RouterOutput]:
+        if reason == "seal":
+            return self._altered(data, session, now)
+        if reason != "replayed":
+            return self.drop(reason if reason == "too-old" else "malformed")
+        roll = self._rolls.get((session.index, data.counter))
+        if roll is None or not roll.body:
             self.counts["ignored:replayed"] += 1
             return []
+        if roll.body != digest_of(data.body):
+            return self._altered(data, session, now)
+        roll.note(data, is_intact=True, is_proven=session.fits(data))
+        if roll.verdict is None:
+            return []  # its ack will say so
         self.counts["acks-again"] += 1
-        return self._route(replace(ack, copy=data.copy), now)
+        return self._send(self._word(session, data, roll), data, 1, now)
 
-    def _say(self, ticket: Ticket, verdict: Verdict, now: float) -> list[RouterOutput]:
-        session, data = ticket.session, ticket.data
+    def _altered(self, data: Data, session: Session, now: float) -> list[RouterOutput]:
+        """A copy that is not what left. Memory is spent on those alone that prove which they were."""
+        outputs = self.drop("altered")
+        is_proven = session.fits(data)
+        known = self._rolls.get((session.index, data.counter))
+        roll = known or (self._roll(session, data) if is_proven else Roll())
+        roll.note(data, is_intact=False, is_proven=is_proven)
+        if session.reports.take(now):
+            outputs += self._send(self._word(session, data, roll), data, 1, now)
+        return outputs
+
+    # Acks
+
+    def _answer(self, ticket: Ticket, verdict: Verdict, now: float) -> list[RouterOutput]:
+        """The first word on an attempt."""
+        roll = ticket.roll
+        roll.verdict = verdict
+        ways = roll.copies * self._limits.acks_per_copy
+        return self._send(self._word(ticket.session, ticket.data, roll), ticket.data, ways, now)
+
+    def _word(self, session: Session, data: Data, roll: Roll) -> DataAck:
+        """What there is to say of an attempt: the same bytes as long as that is the same."""
+        if roll.ack is not None and roll.said == roll.state:
+            return roll.ack
         body = AckBody(
-            message=ticket.message,
+            message=roll.message if roll.verdict is not None else 0,
             counter=data.counter,
-            status=verdict,
+            status=Verdict.ALTERED if roll.verdict is None else roll.verdict,
             boot=self._boot,
-            digest=ticket.digest,
-            data_hops=data.hops,
+            digest=roll.digest if roll.verdict is not None else _NOTHING,
+            data_hops=roll.hops,
+            intact=roll.intact,
+            altered=roll.altered,
+            unattributed=roll.unattributed,
+            strayed=roll.strayed,
         )
         counter, sealed = session.seal(ACK, data.attempt, encode_body(body))
         ack = DataAck(
@@ -157,11 +211,21 @@ class Arrivals:
             copy=data.copy,
             body=sealed,
         )
-        if verdict is not Verdict.ALTERED:
-            self._remember((session.index, data.counter), (digest_of(data.body), ack))
-        return self._route(ack, now)
+        if roll.verdict is not None:
+            roll.ack, roll.said = ack, roll.state
+        return ack
 
-    def _remember(self, key: tuple[int, int], said: tuple[bytes, DataAck]) -> None:
-        self._said[key] = said
-        if len(self._said) > self._limits.acks_remembered:
-            del self._said[next(iter(self._said))]
+    def _send(self, ack: DataAck, data: Data, ways: int, now: float) -> list[RouterOutput]:
+        """Send an ack on the way of the copy that it answers, and on others beside it; once when its target is known."""
+        way = data.way
+        if not way:
+            return self._route(replace(ack, copy=data.copy), now)
+        table = self._routes.table()
+        is_near = table is not None and table.knows(place_from_bytes(ack.target)) is not None
+        k, own = way[-2], way[-1]
+        count = 1 if is_near and self._limits.direct else min(ways, k)
+        outputs: list[RouterOutput] = []
+        for step in range(count):
+            colour = (own + step) % k
+            outputs += self._route(replace(ack, copy=data.copy, way=recoloured(way, colour)), now)
+        return outputs

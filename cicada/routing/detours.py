@@ -39,7 +39,7 @@ class Detours:
 
 def _identity(message: RoutedMessage) -> tuple[object, ...]:
     """What stays the same while a message travels, and differs between two copies."""
-    common = (type(message), message.target, message.origin)
+    common = (type(message), message.target, message.origin, message.way)
     match message:
         case Contact() | ContactReply() | GetRecord() | RecordIs():
             return (*common, message.request)

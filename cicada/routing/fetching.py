@@ -1,19 +1,20 @@
 """Asking the neighbours of a place, and whoever lives there, which record they have of it.
 
 Neighbours have met the peer, and they are many: no single one of them, and no single relay, can say what all of them say.
-So several points just before the place are asked, over different first hops: as many as are needed, and a spare one when an
+So several points just before the place are asked, on ways of different colours: as many as are needed, and a spare one when an
 answer is missing, or two came from the same peer.
 """
 
 from __future__ import annotations
 
+from itertools import cycle
 from random import Random
 
 from cicada.ids import RING_SIZE, Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.io import RecordsFetched, Told
 from cicada.limits import DeliveryLimits
 from cicada.routing.io import Forward, RouterOutput
-from cicada.routing.paths import choose_paths
+from cicada.routing.paths import Ways
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers
 from cicada.wire.routed import GetRecord, RecordIs
@@ -24,9 +25,9 @@ _NEEDED = 3
 
 
 class _Fetch:
-    __slots__ = ("ends", "neighbours", "open", "spare", "told", "used", "wanted")
+    __slots__ = ("ends", "neighbours", "open", "spare", "told", "used", "wanted", "ways")
 
-    def __init__(self, wanted: int, ends: float) -> None:
+    def __init__(self, wanted: int, ends: float, ways: tuple[bytes, ...]) -> None:
         self.wanted = wanted
         self.ends = ends
         self.neighbours = 0  # that told something
@@ -34,6 +35,7 @@ class _Fetch:
         self.spare: list[Place] = []  # points that were not asked
         self.told: dict[Address, Told] = {}
         self.used: tuple[Peer, ...] = ()  # first hops
+        self.ways = cycle(ways)  # each question its own, so that no relay sees two
 
     def is_asking_neighbours(self, place: Place) -> bool:
         """Whether an answer of another than ``place`` itself is awaited."""
@@ -43,9 +45,10 @@ class _Fetch:
 class Fetches:
     """Open questions by place, at most ``fetches``; each ends when all answered, or after ``fetch_seconds``."""
 
-    def __init__(self, own: Peer, routes: Routes, limits: DeliveryLimits, rng: Random) -> None:
+    def __init__(self, own: Peer, routes: Routes, ways: Ways, limits: DeliveryLimits, rng: Random) -> None:
         self._own = own
         self._routes = routes
+        self._ways = ways
         self._limits = limits
         self._rng = rng
         self._open: dict[Place, _Fetch] = {}
@@ -63,7 +66,9 @@ class Fetches:
             return [RecordsFetched(place, (), 0)]
         hop = table.next_hop(place)
         others = len(table) - (hop is not None and hop.place == place)
-        fetch = self._open[place] = _Fetch(min(_NEEDED, others), now + self._limits.fetch_seconds)
+        fetch = self._open[place] = _Fetch(
+            min(_NEEDED, others), now + self._limits.fetch_seconds, self._ways.draw(1 + _NEEDED)
+        )
         self._timers.set(place, now + self._limits.fetch_spare)
         fetch.spare = self._points(table, place)
         outputs = self._ask(table, fetch, place, place, (), knock)
@@ -137,8 +142,9 @@ class Fetches:
         used: tuple[Peer, ...],
         request: int | None,
     ) -> list[RouterOutput]:
-        hops = choose_paths(table, point, 1, used)
-        if not hops:
+        way = next(fetch.ways)
+        legs = self._ways.along(table, point, (way,), used)
+        if not legs:
             return []
         number = request or 1 + self._rng.getrandbits(_REQUEST_BITS)
         fetch.open[number] = point
@@ -146,10 +152,11 @@ class Fetches:
             target=place_to_bytes(point),
             origin=self._own.address,
             hops=1,
+            way=legs[0].way,
             request=number,
             about=place_to_bytes(place),
         )
-        return [Forward(hops[0], question, None)]
+        return [Forward(legs[0].hop, question, None)]
 
     def _points(self, table: RoutingTable, place: Place) -> list[Place]:
         """Places of different peers before ``place``. In a small ring those of the peers there are."""

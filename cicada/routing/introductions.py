@@ -1,20 +1,22 @@
 """First contact: agreeing on a session with a destination before anything is sent to it.
 
 However many messages wait for a destination, one introduction asks. The negotiator makes message 1 of the handshake; what is
-sent again are the same bytes, over other next hops, until message 2 comes.
+sent again are the same bytes, on two ways and then on four, until message 2 comes.
 """
 
 from __future__ import annotations
 
 from random import Random
 
+from msgspec.structs import replace
+
 from cicada.ids import Address, Peer, Place, place_to_bytes
 from cicada.keys.io import Abandon, Complete, Opening, Prepare
 from cicada.limits import DeliveryLimits
 from cicada.routing.contacts import Contacts
 from cicada.routing.io import Forward, RouterOutput
-from cicada.routing.paths import choose_paths, denial, peer_named
-from cicada.routing.table import Routes
+from cicada.routing.paths import Leg, Ways, denial, peer_named
+from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers
 from cicada.wire.routed import Contact, ContactReply, GetRecord
 
@@ -47,11 +49,18 @@ class Introductions:
     """Open introductions by place: never more than messages that wait, and sessions that are renewed."""
 
     def __init__(
-        self, own: Peer, routes: Routes, contacts: Contacts, limits: DeliveryLimits, rng: Random
+        self,
+        own: Peer,
+        routes: Routes,
+        contacts: Contacts,
+        ways: Ways,
+        limits: DeliveryLimits,
+        rng: Random,
     ) -> None:
         self._own = own
         self._routes = routes
         self._contacts = contacts
+        self._ways = ways
         self._limits = limits
         self._rng = rng
         self._open: dict[Place, _Introduction] = {}
@@ -212,29 +221,37 @@ class Introductions:
 
     def _try(self, place: Place, introduction: _Introduction, now: float) -> list[RouterOutput]:
         table = self._routes.table()
-        hops = choose_paths(table, place, 1, introduction.avoid) if table is not None else ()
-        if not hops and (table is None or not table.nobody_at(place)):
+        legs = self._legs(table, place, introduction) if table is not None else ()
+        if not legs and (table is None or not table.nobody_at(place)):
             # The ring is in repair: nothing leaves, so it is no try.
             self._timers.set(place, now + self._limits.retry_floor)
             return []
         is_ready = introduction.opening is not None
-        if hops and not is_ready and not (introduction.is_denied and introduction.is_seeking):
+        if legs and not is_ready and not (introduction.is_denied and introduction.is_seeking):
             introduction.is_denied = False
             self._timers.set(place, now + self._limits.prepare_patience)
             introduction.is_prepared = True
             self._abandoned.pop(place, None)
             return [Prepare(place, introduction.address, introduction.is_renewal)]
         introduction.tries += 1
-        introduction.avoid = hops
+        introduction.avoid = tuple(leg.hop for leg in legs)
         introduction.is_denied = False
         patience = (
             self._contacts.patience(place, introduction.tries) if is_ready else self._limits.prepare_patience
         )
         self._timers.set(place, now + patience)
         question = self._question(place, introduction, now)
-        if not hops:
+        if not legs:
             return [Forward(self._own, denial(self._own, question), None)]
-        return [Forward(hops[0], question, None)]
+        return [Forward(leg.hop, replace(question, way=leg.way), None) for leg in legs]
+
+    def _legs(self, table: RoutingTable, place: Place, introduction: _Introduction) -> tuple[Leg, ...]:
+        """A first word is worth more than one copy, because nothing can be sent before it is answered; not at first to a peer
+        that is known, who gets it over a link."""
+        tries = introduction.tries
+        is_near = table.knows(place) is not None and self._limits.direct
+        copies = (1, 2, 4)[min(tries + (not is_near), 2)]
+        return self._ways.fresh(table, place, copies, tries + 1, introduction.avoid)
 
     def _question(self, place: Place, introduction: _Introduction, now: float) -> Contact | GetRecord:
         target, origin = place_to_bytes(place), self._own.address

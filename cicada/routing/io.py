@@ -37,7 +37,9 @@ __all__ = [
     "AnswerRecord",
     "Answered",
     "Complete",
+    "Copy",
     "Deliver",
+    "Fate",
     "FetchRecords",
     "Forward",
     "Judged",
@@ -59,6 +61,7 @@ __all__ = [
     "Status",
     "TableChanged",
     "Tell",
+    "Traced",
     "Trust",
     "Verdict",
 ]
@@ -97,12 +100,31 @@ class Reason(enum.Enum):
     UNTRUSTED = "less trust than required"
 
 
+class Fate(enum.Enum):
+    """What became of one copy."""
+
+    PENDING = "pending"  # nothing is known yet
+    INTACT = "intact"  # it arrived as it left
+    ALTERED = "altered"  # it arrived changed, and its tag proves which it was
+    LOST = "lost"  # no word of it came
+    UNATTRIBUTED = "unattributed"  # a copy arrived that does not prove which it was: perhaps this one
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """One copy of one attempt (from 1). ``via`` is the first hop it left by."""
+
+    attempt: int
+    colour: int
+    via: Address
+    fate: Fate
+
+
 # Inputs
 
 
 class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliver ``payload`` to the peer at ``place``. ``copies`` leave per attempt (at least one), by different next hops
-    as far as there are.
+    """Deliver ``payload`` to the peer at ``place``. ``copies`` leave per attempt, on as many disjoint ways as far as there are
+    relays; 0: one, and more once it was lost.
 
     ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
     Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
@@ -112,7 +134,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     place: Place
     payload: bytes
-    copies: int
+    copies: int = 0
     deadline: float
     address: Address = Address("")
     require: Trust = Trust.UNVERIFIED
@@ -185,7 +207,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """A SendMessage ended. ``hops`` and ``round_trip_s`` are those of the acknowledged copy (0 when failed).
 
     ``trust`` is that of the session it went by (None: it never left), ``altered`` the number of copies that arrived changed;
-    ``conflict``: neighbours of the destination named another key than the one it proved.
+    ``conflict``: neighbours of the destination named another key than the one it proved. ``copies``: what is known of each;
+    where one is pending, a Traced follows. ``disjoint``: as far as is known no two copies of one attempt shared a relay.
     """
 
     id: int
@@ -197,6 +220,17 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust | None = None
     altered: int = 0
     conflict: bool = False
+    copies: tuple[Copy, ...] = ()
+    disjoint: bool = True
+
+
+class Traced(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known in the end of the copies of a message that settled before."""
+
+    id: int
+    copies: tuple[Copy, ...]
+    disjoint: bool
+    altered: int
 
 
 class Tell(msgspec.Struct, frozen=True):
@@ -206,4 +240,4 @@ class Tell(msgspec.Struct, frozen=True):
 
 
 ToNegotiator = Prepare | Abandon | Complete | Answer | AnswerRecord | RecordsFetched
-RouterOutput = Forward | Deliver | Settled | Tell | ToNegotiator
+RouterOutput = Forward | Deliver | Settled | Traced | Tell | ToNegotiator

@@ -1,23 +1,113 @@
-"""Which first hops the copies of one attempt take, and what a peer says of places that nobody owns."""
+"""Which first hops and ways the copies of one attempt take, and what a peer says of places that nobody owns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import cycle, islice
+from typing import NamedTuple, Protocol
 
 from cicada.ids import Address, Peer, Place, peer_at, place_to_bytes
+from cicada.limits import DeliveryLimits
+from cicada.routing.colours import SEED_BYTES, Way
 from cicada.routing.table import RoutingTable
 from cicada.wire.routed import Contact, Data, GetRecord, NoSuchPeer
+
+_NOBODY: frozenset[Peer] = frozenset()
+
+
+class Entropy(Protocol):
+    """Where seeds come from: the operating system, except in simulations."""
+
+    def randbytes(self, n: int, /) -> bytes:
+        """``n`` bytes that no peer can guess."""
+        ...
+
+
+class Leg(NamedTuple):
+    """How one copy leaves. ``strayed``: its first hop is not of its colour."""
+
+    hop: Peer
+    way: bytes
+    strayed: bool = False
+
+
+class Ways:
+    """Ways for what one peer sends."""
+
+    def __init__(self, limits: DeliveryLimits, entropy: Entropy) -> None:
+        self._limits = limits
+        self._entropy = entropy
+
+    def fresh(
+        self,
+        table: RoutingTable,
+        place: Place,
+        copies: int,
+        attempt: int = 1,
+        avoid: Collection[Peer] = _NOBODY,
+    ) -> tuple[Leg, ...]:
+        """Legs for ``copies`` copies on ways that nobody has taken before; empty when no known peer makes progress."""
+        return self.along(table, place, self.draw(copies, attempt), avoid)
+
+    def draw(self, copies: int, attempt: int = 1) -> tuple[bytes, ...]:
+        """As many ways of one random seed, each of another colour; plain ones, when nothing is coloured."""
+        if not self._limits.coloured:
+            return (b"",) * copies
+        seed = self._entropy.randbytes(SEED_BYTES)
+        k = max(copies, self._limits.colours_least)
+        return tuple(Way(seed, attempt, k, colour).pack() for colour in range(copies))
+
+    def along(
+        self, table: RoutingTable, place: Place, ways: Iterable[bytes], avoid: Collection[Peer] = _NOBODY
+    ) -> tuple[Leg, ...]:
+        """Legs for copies on these ways, as many, unless no known peer makes progress; then none.
+
+        The first goes to the destination itself, if it is known; the others do when nobody else is left. Peers of ``avoid``
+        (the last attempt's) come last.
+        """
+        if not self._limits.coloured:
+            hops = choose_paths(table, place, len(tuple(ways)), avoid)
+            return tuple(Leg(hop, b"") for hop in hops)
+        there = table.knows(place)
+        legs: list[Leg] = []
+        for way in ways:
+            if there is not None and not legs and self._limits.direct:
+                legs.append(Leg(there, way))
+                continue
+            leg = _leg(table, place, way, there, avoid, [leg.hop for leg in legs])
+            if leg is None:
+                break
+            legs.append(leg)
+        return tuple(legs)
+
+
+def _leg(
+    table: RoutingTable,
+    place: Place,
+    way: bytes,
+    there: Peer | None,
+    avoid: Collection[Peer],
+    used: Collection[Peer],
+) -> Leg | None:
+    """Over a relay of the way's colour, else over one that no other copy takes, else over any."""
+    end = _NOBODY if there is None else frozenset((there,))
+    hop = table.coloured_relay(place, way, end.union(avoid)) if avoid else None
+    hop = hop or table.coloured_relay(place, way, end)
+    if hop is not None:
+        return Leg(hop, way)
+    spare = table.next_hops(place, 1, end.union(used)) or table.next_hops(place, 1, end)
+    last = spare[0] if spare else there
+    return None if last is None else Leg(last, way, strayed=True)
 
 
 def choose_paths(
     table: RoutingTable, place: Place, copies: int, avoid: Collection[Peer] = frozenset()
 ) -> tuple[Peer, ...]:
-    """First hops for ``copies`` copies to ``place``, best progress first; empty when no known peer makes progress.
+    """First hops for ``copies`` copies to ``place`` without colours, best progress first; empty when no known peer makes
+    progress.
 
     They are distinct as far as there are enough peers; then the same ones serve again, so that the number of copies
-    is what was asked for. Peers of ``avoid`` (the last attempt's) come last. Colours will be chosen here: a copy's
-    colour will pick among the candidates, and travel with the copy so that relays can stay within it.
+    is what was asked for. Peers of ``avoid`` (the last attempt's) come last.
     """
     candidates = table.next_hops(place, copies + len(avoid))
     fresh = [peer for peer in candidates if peer not in avoid]
@@ -37,6 +127,7 @@ def denial(own: Peer, asked: Contact | Data | GetRecord) -> NoSuchPeer:
         target=target_of(asked.origin),
         origin=own.address,
         hops=0,
+        way=asked.way,
         place=asked.target,
         request=request,
         index=index,

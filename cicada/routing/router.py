@@ -15,11 +15,13 @@ from msgspec.structs import replace
 
 from cicada.chord.io import TableChanged
 from cicada.errors import PeerFault
-from cicada.ids import Peer, place_from_bytes, place_to_bytes
+from cicada.hosts import HostOf, by_peer
+from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
 from cicada.keys.io import RouterBound
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.arrivals import Arrivals
 from cicada.routing.broadcasting import Broadcasts
+from cicada.routing.colours import recoloured
 from cicada.routing.detours import Detours
 from cicada.routing.fetching import Fetches
 from cicada.routing.io import (
@@ -42,10 +44,10 @@ from cicada.routing.io import (
     SendMessage,
     SessionReady,
 )
-from cicada.routing.paths import denial
+from cicada.routing.paths import Entropy, Ways, denial
 from cicada.routing.sending import Sends
 from cicada.routing.sessions import ACK, Session, Sessions
-from cicada.routing.table import Routes
+from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import earlier
 from cicada.wire.routed import (
     Broadcast,
@@ -67,20 +69,31 @@ class Router:
     """Routes for ``own``, whose mailbox's life is ``boot`` (1 to 2**63 - 1).
 
     It does not remember what the mailbox took. A new Router that is given the unsettled messages and the ring's last
-    TableChanged takes over from one that crashed; its ``rng`` must differ.
+    TableChanged takes over from one that crashed; its ``rng`` must differ. ``entropy`` gives the seeds of coloured ways, and
+    must be the operating system's except in simulations (None: ``rng``). ``host_of`` says which peers share a colour.
     """
 
-    def __init__(self, own: Peer, boot: int, *, limits: DeliveryLimits = DELIVERY, rng: Random) -> None:
+    def __init__(
+        self,
+        own: Peer,
+        boot: int,
+        *,
+        limits: DeliveryLimits = DELIVERY,
+        rng: Random,
+        entropy: Entropy | None = None,
+        host_of: HostOf = by_peer,
+    ) -> None:
         self._own = own
         self._target = place_to_bytes(own.place)
         self._boot = boot
         self._limits = limits
         self._hop_limit = limits.hop_limit
-        self._routes = Routes(own, limits)
+        self._routes = Routes(own, limits, host_of)
         self._sessions = Sessions(own, boot, limits)
-        self._sends = Sends(own, boot, self._routes, self._sessions, limits, rng)
-        self._arrivals = Arrivals(own, boot, self._sessions, self._route, limits, rng)
-        self._fetches = Fetches(own, self._routes, limits, rng)
+        ways = Ways(limits, entropy or rng)
+        self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng)
+        self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng)
+        self._fetches = Fetches(own, self._routes, ways, limits, rng)
         self._broadcasts = Broadcasts(own, boot, self._routes, limits)
         self._detours = Detours(limits)
         self._forwarded = 0
@@ -124,10 +137,26 @@ class Router:
         table = self._routes.table()
         if table is None or message.hops >= self._hop_limit:
             return None
-        hop = table.next_hop(int.from_bytes(message.target, "big"))
+        place = int.from_bytes(message.target, "big")
+        if message.way:
+            hop = table.coloured_hop(place, message.way)
+            if hop is None:
+                return self._stray(message, table.next_hop(place), sender)
+        else:
+            hop = table.next_hop(place)
+            if hop is None:
+                return None
+        self._forwarded += 1
+        return Forward(hop, replace(message, hops=message.hops + 1), sender)
+
+    def _stray(self, message: RoutedMessage, hop: Peer | None, sender: Peer | None) -> Forward | None:
+        """No peer of its colour helps the message on: any other does rather than none."""
         if hop is None:
             return None
-        self._forwarded += 1
+        self._forwarded += sender is not None
+        self._counts["way-left"] += 1
+        if isinstance(message, Data):
+            return Forward(hop, replace(message, hops=message.hops + 1, strayed=True), sender)
         return Forward(hop, replace(message, hops=message.hops + 1), sender)
 
     def _dispatch(self, input: RouterInput, now: float) -> list[RouterOutput]:
@@ -167,9 +196,10 @@ class Router:
                 self._sends.on_session(self._sessions.add(keys, now), now)
                 return []
             case Answered(reply, keys):
-                if keys is not None:
-                    self._sessions.add(keys, now)
-                return self._route(reply, now)
+                if keys is None:
+                    return self._route(reply, now)
+                self._sessions.add(keys, now)
+                return self._route_on_all(reply, now)
             case Reply(message):
                 return self._route(message, now)
             case FetchRecords(place):
@@ -205,8 +235,9 @@ class Router:
         if message.hops >= self._limits.hop_limit:
             return self._drop("hop-limit")
         place = place_from_bytes(message.target)
-        for hop in table.next_hops(place, 1, exclude):
-            return [Forward(hop, replace(message, hops=message.hops + 1), None)]
+        forward = self._choose(table, place, message, exclude)
+        if forward is not None:
+            return [forward]
         if not table.nobody_at(place):
             return self._drop("no-route")
         if isinstance(message, GetRecord) and message.about != message.target:
@@ -214,6 +245,36 @@ class Router:
         if isinstance(message, Contact | Data | GetRecord):
             return self._route(denial(self._own, message), now)
         return self._drop("answer-to-nobody")
+
+    def _choose(
+        self, table: RoutingTable, place: Place, message: RoutedMessage, exclude: Collection[Peer]
+    ) -> Forward | None:
+        """Where a message goes that this peer sends, or that a lost hop gave back."""
+        is_indirect = message.hops == 0 and bool(message.way) and not self._limits.direct
+        there = table.knows(place)
+        shunned = {*exclude, there} if is_indirect and there is not None else exclude
+        if message.way:
+            is_near = there is not None and there not in shunned
+            hop = there if is_near else table.coloured_relay(place, message.way, shunned)
+            if hop is not None:
+                return Forward(hop, replace(message, hops=message.hops + 1), None)
+        for hop in table.next_hops(place, 1, shunned) or table.next_hops(place, 1, exclude):
+            if message.way:
+                return self._stray(message, hop, None)
+            return Forward(hop, replace(message, hops=message.hops + 1), None)
+        return None
+
+    def _route_on_all(self, message: ContactReply, now: float) -> list[RouterOutput]:
+        """The first answer to a Contact goes back on every way of its colours; once to a peer that is known."""
+        way, table = message.way, self._routes.table()
+        if not way or (
+            table is not None and table.knows(place_from_bytes(message.target)) and self._limits.direct
+        ):
+            return self._route(message, now)
+        outputs: list[RouterOutput] = []
+        for colour in range(way[-2]):
+            outputs += self._route(replace(message, way=recoloured(way, colour)), now)
+        return outputs
 
     def _consume(self, message: RoutedMessage, now: float) -> list[RouterOutput]:
         match message:
@@ -258,7 +319,7 @@ class Router:
             known = fault.reason in {"replayed", "too-old", "seal"}
             self._counts[f"ignored:ack-{fault.reason if known else 'malformed'}"] += 1
             return []
-        return self._sends.on_ack(body, session, now)
+        return self._sends.on_ack(body, session, ack.way, now)
 
     def _lose(self, lost: NextHopLost, now: float) -> list[RouterOutput]:
         """Do without the peer for a while, and find other ways for what it did not take."""

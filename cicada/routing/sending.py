@@ -1,7 +1,7 @@
 """Messages of this peer on their way: attempts, copies, retries, and what settles them.
 
 A message leaves once there is a session with its destination, and names that life of it in every attempt, so that no two
-lives take it. Each attempt is sealed anew, and goes over other next hops than the one before, where there are. What this peer
+lives take it. Each attempt is sealed anew, and goes on other ways than the one before, where there are. What this peer
 has to do itself leaves as a Forward to itself.
 """
 
@@ -11,17 +11,20 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from random import Random
 
-from cicada.ids import Peer, place_from_bytes, place_to_bytes
+from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
 from cicada.keys.io import Opening, Refused
 from cicada.limits import DeliveryLimits
 from cicada.routing.arrivals import digest_of
+from cicada.routing.attempts import Attempts
 from cicada.routing.contacts import Contacts
+from cicada.routing.copies import Attempt
 from cicada.routing.introductions import Introductions
 from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Status, Verdict
-from cicada.routing.paths import choose_paths, peer_named
+from cicada.routing.paths import Leg, Ways, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers, earlier
+from cicada.routing.traces import Traces
 from cicada.routing.unsettled import Frame, Unsettled
 from cicada.wire.routed import ContactReply, Data, NoSuchPeer, NoSuchSession
 from cicada.wire.sealed import AckBody, DataBody, encode_body
@@ -33,7 +36,14 @@ class Sends:
     """The messages of this peer that have not settled, at most ``pending_sends``."""
 
     def __init__(
-        self, own: Peer, boot: int, routes: Routes, sessions: Sessions, limits: DeliveryLimits, rng: Random
+        self,
+        own: Peer,
+        boot: int,
+        routes: Routes,
+        sessions: Sessions,
+        ways: Ways,
+        limits: DeliveryLimits,
+        rng: Random,
     ) -> None:
         self._own = own
         self._boot = boot
@@ -41,7 +51,9 @@ class Sends:
         self._sessions = sessions
         self._limits = limits
         self._contacts = Contacts(limits)
-        self.introductions = Introductions(own, routes, self._contacts, limits, rng)
+        self._attempts = Attempts(ways, self._contacts, limits)
+        self._traces = Traces(limits)
+        self.introductions = Introductions(own, routes, self._contacts, ways, limits, rng)
         self._open: dict[int, Unsettled] = {}
         self._frames: dict[Frame, int] = {}  # of messages that have not settled
         self._bytes = 0
@@ -137,21 +149,22 @@ class Sends:
                 outputs += self._fail(sending, Reason.NO_SUCH_PEER, tries)
         return outputs
 
-    def on_ack(self, ack: AckBody, session: Session, now: float) -> list[RouterOutput]:
-        """A destination's word on a message, opened in ``session``; what does not fit is ignored and counted."""
+    def on_ack(self, ack: AckBody, session: Session, way: bytes, now: float) -> list[RouterOutput]:
+        """A destination's word on a message, opened in ``session``, which came by ``way``; what does not fit is ignored and
+        counted."""
         frame = (session.peer.place, session.remote_index, ack.counter)
-        sending = self._open.get(self._frames.get(frame, 0))
+        id = self._frames.get(frame, 0)
+        sending = self._open.get(id)
         if sending is None:
-            self.counts["ignored:late-ack"] += 1
-            return []
+            return self._traced(id, frame, ack, session)
         attempt = sending.attempt_of(frame, session)
         if attempt and ack.status == Verdict.ALTERED:
-            return self._altered(sending, attempt, now)
+            return self._altered(sending, ack, attempt, now)
         if not attempt or ack.message != sending.asked.id:
             self.counts["ignored:foreign-ack"] += 1
             return []
         if ack.status == Verdict.DELIVERED:
-            return self._acknowledged(sending, ack, attempt, now)
+            return self._acknowledged(sending, ack, attempt, way, now)
         return self._refused(sending, ack.status, attempt, now)
 
     # Time
@@ -168,6 +181,8 @@ class Sends:
     def fire(self, now: float) -> list[RouterOutput]:
         """Do what is overdue, for at most ``batch`` messages and as many introductions."""
         outputs = self.introductions.fire(now)
+        for id in self._traces.pop_due(now):
+            outputs += self._end_trace(id)
         for due in self._timers.pop_due(now, self._limits.batch):
             sending = self._open[due]
             if now >= sending.asked.deadline:
@@ -175,22 +190,35 @@ class Sends:
             elif len(sending.sent_at) >= self._limits.attempts and not sending.is_denied:
                 self._arm(sending, sending.asked.deadline)  # an ack may still come
             else:
-                outputs += self._attempt(sending, now)
+                outputs += self._retry(sending, now)
         return outputs
 
     def next_deadline(self) -> float | None:
         """When ``advance`` or ``fire`` has something to do."""
         if self._ready:
             return self._ready_since
-        return earlier(self._timers.next_deadline(), self.introductions.next_deadline())
+        first = earlier(self._timers.next_deadline(), self._traces.next_deadline())
+        return earlier(first, self.introductions.next_deadline())
 
     # Attempts
+
+    def _retry(self, sending: Unsettled, now: float) -> list[RouterOutput]:
+        """An answer is overdue, or asked for another attempt. Beyond the budget it waits; denials have a limit of their own."""
+        if sending.sent_at and not sending.is_denied:
+            budget = self._attempts.budget
+            if not budget.take(now):
+                self.counts["retries-put-off"] += 1
+                self._arm(sending, budget.ready_at(now))
+                return []
+            if not sending.is_busy:
+                self._attempts.lost(sending)
+        return self._attempt(sending, now)
 
     def _attempt(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         asked = sending.asked
         self._arm(sending, asked.deadline)
         if asked.place == self._own.place:
-            return self._send_copies(sending, self._sessions.own, (self._own,), now)
+            return self._send_copies(sending, self._sessions.own, (Leg(self._own, b""),), now)
         table = self._routes.table()
         if table is None:
             self._parked[asked.id] = None
@@ -213,11 +241,9 @@ class Sends:
         if session.trust < asked.require:
             sending.session = session
             return self._fail(sending, Reason.UNTRUSTED)
-        if not sending.is_busy:
-            sending.avoid = sending.hops
-        hops = choose_paths(table, asked.place, max(asked.copies, 1), sending.avoid)
-        if hops:
-            return self._send_copies(sending, session, hops, now)
+        legs = self._attempts.legs(sending, table, now)
+        if legs:
+            return self._send_copies(sending, session, legs, now)
         if not table.nobody_at(asked.place):  # the ring is in repair: nothing leaves, so it is no attempt
             self._arm(sending, now + self._limits.retry_floor)
             return []
@@ -225,52 +251,65 @@ class Sends:
         return self._denied(sending, now)
 
     def _send_copies(
-        self, sending: Unsettled, session: Session, hops: tuple[Peer, ...], now: float
+        self, sending: Unsettled, session: Session, legs: tuple[Leg, ...], now: float
     ) -> list[RouterOutput]:
         asked = sending.asked
         attempt = len(sending.sent_at) + 1
-        body = DataBody(origin_boot=self._boot, message=asked.id, boot=session.boot, payload=asked.payload)
+        body = DataBody(
+            origin_boot=self._boot,
+            message=asked.id,
+            boot=session.boot,
+            copies=len(legs),
+            payload=asked.payload,
+        )
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
-        self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), hops, now)
-        self.counts["copies"] += len(hops)
+        self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), legs, now)
+        self.counts["copies"] += len(legs)
         target = place_to_bytes(asked.place)
         return [
             Forward(
-                hop,
+                leg.hop,
                 Data(
                     target=target,
                     origin=self._own.address,
-                    hops=0 if hop is self._own else 1,
+                    hops=0 if leg.hop is self._own else 1,
+                    way=leg.way,
                     index=session.remote_index,
                     counter=counter,
                     attempt=attempt,
                     copy=number,
+                    tag=session.tag(counter, attempt, number, leg.way),
                     body=sealed,
+                    strayed=leg.strayed,
                 ),
                 None,
             )
-            for number, hop in enumerate(hops)
+            for number, leg in enumerate(legs)
         ]
 
     def _begin_attempt(
-        self, sending: Unsettled, session: Session, frame: Frame, hops: tuple[Peer, ...], now: float
+        self, sending: Unsettled, session: Session, frame: Frame, legs: tuple[Leg, ...], now: float
     ) -> None:
         sending.boot = session.boot
         sending.session = session
         sending.sent_at.append(now)
         sending.frames.append(frame)
         sending.sessions.append(session)
-        sending.hops = hops
+        sending.attempts.append(Attempt(legs))
         sending.is_denied = sending.is_busy = False
-        sending.reported = 0
         self._frames[frame] = sending.asked.id
         attempts = len(sending.sent_at)
-        self.counts["retries"] += attempts > 1
+        if attempts > 1:
+            self.counts["retries"] += 1
+        else:
+            self._attempts.budget.sent(now)
         self._arm(sending, now + self._contacts.patience(sending.asked.place, attempts))
 
     # What becomes of them
 
-    def _acknowledged(self, sending: Unsettled, ack: AckBody, attempt: int, now: float) -> list[RouterOutput]:
+    def _acknowledged(
+        self, sending: Unsettled, ack: AckBody, attempt: int, way: bytes, now: float
+    ) -> list[RouterOutput]:
         asked = sending.asked
         if ack.boot != sending.boot:
             self.counts["ignored:foreign-ack"] += 1
@@ -278,9 +317,20 @@ class Sends:
         if ack.digest != digest_of(asked.payload):
             self.counts["ignored:altered"] += 1
             return []
+        heard = sending.attempts[attempt - 1]
+        heard.hear(ack)
         round_trip = now - sending.sent_at[attempt - 1]
         self._contacts.measured(asked.place, round_trip)
-        return self._settle(sending, None, len(sending.sent_at), ack.data_hops, round_trip)
+        self._learn(asked.place, heard, way, now)
+        return self._settle(sending, None, len(sending.sent_at), ack.data_hops, round_trip, now)
+
+    def _learn(self, place: Place, attempt: Attempt, way: bytes, now: float) -> None:
+        """From an ack: a way is proven when a copy arrived by it and the ack came back by it."""
+        if self._contacts.is_rising(place):
+            self._attempts.budget.press(now)
+        for number, leg in enumerate(attempt.legs):
+            if leg.way == way and way and attempt.intact >> number & 1 and not leg.strayed:
+                self._contacts.prove(place, way, now)
 
     def _refused(self, sending: Unsettled, status: int, attempt: int, now: float) -> list[RouterOutput]:
         if status == Verdict.RESTARTED:
@@ -293,18 +343,50 @@ class Sends:
             if attempt >= self._limits.attempts:
                 return self._fail(sending, Reason.BUSY)
             sending.is_busy = True
+            self._attempts.budget.press(now)
             self._arm(sending, now + self._contacts.patience(sending.asked.place, attempt))
         return []
 
-    def _altered(self, sending: Unsettled, attempt: int, now: float) -> list[RouterOutput]:
-        """A copy arrived changed. When all of an attempt did, the next does not wait for its time."""
-        sending.altered += 1
-        self.counts["altered"] += 1
-        if attempt == len(sending.sent_at):
-            sending.reported += 1
-            if sending.reported == len(sending.hops) and attempt < self._limits.attempts:
-                self._arm(sending, now + self._limits.denied_retry)
+    def _altered(self, sending: Unsettled, ack: AckBody, attempt: int, now: float) -> list[RouterOutput]:
+        """Copies arrived changed. When all of an attempt did, the next does not wait for its time."""
+        heard = sending.attempts[attempt - 1]
+        before = heard.changed
+        heard.hear(ack)
+        self.counts["altered"] += heard.changed - before
+        if heard.changed > before:
+            self._doubt(sending, heard)
+        is_last = attempt == len(sending.sent_at) and attempt < self._limits.attempts
+        if is_last and heard.changed == len(heard.legs):
+            self._arm(sending, now + self._limits.denied_retry)
         return []
+
+    def _doubt(self, sending: Unsettled, attempt: Attempt) -> None:
+        for number, leg in enumerate(attempt.legs):
+            if attempt.altered >> number & 1:
+                self._contacts.doubt(sending.asked.place, leg.way)
+
+    def _traced(self, id: int, frame: Frame, ack: AckBody, session: Session) -> list[RouterOutput]:
+        """A word on a message that has settled: what became of its other copies."""
+        sending = self._traces.get(id)
+        attempt = 0 if sending is None else sending.attempt_of(frame, session)
+        if sending is None or not attempt:
+            self.counts["ignored:late-ack"] += 1
+            return []
+        heard = sending.attempts[attempt - 1]
+        before = heard.changed
+        heard.hear(ack)
+        self.counts["altered"] += heard.changed - before
+        self._doubt(sending, heard)
+        return self._end_trace(id) if sending.is_traced else []
+
+    def _end_trace(self, id: int) -> list[RouterOutput]:
+        sending = self._traces.pop(id)
+        self._forget_frames(sending)
+        return [sending.traced()]
+
+    def _forget_frames(self, sending: Unsettled) -> None:
+        for frame in sending.frames:
+            self._frames.pop(frame, None)
 
     def _denied(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         if sending.is_denied or not sending.sent_at:
@@ -336,17 +418,21 @@ class Sends:
         attempts: int,
         hops: int = 0,
         round_trip: float = 0.0,
+        now: float = 0.0,
     ) -> list[RouterOutput]:
         self._close(sending)
         outcome = Status.DELIVERED if reason is None else Status.FAILED
         self.counts[f"receipts:{outcome.value}"] += 1
-        return sending.settled(reason, attempts, hops, round_trip)
+        outputs = sending.settled(reason, attempts, hops, round_trip)
+        if reason is not None or sending.is_traced:
+            self._forget_frames(sending)
+            return outputs
+        evicted = self._traces.add(sending, now)
+        return outputs if evicted is None else outputs + self._end_trace(evicted)
 
     def _close(self, sending: Unsettled) -> None:
         asked = sending.asked
         del self._open[asked.id]
-        for frame in sending.frames:
-            self._frames.pop(frame, None)
         self._bytes -= len(asked.payload)
         self._timers.clear(asked.id)
         self._parked.pop(asked.id, None)

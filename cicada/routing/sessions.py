@@ -14,10 +14,12 @@ from cicada.keys.io import SessionKeys
 from cicada.keys.trust import Trust
 from cicada.limits import KEYS, DeliveryLimits, KeyLimits
 from cicada.tokens import TokenBucket
+from cicada.wire.routed import Data
 
 DATA: Final = 34
 ACK: Final = 35
 _HEADER = struct.Struct(">BIH").pack
+_COPY = struct.Struct(">IQHH").pack
 _OWN_INDEX: Final = 0  # no message that came over a link can name it
 
 
@@ -51,6 +53,16 @@ class Session:
     def open(self, kind: int, attempt: int, counter: int, body: bytes) -> bytes:
         """What was sealed. Raises PeerFault ``replayed``, ``too-old`` or ``seal``, and then nothing changed."""
         return self._cipher.open(counter, _HEADER(kind, self.index, attempt), body)
+
+    def tag(self, counter: int, attempt: int, copy: int, way: bytes) -> bytes:
+        """What proves to the other side which copy of what was sealed under ``counter`` this is."""
+        return self._cipher.tag(_COPY(self.remote_index, counter, attempt, copy) + way)
+
+    def fits(self, data: Data) -> bool:
+        """Whether its tag proves which copy a Data of this session is."""
+        return self._cipher.fits(
+            data.tag, _COPY(self.index, data.counter, data.attempt, data.copy) + data.way
+        )
 
     @property
     def has_received(self) -> bool:

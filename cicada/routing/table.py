@@ -8,26 +8,37 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection
+from typing import Final
 
 from cicada.chord.io import TableChanged
+from cicada.hosts import HostOf, by_peer
 from cicada.ids import RING_SIZE, Peer, Place
 from cicada.limits import DeliveryLimits
+from cicada.routing.colours import colour_of, parse_way
 
 _MASK = RING_SIZE - 1
 _NEAREST = 16  # r: so many successors are known without gaps
+_HARD: Final = 4  # candidates for each colour that make a table large: then a colour costs next to nothing
+_TRIES: Final = 8  # candidates looked at for each colour: at k = 4 none fits once in 10,000 times
+_REMEMBERED: Final = 512  # coloured choices; proven ways are taken again and again
 
 
 class RoutingTable:
     """Known peers sorted by clockwise distance from ``own``. Immutable; ``lost`` peers are left out.
 
     ``arc`` is the distance to the head: places strictly inside it belong to nobody. In a ring of one it is the
-    whole circle.
+    whole circle. ``host_of`` names what has a colour.
     """
 
-    __slots__ = ("_delegates", "_distances", "_hops", "_own", "arc")
+    __slots__ = ("_chosen", "_delegates", "_distances", "_hops", "_host_of", "_own", "arc")
 
     def __init__(
-        self, own: Peer, head: Peer, known: Collection[Peer], lost: Collection[Peer] = frozenset()
+        self,
+        own: Peer,
+        head: Peer,
+        known: Collection[Peer],
+        lost: Collection[Peer] = frozenset(),
+        host_of: HostOf = by_peer,
     ) -> None:
         self._own: int = own.place
         self.arc: int = (head.place - own.place) & _MASK or RING_SIZE
@@ -36,6 +47,8 @@ class RoutingTable:
         self._distances = [distance for distance, _, _ in entries]
         self._hops: list[Peer | None] = [None, *(peer for _, _, peer in entries)]
         self._delegates = _spread(self._distances)
+        self._host_of = host_of
+        self._chosen: dict[tuple[bytes, int], Peer | None] = {}
 
     def __len__(self) -> int:
         return len(self._distances)
@@ -56,6 +69,42 @@ class RoutingTable:
                 chosen.append(hop)
             position -= 1
         return tuple(chosen)
+
+    def knows(self, place: int) -> Peer | None:
+        """The peer at ``place``, if it is known."""
+        hop = self.next_hop(place)
+        return hop if hop is not None and hop.place == place else None
+
+    def coloured_hop(self, place: int, way: bytes) -> Peer | None:
+        """The peer of best progress that is of the colour of ``way``; the peer at ``place`` itself whatever its colour.
+
+        None when there is no such peer, or, in a table of less than four peers a colour, when keeping the colour would cost
+        more than one halving of the distance: then the plain choice is better.
+        """
+        key = (way, place)
+        try:
+            return self._chosen[key]
+        except KeyError:
+            hop = self.knows(place) or self.coloured_relay(place, way)
+        if len(self._chosen) >= _REMEMBERED:
+            self._chosen.clear()
+        self._chosen[key] = hop
+        return hop
+
+    def coloured_relay(self, place: int, way: bytes, exclude: Collection[Peer] = frozenset()) -> Peer | None:
+        """As ``coloured_hop``, but none of ``exclude``, and nobody is exempt."""
+        seed, attempt, k, colour = parse_way(way)
+        position = self._position_towards(place, exclude)
+        least = 0 if len(self._distances) >= _HARD * k else self._soft(place, position)
+        for number in range(position, max(position - _TRIES * k, 0), -1):
+            if self._distances[number - 1] < least:
+                break
+            hop = self._hops[number]
+            if hop is None or hop in exclude:
+                continue
+            if k == 1 or colour_of(seed, attempt, self._host_of(hop.address).encode(), k) == colour:
+                return hop
+        return None
 
     def nobody_at(self, place: int) -> bool:
         """Whether the ring says that nobody lives there: strictly between this peer and its head."""
@@ -97,6 +146,22 @@ class RoutingTable:
         spread = self._delegates[bisect_right(self._delegates, first) : bisect_left(self._delegates, last)]
         return tuple(self._entry(position) for position in (first, *spread))
 
+    def _position_towards(self, place: int, exclude: Collection[Peer]) -> int:
+        """Of the best progress by any peer that is not excluded; 0: there is none."""
+        position = bisect_right(self._distances, (place - self._own) & _MASK)
+        while position and self._hops[position] in exclude:
+            position -= 1
+        return position
+
+    def _soft(self, place: int, position: int) -> int:
+        """The least distance that a peer of the right colour must lie at: twice as far from ``place`` as the best one.
+        Within reach of lists of successors nearer is no better: all there know the peer at ``place``."""
+        if not position:
+            return 0
+        left = (place - self._own) & _MASK
+        zone = self._distances[min(len(self._distances), _NEAREST) - 1]
+        return left - 2 * max(left - self._distances[position - 1], zone)
+
     def _entry(self, position: int) -> tuple[int, Peer]:
         hop = self._hops[position + 1]
         if hop is None:
@@ -121,9 +186,10 @@ def _spread(distances: list[int]) -> list[int]:
 class Routes:
     """What the ring last said, less the next hops that were lost since."""
 
-    def __init__(self, own: Peer, limits: DeliveryLimits) -> None:
+    def __init__(self, own: Peer, limits: DeliveryLimits, host_of: HostOf = by_peer) -> None:
         self._own = own
         self._limits = limits
+        self._host_of = host_of
         self._said = TableChanged(head=None, predecessor=None, known=())
         self._lost: dict[Peer, float] = {}
         self._table: RoutingTable | None = None
@@ -140,7 +206,7 @@ class Routes:
             if head is None:
                 self._table = None
             else:
-                self._table = RoutingTable(self._own, head, self._said.known, self._lost)
+                self._table = RoutingTable(self._own, head, self._said.known, self._lost, self._host_of)
         return self._table
 
     def update(self, change: TableChanged) -> None:

@@ -6,6 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from cicada.limits import DeliveryLimits
+from cicada.routing.copies import Roll
 from cicada.routing.sessions import Session
 from cicada.wire.routed import Data
 
@@ -13,12 +14,11 @@ _TICKET_BITS = 62
 
 
 class Ticket(NamedTuple):
-    """What an ack needs: the Data as it came, in which session, which message it was, and the hash of its payload."""
+    """What an ack needs: the Data as it came, in which session, and what is known of its attempt."""
 
     session: Session
     data: Data
-    message: int
-    digest: bytes
+    roll: Roll
 
 
 class Tickets:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from cicada.events import MessageSettled
 from cicada.ids import Peer, Place
-from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell
+from cicada.routing.copies import Attempt, copies_of
+from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell, Traced
+from cicada.routing.paths import Leg
 from cicada.routing.sessions import Session
 
 Frame = tuple[Place, int, int]
@@ -16,8 +18,8 @@ class Unsettled:
     """One message. ``boot`` never changes once an attempt has named it."""
 
     __slots__ = (
-        "altered", "asked", "avoid", "boot", "denied_since", "frames", "hops", "is_busy", "is_denied", "reported", "sent_at",
-        "session", "sessions", "was_in_ring",
+        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "losses", "sent_at", "session",
+        "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -27,14 +29,38 @@ class Unsettled:
         self.sent_at: list[float] = []  # when each attempt left
         self.frames: list[Frame] = []  # and as what
         self.sessions: list[Session] = []  # and in which session
-        self.hops: tuple[Peer, ...] = ()  # of the last attempt
+        self.attempts: list[Attempt] = []  # and how
         self.avoid: tuple[Peer, ...] = ()  # what the last attempt avoided
         self.denied_since: float | None = None
         self.is_denied = False  # the last attempt was answered NoSuchPeer
         self.is_busy = False  # the last attempt was answered BUSY
         self.was_in_ring = False
-        self.altered = 0  # copies reported altered
-        self.reported = 0  # of the last attempt
+        self.losses = 0  # attempts of which nothing arrived
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Of the last attempt."""
+        return self.attempts[-1].legs if self.attempts else ()
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether the fate of every copy is known."""
+        return all(attempt.is_known for attempt in self.attempts)
+
+    @property
+    def is_disjoint(self) -> bool:
+        """Whether no two copies of one attempt are known to have shared a relay."""
+        return all(attempt.is_disjoint for attempt in self.attempts)
+
+    @property
+    def altered(self) -> int:
+        """How many copies arrived changed."""
+        return sum(attempt.changed for attempt in self.attempts)
+
+    def traced(self) -> Traced:
+        """All that will ever be known of the copies."""
+        copies = copies_of(self.attempts, is_final=True)
+        return Traced(id=self.asked.id, copies=copies, disjoint=self.is_disjoint, altered=self.altered)
 
     def attempt_of(self, frame: Frame, session: Session) -> int:
         """Which attempt that was, from 1; 0: none, or not in this session."""
@@ -57,6 +83,8 @@ class Unsettled:
                 trust=None if session is None else session.trust,
                 altered=self.altered,
                 conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
+                copies=copies_of(self.attempts, is_final=reason is not None),
+                disjoint=self.is_disjoint,
             )
         )
 
@@ -73,5 +101,7 @@ def settled(fate: Settled) -> list[RouterOutput]:
         trust="" if fate.trust is None else fate.trust.word,
         altered=fate.altered,
         conflict=fate.conflict,
+        copies=len(fate.copies),
+        disjoint=fate.disjoint,
     )
     return [fate, Tell(event)]

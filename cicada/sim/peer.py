@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import get_args
 
+from msgspec.structs import replace
+
 from cicada.chord.io import (
     CreateRing,
     Emit,
@@ -51,6 +53,7 @@ from cicada.routing.io import (
     Settled,
     Tell,
     ToNegotiator,
+    Traced,
 )
 from cicada.routing.router import Router
 from cicada.sim.adversary import Adversary
@@ -179,7 +182,13 @@ class SimPeer:
         self._starts += 1
         rng = split(self._world.seed, "router", self.peer.address, self._starts)
         self._router = router_for(
-            self.peer, self.boot, behaviour=self.behaviour, limits=self._world.delivery, rng=rng
+            self.peer,
+            self.boot,
+            behaviour=self.behaviour,
+            limits=self._world.delivery,
+            rng=rng,
+            entropy=split(self._world.seed, "ways", self.peer.address, self._starts),
+            host_of=self._world.host_of,
         )
         self._router_alarm.cancel()
         if self.table.head is not None:
@@ -372,6 +381,12 @@ class SimPeer:
             case Settled():
                 self.unsettled.pop(output.id, None)
                 self.settled[output.id] = output
+            case Traced():
+                known = self.settled.get(output.id)
+                if known is not None:
+                    self.settled[output.id] = replace(
+                        known, copies=output.copies, disjoint=output.disjoint, altered=output.altered
+                    )
             case Tell():
                 pass
             case _:

@@ -127,15 +127,16 @@ class Load(Section):
     second and for the whole swarm, at random moments from ``at`` to the end. Peers that do harm neither ask nor send nor
     are sent to.
 
-    ``targets``: all messages go to so many members. ``duplicates`` extra copies leave with each attempt. ``payload`` in bytes.
+    ``until``: messages leave until then, so that all receipts have settled in the end. ``targets``: all messages go to so many members. ``duplicates`` extra copies leave with each attempt. ``payload`` in bytes.
     ``warm``: sessions stand before they are needed, so that no message waits for its first contact.
     """
 
     at: Seconds = 0.0
     lookups: Annotated[float, Field(ge=0)] = 0.0
     messages: Annotated[float, Field(ge=0)] = 0.0
+    until: Seconds | None = None
     targets: Annotated[int, Field(ge=1)] | None = None
-    duplicates: Annotated[int, Field(ge=0, lt=DELIVERY.copies_max)] = 0
+    duplicates: Annotated[int, Field(ge=0, lt=DELIVERY.copies_max)] | None = None
     payload: Annotated[int, Field(ge=MIN_PAYLOAD, le=WIRE.max_payload)] = MIN_PAYLOAD
     timeout: Seconds = DELIVERY.timeout
     warm: bool = False
@@ -152,16 +153,17 @@ class Bad(Section):
 
 
 class Delivery(Section):
-    """``[delivery]``: how messages are sent. ``beside = "plain"``: the scenario is run once more, same ring, same bad peers,
-    with plain Chord and excluded first hops, for comparison."""
+    """``[delivery]``: how messages are sent. ``direct = false``: a copy takes a relay even to a peer that its sender knows.
+    ``beside = "plain"``: the scenario is run once more, same ring, same bad peers, with plain Chord and excluded first hops."""
 
     attempts: Annotated[int, Field(ge=1)] = DELIVERY.attempts
     coloured: bool = True
+    direct: bool = True
     beside: Literal["nothing", "plain"] = "nothing"
 
     def limits(self) -> DeliveryLimits:
         """The limits that follow."""
-        return replace(DELIVERY, attempts=self.attempts)
+        return replace(DELIVERY, attempts=self.attempts, coloured=self.coloured, direct=self.direct)
 
 
 class Fault(Section):

@@ -186,7 +186,7 @@ class Swarm:
         target: Peer | Place,
         payload: bytes = b"",
         *,
-        copies: int = 1,
+        copies: int = 0,
         timeout: float = 10.0,
     ) -> int:
         """Have a live peer send a message. Returns the id under which ``settled`` of the origin will have its fate."""

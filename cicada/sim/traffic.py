@@ -126,6 +126,7 @@ class Traffic:
         self._swarm = swarm
         self._end = scenario.sim.duration
         self._load = scenario.load
+        self._copies_each = 0 if scenario.load.duplicates is None else scenario.load.duplicates + 1
         self._members = Members(swarm.members())
         self._bad = frozenset(parts.bad)
         self._targets = parts.targets
@@ -144,11 +145,13 @@ class Traffic:
         self.lost = 0
         swarm.world.observers.append(self._observe)
         load = scenario.load
-        for rate, act, part in (
-            (load.lookups, self._look_up, "lookups"),
-            (load.messages, self._send, "messages"),
+        until = self._end if load.until is None else min(load.until, self._end)
+        for rate, act, part, end in (
+            (load.lookups, self._look_up, "lookups", self._end),
+            (load.messages, self._send, "messages", until),
         ):
-            self._next(load.at, rate, partial(act, swarm.rng_of("load", part)), swarm.rng_of("pace", part))
+            act_so = partial(act, swarm.rng_of("load", part))
+            self._next(load.at, end, rate, act_so, swarm.rng_of("pace", part))
 
     def changed(self, peer: Peer) -> None:
         """A peer died, froze or thawed. Whatever one that does not run had asked, nobody waits for the answer."""
@@ -197,14 +200,14 @@ class Traffic:
 
     # Making it
 
-    def _next(self, after: float, rate: float, act: partial[None], pace: Random) -> None:
-        at = after + pace.expovariate(rate) if rate > 0 else self._end
-        if at < self._end:
-            self._swarm.at(at, partial(self._arrive, at, rate, act, pace))
+    def _next(self, after: float, end: float, rate: float, act: partial[None], pace: Random) -> None:
+        at = after + pace.expovariate(rate) if rate > 0 else end
+        if at < end:
+            self._swarm.at(at, partial(self._arrive, at, end, rate, act, pace))
 
-    def _arrive(self, at: float, rate: float, act: partial[None], pace: Random) -> None:
+    def _arrive(self, at: float, end: float, rate: float, act: partial[None], pace: Random) -> None:
         act()
-        self._next(at, rate, act, pace)
+        self._next(at, end, rate, act, pace)
 
     def _look_up(self, rng: Random) -> None:
         asker = self._honest(rng)
@@ -220,8 +223,8 @@ class Traffic:
             origin = self._honest(rng)
         self._introduce(origin, target)
         payload = self._letters.write(origin, target)
-        load = self._load
-        id = self._swarm.send(origin, target, payload, copies=load.duplicates + 1, timeout=load.timeout)
+        timeout = self._load.timeout
+        id = self._swarm.send(origin, target, payload, copies=self._copies_each, timeout=timeout)
         self._sent[origin.address, id] = payload
 
     def _honest(self, rng: Random) -> Peer:

@@ -28,6 +28,15 @@ Verdict = Annotated[int, Meta(ge=0, le=255)]
 Hops = Annotated[int, Meta(ge=0, le=WIRE.max_path)]
 """How many links were crossed."""
 
+WAY_BYTES: Final = 19
+TAG_BYTES: Final = 8
+
+Way = Annotated[bytes, Meta(max_length=WAY_BYTES)]
+"""How a copy travels: ``seed(16) attempt(1) k(1) colour(1)`` for a coloured path; empty for the shortest one."""
+
+Tag = Annotated[bytes, Meta(min_length=TAG_BYTES, max_length=TAG_BYTES)]
+"""What binds one copy to its counter, attempt and way."""
+
 Index = Annotated[int, Meta(ge=1, le=MAX_INDEX)]
 """The receiver's random 32-bit number for a link; 0 belongs to HELLO."""
 
@@ -77,6 +86,12 @@ def check_addresses(*addresses: str) -> None:
     for address in addresses:
         if not is_canonical(address):
             raise ValueError(f"not a canonical address: {address!r}")
+
+
+def check_way(way: bytes) -> None:
+    """Must be empty, or name one of ``k`` colours. Raises ValueError."""
+    if way and (len(way) != WAY_BYTES or way[-1] >= way[-2]):
+        raise ValueError(f"not a way: {way.hex()}")
 
 
 def check_position(position: int, path: tuple[str, ...]) -> None:

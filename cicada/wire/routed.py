@@ -1,6 +1,6 @@
 """Routed messages: what travels through relays to a place, and broadcasts.
 
-A relay reads ``target`` and ``hops`` and nothing else. ``origin`` is the sender's canonical address: answers
+A relay reads ``target``, ``hops`` and ``way`` and nothing else. ``origin`` is the sender's canonical address: answers
 are routed to its place like any other message.
 """
 
@@ -10,6 +10,7 @@ import msgspec
 
 from cicada.ids import is_canonical
 from cicada.wire.fields import (
+    TAG_BYTES,
     AddressText,
     Handshake,
     Hops,
@@ -22,22 +23,28 @@ from cicada.wire.fields import (
     Selector,
     Small,
     Succession,
+    Tag,
+    Way,
     check_addresses,
+    check_way,
 )
 
 
 class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
-    """What a relay needs: where to, and how far it has come."""
+    """What a relay needs: where to, how far it has come, and over peers of which colour."""
 
     target: PlaceBytes
     origin: AddressText
     hops: Hops
+    way: Way = b""
 
     def __post_init__(
         self,
     ) -> None:  # as check_addresses does, without its call: each relay comes through here
         if not is_canonical(self.origin):
             raise ValueError(f"not a canonical address: {self.origin!r}")
+        if self.way:
+            check_way(self.way)
 
 
 class Contact(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=32):
@@ -63,14 +70,18 @@ class Data(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=34):
     destination knows by ``index``.
 
     ``attempt`` and ``copy`` tell the copies of a message apart. The copies of one attempt are sealed once: they have one
-    counter and the same body. The next attempt has a new one.
+    counter and the same body. The next attempt has a new one. ``tag`` binds what is outside the body, from ``counter`` to
+    ``copy`` and the way, to the session: no relay can make one copy pass for another. Anybody may set ``strayed``, and the
+    first relay does that passes the copy to a peer of another colour.
     """
 
     index: Index
     counter: Number
     attempt: Small
     copy: Small
+    tag: Tag = bytes(TAG_BYTES)
     body: Sealed
+    strayed: bool = False
 
 
 class DataAck(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=35):

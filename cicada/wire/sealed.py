@@ -15,6 +15,7 @@ from cicada.wire.fields import (
     Number,
     Payload,
     RecordBytes,
+    Small,
     Succession,
     Verdict,
 )
@@ -22,17 +23,21 @@ from cicada.wire.fields import (
 
 class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Inside Data. ``(origin's key, origin_boot, message)`` identifies the message for ever; ``boot`` names the
-    destination's life: another life refuses it rather than risk a second delivery."""
+    destination's life: another life refuses it rather than risk a second delivery. ``copies`` left in this attempt."""
 
     origin_boot: Number
     message: Number
     boot: Number
+    copies: Small = 1
     payload: Payload
 
 
 class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """Inside DataAck. ``counter`` is that of the Data, ``digest`` hashes the payload it had, ``status`` says what became of
-    it, ``data_hops`` is the number of links it crossed. Of a Data that could not be opened ``message`` is 0."""
+    it, ``data_hops`` is the number of links it crossed. Of a Data that could not be opened ``message`` is 0.
+
+    The rest says what arrived of the attempt so far. ``intact``, ``altered`` and ``strayed`` have a bit for each copy, from
+    copy 0 at 1; ``unattributed`` counts those that arrived, intact or not, without a tag that proves which they were."""
 
     message: Number
     counter: Number
@@ -40,6 +45,10 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     boot: Number
     digest: Digest
     data_hops: Hops
+    intact: Small = 0
+    altered: Small = 0
+    unattributed: Small = 0
+    strayed: Small = 0
 
 
 class SessionOpening(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

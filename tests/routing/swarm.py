@@ -9,6 +9,8 @@ from functools import partial
 from itertools import count
 from random import Random
 
+from msgspec.structs import replace
+
 from cicada.chord.io import TableChanged
 from cicada.events import KeyEvent, RoutingEvent
 from cicada.ids import RING_BITS, RING_SIZE, Address, Peer, Place, canonical_address, peer_at
@@ -38,6 +40,7 @@ from cicada.routing.io import (
     SendMessage,
     Settled,
     Tell,
+    Traced,
 )
 from cicada.routing.router import Router
 from cicada.wire.routed import RouterMessage
@@ -320,6 +323,11 @@ class Swarm:
                 assert output.id not in self.settled, "a message settles once"
                 self.settled[output.id] = output
                 node.unsettled.pop(output.id, None)
+            case Traced():
+                known = self.settled[output.id]
+                self.settled[output.id] = replace(
+                    known, copies=output.copies, disjoint=output.disjoint, altered=output.altered
+                )
             case Tell():
                 self.events.append((node.peer, output.event))
             case _:
