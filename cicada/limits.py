@@ -221,20 +221,16 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     copies_max: int = 16  # per attempt; more disjoint first hops than r = 16 do not exist near a sender
     attempts: int = 6
     coloured: bool = True  # False: plain Chord with excluded first hops, to compare with
-    direct: bool = (
-        True  # False: what this peer sends goes over a relay even to peers it knows, to measure paths
-    )
+    direct: bool = True  # False: what this peer sends goes over a relay even to peers it knows, to measure paths
     copies_rising: tuple[int, ...] = (1, 2, 4)  # by default: after no, one, two losses of the message or more
     colours_least: int = 2  # so that a single copy has a path of its own, too, and the next one another
-    acks_per_copy: int = 1  # ways by which the first word on an attempt goes back, for each copy that left
-    way_seconds: float = (
-        120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
-    )
+    # Ways by which the first word on an attempt of several copies goes back, for each copy: 1,000 peers, 30% of which drop, four
+    # copies: 12% of attempts went unacknowledged with one, 9% with two, and 8% did not arrive.
+    acks_per_copy: int = 2
+    way_seconds: float = 120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
     retry_share: float = 0.5  # retries for each message sent, in the long run; a storm of them ends itself
     retry_share_pressed: float = 0.1  # while destinations are busy or round trips rise
-    retry_rate: float = (
-        10.0  # retries a second that are allowed anyhow; Finagle's RetryBudget has the same ten
-    )
+    retry_rate: float = 10.0  # retries a second that are allowed anyhow; Finagle's RetryBudget has the same ten
     retry_burst: int = 256  # retries at once: a second's worth of a peer that sends a lot
     pressed_seconds: float = 2.0  # after the last sign of it
     traces: int = 1024  # settled messages, of whose other copies there may still be word
@@ -459,6 +455,7 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     latency_min: float = 1e-6  # seconds; no message crosses a loop in less
     latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
+    trace: float = 2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
     reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
     reason_bytes: int = 120  # of each that are kept; they are one line
 

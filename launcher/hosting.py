@@ -15,7 +15,7 @@ from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import SwarmKeys
-from cicada.limits import LAUNCHER, RING, RingLimits
+from cicada.limits import DELIVERY, LAUNCHER, RING, DeliveryLimits, RingLimits
 from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
 from launcher.protocol import (
@@ -72,10 +72,13 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish, log: LogBook, ring: RingLimits = RING) -> None:
+    def __init__(
+        self, publish: Publish, log: LogBook, ring: RingLimits = RING, delivery: DeliveryLimits = DELIVERY
+    ) -> None:
         self._publish = publish
         self._log = log
         self._ring = ring
+        self._delivery = delivery
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -155,6 +158,7 @@ class Hosting:
             swarm_keys=SwarmKeys(keys.dial, keys.accept),
             encrypt=keys.encrypt,
             ring=self._ring,
+            delivery=self._delivery,
             behaviour=wanted.behaviour,
         )
         peer.bind(*split_address(address), create=False)

@@ -233,6 +233,8 @@ def load_lines(result: LoadResult) -> Iterator[str]:
         f"max {result.latency_max_s * 1000:.1f} ms"
     )
     yield f"  hops      mean {result.hops_mean:.2f}, p99 {result.hops_p99:.0f}, max {result.hops_max}"
+    if set(result.copies) - {"intact"} or sum(result.copies.values()) > result.sent:
+        yield f"  copies    {', '.join(f'{count} {fate}' for fate, count in result.copies.items())}"
     if result.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.failures.items()))
         yield bad(f"  receipts  {result.failed} failed: {reasons}")

@@ -35,7 +35,7 @@ from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
-from cicada.limits import KEYS, RING, RingLimits
+from cicada.limits import DELIVERY, KEYS, RING, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
@@ -130,6 +130,7 @@ class Host:
         encrypt: bool = True,
         create: bool = True,
         ring: RingLimits = RING,
+        delivery: DeliveryLimits = DELIVERY,
         behaviour: Behaviour | None = None,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
@@ -159,6 +160,7 @@ class Host:
             refusals=Counter(),
             entropy=self.entropy,
             ring=ring,
+            delivery=delivery,
             behaviour=behaviour,
         )
         memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)

@@ -16,7 +16,7 @@ from cicada.actors.loop import NOT_PLAIN, Dispatcher, LoopActor
 from cicada.clock import Clock
 from cicada.events import AnyEvent
 from cicada.ids import Peer
-from cicada.limits import RING, RingLimits
+from cicada.limits import DELIVERY, RING, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 
 Publish = Callable[[str, AnyEvent], None]
@@ -49,6 +49,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     refusals: Counter[str]  # who was not let in or not believed, by reason
     entropy: random.Random
     ring: RingLimits = RING
+    delivery: DeliveryLimits = DELIVERY
     behaviour: Behaviour | None = None  # what harm it does on purpose
 
 

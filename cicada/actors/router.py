@@ -28,6 +28,7 @@ class RouterActor(Pump[Router]):
             self.around.own,
             self._boot,
             behaviour=self.around.behaviour,
+            limits=self.around.delivery,
             rng=random.Random(seed),
             entropy=self.around.entropy,
             host_of=naming(self.around.ring.group_hosts),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from cicada.errors import Misuse
 from cicada.ids import Address, canonical_address, split_address
-from cicada.limits import CONFIG, RING, SUPERVISION, RingLimits
+from cicada.limits import CONFIG, DELIVERY, RING, SUPERVISION, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour, Kind
 
 RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
@@ -178,6 +179,18 @@ class Ring(Section):
         return RingLimits(group_hosts=self.group_hosts, places_per_host=self.places_per_host)
 
 
+class Delivery(Section):
+    """``[delivery]``, for measurements. ``direct = false``: what a peer sends takes a relay even to peers that it knows.
+    ``coloured = false``: copies take different first hops and no coloured ways."""
+
+    direct: bool = DELIVERY.direct
+    coloured: bool = DELIVERY.coloured
+
+    def limits(self) -> DeliveryLimits:
+        """The limits that follow."""
+        return replace(DELIVERY, direct=self.direct, coloured=self.coloured)
+
+
 class Config(Section):
     """A whole, valid configuration. Peers of all groups have different names and addresses."""
 
@@ -188,6 +201,7 @@ class Config(Section):
     supervision: Supervision = Supervision()
     launch: Launch = Launch()
     ring: Ring = Ring()
+    delivery: Delivery = Delivery()
 
     @property
     def peer_count(self) -> int:

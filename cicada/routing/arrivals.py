@@ -17,7 +17,7 @@ from cicada.errors import PeerFault
 from cicada.events import MessageDropped
 from cicada.ids import Peer, place_from_bytes
 from cicada.limits import DeliveryLimits
-from cicada.routing.colours import recoloured
+from cicada.routing.colours import ways_back
 from cicada.routing.copies import Roll
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
@@ -181,7 +181,7 @@ class Arrivals:
         """The first word on an attempt."""
         roll = ticket.roll
         roll.verdict = verdict
-        ways = roll.copies * self._limits.acks_per_copy
+        ways = roll.copies * self._limits.acks_per_copy if roll.copies > 1 else 1
         return self._send(self._word(ticket.session, ticket.data, roll), ticket.data, ways, now)
 
     def _word(self, session: Session, data: Data, roll: Roll) -> DataAck:
@@ -222,10 +222,8 @@ class Arrivals:
             return self._route(replace(ack, copy=data.copy), now)
         table = self._routes.table()
         is_near = table is not None and table.knows(place_from_bytes(ack.target)) is not None
-        k, own = way[-2], way[-1]
-        count = 1 if is_near and self._limits.direct else min(ways, k)
+        count = 1 if is_near and self._limits.direct else ways
         outputs: list[RouterOutput] = []
-        for step in range(count):
-            colour = (own + step) % k
-            outputs += self._route(replace(ack, copy=data.copy, way=recoloured(way, colour)), now)
+        for back in ways_back(way, count):
+            outputs += self._route(replace(ack, copy=data.copy, way=back), now)
         return outputs

@@ -10,11 +10,10 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from cicada.wire.fields import WAY_BYTES
-
 SEED_BYTES: Final = 16
 _COLOUR_BYTES: Final = 8
 _ATTEMPTS: Final = 1 << 8
+_BACK: Final = 1 << 7  # no attempt gets there
 
 
 class Way(NamedTuple):
@@ -35,9 +34,14 @@ def parse_way(raw: bytes) -> Way:
     return Way(raw[:SEED_BYTES], raw[-3], raw[-2], raw[-1])
 
 
-def recoloured(raw: bytes, colour: int) -> bytes:
-    """The way of another colour beside this one."""
-    return raw[: WAY_BYTES - 1] + bytes((colour,))
+def ways_back(raw: bytes, count: int) -> tuple[bytes, ...]:
+    """``count`` ways for answers to what came by a way: that one, those of the other colours beside it, and then those of
+    another colouring that follows from the same seed."""
+    seed, attempt, k, colour = parse_way(raw)
+    return tuple(
+        Way(seed, attempt ^ (_BACK if step >= k else 0), k, (colour + step) % k).pack()
+        for step in range(min(count, 2 * k))
+    )
 
 
 def colour_of(seed: bytes, attempt: int, host: bytes, k: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from itertools import cycle, islice
 from typing import NamedTuple, Protocol
 
@@ -58,20 +58,21 @@ class Ways:
         return tuple(Way(seed, attempt, k, colour).pack() for colour in range(copies))
 
     def along(
-        self, table: RoutingTable, place: Place, ways: Iterable[bytes], avoid: Collection[Peer] = _NOBODY
+        self, table: RoutingTable, place: Place, ways: Sequence[bytes], avoid: Collection[Peer] = _NOBODY
     ) -> tuple[Leg, ...]:
         """Legs for copies on these ways, as many, unless no known peer makes progress; then none.
 
-        The first goes to the destination itself, if it is known; the others do when nobody else is left. Peers of ``avoid``
-        (the last attempt's) come last.
+        The first goes to the destination itself, if it is known, unless it is the only one and ``avoid`` has the
+        destination; the others do when nobody else is left. Peers of ``avoid`` (the last attempt's) come last.
         """
         if not self._limits.coloured:
-            hops = choose_paths(table, place, len(tuple(ways)), avoid)
+            hops = choose_paths(table, place, len(ways), avoid)
             return tuple(Leg(hop, b"") for hop in hops)
         there = table.knows(place)
+        is_direct = self._limits.direct and (len(ways) > 1 or there not in avoid)
         legs: list[Leg] = []
         for way in ways:
-            if there is not None and not legs and self._limits.direct:
+            if there is not None and not legs and is_direct:
                 legs.append(Leg(there, way))
                 continue
             leg = _leg(table, place, way, there, avoid, [leg.hop for leg in legs])
@@ -89,10 +90,10 @@ def _leg(
     avoid: Collection[Peer],
     used: Collection[Peer],
 ) -> Leg | None:
-    """Over a relay of the way's colour, else over one that no other copy takes, else over any."""
+    """Over a relay of the way's colour, even the long way round; else over one that no other copy takes, else over any."""
     end = _NOBODY if there is None else frozenset((there,))
     hop = table.coloured_relay(place, way, end.union(avoid)) if avoid else None
-    hop = hop or table.coloured_relay(place, way, end)
+    hop = hop or table.coloured_relay(place, way, end) or table.coloured_beyond(place, way, end)
     if hop is not None:
         return Leg(hop, way)
     spare = table.next_hops(place, 1, end.union(used)) or table.next_hops(place, 1, end)

@@ -21,7 +21,7 @@ from cicada.keys.io import RouterBound
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.arrivals import Arrivals
 from cicada.routing.broadcasting import Broadcasts
-from cicada.routing.colours import recoloured
+from cicada.routing.colours import ways_back
 from cicada.routing.detours import Detours
 from cicada.routing.fetching import Fetches
 from cicada.routing.io import (
@@ -272,8 +272,8 @@ class Router:
         ):
             return self._route(message, now)
         outputs: list[RouterOutput] = []
-        for colour in range(way[-2]):
-            outputs += self._route(replace(message, way=recoloured(way, colour)), now)
+        for back in ways_back(way, way[-2]):
+            outputs += self._route(replace(message, way=back), now)
         return outputs
 
     def _consume(self, message: RoutedMessage, now: float) -> list[RouterOutput]:

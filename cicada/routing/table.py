@@ -106,6 +106,22 @@ class RoutingTable:
                 return hop
         return None
 
+    def coloured_beyond(self, place: int, way: bytes, exclude: Collection[Peer] = frozenset()) -> Peer | None:
+        """The peer of that colour beyond ``place`` from which it is least far clockwise, so nearest before the own place.
+
+        For the first hop alone: from there on every hop makes progress again.
+        """
+        seed, attempt, k, colour = parse_way(way)
+        least = bisect_right(self._distances, (place - self._own) & _MASK)
+        last = len(self._distances)
+        for number in range(last, max(last - _TRIES * k, least), -1):
+            hop = self._hops[number]
+            if hop is None or hop in exclude:
+                continue
+            if colour_of(seed, attempt, self._host_of(hop.address).encode(), k) == colour:
+                return hop
+        return None
+
     def nobody_at(self, place: int) -> bool:
         """Whether the ring says that nobody lives there: strictly between this peer and its head."""
         return 0 < (place - self._own) & _MASK < self.arc

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from msgspec.structs import replace
+
 from cicada.chord.io import TableChanged
 from cicada.ids import Peer, Place, place_to_bytes
 from cicada.keys.plain import PlainNegotiator
@@ -136,6 +138,7 @@ class Bench:
                 boot=body.boot,
                 digest=digest_of(body.payload if payload is None else payload),
                 data_hops=3,
+                intact=1 << data.copy,
             ),
         )
 
@@ -212,7 +215,10 @@ def outcome(outputs: list[RouterOutput]) -> tuple[Status, Reason | None, int]:
 
 
 def first_contact(outputs: list[RouterOutput]) -> Contact:
-    (forward,) = outputs
-    assert isinstance(forward, Forward)
-    assert isinstance(forward.message, Contact)
-    return forward.message
+    """The first of its copies, which differ in their ways alone."""
+    contacts = [output.message for output in outputs if isinstance(output, Forward)]
+    assert len(contacts) == len(outputs)
+    first = contacts[0]
+    assert isinstance(first, Contact)
+    assert {replace(contact, way=b"") for contact in contacts} == {replace(first, way=b"")}  # type: ignore[type-var]
+    return first

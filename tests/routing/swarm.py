@@ -210,7 +210,7 @@ class Swarm:
         origin: Peer,
         place: Place,
         payload: bytes = b"hello",
-        copies: int = 1,
+        copies: int = 0,
         timeout: float = 10.0,
         address: Address = UNKNOWN,
         require: Trust = Trust.UNVERIFIED,

@@ -126,7 +126,7 @@ def test_a_negotiator_is_told_when_nobody_lives_there() -> None:
     outputs = router.handle(Opening(THERE.place, b"", b"message 1"), 0.0)
     now = 0.0
     for _ in range(20):
-        (forward,) = outputs
+        forward = outputs[0]
         assert isinstance(forward, Forward)
         denied = NoSuchPeer(
             target=place_to_bytes(OWN.place),

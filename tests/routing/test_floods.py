@@ -17,9 +17,11 @@ from cicada.keys.trust import Trust
 from cicada.limits import KEYS, DeliveryLimits
 from cicada.routing.broadcasting import Broadcasts
 from cicada.routing.contacts import Contacts
+from cicada.routing.copies import Roll
 from cicada.routing.detours import Detours
 from cicada.routing.introductions import Introductions
 from cicada.routing.io import Alarm, NextHopLost, RoutedReceived, SendMessage
+from cicada.routing.paths import Ways
 from cicada.routing.router import Router
 from cicada.routing.sending import Sends
 from cicada.routing.sessions import Sessions
@@ -101,6 +103,10 @@ def session_keys(number: int = 0, initiated: bool = False) -> SessionKeys:
     )
 
 
+def ways() -> Ways:
+    return Ways(LIMITS, Random(1))
+
+
 def routes() -> Routes:
     routes = Routes(OWN, LIMITS)
     routes.update(TABLE)
@@ -122,7 +128,7 @@ def test_tickets_broadcasts_and_contacts_are_bounded() -> None:
     broadcasts = Broadcasts(OWN, 7, routes(), LIMITS)
     contacts = Contacts(LIMITS)
     for number in range(ROUNDS):
-        tickets.issue(Ticket(session, data(number), number, bytes(16)), 0.0)
+        tickets.issue(Ticket(session, data(number), Roll()), 0.0)
         broadcasts.on_broadcast(broadcast(number), LAST, 0.0)
         contacts.measured(Place(number), 0.1)
     assert (len(tickets), len(broadcasts), len(contacts)) == (10, 10, 10)
@@ -143,7 +149,7 @@ def test_sessions_are_bounded_and_strangers_push_out_strangers_only() -> None:
 
 
 def test_introductions_end_with_the_messages_that_wait_for_them() -> None:
-    introductions = Introductions(OWN, routes(), Contacts(LIMITS), LIMITS, Random(1))
+    introductions = Introductions(OWN, routes(), Contacts(LIMITS), ways(), LIMITS, Random(1))
     for number in range(ROUNDS):
         introductions.ask(Place(number), Address(""), number, 0.0)
         introductions.drop(Place(number), number)
@@ -152,7 +158,7 @@ def test_introductions_end_with_the_messages_that_wait_for_them() -> None:
 
 
 def test_messages_that_settle_leave_nothing_behind() -> None:
-    sends = Sends(OWN, 7, routes(), Sessions(OWN, 7, LIMITS), LIMITS, Random(1))
+    sends = Sends(OWN, 7, routes(), Sessions(OWN, 7, LIMITS), ways(), LIMITS, Random(1))
     for number in range(1, ROUNDS):
         message = SendMessage(id=number, place=LAST.place, payload=b"x", copies=1, deadline=number + 0.5)
         sends.submit(message, float(number))
@@ -162,7 +168,7 @@ def test_messages_that_settle_leave_nothing_behind() -> None:
 
 
 def test_messages_that_expire_outside_a_ring_take_no_memory() -> None:
-    sends = Sends(OWN, 7, Routes(OWN, LIMITS), Sessions(OWN, 7, LIMITS), LIMITS, Random(1))
+    sends = Sends(OWN, 7, Routes(OWN, LIMITS), Sessions(OWN, 7, LIMITS), ways(), LIMITS, Random(1))
 
     def expire(first: int) -> None:
         for number in range(first, first + ROUNDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from cicada.errors import MalformedMessage
 from cicada.events import MessageDropped
 from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
 from cicada.keys.io import Answer, Answered, SessionKeys
+from cicada.keys.ciphers import PlainSession
 from cicada.keys.trust import Trust
 from cicada.limits import DeliveryLimits
 from cicada.routing.arrivals import digest_of
@@ -85,7 +87,14 @@ def contact(target: Place) -> Contact:
     )
 
 
-def data(target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: int = 9) -> Data:
+def tag_of(counter: int, copy: int) -> bytes:
+    """Of a copy in session 50, between peers that do not encrypt."""
+    return PlainSession().tag(struct.pack(">IQHH", 50, counter, 2, copy))
+
+
+def data(
+    target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: int = 9, copy: int = 1
+) -> Data:
     return Data(
         target=place_to_bytes(target),
         origin=ORIGIN.address,
@@ -93,8 +102,11 @@ def data(target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: in
         index=50,
         counter=message,
         attempt=2,
-        copy=1,
-        body=encode_body(DataBody(origin_boot=5, message=message, boot=boot, payload=b"payload")),
+        copy=copy,
+        tag=tag_of(counter=message, copy=copy),
+        body=encode_body(
+            DataBody(origin_boot=5, message=message, boot=boot, copies=4, payload=b"payload")
+        ),
     )
 
 
@@ -193,7 +205,13 @@ def test_an_ack_says_the_verdict_and_hashes_what_was_received(router: Router, ve
     assert (deliver.payload, deliver.hops, deliver.broadcast) == (b"payload", 4, False)
     ack, body = only_ack(router.handle(Judged(deliver.ticket, verdict), 0.0))
     assert body == AckBody(
-        message=9, counter=9, status=verdict, boot=BOOT, digest=digest_of(b"payload"), data_hops=4
+        message=9,
+        counter=9,
+        status=verdict,
+        boot=BOOT,
+        digest=digest_of(b"payload"),
+        data_hops=4,
+        intact=0b10,
     )
     assert ack == DataAck(
         target=place_to_bytes(ORIGIN.place),
@@ -207,16 +225,33 @@ def test_an_ack_says_the_verdict_and_hashes_what_was_received(router: Router, ve
     )
 
 
-def test_another_copy_of_what_was_acknowledged_gets_the_same_ack_again(router: Router) -> None:
+def test_each_copy_is_acknowledged_with_all_that_came_so_far(router: Router) -> None:
     (deliver,) = receive(router, data())
     assert isinstance(deliver, Deliver)
-    assert receive(router, replace(data(), copy=0)) == []  # nothing is known of it yet
-    ack, _ = only_ack(router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0))
-    again, _ = only_ack(receive(router, replace(data(), copy=3)))
-    assert again == replace(ack, copy=3)
-    assert receive(router, replace(data(), body=b"another")) == []
+    assert receive(router, data(copy=0)) == []  # the ack will say so
+    first, body = only_ack(router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0))
+    assert (first.copy, body.intact) == (1, 0b11)
+    second, body = only_ack(receive(router, data(copy=3)))
+    assert (second.copy, body.intact, body.status) == (3, 0b1011, Verdict.DELIVERED)
+    again, _ = only_ack(receive(router, data(copy=3)))
+    assert again == second, "the same bytes, while nothing else is known"
     counters = router.counters()
-    assert (counters["acks-again"], counters["ignored:replayed"], counters["delivered"]) == (1, 2, 1)
+    assert (counters["acks-again"], counters["delivered"]) == (2, 1)
+
+
+def test_a_copy_that_was_altered_is_told_of_by_its_colour_only_when_its_tag_proves_it(router: Router) -> None:
+    (deliver,) = receive(router, data())
+    assert isinstance(deliver, Deliver)
+    drop, *report = receive(router, replace(data(copy=2), body=b"another"))
+    assert [drop] == dropped("altered")
+    _, body = only_ack(report)
+    assert (body.status, body.message, body.altered, body.unattributed) == (Verdict.ALTERED, 0, 0b100, 0)
+    router.handle(Judged(deliver.ticket, Verdict.DELIVERED), 0.0)
+    for forged in (replace(data(copy=3), copy=0), replace(data(copy=3), body=b"another", copy=0)):
+        *_, forward = receive(router, forged)
+        _, body = only_ack([forward])
+        assert (body.status, body.intact, body.altered) == (Verdict.DELIVERED, 0b10, 0b100)
+    assert body.unattributed == 2
 
 
 def test_a_message_of_no_session_is_not_delivered_and_its_origin_gets_a_hint(router: Router) -> None:

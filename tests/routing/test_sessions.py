@@ -17,7 +17,7 @@ from cicada.keys.record import sign_record
 from cicada.keys.succession import sign_succession
 from cicada.keys.trust import Trust
 from cicada.limits import KEYS
-from cicada.routing.io import Reason, Settled, Status
+from cicada.routing.io import Fate, Reason, Settled, Status
 from cicada.wire.codec import encode
 from cicada.wire.routed import (
     Contact,
@@ -241,7 +241,11 @@ def test_a_relay_that_alters_a_copy_is_told_of_in_the_receipt_and_the_retry_goes
     swarm.tampers = tamper
     settled = exchange(swarm, sender, target)
     assert (settled.status, settled.attempts) == (Status.DELIVERED, 2)
-    assert settled.altered == (0 if field == "counter" else 1)  # of another counter nobody knows whose it was
+    assert settled.altered == (field == "body")
+    fates = {"body": Fate.ALTERED, "attempt": Fate.UNATTRIBUTED, "counter": Fate.LOST}
+    swarm.run(seconds=5.0)
+    copy = swarm.settled[settled.id].copies[0]
+    assert (copy.attempt, copy.via, copy.fate) == (1, liar.address, fates[field])
     assert swarm.nodes[target].router.counters()["dropped:altered"] == 1
 
 
@@ -288,7 +292,7 @@ def test_messages_of_one_session_mean_nothing_in_another() -> None:
     assert swarm.deliveries() == delivered
     counters = swarm.nodes[target].router.counters()
     assert counters["dropped:foreign-session"] == 1
-    assert counters["dropped:altered"] == 1
+    assert counters["dropped:altered"] == 2
 
 
 def test_everything_replayed_changes_counters_only() -> None:
