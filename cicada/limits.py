@@ -340,7 +340,8 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     window_fast: float = (
         0.5  # seconds from beginning to end that let the window grow; an idle ring of 1,000 needs 0.1
     )
-    window_slow: float = 1.0  # longer than this halves it; whoever waits so long repeats its question
+    # Longer than this halves it. With 30% bad relays most take 1.0: a question for the record (fetch_seconds) is not answered.
+    window_slow: float = 2.5
     window_pause: float = 1.0  # seconds between two halvings: what is slow together was begun together
     handshake_seconds: float = 15.0  # an open one is forgotten; messages wait 10 s by default
     handshake_doubt: float = (

@@ -321,8 +321,8 @@ def load(
       cicada load --count 10000 --rate 500
       cicada load --duration 30s --payload 1024 --json
 
-    Peers that do harm on purpose take no part. Open loop: messages leave on time whether or not earlier ones have arrived, and latency counts from that time. Exit
-    code 3 unless every message arrived exactly once, intact, at the right peer.
+    Peers that do harm on purpose take no part. Open loop: messages leave on time whether or not earlier ones have arrived,
+    and latency counts from that time. Exit code 3 unless every message arrived exactly once, intact, at the right peer.
     """
     command = RunLoad(
         rate=rate,
@@ -334,12 +334,16 @@ def load(
         duplicates=duplicates,
         group=group,
     )
+    _run_load(command, run, progress=progress_wanted(progress, as_json=as_json), as_json=as_json)
+
+
+def _run_load(command: RunLoad, run: Path, *, progress: bool, as_json: bool) -> None:
     messages = check_load(command)
     expected = messages / command.rate
     with connect(run) as swarm:
         output.progress(f"sending {messages} messages in {expected:.1f} s ...")
         timeout = expected + command.timeout + CLI.grace
-        if progress_wanted(progress, as_json=as_json):
+        if progress:
             with ProgressLine() as line:
                 result = swarm.ask_and_watch(
                     command, LoadResult, timeout, look=GetLoad(), seen=LoadProgress, show=line.show
