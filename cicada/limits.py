@@ -221,16 +221,22 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     copies_max: int = 16  # per attempt; more disjoint first hops than r = 16 do not exist near a sender
     attempts: int = 6
     coloured: bool = True  # False: plain Chord with excluded first hops, to compare with
-    direct: bool = True  # False: what this peer sends goes over a relay even to peers it knows, to measure paths
+    direct: bool = (
+        True  # False: what this peer sends goes over a relay even to peers it knows, to measure paths
+    )
     copies_rising: tuple[int, ...] = (1, 2, 4)  # by default: after no, one, two losses of the message or more
     colours_least: int = 2  # so that a single copy has a path of its own, too, and the next one another
     # Ways by which the first word on an attempt of several copies goes back, for each copy: 1,000 peers, 30% of which drop, four
     # copies: 12% of attempts went unacknowledged with one, 9% with two, and 8% did not arrive.
     acks_per_copy: int = 2
-    way_seconds: float = 120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
+    way_seconds: float = (
+        120.0  # a proven way is taken again for so long, as long as a session: relays can link its uses
+    )
     retry_share: float = 0.5  # retries for each message sent, in the long run; a storm of them ends itself
     retry_share_pressed: float = 0.1  # while destinations are busy or round trips rise
-    retry_rate: float = 10.0  # retries a second that are allowed anyhow; Finagle's RetryBudget has the same ten
+    retry_rate: float = (
+        10.0  # retries a second that are allowed anyhow; Finagle's RetryBudget has the same ten
+    )
     retry_burst: int = 256  # retries at once: a second's worth of a peer that sends a lot
     pressed_seconds: float = 2.0  # after the last sign of it
     traces: int = 1024  # settled messages, of whose other copies there may still be word

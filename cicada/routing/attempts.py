@@ -90,4 +90,3 @@ class Attempts:
     def _by_default(self, losses: int) -> int:
         rising = self._limits.copies_rising
         return rising[min(losses, len(rising) - 1)]
-

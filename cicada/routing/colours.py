@@ -44,6 +44,11 @@ def ways_back(raw: bytes, count: int) -> tuple[bytes, ...]:
     )
 
 
+def colouring(raw: bytes) -> blake2b:
+    """The hash that ``colour_of`` begins with on a way: what follows are the host and one byte, the attempt."""
+    return blake2b(digest_size=_COLOUR_BYTES, key=raw[:SEED_BYTES])
+
+
 def colour_of(seed: bytes, attempt: int, host: bytes, k: int) -> int:
     """Which of ``k`` colours a host has: BLAKE2b of eight bytes, keyed with the seed, over host and attempt, modulo k."""
     hashed = blake2b(host + bytes((attempt % _ATTEMPTS,)), digest_size=_COLOUR_BYTES, key=seed).digest()

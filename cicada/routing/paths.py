@@ -93,11 +93,16 @@ def _leg(
     """Over a relay of the way's colour, even the long way round; else over one that no other copy takes, else over any."""
     end = _NOBODY if there is None else frozenset((there,))
     hop = table.coloured_relay(place, way, end.union(avoid)) if avoid else None
-    hop = hop or table.coloured_relay(place, way, end) or table.coloured_beyond(place, way, end)
+    hop = hop or table.coloured_relay(place, way, end)
     if hop is not None:
         return Leg(hop, way)
-    spare = table.next_hops(place, 1, end.union(used)) or table.next_hops(place, 1, end)
-    last = spare[0] if spare else there
+    if table.nobody_at(place):
+        return None
+    hop = table.coloured_beyond(place, way, end)
+    if hop is not None:
+        return Leg(hop, way)
+    others = (peer for peer in table.last_before(place, len(table)) if peer not in used)
+    last = next(others, None) or next(iter(table.next_hops(place, 1, end)), there)
     return None if last is None else Leg(last, way, strayed=True)
 
 

@@ -208,7 +208,7 @@ class Sends:
             budget = self._attempts.budget
             if not budget.take(now):
                 self.counts["retries-put-off"] += 1
-                self._arm(sending, budget.ready_at(now))
+                self._arm(sending, max(budget.ready_at(now), now + self._limits.denied_retry))
                 return []
             if not sending.is_busy:
                 self._attempts.lost(sending)

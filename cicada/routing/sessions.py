@@ -60,7 +60,9 @@ class Session:
 
     def fits(self, data: Data) -> bool:
         """Whether its tag proves which copy a Data of this session is."""
-        return self._cipher.fits(data.tag, _COPY(self.index, data.counter, data.attempt, data.copy) + data.way)
+        return self._cipher.fits(
+            data.tag, _COPY(self.index, data.counter, data.attempt, data.copy) + data.way
+        )
 
     @property
     def has_received(self) -> bool:

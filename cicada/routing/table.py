@@ -14,7 +14,7 @@ from cicada.chord.io import TableChanged
 from cicada.hosts import HostOf, by_peer
 from cicada.ids import RING_SIZE, Peer, Place
 from cicada.limits import DeliveryLimits
-from cicada.routing.colours import colour_of, parse_way
+from cicada.routing.colours import colouring
 
 _MASK = RING_SIZE - 1
 _NEAREST = 16  # r: so many successors are known without gaps
@@ -30,7 +30,7 @@ class RoutingTable:
     whole circle. ``host_of`` names what has a colour.
     """
 
-    __slots__ = ("_chosen", "_delegates", "_distances", "_hops", "_host_of", "_own", "arc")
+    __slots__ = ("_chosen", "_delegates", "_distances", "_hops", "_host_of", "_hosts", "_own", "arc")
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class RoutingTable:
         self._hops: list[Peer | None] = [None, *(peer for _, _, peer in entries)]
         self._delegates = _spread(self._distances)
         self._host_of = host_of
+        self._hosts: list[bytes] = []  # of each hop; empty until a coloured message comes
         self._chosen: dict[tuple[bytes, int], Peer | None] = {}
 
     def __len__(self) -> int:
@@ -85,42 +86,30 @@ class RoutingTable:
         try:
             return self._chosen[key]
         except KeyError:
-            hop = self.knows(place) or self.coloured_relay(place, way)
+            pass
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
+        position = bisect_right(self._distances, (place - self._own) & _MASK)
+        hop = self._hops[position]
+        if hop is not None and hop.place != place:
+            hop = self._first_of_colour(position, self._least(place, position, way[-2]), way)
         self._chosen[key] = hop
         return hop
 
     def coloured_relay(self, place: int, way: bytes, exclude: Collection[Peer] = frozenset()) -> Peer | None:
         """As ``coloured_hop``, but none of ``exclude``, and nobody is exempt."""
-        seed, attempt, k, colour = parse_way(way)
-        position = self._position_towards(place, exclude)
-        least = 0 if len(self._distances) >= _HARD * k else self._soft(place, position)
-        for number in range(position, max(position - _TRIES * k, 0), -1):
-            if self._distances[number - 1] < least:
-                break
-            hop = self._hops[number]
-            if hop is None or hop in exclude:
-                continue
-            if k == 1 or colour_of(seed, attempt, self._host_of(hop.address).encode(), k) == colour:
-                return hop
-        return None
+        position = bisect_right(self._distances, (place - self._own) & _MASK)
+        while position and self._hops[position] in exclude:
+            position -= 1
+        return self._first_of_colour(position, self._least(place, position, way[-2]), way, exclude)
 
     def coloured_beyond(self, place: int, way: bytes, exclude: Collection[Peer] = frozenset()) -> Peer | None:
         """The peer of that colour beyond ``place`` from which it is least far clockwise, so nearest before the own place.
 
         For the first hop alone: from there on every hop makes progress again.
         """
-        seed, attempt, k, colour = parse_way(way)
-        least = bisect_right(self._distances, (place - self._own) & _MASK)
-        last = len(self._distances)
-        for number in range(last, max(last - _TRIES * k, least), -1):
-            hop = self._hops[number]
-            if hop is None or hop in exclude:
-                continue
-            if colour_of(seed, attempt, self._host_of(hop.address).encode(), k) == colour:
-                return hop
-        return None
+        beyond = bisect_right(self._distances, (place - self._own) & _MASK)
+        return self._first_of_colour(len(self._distances), beyond, way, exclude)
 
     def nobody_at(self, place: int) -> bool:
         """Whether the ring says that nobody lives there: strictly between this peer and its head."""
@@ -162,21 +151,35 @@ class RoutingTable:
         spread = self._delegates[bisect_right(self._delegates, first) : bisect_left(self._delegates, last)]
         return tuple(self._entry(position) for position in (first, *spread))
 
-    def _position_towards(self, place: int, exclude: Collection[Peer]) -> int:
-        """Of the best progress by any peer that is not excluded; 0: there is none."""
-        position = bisect_right(self._distances, (place - self._own) & _MASK)
-        while position and self._hops[position] in exclude:
-            position -= 1
-        return position
+    def _first_of_colour(
+        self, position: int, least: int, way: bytes, exclude: Collection[Peer] = frozenset()
+    ) -> Peer | None:
+        """The first peer of the way's colour from ``position`` down to above ``least``. Relays come here with every message on
+        a fresh way: ``colour_of``, with what is the same for all hosts done once."""
+        k, colour, attempt = way[-2], way[-1], way[-3:-2]
+        keyed = colouring(way)
+        hosts, hops = self._hosts or self._name_hosts(), self._hops
+        for number in range(position, max(position - _TRIES * k, least), -1):
+            hashed = keyed.copy()
+            hashed.update(hosts[number] + attempt)
+            if int.from_bytes(hashed.digest(), "big") % k == colour and hops[number] not in exclude:
+                return hops[number]
+        return None
 
-    def _soft(self, place: int, position: int) -> int:
-        """The least distance that a peer of the right colour must lie at: twice as far from ``place`` as the best one.
-        Within reach of lists of successors nearer is no better: all there know the peer at ``place``."""
-        if not position:
+    def _name_hosts(self) -> list[bytes]:
+        host_of = self._host_of
+        self._hosts = [b"" if hop is None else host_of(hop.address).encode() for hop in self._hops]
+        return self._hosts
+
+    def _least(self, place: int, position: int, k: int) -> int:
+        """The position that a peer of one of ``k`` colours must be above. In a small table it must lie at most twice as far
+        from ``place`` as the best one. Within reach of lists of successors nearer is no better: all there know that place."""
+        if len(self._distances) >= _HARD * k or not position:
             return 0
         left = (place - self._own) & _MASK
         zone = self._distances[min(len(self._distances), _NEAREST) - 1]
-        return left - 2 * max(left - self._distances[position - 1], zone)
+        nearest = left - 2 * max(left - self._distances[position - 1], zone)
+        return bisect_left(self._distances, nearest)
 
     def _entry(self, position: int) -> tuple[int, Peer]:
         hop = self._hops[position + 1]

@@ -32,7 +32,7 @@ class Traces:
 
     def pop_due(self, now: float) -> list[int]:
         """Those whose time is over, at most ``batch``. They are still to be popped."""
-        due = []
+        due: list[int] = []
         for id, (until, _) in self._open.items():
             if until > now or len(due) >= self._limits.batch:
                 break

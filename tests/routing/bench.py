@@ -220,5 +220,5 @@ def first_contact(outputs: list[RouterOutput]) -> Contact:
     assert len(contacts) == len(outputs)
     first = contacts[0]
     assert isinstance(first, Contact)
-    assert {replace(contact, way=b"") for contact in contacts} == {replace(first, way=b"")}  # type: ignore[type-var]
+    assert {replace(contact, way=b"") for contact in contacts} == {replace(first, way=b"")}
     return first

@@ -12,8 +12,8 @@ from cicada.chord.io import TableChanged
 from cicada.errors import MalformedMessage
 from cicada.events import MessageDropped
 from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
-from cicada.keys.io import Answer, Answered, SessionKeys
 from cicada.keys.ciphers import PlainSession
+from cicada.keys.io import Answer, Answered, SessionKeys
 from cicada.keys.trust import Trust
 from cicada.limits import DeliveryLimits
 from cicada.routing.arrivals import digest_of
@@ -92,9 +92,7 @@ def tag_of(counter: int, copy: int) -> bytes:
     return PlainSession().tag(struct.pack(">IQHH", 50, counter, 2, copy))
 
 
-def data(
-    target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: int = 9, copy: int = 1
-) -> Data:
+def data(target: Place = OWN.place, hops: int = 2, boot: int = BOOT, message: int = 9, copy: int = 1) -> Data:
     return Data(
         target=place_to_bytes(target),
         origin=ORIGIN.address,
@@ -104,9 +102,7 @@ def data(
         attempt=2,
         copy=copy,
         tag=tag_of(counter=message, copy=copy),
-        body=encode_body(
-            DataBody(origin_boot=5, message=message, boot=boot, copies=4, payload=b"payload")
-        ),
+        body=encode_body(DataBody(origin_boot=5, message=message, boot=boot, copies=4, payload=b"payload")),
     )
 
 

@@ -50,6 +50,7 @@ SIX = canonical_address("2001:db8::7", 50000)
 PLACE = place_to_bytes(place_of(A))
 BORN = 1_800_000_000_000
 BOOT = fields.MAX_NUMBER
+WAY = bytes(range(16)) + bytes((2, 4, 3))
 DIGEST = bytes(range(fields.DIGEST_BYTES))
 
 MESSAGE_SAMPLES: Final[dict[str, Message]] = {
@@ -85,6 +86,19 @@ MESSAGE_SAMPLES: Final[dict[str, Message]] = {
         attempt=1,
         copy=0,
         body=b"sealed body and tag",
+    ),
+    "data on a coloured way": Data(
+        target=PLACE,
+        origin=B,
+        hops=3,
+        way=WAY,
+        index=fields.MAX_INDEX,
+        counter=300,
+        attempt=2,
+        copy=3,
+        tag=bytes(range(8)),
+        body=b"sealed body and tag",
+        strayed=True,
     ),
     "data without a body": Data(
         target=PLACE, origin=SIX, hops=0, index=1, counter=1, attempt=6, copy=3, body=b""
@@ -134,8 +148,19 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
     "hello in clear": Hello(version=PROTOCOL_VERSION, swarm="", dialled=A, own=B, index=1, incarnation=BORN),
     "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN, noise=bytes(range(100))),
     "refusal": Refusal(reason="unknown-address"),
-    "data body": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"hello!"),
-    "ack body": AckBody(message=300, counter=9, status=1, boot=BOOT, digest=DIGEST, data_hops=WIRE.max_path),
+    "data body": DataBody(origin_boot=5, message=300, boot=BOOT, copies=4, payload=b"hello!"),
+    "ack body": AckBody(
+        message=300,
+        counter=9,
+        status=1,
+        boot=BOOT,
+        digest=DIGEST,
+        data_hops=WIRE.max_path,
+        intact=0b1001,
+        altered=0b0010,
+        unattributed=1,
+        strayed=0b1000,
+    ),
     "session opening": SessionOpening(
         record=bytes(range(200)), succession=b"", time_ms=BORN, boot=BOOT, index=fields.MAX_INDEX
     ),
@@ -145,6 +170,10 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
 
 def _address(host: Any, port: int) -> Address:
     return canonical_address(str(host), port)
+
+
+def _way(start: bytes, k: int) -> bytes:
+    return start + bytes((k, start[0] % k))
 
 
 addresses = st.builds(_address, st.ip_addresses(), st.integers(1, 65535))
@@ -170,6 +199,8 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.RecordBytes: st.binary(max_size=300),
     fields.Succession: st.binary(max_size=150),
     fields.Extra: st.binary(max_size=64),
+    fields.Way: st.just(b"") | st.builds(_way, st.binary(min_size=17, max_size=17), st.integers(1, 255)),
+    fields.Tag: st.binary(min_size=fields.TAG_BYTES, max_size=fields.TAG_BYTES),
     fields.Handshake: st.binary(max_size=300),
 }
 

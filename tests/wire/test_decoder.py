@@ -192,9 +192,21 @@ def test_anything_but_a_tagged_array_is_malformed(value: Any) -> None:
     "number", [-1, -(1 << 63), 1 << 63, (1 << 64) - 1, 1.0, "1", b"1", None, True], ids=repr
 )
 def test_a_number_below_zero_beyond_63_bits_or_of_another_type_is_malformed(number: Any) -> None:
-    for where in range(3, 8):
+    for where in (3, 5, 6, 7, 8):
         refuse([*DATA[:where], number, *DATA[where + 1 :]])
-    accept([*DATA[:5], fields.MAX_NUMBER, *DATA[6:]])
+    accept([*DATA[:6], fields.MAX_NUMBER, *DATA[7:]])
+
+
+@pytest.mark.parametrize("size", [*range(1, fields.WAY_BYTES), fields.WAY_BYTES + 1])
+def test_a_way_of_another_size_is_malformed(size: int) -> None:
+    refuse([*DATA[:4], bytes([1]) * size, *DATA[5:]])
+
+
+@pytest.mark.parametrize(
+    ("k", "colour", "is_legal"), [(4, 3, True), (1, 0, True), (4, 4, False), (0, 0, False)]
+)
+def test_a_way_names_one_of_its_colours(k: int, colour: int, is_legal: bool) -> None:
+    (accept if is_legal else refuse)([*DATA[:4], bytes(17) + bytes((k, colour)), *DATA[5:]])
 
 
 @pytest.mark.parametrize(
@@ -242,7 +254,8 @@ def with_one_address_replaced(sample: msgspec.Struct, other: Any) -> Iterator[li
 
 def test_each_size_limit_admits_its_value_and_refuses_one_more() -> None:
     borders = [
-        ([*DATA[:-1], bytes(WIRE.max_sealed)], [*DATA[:-1], bytes(WIRE.max_sealed + 1)]),
+        ([*DATA[:10], bytes(WIRE.max_sealed), False], [*DATA[:10], bytes(WIRE.max_sealed + 1), False]),
+        ([*DATA[:9], bytes(8), *DATA[10:]], [*DATA[:9], bytes(7), *DATA[10:]]),
         ([7, 0, bytes(WIRE.max_extra)], [7, 0, bytes(WIRE.max_extra + 1)]),
         ([*FOUND[:5], [A] * WIRE.max_list, *FOUND[6:]], [*FOUND[:5], [A] * (WIRE.max_list + 1), *FOUND[6:]]),
         ([*FOUND[:6], [A] * WIRE.max_path, 0], [*FOUND[:6], [A] * (WIRE.max_path + 1), 0]),

@@ -8,6 +8,7 @@ import msgpack
 from hypothesis import given
 
 from cicada.limits import WIRE
+from cicada.wire import fields
 from cicada.wire.codec import HandshakeBody, Message, decode, decode_body, encode
 from cicada.wire.frames import HEADER
 from tests.wire.catalogue import (
@@ -74,6 +75,8 @@ def sample_values(sample: Message) -> list[Any]:
 
 def fill(name: str, value: Any, largest: dict[type, Any]) -> Any:
     """The largest legal value of a field."""
+    if name == "way":
+        return bytes(fields.WAY_BYTES - 2) + b"\x02\x01"
     if isinstance(value, bytes):
         return bytes({"payload": WIRE.max_payload, "extra": WIRE.max_extra}.get(name, len(value)))
     if isinstance(value, tuple):
