@@ -37,7 +37,8 @@ from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_addr
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import DELIVERY, RING, WIRE, RingLimits
+from cicada.limits import DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
+from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import ERROR, MailboxPolicy
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
@@ -72,8 +73,9 @@ class SwarmPeer:
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
     ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
     ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
-    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback. ``mailbox``: how much it holds, and
-    whether senders wait, fail or displace older messages when it is full.
+    those kept beside a lasting identity. ``mailbox``: how much it holds, and whether senders wait, fail or displace older
+    messages when it is full. ``encrypt=False`` and ``delivery`` are for measurements on loopback, ``behaviour``, harm that the
+    peer does on purpose, for tests there.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
@@ -95,6 +97,8 @@ class SwarmPeer:
         encrypt: bool = True,
         ring: RingLimits = RING,
         mailbox: MailboxPolicy = BLOCKING,
+        delivery: DeliveryLimits = DELIVERY,
+        behaviour: Behaviour | None = None,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
@@ -108,6 +112,8 @@ class SwarmPeer:
         self._encrypt = encrypt
         self._ring = ring
         self._mailbox = mailbox
+        self._delivery = delivery
+        self._behaviour = behaviour
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -149,6 +155,8 @@ class SwarmPeer:
             create=create,
             ring=self._ring,
             mailbox=self._mailbox,
+            delivery=self._delivery,
+            behaviour=self._behaviour,
         )
         return self.listener
 

@@ -34,6 +34,7 @@ class Window:
     def __init__(self, limits: KeyLimits) -> None:
         self._limits = limits
         self._halved = -math.inf
+        self._fast = -math.inf  # when one last came to an end in good time
         self.size = float(limits.window_initial)
         self.under_way = 0
 
@@ -45,14 +46,17 @@ class Window:
     def finished(self, took: float, now: float) -> None:
         """One that took so long has come to an end, good or bad."""
         if took <= self._limits.window_fast:
+            self._fast = now
             self.size = min(self.size + 1 / self.size, float(self._limits.window_max))
         else:
             self.judge(took, now)
 
     def judge(self, took: float, now: float) -> None:
-        """Those that are slow were begun under one load, so that all of them halve the window once."""
+        """Those that are slow were begun under one load, so that all of them halve the window once. Load makes all of them
+        slow: while others come to an end in good time, those that do not were lost on their way, by relays that do harm."""
         limits = self._limits
-        if took > limits.window_slow and now - self._halved >= limits.window_pause:
+        is_load = now - self._fast >= limits.window_slow
+        if took > limits.window_slow and is_load and now - self._halved >= limits.window_pause:
             self.size = max(self.size / 2, float(limits.window_min))
             self._halved = now
 
