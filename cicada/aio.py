@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
+from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.family import (
     Announce,
     ChangeSwarmKeys,
@@ -36,9 +37,9 @@ from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_addr
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import DELIVERY, RING, WIRE, RingLimits
+from cicada.limits import BROADCAST, DELIVERY, RING, WIRE, RingLimits
 
-__all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
+__all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
@@ -208,11 +209,18 @@ class SwarmPeer:
     def __aiter__(self) -> AsyncIterator[Message]:
         return self._messages()
 
-    async def broadcast(self, data: bytes | str) -> None:
-        """Give ``data`` to every other peer of the ring. Raises PayloadTooLarge."""
+    def broadcast(self, data: bytes | str, timeout: float = BROADCAST.timeout) -> BroadcastReceipt:
+        """Give ``data`` to every other peer of the ring, signed by this one; returns at once.
+
+        The receipt, which may be awaited, says within ``timeout`` seconds how far it got. Every member can read it. Raises
+        PayloadTooLarge at once: broadcasts are not cut into pieces.
+        """
+        hosted = self._bound()
         payload = _payload(data)
-        self._bound().tell(Announce(payload))
+        receipt = BroadcastReceipt()
+        hosted.tell(Announce(payload, hosted.now() + timeout, receipt))
         self._run_hook("send", None, payload)
+        return receipt
 
     async def lookup(
         self, value: Target | str | bytes, timeout: float = 5.0, *, iterative: bool = False

@@ -29,6 +29,7 @@ class RouterActor(Pump[Router]):
             io.Forward: self.to_transport.append,
             io.Deliver: self.to_supervisor.append,
             io.Settled: self.to_supervisor.append,
+            io.BroadcastSettled: self.to_supervisor.append,
             io.Tell: self._observe,
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }

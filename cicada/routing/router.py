@@ -1,7 +1,7 @@
 """The Router of one peer: its own messages, those it relays, those that are for it, and broadcasts.
 
 Pure: ``handle(input, now)`` returns what is to be done. It holds the sessions with other peers, which a negotiator agrees on:
-application messages and their acks are sealed and opened here. Broadcasts are not sealed from end to end.
+application messages and their acks are sealed and opened here. Broadcasts are signed, not sealed from end to end.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from cicada.routing.io import (
     SendBroadcast,
     SendMessage,
     SessionReady,
+    StatementChecked,
+    StatementSigned,
 )
 from cicada.routing.paths import denial
 from cicada.routing.sending import Sends
@@ -48,7 +50,8 @@ from cicada.routing.sessions import ACK, Session, Sessions
 from cicada.routing.table import Routes
 from cicada.routing.timers import earlier
 from cicada.wire.routed import (
-    Broadcast,
+    BroadcastBase,
+    BroadcastTaken,
     Contact,
     ContactReply,
     Data,
@@ -81,7 +84,7 @@ class Router:
         self._sends = Sends(own, boot, self._routes, self._sessions, limits, rng)
         self._arrivals = Arrivals(own, boot, self._sessions, self._route, limits, rng)
         self._fetches = Fetches(own, self._routes, limits, rng)
-        self._broadcasts = Broadcasts(own, boot, self._routes, limits)
+        self._broadcasts = Broadcasts(own, boot, self._routes, limits, rng)
         self._detours = Detours(limits)
         self._forwarded = 0
         self._counts = self._arrivals.counts
@@ -102,24 +105,25 @@ class Router:
     def next_deadline(self) -> float | None:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
-        return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
+        first = earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
+        return earlier(first, self._broadcasts.next_deadline())
 
     def counters(self) -> dict[str, int]:
         """How often each named thing happened since this Router began.
 
         Messages ``forwarded`` for others, ``rerouted`` around lost hops and ``delivered`` to the mailbox's owner;
         ``copies`` and ``retries`` of own messages, copies reported ``altered``, and ``receipts:*`` by outcome; sessions
-        ``refused:*`` and ``acks-again``; ``broadcasts``, their ``bodies`` and
-        ``hand-overs``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
+        ``refused:*`` and ``acks-again``; ``broadcasts`` taken, their ``bodies``,
+        ``hand-overs`` and ``digests`` sent, ``broadcasts-missing``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
         """
         total = Counter(forwarded=self._forwarded)
-        for counts in (self._counts, self._sends.counts, self._broadcasts.counts):
+        for counts in (self._counts, self._sends.counts, self._broadcasts.counters()):
             total.update(counts)
         return dict(total)
 
     def _relay(self, message: RouterMessage, sender: Peer) -> Forward | None:
         """A message for somebody else on its way; None when anything but that is to be done about it."""
-        if isinstance(message, Broadcast) or message.target == self._target:
+        if isinstance(message, BroadcastBase) or message.target == self._target:
             return None
         table = self._routes.table()
         if table is None or message.hops >= self._hop_limit:
@@ -149,11 +153,11 @@ class Router:
                 return []
             case NegotiatorChanged():
                 self._sends.introductions.prepare_again(now)
-                return []
+                return [*self._broadcasts.ask_again()]
             case Alarm():
                 self._routes.restore(now)
                 self._sessions.expire(now)
-                return self._fetches.fire(now) + self._sends.fire(now)
+                return self._fetches.fire(now) + self._sends.fire(now) + self._broadcasts.fire(now)
             case _:
                 return self._negotiated(input, now)
 
@@ -174,12 +178,17 @@ class Router:
                 return self._route(message, now)
             case FetchRecords(place):
                 return self._fetches.start(place, self._sends.introductions.knock(place, now), now)
+            case StatementSigned():
+                outputs, word = self._broadcasts.signed(input, now)
+                return outputs if word is None else outputs + self._route(word, now)
+            case StatementChecked():
+                return self._broadcasts.checked(input, now)
             case _:
                 assert_never(input)
 
     def _receive(self, message: RouterMessage, sender: Peer, now: float) -> list[RouterOutput]:
-        if isinstance(message, Broadcast):
-            return self._broadcasts.on_broadcast(message, sender, now)
+        if isinstance(message, BroadcastBase):
+            return self._broadcasts.on_message(message, sender, now)
         return self._route(message, now)
 
     def _do_own(self, outputs: list[RouterOutput], now: float) -> list[RouterOutput]:
@@ -187,7 +196,7 @@ class Router:
         done: list[RouterOutput] = []
         for output in outputs:
             if isinstance(output, Forward) and output.peer is self._own:
-                if not isinstance(output.message, Broadcast):
+                if not isinstance(output.message, BroadcastBase):
                     done += self._consume(output.message, now)
             else:
                 done.append(output)
@@ -233,6 +242,8 @@ class Router:
                 return [AnswerRecord(message)]
             case RecordIs():
                 return self._fetches.on_record(message, now)
+            case BroadcastTaken():
+                return self._broadcasts.on_taken(message, now)
 
     def _open(self, message: Data | DataAck, now: float) -> list[RouterOutput]:
         """A sealed message for this peer, in the session that it names."""
@@ -265,8 +276,8 @@ class Router:
         self._routes.lose(lost.peer, now)
         outputs: list[RouterOutput] = []
         for message in lost.undelivered:
-            if isinstance(message, Broadcast):
-                outputs += self._broadcasts.hand_over(message, lost.peer)
+            if isinstance(message, BroadcastBase):
+                outputs += self._broadcasts.lost(message, lost.peer, now)
             else:
                 self._counts["rerouted"] += 1
                 outputs += self._route(message, now, self._detours.failed(message, lost.peer))

@@ -61,6 +61,15 @@ Selector = Annotated[bytes, Meta(max_length=8)]
 RecordBytes = Annotated[bytes, Meta(max_length=KEYS.record_bytes)]
 """A signed record, or empty."""
 
+Signature = Annotated[bytes, Meta(max_length=64)]
+"""An Ed25519 signature; empty between peers that do not encrypt."""
+
+BroadcastId = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
+"""A hash of who began a broadcast, in which life, and its number."""
+
+BroadcastIds = Annotated[tuple[BroadcastId, ...], Meta(max_length=WIRE.max_digest)]
+"""Several broadcasts."""
+
 Succession = Annotated[bytes, Meta(max_length=KEYS.succession_bytes)]
 """An old key's signed word that a new one takes its place, or empty."""
 
