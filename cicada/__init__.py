@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cicada import aio
-    from cicada.aio import Message, Receipt
+    from cicada.aio import BroadcastReceipt, Message, Receipt
     from cicada.errors import (
         CicadaError,
         ConfigError,
@@ -34,6 +34,7 @@ __all__ = [
     "aio",
     "Message",
     "Receipt",
+    "BroadcastReceipt",
     "CicadaError",
     "ConfigError",
     "DeliveryTimeout",
@@ -51,7 +52,12 @@ __all__ = [
 
 logging.getLogger("cicada").addHandler(logging.NullHandler())  # where logs go is the application's business
 
-_HOMES: Final = {"SwarmPeer": "cicada.peer", "Message": "cicada.aio", "Receipt": "cicada.aio"}
+_HOMES: Final = {
+    "SwarmPeer": "cicada.peer",
+    "Message": "cicada.aio",
+    "Receipt": "cicada.aio",
+    "BroadcastReceipt": "cicada.aio",
+}
 _MODULES: Final = frozenset({"aio"})
 
 

@@ -216,7 +216,7 @@ class SwarmPeer:
         PayloadTooLarge at once: broadcasts are not cut into pieces.
         """
         hosted = self._bound()
-        payload = _payload(data)
+        payload = _payload(data, "broadcast")
         receipt = BroadcastReceipt()
         hosted.tell(Announce(payload, hosted.now() + timeout, receipt))
         self._run_hook("send", None, payload)
@@ -388,10 +388,10 @@ class SwarmPeer:
 Target = tuple[str, int] | Place | int | SwarmPeer
 
 
-def _payload(data: bytes | str) -> bytes:
+def _payload(data: bytes | str, what: str = "message") -> bytes:
     payload = data.encode() if isinstance(data, str) else bytes(data)
     if len(payload) > WIRE.max_payload:
-        raise PayloadTooLarge(len(payload), WIRE.max_payload)
+        raise PayloadTooLarge(len(payload), WIRE.max_payload, what)
     return payload
 
 

@@ -47,7 +47,7 @@ PlaceBytes = Annotated[bytes, Meta(min_length=PLACE_BYTES, max_length=PLACE_BYTE
 """A place, big-endian."""
 
 Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
-"""A hash of a payload."""
+"""A hash: of a payload, or of what names a broadcast."""
 
 Payload = Annotated[bytes, Meta(max_length=WIRE.max_payload)]
 """An application's bytes, or one fragment of them."""
@@ -64,11 +64,8 @@ RecordBytes = Annotated[bytes, Meta(max_length=KEYS.record_bytes)]
 Signature = Annotated[bytes, Meta(max_length=64)]
 """An Ed25519 signature; empty between peers that do not encrypt."""
 
-BroadcastId = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
-"""A hash of who began a broadcast, in which life, and its number."""
-
-BroadcastIds = Annotated[tuple[BroadcastId, ...], Meta(max_length=WIRE.max_digest)]
-"""Several broadcasts."""
+BroadcastIds = Annotated[tuple[Digest, ...], Meta(max_length=WIRE.max_digest)]
+"""Which broadcasts are meant: a hash of each one's origin, boot and number."""
 
 Succession = Annotated[bytes, Meta(max_length=KEYS.succession_bytes)]
 """An old key's signed word that a new one takes its place, or empty."""

@@ -11,8 +11,8 @@ import msgspec
 from cicada.ids import is_canonical
 from cicada.wire.fields import (
     AddressText,
-    BroadcastId,
     BroadcastIds,
+    Digest,
     Handshake,
     Hops,
     Index,
@@ -129,7 +129,7 @@ class BroadcastTaken(RoutedBase, frozen=True, array_like=True, kw_only=True, tag
     """To the origin of a broadcast, from one of a few peers: its signed word that it took it. ``origin`` is who took it,
     ``record`` its record."""
 
-    id: BroadcastId
+    id: Digest
     record: RecordBytes
     signature: Signature
 
@@ -163,7 +163,7 @@ class BroadcastAck(BroadcastBase, frozen=True, array_like=True, kw_only=True, ta
     ``is_done``, and ``reached``, which claims how many peers in it have it, the sender included. A peer that had it
     before counts nobody twice: it says 0."""
 
-    id: BroadcastId
+    id: Digest
     limit: PlaceBytes
     reached: Number
     is_done: bool

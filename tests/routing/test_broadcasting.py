@@ -429,7 +429,7 @@ def test_claims_are_added_up_and_reported_once_all_are_in(router: Router) -> Non
 def test_an_ack_from_who_was_not_asked_or_for_another_interval_counts_nothing(router: Router) -> None:
     given = given_to(receive(router, body(limit=8)))
     assert ack(router, Forward(PEERS[9], given[0].message, None), reached=99) == []
-    wrong = replace(given[0].message, limit=up_to(PEERS[0]))  # type: ignore[type-var]
+    wrong = replace(given[0].message, limit=up_to(PEERS[0]))
     assert ack(router, Forward(given[0].peer, wrong, None), reached=99) == []
     assert router.counters()["ignored:broadcast-ack"] == 2
 

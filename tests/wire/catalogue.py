@@ -198,7 +198,6 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.Payload: st.binary(max_size=300),
     fields.Sealed: st.binary(max_size=300),
     fields.Handshake: st.binary(max_size=300),
-    fields.BroadcastId: st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES),
     fields.BroadcastIds: st.lists(
         st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES), max_size=8
     ).map(tuple),

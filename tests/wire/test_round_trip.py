@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 from hypothesis import given
 
-from cicada.limits import WIRE
+from cicada.limits import KEYS, WIRE
 from cicada.wire.codec import HandshakeBody, Message, decode, decode_body, encode
 from cicada.wire.frames import HEADER
 from tests.wire.catalogue import (
@@ -75,7 +75,13 @@ def sample_values(sample: Message) -> list[Any]:
 def fill(name: str, value: Any, largest: dict[type, Any]) -> Any:
     """The largest legal value of a field."""
     if isinstance(value, bytes):
-        return bytes({"payload": WIRE.max_payload, "extra": WIRE.max_extra}.get(name, len(value)))
+        return bytes(
+            {"payload": WIRE.max_payload, "extra": WIRE.max_extra, "record": KEYS.record_bytes}.get(
+                name, len(value)
+            )
+        )
+    if isinstance(value, tuple) and value and isinstance(value[0], bytes):
+        return (value[0],) * WIRE.max_digest
     if isinstance(value, tuple):
         return (largest[str],) * WIRE.max_list
     if name == "reason":
