@@ -215,7 +215,8 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 120.0  # a body is signed for this long; clocks may differ by KeyLimits.clock_skew on top
     ids: int = 4096  # remembered until they expire; for earlier ones of the same origin there is a floor then
     origin_ids: int = 1024  # of one origin, so that four have to conspire to push out what others sent
-    origins: int = 4096  # lives of origins of which floors are known; the next is refused until one expires
+    origins: int = 16384  # lives of origins of which floors are known; the next is refused until one expires
+    key_lives: int = 16  # of one key, of those; who restarts more often than that in ten minutes waits
     log_bytes: int = 2 * MIB  # payloads kept for those who lack them; 64 of the largest
     log_seconds: float = (
         60.0  # each is kept; all digest rounds are over within 2 log2 N * 2.5 s, 50 s at N = 1000
@@ -254,6 +255,9 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
         2.0  # digests and pulls a second from one link, each; honest ones send 1 and some answers
     )
     digest_burst: int = 16
+    ask_again: float = (
+        6.0  # until a peer that announced something and did not give it is asked again; three rounds
+    )
     pull_bytes: int = 256 * KIB  # bodies sent for one pull; the rest is pulled in the next round
 
 

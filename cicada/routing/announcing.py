@@ -17,7 +17,9 @@ from cicada.wire.routed import Broadcast, BroadcastTaken
 
 
 class _Announced:
-    __slots__ = ("asked", "body", "checked", "claims", "is_complete", "number", "sample", "statement")
+    __slots__ = (
+        *("asked", "body", "checked", "claims", "has_left", "is_complete", "number", "sample", "statement"),
+    )
 
     def __init__(self, number: int, asked: SendBroadcast, body: Broadcast) -> None:
         self.number = number
@@ -25,6 +27,7 @@ class _Announced:
         self.body = body
         self.statement = said(body)
         self.claims: int | None = None  # None: they are not all in
+        self.has_left = False
         self.is_complete = False
         self.checked: set[str] = set()
         self.sample: list[Address] = []
@@ -78,6 +81,7 @@ class Announcements:
         if announced is None:
             return None
         announced.body = replace(announced.body, record=answer.record, signature=answer.signature)
+        announced.has_left = True
         return announced.body
 
     def fail(self, id: bytes, reason: Reason) -> list[BroadcastSettled]:
@@ -133,7 +137,7 @@ class Announcements:
         announced = self._close(id)
         return BroadcastSettled(
             id=announced.number,
-            reason=None,
+            reason=None if announced.has_left else Reason.TIMED_OUT,
             reached=max(announced.claims or 0, len(announced.sample)),
             is_complete=announced.is_complete,
             sample=tuple(announced.sample),

@@ -6,6 +6,7 @@ too many, the oldest go, and from then on no number up to theirs is taken from t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
 
@@ -74,6 +75,10 @@ class BroadcastLog:
         self._limits = limits
         self._taken: dict[bytes, Taken] = {}
         self._lives: dict[_Origin, _Life] = {}
+        self._resting: dict[
+            _Origin, None
+        ] = {}  # of these nothing is remembered but the floor, while it matters
+        self._of_key: Counter[str] = Counter()
         self._kept: dict[bytes, Taken] = {}
         self._bytes = 0
         self.missing = 0
@@ -99,16 +104,20 @@ class BroadcastLog:
         life = self._lives.get((peer_id, body.origin, body.origin_boot))
         if life is not None:
             return "broadcast-below-floor" if body.message <= life.floor else ""
-        if len(self._lives) >= self._limits.origins and not self._forget_a_life(now):
-            return "broadcast-crowded"
-        return ""
+        if self._is_crowded(peer_id):
+            self.expire(now)
+        return "broadcast-crowded" if self._is_crowded(peer_id) else ""
 
     def take(
         self, id: bytes, body: Broadcast, peer_id: str, statement: bytes, forget_at: float, now: float
     ) -> Taken:
         """Enter what nothing speaks against. ``forget_at``: from then on nobody takes it for good."""
         key = (peer_id, body.origin, body.origin_boot)
-        life = self._lives.setdefault(key, _Life(body.message))
+        life = self._lives.get(key)
+        if life is None:
+            life = self._lives[key] = _Life(body.message)
+            self._of_key[peer_id] += 1
+        self._resting.pop(key, None)
         self._note_gap(life, body.message)
         taken = self._taken[id] = Taken(id, body, key, statement, forget_at, now)
         life.ids[id] = None
@@ -130,8 +139,13 @@ class BroadcastLog:
         while self._taken:
             oldest = next(iter(self._taken.values()))
             if oldest.forget_at > now and len(self._taken) <= limits.ids:
-                return
+                break
             self._push_out(oldest, now)
+        while self._resting:
+            key = next(iter(self._resting))
+            if self._lives[key].until > now:
+                return
+            self._forget(key)
 
     def _push_out(self, taken: Taken, now: float) -> None:
         self._drop_body(taken)
@@ -141,25 +155,25 @@ class BroadcastLog:
         if taken.forget_at > now:
             life.floor = max(life.floor, taken.message)
             life.until = max(life.until, taken.forget_at)
-        elif not life.ids and life.until <= now:
-            self._forget(taken.life)
+        if not life.ids:
+            self._resting[taken.life] = None
 
     def _drop_body(self, taken: Taken) -> None:
         if self._kept.pop(taken.id, None) is not None and taken.body is not None:
             self._bytes -= len(taken.body.payload)
             taken.body = None
 
-    def _forget_a_life(self, now: float) -> bool:
-        """Make room for one, if the life heard of first has nothing that matters any more."""
-        oldest, life = next(iter(self._lives.items()))
-        if life.ids or life.until > now:
-            self._lives[oldest] = self._lives.pop(oldest)  # the next question looks at another
-            return False
-        self._forget(oldest)
-        return True
+    def _is_crowded(self, peer_id: str) -> bool:
+        """Whether no further life can be kept, of this key (none: nobody signs) or at all."""
+        is_key = peer_id != "" and self._of_key[peer_id] >= self._limits.key_lives
+        return is_key or len(self._lives) >= self._limits.origins
 
     def _forget(self, key: _Origin) -> None:
+        del self._resting[key]
         self.missing -= self._lives.pop(key).missing
+        self._of_key[key[0]] -= 1
+        if not self._of_key[key[0]]:
+            del self._of_key[key[0]]
 
     def _note_gap(self, life: _Life, message: int) -> None:
         """Whoever makes up numbers far ahead counts for no more than is remembered of anybody."""

@@ -48,7 +48,7 @@ class Doubt(NamedTuple):
 
 
 class Checks:
-    """Open questions to the negotiator, at most ``checks``, of messages of at most ``check_bytes``."""
+    """Open questions to the negotiator, at most ``checks`` of either kind, about messages of at most ``check_bytes``."""
 
     def __init__(self, limits: BroadcastLimits) -> None:
         self._limits = limits
@@ -66,7 +66,7 @@ class Checks:
         """Have the message checked; None when too many wait for that."""
         self._give_up(now)
         size = _size(message)
-        if len(self) >= self._limits.checks or self._bytes + size > self._limits.check_bytes:
+        if len(self._doubts) >= self._limits.checks or self._bytes + size > self._limits.check_bytes:
             return None
         self._last += 1
         self._bytes += size
@@ -82,7 +82,7 @@ class Checks:
 
     def sign(self, purpose: Purpose, statement: bytes, id: bytes) -> SignStatement | None:
         """Have a statement about the broadcast ``id`` signed; None when too much waits."""
-        if len(self) >= self._limits.checks:
+        if len(self._unsigned) >= self._limits.checks:
             return None
         self._last += 1
         question = SignStatement(self._last, purpose, statement)

@@ -75,6 +75,7 @@ class Delegating:
         self._routes = routes
         self._limits = limits.broadcast
         self._hop_limit = limits.hop_limit
+        self._batch = limits.batch
         self._counts = counts
         self._numbers = count(1)
         self._errands: dict[int, Errand] = {}
@@ -150,7 +151,7 @@ class Delegating:
     def fire(self, now: float) -> list[RouterOutput]:
         """Ask again who is silent, and report what was waited for long enough."""
         outputs: list[RouterOutput] = []
-        for number in self._retries.pop_due(now, self._limits.delegates):
+        for number in self._retries.pop_due(now, self._batch):
             delegate = self._delegates[number]
             if delegate.tries >= self._limits.tries:
                 self._counts["silent-delegates"] += 1
@@ -160,7 +161,7 @@ class Delegating:
             self._retries.set(number, now + self._limits.retry)
             self._counts["bodies"] += 1
             outputs.append(Forward(delegate.peer, delegate.body, None))
-        for number in self._ends.pop_due(now, self._limits.delegates):
+        for number in self._ends.pop_due(now, self._batch):
             errand = self._errands[number]
             errand.is_complete = False
             self._counts["claims-incomplete"] += 1

@@ -38,6 +38,7 @@ class Digests:
         self._counts = counts
         self._shares = Shares(limits.digest_rate, limits.digest_burst, limits.links)
         self._pulled: dict[bytes, float] = {}
+        self._asked: dict[tuple[bytes, Peer], float] = {}
         self._turn = 0
         self._round_at: float | None = None
 
@@ -57,11 +58,14 @@ class Digests:
         """Pull what this peer lacks, and say what the sender lacks."""
         if not self._shares.take(sender, now):
             return self._refuse_rate()
-        lacking = [id for id in digest.ids if self._log.get(id) is None and self._pulled.get(id, now) <= now]
+        lacking = [id for id in dict.fromkeys(digest.ids) if self._may_pull(id, sender, now)]
         outputs: list[RouterOutput] = []
         if lacking:
             for id in lacking:
                 self._note_pull(id, now + self._limits.round)
+                self._asked[id, sender] = now + self._limits.ask_again
+                if len(self._asked) > self._limits.ids:
+                    del self._asked[next(iter(self._asked))]
             self._counts["pulls"] += 1
             outputs.append(Forward(sender, BroadcastPull(ids=tuple(lacking)), None))
         more = () if digest.is_answer else tuple(set(self._recent()).difference(digest.ids))
@@ -96,6 +100,7 @@ class Digests:
         self._round_at = None
         self._log.expire(now)
         self._pulled = {id: until for id, until in self._pulled.items() if until > now}
+        self._asked = {name: until for name, until in self._asked.items() if until > now}
         ids = self._recent()
         if not ids:
             return []
@@ -111,6 +116,12 @@ class Digests:
     def next_deadline(self) -> float | None:
         """When the next round is due; None while there is nothing to tell."""
         return self._round_at
+
+    def _may_pull(self, id: bytes, sender: Peer, now: float) -> bool:
+        """Who announces what it does not give must not keep this peer from asking others."""
+        if self._log.get(id) is not None or self._pulled.get(id, now) > now:
+            return False
+        return self._asked.get((id, sender), now) <= now
 
     def _recent(self) -> tuple[bytes, ...]:
         """The newest that are in digests yet."""

@@ -90,6 +90,26 @@ def test_a_new_origin_is_refused_while_what_others_sent_may_still_come_again() -
     assert take(log, body(1, boot=4), LIFE) == ""
 
 
+def test_one_key_cannot_use_up_the_room_of_all_by_new_lives() -> None:
+    log = BroadcastLog(BroadcastLimits(key_lives=2))
+    assert [take(log, body(1, boot=boot), 0.0) for boot in (1, 2, 3)] == ["", "", "broadcast-crowded"]
+    assert log.refusal(body(1, boot=3), "another key", 0.0) == ""
+    assert take(log, body(2, boot=2), LIFE / 2) == ""
+    assert take(log, body(1, boot=3), LIFE) == ""
+    assert take(log, body(1, boot=4), LIFE) == "broadcast-crowded"
+
+
+def test_a_floor_is_kept_while_something_below_it_may_come_again_and_no_longer() -> None:
+    log = BroadcastLog(BroadcastLimits(ids=1))
+    take(log, body(1), 0.0)
+    take(log, body(1, boot=2), 0.0)
+    assert take(log, body(1), LIFE - 1, born=0.0) == "broadcast-below-floor"
+    log.expire(LIFE)
+    assert (len(log), log.missing) == (0, 0)
+    assert take(log, body(1), LIFE, born=0.0) == "expired"
+    assert take(log, body(1), LIFE) == ""
+
+
 events = st.tuples(
     st.integers(1, 8),  # boot
     st.integers(1, 12),  # number
@@ -114,4 +134,6 @@ def test_nothing_is_taken_twice_and_all_stays_bounded(history: list[tuple[int, i
         assert len(log) <= LIMITS.ids
         assert log.kept_bytes == sum(len(entry.body.payload) for entry in log.kept() if entry.body) <= 10
         assert log.missing >= 0
+    log.expire(now + LIFE)
+    assert (len(log), log.missing, log.kept_bytes) == (0, 0, 0)
     assert history == [] or taken

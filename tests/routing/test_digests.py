@@ -111,6 +111,15 @@ def test_what_is_lacking_is_pulled_once_a_round_whoever_else_has_it() -> None:
     assert forwards(bench.digests.on_digest(digest, PEERS[4], 2.0))
 
 
+def test_who_announces_and_does_not_give_is_not_asked_again_before_others() -> None:
+    bench = Bench()
+    digest = BroadcastDigest(ids=(bytes(16),), is_answer=False)
+    assert forwards(bench.digests.on_digest(digest, PEERS[3], 0.0))
+    assert bench.digests.on_digest(digest, PEERS[3], LIMITS.round) == []
+    assert forwards(bench.digests.on_digest(digest, PEERS[4], LIMITS.round))
+    assert forwards(bench.digests.on_digest(digest, PEERS[3], LIMITS.ask_again))
+
+
 def test_what_can_never_be_taken_is_not_pulled_again() -> None:
     bench = Bench()
     bench.digests.refuse(bytes(16), 0.0)

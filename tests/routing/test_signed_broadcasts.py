@@ -11,7 +11,7 @@ from cicada.ids import Peer, place_to_bytes
 from cicada.keys.identity import Identity
 from cicada.keys.trust import Trust
 from cicada.limits import BROADCAST, KEYS
-from cicada.routing.io import RoutedReceived
+from cicada.routing.io import BroadcastSettled, Reason, RoutedReceived
 from cicada.wire.routed import Broadcast, BroadcastAck, BroadcastTaken, RouterMessage
 from tests.routing.swarm import Swarm
 
@@ -206,6 +206,15 @@ def test_a_negotiator_that_crashed_before_it_signed_is_asked_again(swarm: Swarm)
     swarm.run()
     assert payloads(swarm, origin) == {b"news": COUNT - 1}
     assert node.announced[id].is_complete
+
+
+def test_a_broadcast_that_nobody_signs_fails_in_time(swarm: Swarm) -> None:
+    origin = swarm.peers[0]
+    id = swarm.broadcast(origin, timeout=3.0)
+    swarm.nodes[origin].negotiator.handle = lambda input, now: []  # type: ignore[method-assign]
+    swarm.run()
+    assert swarm.nodes[origin].announced[id] == BroadcastSettled(id=id, reason=Reason.TIMED_OUT)
+    assert swarm.now == 3.0
 
 
 def test_numbers_that_did_not_come_are_seen_by_those_that_did(swarm: Swarm) -> None:
