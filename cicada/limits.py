@@ -245,6 +245,7 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
     sample: int = 16  # signed acks that are expected
     samples: int = 64  # that are verified, of one broadcast: forgers cannot cost its origin more
     sample_wait: float = 1.0  # for signed acks, once all claims are in
+    settled: float = 1.0  # after this it is in digests; a tree of 1,000 on two busy cores is done by then
     round: float = 2.0  # seconds between two digest rounds, jittered by a quarter
     round_factor: int = 2  # rounds at most, times log2 N
     # Rounds without anybody who lacks it, then a broadcast is in no more digests. Each goes to another successor and a finger, so

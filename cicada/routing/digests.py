@@ -68,7 +68,7 @@ class Digests:
                     del self._asked[next(iter(self._asked))]
             self._counts["pulls"] += 1
             outputs.append(Forward(sender, BroadcastPull(ids=tuple(lacking)), None))
-        more = () if digest.is_answer else tuple(set(self._recent()).difference(digest.ids))
+        more = () if digest.is_answer else self._more_than(digest, now)
         if more:
             outputs.append(self._digest(sender, more, is_answer=True))
         return outputs
@@ -101,21 +101,27 @@ class Digests:
         self._log.expire(now)
         self._pulled = {id: until for id, until in self._pulled.items() if until > now}
         self._asked = {name: until for name, until in self._asked.items() if until > now}
-        ids = self._recent()
-        if not ids:
+        recent = self._recent()
+        if not recent:
             return []
         self._round_at = now + self._pause()
-        for id in ids:
-            taken = self._log.get(id)
-            if taken is not None:
-                taken.rounds -= 1
-                taken.quiet += 1
+        told = [taken for taken in recent if self._is_settled(taken, now)]
+        for taken in told:
+            taken.rounds -= 1
+            taken.quiet += 1
         table = self._routes.table()
-        return [] if table is None else [self._digest(peer, ids) for peer in self._partners(table)]
+        if table is None or not told:
+            return []
+        ids = tuple(taken.id for taken in told)
+        return [self._digest(peer, ids) for peer in self._partners(table)]
 
     def next_deadline(self) -> float | None:
         """When the next round is due; None while there is nothing to tell."""
         return self._round_at
+
+    def _more_than(self, digest: BroadcastDigest, now: float) -> tuple[bytes, ...]:
+        named = set(digest.ids)
+        return tuple(t.id for t in self._recent() if t.id not in named and self._is_settled(t, now))
 
     def _may_pull(self, id: bytes, sender: Peer, now: float) -> bool:
         """Who announces what it does not give must not keep this peer from asking others."""
@@ -123,11 +129,15 @@ class Digests:
             return False
         return self._asked.get((id, sender), now) <= now
 
-    def _recent(self) -> tuple[bytes, ...]:
+    def _recent(self) -> list[Taken]:
         """The newest that are in digests yet."""
         limits = self._limits
-        active = (t.id for t in self._log.kept() if t.rounds > 0 and t.quiet < limits.quiet_rounds)
-        return tuple(islice(active, limits.digest_ids))
+        active = (t for t in self._log.kept() if t.rounds > 0 and t.quiet < limits.quiet_rounds)
+        return list(islice(active, limits.digest_ids))
+
+    def _is_settled(self, taken: Taken, now: float) -> bool:
+        """Whether it came so long ago that the tree has done what it can: who has not got it lacks it."""
+        return now - taken.entered_at >= self._limits.settled
 
     def _partners(self, table: RoutingTable) -> tuple[Peer, ...]:
         """A successor and a finger. Another successor each time: one that keeps it to itself hides only the next.
