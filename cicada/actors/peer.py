@@ -76,7 +76,9 @@ from cicada.transport.linkio import Revoke
 from cicada.wire.security import LinkSecurity
 
 # An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
-HEARD = replace(DELIVERY, dedupe_seconds=BROADCAST.seconds + 2 * KEYS.clock_skew)
+HEARD = replace(
+    DELIVERY, dedupe_seconds=BROADCAST.seconds + 2 * KEYS.clock_skew, dedupe_origins=BROADCAST.origins
+)
 SPEC = SupervisorSpec(
     strategy=Strategy.ONE_FOR_ONE,
     max_restarts=SUPERVISION.max_restarts,
