@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cicada import aio
-    from cicada.aio import Message, Receipt
+    from cicada.aio import BroadcastReceipt, Message, Receipt
     from cicada.errors import (
         CicadaError,
         ConfigError,
@@ -36,6 +36,7 @@ __all__ = [
     "MailboxPolicy",
     "Message",
     "Receipt",
+    "BroadcastReceipt",
     "CicadaError",
     "ConfigError",
     "DeliveryTimeout",
@@ -58,6 +59,7 @@ _HOMES: Final = {
     "MailboxPolicy": "cicada.routing.mailstore",
     "Message": "cicada.aio",
     "Receipt": "cicada.aio",
+    "BroadcastReceipt": "cicada.aio",
 }
 _MODULES: Final = frozenset({"aio"})
 

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.family import (
     Announce,
     ChangeSwarmKeys,
@@ -37,11 +38,11 @@ from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_addr
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
+from cicada.limits import BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import ERROR, MailboxPolicy
 
-__all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
+__all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
@@ -242,11 +243,18 @@ class SwarmPeer:
     def __aiter__(self) -> AsyncIterator[Message]:
         return self._messages()
 
-    async def broadcast(self, data: bytes | str) -> None:
-        """Give ``data``, at most 32 KiB, to every other peer of the ring. Raises PayloadTooLarge."""
-        payload = _payload(data, WIRE.max_payload)
-        self._bound().tell(Announce(payload))
+    def broadcast(self, data: bytes | str, timeout: float = BROADCAST.timeout) -> BroadcastReceipt:
+        """Give ``data``, at most 32 KiB, to every other peer of the ring, signed by this one; returns at once.
+
+        The receipt, which may be awaited, says within ``timeout`` seconds how far it got. Every member can read it. Raises
+        PayloadTooLarge at once: broadcasts are not cut into pieces.
+        """
+        hosted = self._bound()
+        payload = _payload(data, WIRE.max_payload, "broadcast")
+        receipt = BroadcastReceipt()
+        hosted.tell(Announce(payload, hosted.now() + timeout, receipt))
         self._run_hook("send", None, payload)
+        return receipt
 
     async def lookup(
         self, value: Target | str | bytes, timeout: float = 5.0, *, iterative: bool = False
@@ -406,10 +414,10 @@ class SwarmPeer:
 Target = tuple[str, int] | Place | int | SwarmPeer
 
 
-def _payload(data: bytes | str, most: int) -> bytes:
+def _payload(data: bytes | str, most: int, what: str = "message") -> bytes:
     payload = data.encode() if isinstance(data, str) else bytes(data)
     if len(payload) > most:
-        raise PayloadTooLarge(len(payload), most)
+        raise PayloadTooLarge(len(payload), most, what)
     return payload
 
 

@@ -29,10 +29,10 @@ class NotBound(Misuse, RuntimeError):
 
 
 class PayloadTooLarge(Misuse, ValueError):
-    """A payload exceeds what one message may carry; ``size`` and ``max`` are in bytes."""
+    """A payload exceeds what one message, or one broadcast, may carry; ``size`` and ``max`` are in bytes."""
 
-    def __init__(self, size: int, max: int) -> None:
-        super().__init__(f"payload of {size} bytes is too large: send at most {max} bytes in one message")
+    def __init__(self, size: int, max: int, what: str = "message") -> None:
+        super().__init__(f"payload of {size} bytes is too large: send at most {max} bytes in one {what}")
         self.size = size
         self.max = max
 

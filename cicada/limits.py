@@ -12,6 +12,9 @@ import msgspec
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+MAX_DIGEST: Final = (
+    256  # broadcasts named in one digest, 18 bytes each; 20 a second for as long as digests go on
+)
 MAX_LIST: Final = 64  # entries of a successor list in a message: 4r, the cap of the distinct-host rule
 
 
@@ -25,6 +28,7 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = MAX_LIST
+    max_digest: int = MAX_DIGEST
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
     seal_overhead: int = 16  # what a cipher adds to a body: the tag of ChaCha20-Poly1305
     max_text: int = 64  # characters of a reason or of a swarm's name; a guess, and they are words
@@ -215,6 +219,59 @@ class TrialLimits(msgspec.Struct, frozen=True, kw_only=True):
     replayed: int = 64  # messages remembered for being said again; a guess
 
 
+class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Broadcasts: down the tree, then by digests. Facts section 2 unless another source is named."""
+
+    seconds: float = 120.0  # a body is signed for this long; clocks may differ by KeyLimits.clock_skew on top
+    ids: int = 4096  # remembered until they expire; for earlier ones of the same origin there is a floor then
+    origin_ids: int = 1024  # of one origin, so that four have to conspire to push out what others sent
+    origins: int = 16384  # lives of origins of which floors are known; the next is refused until one expires
+    key_lives: int = 16  # of one key, of those; who restarts more often than that in ten minutes waits
+    log_bytes: int = 2 * MIB  # payloads kept for those who lack them; 64 of the largest
+    log_seconds: float = (
+        60.0  # each is kept; all digest rounds are over within 2 log2 N * 2.5 s, 50 s at N = 1000
+    )
+    timeout: float = 15.0  # default of broadcast(timeout=): claims take 10 s at most, a sample 1 more
+    own: int = 256  # own ones whose fate is open; the next fails
+    delegates: int = (
+        8192  # whose acks are awaited, of all broadcasts; more are served without waiting for theirs
+    )
+    extensions: int = 16  # hand-overs one peer may serve for one broadcast; r delegates in a row may be dead
+    given_up: int = 256  # delegates of one interval, then no others are looked for; digests remain
+    tries: int = 4  # of one delegate, then its interval is handed over
+    first_wait: float = 4.5  # for the first ack: links tell of a dial that failed after 4 s (dial_timeout)
+    retry: float = 1.0  # for the acks of the others
+    report: float = 10.0  # until the origin no longer waits for claims; 0.5 s less for each hop down the tree
+    report_step: float = 0.5  # so that peers below report before those above give up
+    report_min: float = 2.0
+    checks: int = 1024  # signatures the negotiator has been asked about
+    check_bytes: int = 8 * MIB  # of the bodies that wait for that
+    check_seconds: float = (
+        5.0  # a negotiator that restarted is asked anew; one that is silent is not waited for
+    )
+    check_rate: float = 50.0  # bodies a second from one link that are not right; 0.1 ms each
+    check_burst: int = 256
+    links: int = 1024  # whose rates are kept: max_links
+    sample: int = 16  # signed acks that are expected
+    samples: int = 64  # that are verified, of one broadcast: forgers cannot cost its origin more
+    sample_wait: float = 1.0  # for signed acks, once all claims are in
+    settled: float = 1.0  # after this it is in digests; a tree of 1,000 on two busy cores is done by then
+    round: float = 2.0  # seconds between two digest rounds, jittered by a quarter
+    round_factor: int = 2  # rounds at most, times log2 N
+    # Rounds without anybody who lacks it, then a broadcast is in no more digests. Each goes to another successor and a finger, so
+    # with 20% who keep all to themselves one in a million is missed.
+    quiet_rounds: int = 6
+    digest_ids: int = MAX_DIGEST  # in one digest, the newest
+    digest_rate: float = (
+        2.0  # digests and pulls a second from one link, each; honest ones send 1 and some answers
+    )
+    digest_burst: int = 16
+    ask_again: float = (
+        6.0  # until a peer that announced something and did not give it is asked again; three rounds
+    )
+    pull_bytes: int = 256 * KIB  # bodies sent for one pull; the rest is pulled in the next round
+
+
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end delivery."""
 
@@ -319,11 +376,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     probe_ceiling: float = (
         4.0  # the word that there is room was lost then; a default timeout has room for two
     )
-    broadcast_ids: int = 4096
-    broadcast_seconds: float = 120.0
-    broadcast_extensions: int = (
-        16  # hand-overs one peer may serve for one broadcast; r delegates in a row may be dead
-    )
+    broadcast: BroadcastLimits = BroadcastLimits()
     tickets: int = 8192  # messages whose verdict is awaited; the next is answered BUSY
     ticket_seconds: float = 10.0  # a verdict this late is for nobody: its sender's timer has fired
     lost_hop_seconds: float = (
@@ -535,7 +588,9 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     latency_min: float = 1e-6  # seconds; no message crosses a loop in less
     latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
-    trace: float = 2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
+    trace: float = (
+        2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
+    )
     reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
     reason_bytes: int = 120  # of each that are kept; they are one line
 
@@ -612,6 +667,7 @@ FAULT: Final = FaultLimits()
 TRIAL: Final = TrialLimits()
 DELIVERY: Final = DeliveryLimits()
 TRANSFER: Final = TransferLimits()
+BROADCAST: Final = DELIVERY.broadcast
 KEYS: Final = KeyLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()

@@ -20,7 +20,7 @@ from cicada.ids import Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
-from cicada.limits import DELIVERY, RING, RingLimits
+from cicada.limits import BROADCAST, DELIVERY, RING, RingLimits
 from cicada.routing.mailstore import MailboxPolicy
 
 __all__ = ["SwarmPeer"]
@@ -174,9 +174,9 @@ class SwarmPeer:
             except NotBound:
                 return
 
-    def broadcast(self, data: bytes | str) -> None:
-        """Give ``data`` to every other peer of the ring."""
-        self._run(self._peer.broadcast(data), _SLACK)
+    def broadcast(self, data: bytes | str, timeout: float = BROADCAST.timeout) -> aio.BroadcastReceipt:
+        """Give ``data`` to every other peer of the ring, and return at once; ``receipt.result()`` says how far it got."""
+        return self._call(lambda: self._peer.broadcast(data, timeout))
 
     def lookup(
         self, value: Target | str | bytes, timeout: float = 5.0, *, iterative: bool = False

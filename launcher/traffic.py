@@ -144,7 +144,7 @@ class Traffic:
 
     async def _broadcast(self, command: SendBroadcast) -> Report:
         try:
-            await hosted_peer(self._hosted, command.via).broadcast(command.payload)
+            hosted_peer(self._hosted, command.via).broadcast(command.payload)
         except CicadaError as error:
             return Report(failed={command.via: str(error)})
         return Report(done=(command.via,))

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cicada.actors.base import GuardedRef
+from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.receipt import Receipt
 from cicada.chord.io import OwnerFound, OwnerNotFound, RingSnapshot
 from cicada.ids import Address, Peer, Place
@@ -80,9 +81,11 @@ class Submit(msgspec.Struct, frozen=True):
 
 
 class Announce(msgspec.Struct, frozen=True):
-    """Give ``payload`` to every other peer of the ring."""
+    """Give ``payload`` to every other peer of the ring, and settle ``receipt`` by ``deadline``."""
 
     payload: bytes
+    deadline: float
+    receipt: BroadcastReceipt
 
 
 class Locate(msgspec.Struct, frozen=True):

@@ -13,7 +13,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec.structs import replace
 
+from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.crypto import AnyNegotiator, CryptoActor
 from cicada.actors.family import (
     Announce,
@@ -59,10 +61,11 @@ from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
 from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
-from cicada.limits import DELIVERY, SUPERVISION
+from cicada.limits import BROADCAST, DELIVERY, KEYS, SUPERVISION
 from cicada.routing.admission import Quota
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
+    BroadcastSettled,
     Deliver,
     Fate,
     Judged,
@@ -78,6 +81,10 @@ from cicada.routing.io import (
 from cicada.transport.linkio import Revoke
 from cicada.wire.security import LinkSecurity
 
+# An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
+HEARD = replace(
+    DELIVERY, dedupe_seconds=BROADCAST.seconds + 2 * KEYS.clock_skew, dedupe_origins=BROADCAST.origins
+)
 SPEC = SupervisorSpec(
     strategy=Strategy.ONE_FOR_ONE,
     max_restarts=SUPERVISION.max_restarts,
@@ -105,6 +112,11 @@ class Holdings(msgspec.Struct, kw_only=True):
 class _Outstanding(msgspec.Struct, frozen=True):
     send: SendMessage
     receipt: Receipt
+
+
+class _Announced(msgspec.Struct, frozen=True):
+    send: SendBroadcast
+    receipt: BroadcastReceipt
 
 
 class _Search(msgspec.Struct, frozen=True):
@@ -152,9 +164,9 @@ class PeerSupervisor(LoopActor):
         self._on_pin = on_pin
         self._met: set[Peer] = {around.own}
         self._window = DedupeWindow()
-        self._announced = (
-            DedupeWindow()
-        )  # of broadcasts: whoever makes one up must not use up ids of messages
+        self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
+        self._announced: dict[int, _Announced] = {}
+        self._announcements = count(1)
         self._ids = count(1)
         self._outstanding: dict[int, _Outstanding] = {}
         self._settled: WeakValueDictionary[int, Receipt] = WeakValueDictionary()  # whose copies are traced
@@ -174,6 +186,7 @@ class PeerSupervisor(LoopActor):
             Deliver: self._on_deliver,
             Settled: self._on_settled,
             Traced: self._on_traced,
+            BroadcastSettled: self._on_broadcast_settled,
             Submit: self._on_submit,
             Announce: self._on_announce,
             CreateRing: self._on_create,
@@ -251,7 +264,9 @@ class PeerSupervisor(LoopActor):
         memory, entropy = self._holdings.memory, self._around.entropy
         if memory is None:
             seed = int.from_bytes(entropy.randbytes(8), "big")
-            return PlainNegotiator(self._around.own, self._boot, rng=random.Random(seed))
+            clock = self._around.clock
+            rng = random.Random(seed)
+            return PlainNegotiator(self._around.own, self._boot, wall_ms=clock.wall_ms, rng=rng)
         return Negotiator(memory, self._boot, entropy=entropy)
 
     def _tell(self, kind: Kind, message: object) -> None:
@@ -284,6 +299,8 @@ class PeerSupervisor(LoopActor):
             self._give_up_traces()
             for outstanding in self._outstanding.values():
                 self._tell(Kind.ROUTER, outstanding.send)
+            for announced in self._announced.values():
+                self._tell(Kind.ROUTER, announced.send)
 
     def _bring_back_ring(self) -> None:
         entering = self._entering
@@ -426,11 +443,26 @@ class PeerSupervisor(LoopActor):
         receipt.settle(settled)
 
     def _on_announce(self, announce: Announce) -> None:
-        self._tell(Kind.ROUTER, SendBroadcast(next(self._ids), announce.payload))
+        if len(self._announced) >= BROADCAST.own:
+            announce.receipt.settle(BroadcastSettled(id=0, reason=Reason.OVERLOADED))
+            return
+        send = SendBroadcast(
+            id=next(self._announcements),
+            payload=announce.payload,
+            expires_ms=self._around.clock.wall_ms() + int(BROADCAST.seconds * 1000),
+            deadline=announce.deadline,
+        )
+        self._announced[send.id] = _Announced(send, announce.receipt)
+        self._tell(Kind.ROUTER, send)
+
+    def _on_broadcast_settled(self, settled: BroadcastSettled) -> None:
+        announced = self._announced.pop(settled.id, None)
+        if announced is not None:
+            announced.receipt.settle(settled)
 
     def _on_deliver(self, deliver: Deliver) -> None:
         mailbox, size = self._holdings.mailbox, len(deliver.payload)
-        window = self._announced if deliver.broadcast else self._window
+        window = self._heard if deliver.broadcast else self._window
         lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
         has_room = not deliver.is_late and mailbox.has_room(lane, size)
         judgement = window.judge(
@@ -474,6 +506,9 @@ class PeerSupervisor(LoopActor):
             self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED), size)
         self._outstanding.clear()
         self._give_up_traces()
+        for announced in self._announced.values():
+            announced.receipt.settle(BroadcastSettled(id=announced.send.id, reason=Reason.CLOSED))
+        self._announced.clear()
         for search in self._searches.values():
             _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
         if self._entering is not None:

@@ -47,6 +47,7 @@ class RouterActor(Pump[Router]):
             io.Deliver: self.to_supervisor.append,
             io.Settled: self.to_supervisor.append,
             io.Traced: self.to_supervisor.append,
+            io.BroadcastSettled: self.to_supervisor.append,
             io.Tell: self._observe,
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }

@@ -3,6 +3,8 @@ input too, so that nothing is wrapped twice on its way."""
 
 from __future__ import annotations
 
+import enum
+
 import msgspec
 
 from cicada.events import KeyEvent
@@ -70,6 +72,32 @@ class RecordsFetched(msgspec.Struct, frozen=True):
     wanted: int
 
 
+class Purpose(enum.Enum):
+    """What a statement is for. Its text goes into the signature, so that one for one purpose is worth nothing for another."""
+
+    BROADCAST = b"cicada-broadcast-1"  # the origin's: this is what I said
+    TAKEN = b"cicada-broadcast-taken-1"  # a receiver's: I took it
+
+
+class SignStatement(msgspec.Struct, frozen=True):
+    """Sign a hash with the peer's own key. Answered by StatementSigned."""
+
+    ticket: int
+    purpose: Purpose
+    digest: bytes
+
+
+class CheckStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """Did the peer at ``origin`` sign this hash, with the key in ``record``? Answered by StatementChecked."""
+
+    ticket: int
+    purpose: Purpose
+    digest: bytes
+    origin: Address
+    record: bytes
+    signature: bytes
+
+
 # From links
 
 
@@ -88,6 +116,8 @@ NegotiatorInput = (
     | Answer
     | AnswerRecord
     | RecordsFetched
+    | SignStatement
+    | CheckStatement
     | Identified
     | Unidentified
     | Met
@@ -171,7 +201,28 @@ class FetchRecords(msgspec.Struct, frozen=True):
     place: Place
 
 
-RouterBound = Opening | Refused | SessionReady | Answered | Reply | FetchRecords
+class StatementSigned(msgspec.Struct, frozen=True):
+    """The signature, and the record of who signed."""
+
+    ticket: int
+    record: bytes
+    signature: bytes
+
+
+class StatementChecked(msgspec.Struct, frozen=True, kw_only=True):
+    """``reason`` is empty when the statement is authentic: then ``peer_id`` signed it, and ``trust`` says how sure it is that
+    this is the peer at the address. Nothing was pinned. ``wall_ms`` is the time by this peer's wall clock."""
+
+    ticket: int
+    reason: str
+    wall_ms: int
+    trust: Trust = Trust.UNVERIFIED
+    peer_id: str = ""
+
+
+RouterBound = (
+    Opening | Refused | SessionReady | Answered | Reply | FetchRecords | StatementSigned | StatementChecked
+)
 
 
 # To links, and to whoever watches

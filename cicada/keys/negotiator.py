@@ -21,6 +21,7 @@ from cicada.keys.io import (
     Abandon,
     Answer,
     AnswerRecord,
+    CheckStatement,
     Complete,
     Emit,
     FetchRecords,
@@ -33,10 +34,12 @@ from cicada.keys.io import (
     Refused,
     Reply,
     SessionReady,
+    SignStatement,
     TimerFired,
 )
 from cicada.keys.memory import Given, Memory
 from cicada.keys.record import Record
+from cicada.keys.statements import check, sign
 from cicada.wire.routed import GetRecord, RecordIs
 from cicada.wire.security import Identified, Identify, Met, Unidentified
 
@@ -84,6 +87,10 @@ class Negotiator:
                 return self._answering.answer(contact, crossing, now)
             case AnswerRecord(question):
                 return [Reply(self._record_of(question))]
+            case SignStatement():
+                return [sign(self._memory, input)]
+            case CheckStatement():
+                return [check(self._memory, input)]
             case RecordsFetched():
                 return self._on_fetched(input, now)
             case Identified(peer, record):

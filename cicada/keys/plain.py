@@ -1,4 +1,5 @@
-"""Sessions without keys, for simulations and measurements: the same two messages, and a cipher that changes nothing."""
+"""Sessions without keys, for simulations and measurements: the same two messages, a cipher that changes nothing, and statements
+with nobody's signature."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from cicada.keys.io import (
     Answer,
     Answered,
     AnswerRecord,
+    CheckStatement,
     Complete,
     NegotiatorInput,
     Opening,
@@ -19,7 +21,11 @@ from cicada.keys.io import (
     RouterBound,
     SessionKeys,
     SessionReady,
+    SignStatement,
+    StatementChecked,
+    StatementSigned,
 )
+from cicada.keys.memory import WallClock
 from cicada.keys.trust import Trust
 from cicada.limits import KEYS, KeyLimits
 from cicada.wire.fields import MAX_INDEX
@@ -30,12 +36,15 @@ from cicada.wire.sealed import SessionAnswer, SessionOpening, decode_sealed, enc
 class PlainNegotiator:
     """Agrees on sessions of trust ``unverified``: nobody proves anything, and relays could read and alter all of it.
 
-    ``rng`` gives the indexes.
+    ``rng`` gives the indexes. Statements are believed unless they are signed: then this peer is in the wrong swarm.
     """
 
-    def __init__(self, own: Peer, boot: int, *, rng: Random, limits: KeyLimits = KEYS) -> None:
+    def __init__(
+        self, own: Peer, boot: int, *, wall_ms: WallClock, rng: Random, limits: KeyLimits = KEYS
+    ) -> None:
         self._own = own
         self._boot = boot
+        self._wall_ms = wall_ms
         self._rng = rng
         self._limits = limits
         self._indexes: dict[Place, int] = {}
@@ -52,6 +61,11 @@ class PlainNegotiator:
                 return self._answer(contact)
             case AnswerRecord(question):
                 return [Reply(self._no_record(question))]
+            case SignStatement(ticket):
+                return [StatementSigned(ticket, b"", b"")]
+            case CheckStatement():
+                reason = "signature" if input.signature or input.record else ""
+                return [StatementChecked(ticket=input.ticket, reason=reason, wall_ms=self._wall_ms())]
             case _:
                 return []
 

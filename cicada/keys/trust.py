@@ -19,7 +19,7 @@ from cicada.limits import KEYS, KeyLimits
 class Trust(enum.IntEnum):
     """Whose word it is that the other side is who it should be; higher is more."""
 
-    UNVERIFIED = 0  # nobody's: not encrypted end to end, as broadcasts are
+    UNVERIFIED = 0  # nobody's: between peers that do not encrypt
     FIRST_CONTACT = 1  # its own, given at its address during this life
     PINNED = 2  # it has the key that was pinned before this life, or that the user gave
     PRE_SHARED = 3  # it holds keys that both agreed on outside of the network

@@ -1,129 +1,246 @@
-"""Broadcast down an interval tree (El-Ansary et al. 2003): one body for each peer of the ring.
+"""Broadcast down an interval tree (El-Ansary et al. 2003), signed by its origin; then digests, for those whom it did not reach.
 
-A peer that is given the places in (itself, limit) shares them among known peers inside: each serves up to the next one.
-The interval of a delegate that cannot be reached is served by the sender and, where the sender does not know who comes
-next, by the peer before the dead one: it has seen the broadcast, but not with so wide an interval.
+A body is believed once the negotiator has checked its signature, and is then taken, delivered and served; whatever comes of the
+same broadcast later changes nothing, so that nobody can put another in its place, nor stop it by a forgery that comes first.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
+
+from msgspec.structs import replace
 
 from cicada.events import BroadcastReceived, MessageDropped
-from cicada.ids import RING_SIZE, Peer, place_from_bytes, place_to_bytes
-from cicada.limits import DeliveryLimits
-from cicada.routing.io import Deliver, Forward, RouterOutput, SendBroadcast, Tell
-from cicada.routing.paths import peer_named
+from cicada.ids import RING_SIZE, Peer, place_from_bytes
+from cicada.keys.io import CheckStatement, Purpose, SignStatement, StatementChecked, StatementSigned
+from cicada.limits import KEYS, DeliveryLimits
+from cicada.routing.announcing import Announcements
+from cicada.routing.broadcastlog import BroadcastLog, Taken, broadcast_id, id_of
+from cicada.routing.checks import Checks, Doubt, Shares
+from cicada.routing.delegating import Delegating
+from cicada.routing.digests import Digests
+from cicada.routing.io import Deliver, Reason, RouterOutput, SendBroadcast, Tell
+from cicada.routing.paths import peer_named, target_of
+from cicada.routing.stating import said, took
 from cicada.routing.table import Routes
-from cicada.wire.routed import Broadcast
-
-_Key = tuple[str, int, int]
-
-
-class _Served:
-    """How far this peer has served a broadcast, as a distance, and how often that grew."""
-
-    __slots__ = ("extensions", "limit", "seen_at")
-
-    def __init__(self, limit: int, seen_at: float) -> None:
-        self.limit = limit
-        self.seen_at = seen_at
-        self.extensions = 0
+from cicada.routing.timers import earlier
+from cicada.wire.routed import (
+    Broadcast,
+    BroadcastAck,
+    BroadcastDigest,
+    BroadcastMessage,
+    BroadcastPull,
+    BroadcastTaken,
+)
 
 
 class Broadcasts:
-    """The broadcasts seen of late, at most ``broadcast_ids``, each for ``broadcast_seconds``."""
+    """All that a peer does about broadcasts, its own and others'. ``counts``: what happened, drops by reason."""
 
-    def __init__(self, own: Peer, boot: int, routes: Routes, limits: DeliveryLimits) -> None:
+    def __init__(self, own: Peer, boot: int, routes: Routes, limits: DeliveryLimits, rng: Random) -> None:
         self._own = own
         self._boot = boot
         self._routes = routes
-        self._limits = limits
-        self._seen: dict[_Key, _Served] = {}
+        self._limits = limits.broadcast
+        self._rng = rng
         self.counts: Counter[str] = Counter()
-        """Bodies sent, hand-overs, broadcasts delivered, and drops by reason."""
+        self._log = BroadcastLog(self._limits)
+        self._checks = Checks(self._limits)
+        self._shares = Shares(self._limits.check_rate, self._limits.check_burst, self._limits.links)
+        self._delegating = Delegating(own, routes, limits, self.counts)
+        self._digests = Digests(self._log, routes, self._limits, rng, self.counts)
+        self._announcements = Announcements(own, boot, self._checks, self._limits, self.counts)
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._log)
+
+    def counters(self) -> dict[str, int]:
+        """``counts``, and ``broadcasts-missing``: numbers that origins used and this peer never saw."""
+        return {**self.counts, "broadcasts-missing": self._log.missing}
 
     def start(self, asked: SendBroadcast, now: float) -> list[RouterOutput]:
-        """Begin a broadcast of this peer. An id that was begun already is ignored."""
-        body = Broadcast(
+        """Begin a broadcast of this peer. One that was begun already is ignored."""
+        id = broadcast_id(self._own.address, self._boot, asked.id)
+        if self._log.get(id) is not None:
+            return []
+        return [*self._announcements.begin(id, asked, now)]
+
+    def on_message(self, message: BroadcastMessage, sender: Peer, now: float) -> list[RouterOutput]:
+        """A neighbour says something about broadcasts."""
+        match message:
+            case Broadcast():
+                return self._on_body(message, sender, now)
+            case BroadcastAck():
+                return self._delegating.on_ack(message, sender, now) + self._claims(now)
+            case BroadcastDigest():
+                return self._digests.on_digest(message, sender, now)
+            case BroadcastPull():
+                return self._digests.on_pull(message, sender, now)
+
+    def on_taken(self, word: BroadcastTaken, now: float) -> list[RouterOutput]:
+        """A peer says that it took a broadcast of this one."""
+        question = self._announcements.on_taken(word, now)
+        return [] if question is None else [question]
+
+    def lost(self, message: BroadcastMessage, peer: Peer, now: float) -> list[RouterOutput]:
+        """The peer did not get the message. What is no body is asked for again by whoever needs it."""
+        if not isinstance(message, Broadcast):
+            return []
+        return self._delegating.lost(message, peer, now) + self._claims(now)
+
+    def ask_again(self) -> list[SignStatement | CheckStatement]:
+        """Another negotiator is at work."""
+        return self._checks.again()
+
+    def fire(self, now: float) -> list[RouterOutput]:
+        """Whatever is due."""
+        outputs = self._delegating.fire(now) + self._claims(now)
+        return [*outputs, *self._digests.fire(now), *self._announcements.fire(now)]
+
+    def next_deadline(self) -> float | None:
+        """When ``fire`` has something to do; None while no broadcast is recent."""
+        first = earlier(self._delegating.next_deadline(), self._digests.next_deadline())
+        return earlier(first, self._announcements.next_deadline())
+
+    # What the negotiator says
+
+    def signed(self, answer: StatementSigned, now: float) -> tuple[list[RouterOutput], BroadcastTaken | None]:
+        """A signature came: what follows, and a word to be routed to the origin of a broadcast."""
+        purpose, id = self._checks.signed(answer.ticket) or (None, b"")
+        if purpose is Purpose.BROADCAST:
+            return self._begin(id, answer, now), None
+        taken = self._log.get(id)
+        if purpose is None or taken is None:
+            return [], None
+        self.counts["samples-sent"] += 1
+        return [], BroadcastTaken(
+            target=target_of(taken.life[1]),
             origin=self._own.address,
-            origin_boot=self._boot,
-            message=asked.id,
-            limit=place_to_bytes(self._own.place),
             hops=0,
-            payload=asked.payload,
+            id=id,
+            record=answer.record,
+            signature=answer.signature,
         )
-        key = _key(body)
-        if key in self._seen:
+
+    def checked(self, answer: StatementChecked, now: float) -> list[RouterOutput]:
+        """It is known whether a statement is authentic."""
+        doubt = self._checks.checked(answer.ticket)
+        if doubt is None:
+            return []
+        message = doubt.message
+        if isinstance(message, BroadcastTaken):
+            if answer.reason:
+                self.counts[f"ignored:broadcast-taken-{answer.reason}"] += 1
+                return []
+            return [*self._announcements.believed(message)]
+        if answer.reason:
+            return self._drop(f"broadcast-{answer.reason}")
+        self._shares.give_back(doubt.sender)
+        return self._believe(message, doubt, answer, now)
+
+    # Own broadcasts
+
+    def _begin(self, id: bytes, answer: StatementSigned, now: float) -> list[RouterOutput]:
+        body = self._announcements.signed(id, answer)
+        if body is None:
             return []
         if self._routes.table() is None:
-            return self._drop("not-in-ring")
-        self._remember(key, RING_SIZE, now)
-        return self._serve(body, 0, RING_SIZE, None)
+            return [*self._announcements.fail(id, Reason.NOT_IN_RING), *self._drop("not-in-ring")]
+        self._enter(id, body, "", said(body), RING_SIZE, now + self._limits.seconds + KEYS.clock_skew, now)
+        outputs = self._delegating.serve(id, body, 0, RING_SIZE, None, 0, now)
+        return outputs + self._claims(now)
 
-    def on_broadcast(self, body: Broadcast, sender: Peer, now: float) -> list[RouterOutput]:
-        """A body arrived: deliver it once, and serve what was not served yet of its interval."""
+    def _claims(self, now: float) -> list[RouterOutput]:
+        outputs: list[RouterOutput] = []
+        while self._delegating.over:
+            errand = self._delegating.over.pop()
+            outputs += self._announcements.claimed(errand.id, errand.reached, errand.is_complete, now)
+        return outputs
+
+    # Others'
+
+    def _on_body(self, body: Broadcast, sender: Peer, now: float) -> list[RouterOutput]:
+        id = id_of(body)
+        taken = self._log.get(id)
         if body.origin == self._own.address:
+            self._digests.refuse(id, now)
             return self._drop("broadcast-came-back")
-        limit = (place_from_bytes(body.limit) - self._own.place) % RING_SIZE
-        served = self._seen.get(_key(body))
-        if served is None:
-            self._remember(_key(body), limit, now)
-            self.counts["broadcasts"] += 1
-            return [*self._deliver(body), *self._serve(body, 0, limit, sender)]
-        if limit <= served.limit:
-            return self._drop("broadcast-duplicate")
-        if served.extensions >= self._limits.broadcast_extensions:
-            return self._drop("broadcast-extended-too-often")
-        start, served.limit = served.limit, limit
-        served.extensions += 1
-        return self._serve(body, start, limit, sender)
+        if body.hops <= 1 and sender.address != body.origin:
+            return self._drop("broadcast-not-from-origin")
+        if taken is not None:
+            return self._again(taken, body, sender, now)
+        if not self._shares.take(sender, now):
+            return self._drop("broadcast-rate")
+        question = self._checks.check(body, sender, said(body), now)
+        return self._drop("broadcast-checks-full") if question is None else [question]
 
-    def hand_over(self, body: Broadcast, lost: Peer) -> list[RouterOutput]:
-        """``lost`` did not take the body: have others serve its interval."""
-        start = (lost.place - self._own.place) % RING_SIZE
-        limit = (place_from_bytes(body.limit) - self._own.place) % RING_SIZE or RING_SIZE
-        self.counts["hand-overs"] += 1
-        return self._serve(body, start, limit, None)
+    def _again(self, taken: Taken, body: Broadcast, sender: Peer, now: float) -> list[RouterOutput]:
+        """It was taken before: only the rest of a wider interval is served, with what was taken."""
+        limit = self._distance(body.limit)
+        known = taken.body
+        if known is not None and (body.payload != known.payload or body.signature != known.signature):
+            return self._drop("broadcast-altered")
+        acknowledged = self._delegating.acknowledge(taken.id, body, sender) if limit else []
+        if limit <= taken.limit:
+            return [*acknowledged, *self._drop("broadcast-duplicate")]
+        if known is None:
+            return [*acknowledged, *self._drop("broadcast-body-gone")]
+        if taken.extensions >= self._limits.extensions:
+            return [*acknowledged, *self._drop("broadcast-extended-too-often")]
+        start, taken.limit = taken.limit, limit
+        taken.extensions += 1
+        wider = replace(known, limit=body.limit, hops=body.hops)
+        return self._delegating.serve(taken.id, wider, start, limit, sender, 0, now)
 
-    def _serve(self, body: Broadcast, start: int, limit: int, source: Peer | None) -> list[RouterOutput]:
-        """Share the distances in [start, limit) out."""
+    def _believe(
+        self, body: Broadcast, doubt: Doubt, answer: StatementChecked, now: float
+    ) -> list[RouterOutput]:
+        """The body is authentic: take it, unless it is too late, or came by another way meanwhile."""
+        id = id_of(body)
+        taken = self._log.get(id)
+        if taken is not None:
+            return self._again(taken, body, doubt.sender, now)
+        left, skew = (body.expires_ms - answer.wall_ms) / 1000, KEYS.clock_skew
+        refusal = self._log.refusal(body, answer.peer_id, now)
+        if left <= -skew:
+            refusal = "broadcast-expired"
+        elif left > self._limits.seconds + skew:
+            refusal = "broadcast-from-the-future"
+        if refusal:
+            self._digests.refuse(id, now)
+            return self._drop(refusal)
+        limit = self._distance(body.limit)
+        self._enter(id, body, answer.peer_id, doubt.statement, limit, now + left + skew, now)
+        self.counts["broadcasts"] += 1
+        outputs = [*self._deliver(body, answer), *self._sample(id, doubt.statement)]
+        if limit:
+            outputs += self._delegating.serve(id, body, 0, limit, doubt.sender, 1, now)
+        return outputs
+
+    def _enter(
+        self,
+        id: bytes,
+        body: Broadcast,
+        peer_id: str,
+        statement: bytes,
+        limit: int,
+        forget_at: float,
+        now: float,
+    ) -> None:
+        taken = self._log.take(id, body, peer_id, statement, forget_at, now)
+        taken.limit = limit
+        self._digests.begin(taken, now)
+
+    def _sample(self, id: bytes, statement: bytes) -> list[RouterOutput]:
+        """Be one of the few who send their signed word, so that some ``sample`` of all do."""
         table = self._routes.table()
-        if start >= limit:
+        if table is None or self._rng.random() * table.peers() >= self._limits.sample:
             return []
-        if table is None:
-            return self._drop("not-in-ring")
-        if body.hops >= self._limits.hop_limit:
-            return self._drop("hop-limit")
-        shares = [*table.delegates(start, limit)]
-        before = table.before(start) if start > table.arc else None
-        if (
-            before is not None
-        ):  # it may know peers between start and the first delegate that this one does not
-            shares.insert(0, (start, before))
-        if not shares:
-            return []
-        ends = [distance for distance, _ in shares[1:]] + [limit]
-        self.counts["bodies"] += len(shares)
-        return [
-            Forward(peer, self._body(body, table.place(end)), source)
-            for (_, peer), end in zip(shares, ends, strict=True)
-        ]
+        question = self._checks.sign(Purpose.TAKEN, took(id, statement), id)
+        return [] if question is None else [question]
 
-    def _body(self, body: Broadcast, limit: int) -> Broadcast:
-        return Broadcast(
-            origin=body.origin,
-            origin_boot=body.origin_boot,
-            message=body.message,
-            limit=limit.to_bytes(len(body.limit), "big"),
-            hops=body.hops + 1,
-            payload=body.payload,
-        )
-
-    def _deliver(self, body: Broadcast) -> list[RouterOutput]:
+    def _deliver(self, body: Broadcast, answer: StatementChecked) -> list[RouterOutput]:
         origin = peer_named(body.origin)
         return [
             Deliver(
@@ -134,24 +251,15 @@ class Broadcasts:
                 payload=body.payload,
                 hops=body.hops,
                 broadcast=True,
+                trust=answer.trust,
+                peer_id=answer.peer_id,
             ),
             Tell(BroadcastReceived(origin=origin.address, message=body.message, hops=body.hops)),
         ]
 
+    def _distance(self, limit: bytes) -> int:
+        return (place_from_bytes(limit) - self._own.place) % RING_SIZE
+
     def _drop(self, reason: str) -> list[RouterOutput]:
         self.counts[f"dropped:{reason}"] += 1
         return [Tell(MessageDropped(reason=reason))]
-
-    def _remember(self, key: _Key, limit: int, now: float) -> None:
-        self._seen[key] = _Served(limit, now)
-        while len(self._seen) > self._limits.broadcast_ids:
-            del self._seen[next(iter(self._seen))]
-        while self._seen:
-            oldest = next(iter(self._seen))
-            if now - self._seen[oldest].seen_at <= self._limits.broadcast_seconds:
-                return
-            del self._seen[oldest]
-
-
-def _key(body: Broadcast) -> _Key:
-    return (body.origin, body.origin_boot, body.message)

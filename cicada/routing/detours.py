@@ -5,6 +5,7 @@ from __future__ import annotations
 from cicada.ids import Peer
 from cicada.limits import DeliveryLimits
 from cicada.wire.routed import (
+    BroadcastTaken,
     Contact,
     ContactReply,
     Data,
@@ -49,3 +50,5 @@ def _identity(message: RoutedMessage) -> tuple[object, ...]:
             return (*common, message.place, message.request, message.index, message.counter)
         case NoSuchSession():
             return (*common, message.index, message.counter)
+        case BroadcastTaken():
+            return (*common, message.id)

@@ -16,6 +16,7 @@ from cicada.keys.io import (
     Answer,
     Answered,
     AnswerRecord,
+    CheckStatement,
     Complete,
     FetchRecords,
     Opening,
@@ -25,6 +26,9 @@ from cicada.keys.io import (
     Reply,
     RouterBound,
     SessionReady,
+    SignStatement,
+    StatementChecked,
+    StatementSigned,
 )
 from cicada.keys.trust import Trust
 from cicada.limits import DELIVERY
@@ -37,6 +41,8 @@ __all__ = [
     "Answer",
     "AnswerRecord",
     "Answered",
+    "BroadcastSettled",
+    "CheckStatement",
     "Complete",
     "Copy",
     "Deliver",
@@ -61,6 +67,9 @@ __all__ = [
     "SendMessage",
     "SessionReady",
     "Settled",
+    "SignStatement",
+    "StatementChecked",
+    "StatementSigned",
     "Status",
     "TableChanged",
     "Tell",
@@ -161,11 +170,18 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     patient: bool = True
 
 
-class SendBroadcast(msgspec.Struct, frozen=True):
-    """Give ``payload`` to every peer of the ring but this one."""
+class SendBroadcast(msgspec.Struct, frozen=True, kw_only=True):
+    """Give ``payload`` to every peer of the ring but this one.
+
+    ``id`` counts the broadcasts of this boot, from 1: others see by it what they missed. The same one said again, to a Router
+    that takes over, is the same broadcast. Nobody takes it after ``expires_ms`` (wall clock), nor more than
+    ``BroadcastLimits.seconds`` before. BroadcastSettled answers by ``deadline``.
+    """
 
     id: int
     payload: bytes
+    expires_ms: int
+    deadline: float
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -221,8 +237,8 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     """Put the message into the application's mailbox unless it is there already, and answer Judged.
 
     ``(peer_id, origin, origin_boot, message)`` identifies it; ``trust`` says how sure the origin is. Broadcasts have ``ticket``
-    0 and are not answered; nobody proves who began them, so nothing may follow from one for other messages. ``is_late``: an
-    ordered one, whose turn is over: it must not be put there any more.
+    0 and are not answered; they are counted apart from messages. ``is_late``: an ordered one, whose turn is over: it must not be
+    put there any more.
     """
 
     ticket: int
@@ -267,11 +283,24 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     altered: int
 
 
+class BroadcastSettled(msgspec.Struct, frozen=True, kw_only=True):
+    """A SendBroadcast ended. ``reached`` is how many peers have it as those down the tree claim; ``is_complete``: each part of
+    the ring was accounted for. ``sample`` are peers whose signed word this one checked. ``reason``: why it never left."""
+
+    id: int
+    reason: Reason | None
+    reached: int = 0
+    is_complete: bool = False
+    sample: tuple[Address, ...] = ()
+
+
 class Tell(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
     event: RoutingEvent
 
 
-ToNegotiator = Prepare | Abandon | Complete | Answer | AnswerRecord | RecordsFetched
-RouterOutput = Forward | Deliver | Settled | Traced | Tell | ToNegotiator
+ToNegotiator = (
+    Prepare | Abandon | Complete | Answer | AnswerRecord | RecordsFetched | SignStatement | CheckStatement
+)
+RouterOutput = Forward | Deliver | Settled | Traced | BroadcastSettled | Tell | ToNegotiator

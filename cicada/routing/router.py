@@ -1,7 +1,7 @@
 """The Router of one peer: its own messages, those it relays, those that are for it, and broadcasts.
 
 Pure: ``handle(input, now)`` returns what is to be done. It holds the sessions with other peers, which a negotiator agrees on:
-application messages and their acks are sealed and opened here. Broadcasts are not sealed from end to end.
+application messages and their acks are sealed and opened here. Broadcasts are signed, not sealed from end to end.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from cicada.routing.io import (
     SendBroadcast,
     SendMessage,
     SessionReady,
+    StatementChecked,
+    StatementSigned,
 )
 from cicada.routing.pace import Pace
 from cicada.routing.paths import Entropy, Ways, denial
@@ -54,7 +56,8 @@ from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import earlier
 from cicada.routing.transfers import Transfers
 from cicada.wire.routed import (
-    Broadcast,
+    BroadcastBase,
+    BroadcastTaken,
     Contact,
     ContactReply,
     Data,
@@ -103,7 +106,7 @@ class Router:
         charged = Allowance().account() if account is None else account
         self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng, charged)
         self._fetches = Fetches(own, self._routes, ways, limits, rng)
-        self._broadcasts = Broadcasts(own, boot, self._routes, limits)
+        self._broadcasts = Broadcasts(own, boot, self._routes, limits, rng)
         self._detours = Detours(limits)
         self._forwarded = 0
         self._counts = self._arrivals.counts
@@ -128,7 +131,8 @@ class Router:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
         first = earlier(first, earlier(self._transfers.next_deadline(), self._arrivals.next_deadline()))
-        return earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
+        first = earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
+        return earlier(first, self._broadcasts.next_deadline())
 
     def close(self) -> None:
         """This Router will not be used any more: give back what it shares with others of its process."""
@@ -144,17 +148,17 @@ class Router:
 
         Messages ``forwarded`` for others, ``rerouted`` around lost hops and ``delivered`` to the mailbox's owner;
         ``copies`` and ``retries`` of own messages, copies reported ``altered``, and ``receipts:*`` by outcome; sessions
-        ``refused:*`` and ``acks-again``; ``broadcasts``, their ``bodies`` and
-        ``hand-overs``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
+        ``refused:*`` and ``acks-again``; ``broadcasts`` taken, their ``bodies``,
+        ``hand-overs`` and ``digests`` sent, ``broadcasts-missing``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
         """
         total = Counter(forwarded=self._forwarded)
-        for counts in (self._counts, self._sends.counts, self._transfers.counts, self._broadcasts.counts):
+        for counts in (self._counts, self._sends.counts, self._transfers.counts, self._broadcasts.counters()):
             total.update(counts)
         return dict(total)
 
     def _relay(self, message: RouterMessage, sender: Peer) -> Forward | None:
         """A message for somebody else on its way; None when anything but that is to be done about it."""
-        if isinstance(message, Broadcast) or message.target == self._target:
+        if isinstance(message, BroadcastBase) or message.target == self._target:
             return None
         table = self._routes.table()
         if table is None or message.hops >= self._hop_limit:
@@ -203,12 +207,12 @@ class Router:
                 return []
             case NegotiatorChanged():
                 self._sends.introductions.prepare_again(now)
-                return []
+                return [*self._broadcasts.ask_again()]
             case Alarm():
                 self._routes.restore(now)
                 self._sessions.expire(now)
                 outputs = self._fetches.fire(now) + self._sends.fire(now) + self._transfers.fire(now)
-                return outputs + self._arrivals.expire(now)
+                return outputs + self._arrivals.expire(now) + self._broadcasts.fire(now)
             case _:
                 return self._negotiated(input, now)
 
@@ -230,12 +234,17 @@ class Router:
                 return self._route(message, now)
             case FetchRecords(place):
                 return self._fetches.start(place, self._sends.introductions.knock(place, now), now)
+            case StatementSigned():
+                outputs, word = self._broadcasts.signed(input, now)
+                return outputs if word is None else outputs + self._route(word, now)
+            case StatementChecked():
+                return self._broadcasts.checked(input, now)
             case _:
                 assert_never(input)
 
     def _receive(self, message: RouterMessage, sender: Peer, now: float) -> list[RouterOutput]:
-        if isinstance(message, Broadcast):
-            return self._broadcasts.on_broadcast(message, sender, now)
+        if isinstance(message, BroadcastBase):
+            return self._broadcasts.on_message(message, sender, now)
         return self._route(message, now)
 
     def _do_own(self, outputs: list[RouterOutput], now: float) -> list[RouterOutput]:
@@ -243,7 +252,7 @@ class Router:
         done: list[RouterOutput] = []
         for output in outputs:
             if isinstance(output, Forward) and output.peer is self._own:
-                if not isinstance(output.message, Broadcast):
+                if not isinstance(output.message, BroadcastBase):
                     done += self._consume(output.message, now)
             else:
                 done.append(output)
@@ -320,6 +329,8 @@ class Router:
                 return [AnswerRecord(message)]
             case RecordIs():
                 return self._fetches.on_record(message, now)
+            case BroadcastTaken():
+                return self._broadcasts.on_taken(message, now)
 
     def _open(self, message: Data | DataAck, now: float) -> list[RouterOutput]:
         """A sealed message for this peer, in the session that it names."""
@@ -352,8 +363,8 @@ class Router:
         self._routes.lose(lost.peer, now)
         outputs: list[RouterOutput] = []
         for message in lost.undelivered:
-            if isinstance(message, Broadcast):
-                outputs += self._broadcasts.hand_over(message, lost.peer)
+            if isinstance(message, BroadcastBase):
+                outputs += self._broadcasts.lost(message, lost.peer, now)
             else:
                 self._counts["rerouted"] += 1
                 outputs += self._route(message, now, self._detours.failed(message, lost.peer))

@@ -245,9 +245,7 @@ class Sends:
             sending = self._open[due]
             if now >= sending.asked.deadline:
                 outputs += self._expire(sending)
-            elif (
-                sending.tries >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied
-            ):
+            elif sending.tries >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied:
                 self._arm(sending, sending.asked.deadline)  # an ack may still come
             else:
                 outputs += self._retry(sending, now)

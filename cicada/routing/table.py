@@ -138,6 +138,19 @@ class RoutingTable:
         number = min(len(self._distances), _NEAREST)
         return self._distances[number - 1] // number if number else RING_SIZE
 
+    def peers(self) -> int:
+        """How many peers the ring has, this one included: known while there are few, else by how near the neighbours are."""
+        number = len(self._distances)
+        return number + 1 if number <= _NEAREST else RING_SIZE // self.mean_gap()
+
+    def next_ones(self, count: int) -> tuple[Peer, ...]:
+        """Up to ``count`` known peers that come after this one."""
+        return tuple(peer for peer in self._hops[1 : count + 1] if peer is not None)
+
+    def spread_out(self) -> tuple[Peer, ...]:
+        """The known peers among which a broadcast's intervals are shared: some for each doubling of the distance."""
+        return tuple(self._entry(position)[1] for position in self._delegates)
+
     def delegates(self, start: int, limit: int) -> tuple[tuple[int, Peer], ...]:
         """Peers to share the distances in [start, limit) among, nearest first, with their distances.
 

@@ -8,7 +8,7 @@ from random import Random
 
 from cicada.sim.agenda import Agenda
 
-_EPOCH_MS = 1_700_000_000_000  # wall clocks stand near here when a run begins
+EPOCH_MS = 1_700_000_000_000  # wall clocks stand near here when a run begins
 _SPAN = 1 << 17  # seconds by which the clocks of two peers may differ
 
 
@@ -50,7 +50,7 @@ class PeerClock:
 
     def new_incarnation(self) -> int:
         """Wall-clock milliseconds, and always more than the last."""
-        wall = _EPOCH_MS + int((self._agenda.now + self._wall) * 1000)
+        wall = EPOCH_MS + int((self._agenda.now + self._wall) * 1000)
         self._incarnation = max(wall, self._incarnation + 1)
         return self._incarnation
 

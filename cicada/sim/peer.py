@@ -42,6 +42,7 @@ from cicada.routing.behaviour import Behaviour, ring_for, router_for
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Alarm,
+    BroadcastSettled,
     Deliver,
     Forward,
     Judged,
@@ -49,6 +50,7 @@ from cicada.routing.io import (
     RoutedReceived,
     RouterInput,
     RouterOutput,
+    SendBroadcast,
     SendMessage,
     Settled,
     Tell,
@@ -120,9 +122,12 @@ class SimPeer:
         self.has_room = True
         self.unsettled: dict[int, SendMessage] = {}
         self.settled: dict[int, Settled] = {}
+        self.unannounced: dict[int, SendBroadcast] = {}
+        self.announced: dict[int, BroadcastSettled] = {}
         self._ids = count(1)
+        self._broadcasts = count(1)
         self._window = DedupeWindow(self._world.delivery)
-        self._announced = DedupeWindow(self._world.delivery)
+        self._heard = DedupeWindow(self._world.delivery)
         self._pending: list[tuple[Action, object, object]] = []
         self._see_nothing()
 
@@ -146,7 +151,7 @@ class SimPeer:
         self.boot = split(self._world.seed, "boot", self.peer.address, self.life).getrandbits(63) | 1
         rng = split(self._world.seed, "negotiator", self.peer.address, self.life)
         kind = SealingNegotiator if self._world.seals else PlainNegotiator
-        self._negotiator = kind(self.peer, self.boot, rng=rng)
+        self._negotiator = kind(self.peer, self.boot, wall_ms=self._world.wall_ms, rng=rng)
         self.fresh_ring()
         self.fresh_router()
 
@@ -193,7 +198,8 @@ class SimPeer:
         self._router_alarm.cancel()
         if self.table.head is not None:
             self.route(self.table)
-        for message in tuple(self.unsettled.values()):
+        unsettled: list[RouterInput] = [*self.unsettled.values(), *self.unannounced.values()]
+        for message in unsettled:
             self.route(message)
 
     # Time
@@ -258,6 +264,10 @@ class SimPeer:
     def new_id(self) -> int:
         """A number for a message or a question of this life."""
         return next(self._ids)
+
+    def new_broadcast(self) -> int:
+        """A number for a broadcast of this life."""
+        return next(self._broadcasts)
 
     # Inputs
 
@@ -387,6 +397,9 @@ class SimPeer:
                     self.settled[output.id] = replace(
                         known, copies=output.copies, disjoint=output.disjoint, altered=output.altered
                     )
+            case BroadcastSettled():
+                self.unannounced.pop(output.id, None)
+                self.announced[output.id] = output
             case Tell():
                 pass
             case _:
@@ -404,7 +417,7 @@ class SimPeer:
 
     def _judge(self, deliver: Deliver) -> bool:
         """What the peer's supervisor does: take a message once. Returns whether it was taken now."""
-        window = self._announced if deliver.broadcast else self._window
+        window = self._heard if deliver.broadcast else self._window
         judgement = window.judge(
             deliver.origin,
             deliver.origin_boot,

@@ -8,6 +8,7 @@ bytes and does not forge. What is sealed is sealed by the product's own cipher.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -33,8 +34,8 @@ _DIGEST_BYTES: Final = 16
 class SealingNegotiator(PlainNegotiator):
     """Refuses what was altered on its way, as Noise does, and agrees on keys."""
 
-    def __init__(self, own: Peer, boot: int, *, rng: Random) -> None:
-        super().__init__(own, boot, rng=rng)
+    def __init__(self, own: Peer, boot: int, *, wall_ms: Callable[[], int], rng: Random) -> None:
+        super().__init__(own, boot, wall_ms=wall_ms, rng=rng)
         self._own_address = own.address
 
     def handle(self, input: NegotiatorInput, now: float) -> list[RouterBound]:

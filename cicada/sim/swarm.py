@@ -24,7 +24,7 @@ from cicada.chord.node import RingNode
 from cicada.errors import Misuse
 from cicada.hosts import Host
 from cicada.ids import Address, Peer, Place, peer_at
-from cicada.limits import DELIVERY, RING, RING_TIMINGS, DeliveryLimits, RingLimits, RingTimings
+from cicada.limits import BROADCAST, DELIVERY, RING, RING_TIMINGS, DeliveryLimits, RingLimits, RingTimings
 from cicada.routing.io import SendBroadcast, SendMessage, SessionReady
 from cicada.sim.conditions import Conditions, Cut, apart
 from cicada.sim.invariants import Lists
@@ -212,12 +212,19 @@ class Swarm:
         other.route(SessionReady(keys[1]))
         one.route(SessionReady(keys[0]))
 
-    def broadcast(self, origin: Peer, payload: bytes = b"") -> int:
-        """Have a live peer send to all others. Returns the id that its deliveries bear."""
+    def broadcast(self, origin: Peer, payload: bytes = b"", timeout: float = BROADCAST.timeout) -> int:
+        """Have a live peer send to all others. Returns the id that its deliveries bear, and under which ``announced`` of the
+        origin will have how far it got."""
         sender = self._live(origin)
-        id = sender.new_id()
-        sender.route(SendBroadcast(id, payload))
-        return id
+        message = SendBroadcast(
+            id=sender.new_broadcast(),
+            payload=payload,
+            expires_ms=self.world.wall_ms() + int(self.world.delivery.broadcast.seconds * 1000),
+            deadline=sender.local() + timeout,
+        )
+        sender.unannounced[message.id] = message
+        sender.route(message)
+        return message.id
 
     # Running
 

@@ -10,6 +10,7 @@ from cicada.ids import Peer
 from cicada.limits import DeliveryLimits, RingLimits, RingTimings
 from cicada.routing.io import RouterInput, RouterOutput
 from cicada.sim.agenda import Agenda
+from cicada.sim.clocks import EPOCH_MS
 
 Observer = Callable[[float, Peer, RingOutput | RouterOutput], None]
 """Told (virtual seconds, peer, output) for each output that is not for the network: answers, events, deliveries (those
@@ -58,3 +59,7 @@ class World:
         self.recorders: list[Recorder] = []
         self.version = 0
         """Rises whenever a list, a predecessor, a phase or the set of live peers may have changed."""
+
+    def wall_ms(self) -> int:
+        """What all wall clocks show that are right: signed expiries are by them. PeerClock's own are far apart."""
+        return EPOCH_MS + int(self.agenda.now * 1000)

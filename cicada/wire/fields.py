@@ -61,7 +61,7 @@ PlaceBytes = Annotated[bytes, Meta(min_length=PLACE_BYTES, max_length=PLACE_BYTE
 """A place, big-endian."""
 
 Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
-"""A hash of a payload."""
+"""A hash: of a payload, or of what names a broadcast."""
 
 Payload = Annotated[bytes, Meta(max_length=WIRE.max_payload)]
 """An application's bytes, or one fragment of them."""
@@ -74,6 +74,12 @@ Selector = Annotated[bytes, Meta(max_length=8)]
 
 RecordBytes = Annotated[bytes, Meta(max_length=KEYS.record_bytes)]
 """A signed record, or empty."""
+
+Signature = Annotated[bytes, Meta(max_length=64)]
+"""An Ed25519 signature; empty between peers that do not encrypt."""
+
+BroadcastIds = Annotated[tuple[Digest, ...], Meta(max_length=WIRE.max_digest)]
+"""Which broadcasts are meant: a hash of each one's origin, boot and number."""
 
 Succession = Annotated[bytes, Meta(max_length=KEYS.succession_bytes)]
 """An old key's signed word that a new one takes its place, or empty."""

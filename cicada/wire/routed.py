@@ -12,6 +12,8 @@ from cicada.ids import is_canonical
 from cicada.wire.fields import (
     TAG_BYTES,
     AddressText,
+    BroadcastIds,
+    Digest,
     Handshake,
     Hops,
     Index,
@@ -21,6 +23,7 @@ from cicada.wire.fields import (
     RecordBytes,
     Sealed,
     Selector,
+    Signature,
     Small,
     Succession,
     Tag,
@@ -133,19 +136,74 @@ class RecordIs(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=39):
     succession: Succession
 
 
-class Broadcast(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag=48):
-    """A body on its way down the interval tree: the receiver serves the places in (itself, ``limit``)."""
+class BroadcastTaken(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=52):
+    """To the origin of a broadcast, from one of a few peers: its signed word that it took it. ``origin`` is who took it,
+    ``record`` its record."""
+
+    id: Digest
+    record: RecordBytes
+    signature: Signature
+
+
+class BroadcastBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """What neighbours say to each other about broadcasts. None of it is relayed as it is."""
+
+
+class Broadcast(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=48):
+    """A body on its way down the interval tree: the receiver serves the places in (itself, ``limit``), none when that is its
+    own place. All but ``limit`` and ``hops`` is signed by the origin, with the swarm's name; ``message`` counts its
+    broadcasts, ``expires_ms`` is by its wall clock.
+    """
 
     origin: AddressText
     origin_boot: Number
     message: Number
+    expires_ms: Number
+    payload: Payload
+    record: RecordBytes
+    signature: Signature
     limit: PlaceBytes
     hops: Hops
-    payload: Payload
 
     def __post_init__(self) -> None:
         check_addresses(self.origin)
 
 
-RoutedMessage = Contact | ContactReply | Data | DataAck | NoSuchPeer | NoSuchSession | GetRecord | RecordIs
-RouterMessage = RoutedMessage | Broadcast
+class BroadcastAck(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=49):
+    """To whoever sent a body with this ``limit``: it was taken and its interval is being served. When that is done:
+    ``is_done``, and ``reached``, which claims how many peers in it have it, the sender included. A peer that had it
+    before counts nobody twice: it says 0."""
+
+    id: Digest
+    limit: PlaceBytes
+    reached: Number
+    is_done: bool
+
+
+class BroadcastDigest(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=50):
+    """Which broadcasts the sender has of late (IHAVE). Whoever lacks some pulls them; whoever has more says so in a digest of
+    its own, which ``is_answer``."""
+
+    ids: BroadcastIds
+    is_answer: bool
+
+
+class BroadcastPull(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=51):
+    """Asks for the bodies of these (GRAFT). Each comes with the asker's own place as its limit."""
+
+    ids: BroadcastIds
+
+
+RoutedMessage = (
+    Contact
+    | ContactReply
+    | Data
+    | DataAck
+    | NoSuchPeer
+    | NoSuchSession
+    | GetRecord
+    | RecordIs
+    | BroadcastTaken
+)
+BroadcastMessage = Broadcast | BroadcastAck | BroadcastDigest | BroadcastPull
+RouterMessage = RoutedMessage | BroadcastMessage

@@ -70,7 +70,7 @@ class Bench:
 
     def __init__(self, limits: DeliveryLimits = LIMITS, table: TableChanged | None = IN_RING) -> None:
         self.router = Router(OWN, OWN_BOOT, limits=limits, rng=Random(1))
-        self.negotiator = PlainNegotiator(OWN, OWN_BOOT, rng=Random(2))
+        self.negotiator = PlainNegotiator(OWN, OWN_BOOT, wall_ms=lambda: 0, rng=Random(2))
         self.now = 0.0
         self.last_id = 0
         self.acks = 0

@@ -16,19 +16,21 @@ from cicada.events import KeyEvent, RoutingEvent
 from cicada.ids import RING_BITS, RING_SIZE, Address, Peer, Place, canonical_address, peer_at
 from cicada.keys.identity import Identity
 from cicada.keys.io import Emit as KeysEmit
-from cicada.keys.io import NegotiatorInput, PinLearned
+from cicada.keys.io import NegotiatorInput, PinLearned, Purpose, SignStatement
 from cicada.keys.io import TimerFired as NegotiatorTimer
 from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
 from cicada.keys.pins import USER, Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.keys.psks import PreShared, Secrets
+from cicada.keys.statements import sign
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.allowance import Allowance
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Alarm,
+    BroadcastSettled,
     Deliver,
     Forward,
     Judged,
@@ -44,7 +46,8 @@ from cicada.routing.io import (
     Traced,
 )
 from cicada.routing.router import Router
-from cicada.wire.routed import RouterMessage
+from cicada.routing.stating import said
+from cicada.wire.routed import Broadcast, RouterMessage
 from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 Sent = tuple[Peer, Peer, RouterMessage]
@@ -85,12 +88,19 @@ class Node:
     """A peer: its Router, and what its supervisor would keep."""
 
     def __init__(
-        self, peer: Peer, boot: int, limits: DeliveryLimits, seed: int, memory: Memory | None = None
+        self,
+        peer: Peer,
+        boot: int,
+        limits: DeliveryLimits,
+        seed: int,
+        wall_ms: Callable[[], int],
+        memory: Memory | None = None,
     ) -> None:
         self.peer = peer
         self.boot = boot
         self.limits = limits
         self.lives = count(seed)
+        self.wall_ms = wall_ms
         self.memory = memory
         self.negotiator = self.fresh_negotiator(seed)
         self.learned: list[Pin] = []
@@ -99,13 +109,16 @@ class Node:
         self.mailbox: list[Deliver] = []
         self.broadcasts: list[Deliver] = []
         self.unsettled: dict[int, SendMessage] = {}
+        self.announcements = count(1)
+        self.unannounced: dict[int, SendBroadcast] = {}
+        self.announced: dict[int, BroadcastSettled] = {}
         self.has_room = True
         self.judges = True
         self.is_alive = True
 
     def fresh_negotiator(self, seed: int) -> PlainNegotiator | Negotiator:
         if self.memory is None:
-            return PlainNegotiator(self.peer, self.boot, rng=Random(seed))
+            return PlainNegotiator(self.peer, self.boot, wall_ms=self.wall_ms, rng=Random(seed))
         return Negotiator(self.memory, self.boot, entropy=Random(seed))
 
     def fresh_router(self) -> Router:
@@ -201,12 +214,12 @@ class Swarm:
                 peer,
                 self.identities[peer],
                 swarm="",
-                wall_ms=lambda: 1_800_000_000_000 + int(self.now * 1000),
+                wall_ms=self.wall_ms,
                 secrets=Secrets(shared=tuple(self.secrets[peer])),
                 trust=self.stores[peer],
                 succession=succession,
             )
-        return Node(peer, next(self.boots), self.limits, self.random.getrandbits(32), memory)
+        return Node(peer, next(self.boots), self.limits, self.random.getrandbits(32), self.wall_ms, memory)
 
     def send(
         self,
@@ -234,11 +247,22 @@ class Swarm:
         self.feed(origin, message)
         return message.id
 
-    def broadcast(self, origin: Peer, payload: bytes = b"all") -> int:
+    def broadcast(self, origin: Peer, payload: bytes = b"all", timeout: float = 15.0) -> int:
         """Begin a broadcast, and say its id."""
-        number = next(self.ids)
-        self.feed(origin, SendBroadcast(number, payload))
-        return number
+        node = self.nodes[origin]
+        message = SendBroadcast(
+            id=next(node.announcements),
+            payload=payload,
+            expires_ms=self.wall_ms() + int(self.limits.broadcast.seconds * 1000),
+            deadline=self.now + timeout,
+        )
+        node.unannounced[message.id] = message
+        self.feed(origin, message)
+        return message.id
+
+    def wall_ms(self) -> int:
+        """What all wall clocks show."""
+        return 1_800_000_000_000 + int(self.now * 1000)
 
     def kill(self, peer: Peer) -> None:
         """The peer is gone without a word."""
@@ -257,7 +281,8 @@ class Swarm:
         node.router = node.fresh_router()
         alive = [other for other in self.peers if self.nodes[other].is_alive]
         self.feed(peer, ideal_table(peer, alive, self.successors, self.candidates))
-        for message in tuple(node.unsettled.values()):
+        unsettled: list[RouterInput] = [*node.unsettled.values(), *node.unannounced.values()]
+        for message in unsettled:
             self.feed(peer, message)
 
     def crash_negotiator(self, peer: Peer) -> None:
@@ -265,6 +290,17 @@ class Swarm:
         node = self.nodes[peer]
         node.negotiator = node.fresh_negotiator(next(node.lives))
         self.feed(peer, NegotiatorChanged())
+
+    def forge(self, peer: Peer) -> Callable[[Broadcast], Broadcast]:
+        """Signs any body with the keys of that peer, whoever it names."""
+        memory = self.nodes[peer].memory
+        assert memory is not None
+
+        def signed(body: Broadcast) -> Broadcast:
+            answer = sign(memory, SignStatement(1, Purpose.BROADCAST, said(body)))
+            return replace(body, record=answer.record, signature=answer.signature)
+
+        return signed
 
     def feed(self, peer: Peer, input: RouterInput) -> list[RouterOutput]:
         """One input now."""
@@ -333,6 +369,10 @@ class Swarm:
                 self.settled[output.id] = replace(
                     known, copies=output.copies, disjoint=output.disjoint, altered=output.altered
                 )
+            case BroadcastSettled():
+                assert output.id not in node.announced, "a broadcast settles once"
+                node.announced[output.id] = output
+                node.unannounced.pop(output.id, None)
             case Tell():
                 self.events.append((node.peer, output.event))
             case _:

@@ -1,4 +1,4 @@
-"""Broadcast: the interval tree alone, and what happens when delegates are dead."""
+"""Broadcast: the interval tree, what happens when delegates are dead or silent, and which bodies are believed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,33 @@ from math import log2
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from cicada.chord.io import TableChanged
 from cicada.events import BroadcastReceived, MessageDropped
 from cicada.ids import RING_SIZE, Peer, place_to_bytes
-from cicada.limits import DeliveryLimits
+from cicada.keys.trust import Trust
+from cicada.limits import BROADCAST, KEYS, BroadcastLimits, DeliveryLimits
+from cicada.routing.broadcastlog import id_of
 from cicada.routing.io import (
+    Alarm,
+    BroadcastSettled,
+    CheckStatement,
     Deliver,
     Forward,
+    NegotiatorChanged,
     NextHopLost,
+    Reason,
     RoutedReceived,
     RouterOutput,
     SendBroadcast,
+    SignStatement,
+    StatementChecked,
+    StatementSigned,
     Tell,
 )
 from cicada.routing.router import Router
-from cicada.wire.routed import Broadcast
+from cicada.wire.routed import Broadcast, BroadcastAck
 from tests.routing.swarm import Swarm, peers_at
 
 PEERS = peers_at(34000, 10)
@@ -106,8 +117,11 @@ def router() -> Router:
 
 
 LIMITS = DeliveryLimits(
-    hop_limit=5, broadcast_ids=3, broadcast_seconds=120.0, broadcast_extensions=2, lost_hop_seconds=2.0
+    hop_limit=5, lost_hop_seconds=2.0, broadcast=BroadcastLimits(ids=3, extensions=2, sample=0)
 )
+WALL = 1_800_000_000_000
+SKEW = int(KEYS.clock_skew * 1000)
+LIFE = int(BROADCAST.seconds * 1000)
 
 
 def body(limit: int, message: int = 1, hops: int = 1, origin: Peer = PEERS[9]) -> Broadcast:
@@ -115,14 +129,82 @@ def body(limit: int, message: int = 1, hops: int = 1, origin: Peer = PEERS[9]) -
         origin=origin.address,
         origin_boot=5,
         message=message,
+        expires_ms=WALL + LIFE,
+        payload=b"all",
+        record=b"record",
+        signature=b"signature",
         limit=place_to_bytes(PEERS[limit].place),
         hops=hops,
-        payload=b"all",
     )
 
 
-def receive(router: Router, message: Broadcast, now: float = 0.0) -> list[RouterOutput]:
-    return router.handle(RoutedReceived(PEERS[9], message), now)
+def receive(
+    router: Router,
+    message: Broadcast,
+    now: float = 0.0,
+    sender: Peer = PEERS[9],
+    reason: str = "",
+    wall_ms: int = WALL,
+) -> list[RouterOutput]:
+    """What follows from a body, when the negotiator answers at once."""
+    outputs: list[RouterOutput] = []
+    for output in router.handle(RoutedReceived(sender, message), now):
+        if isinstance(output, CheckStatement):
+            outputs += router.handle(checked(output, reason, wall_ms), now)
+        else:
+            outputs.append(output)
+    return outputs
+
+
+def checked(question: CheckStatement, reason: str = "", wall_ms: int = WALL) -> StatementChecked:
+    return StatementChecked(
+        ticket=question.ticket, reason=reason, wall_ms=wall_ms, trust=Trust.PINNED, peer_id="id"
+    )
+
+
+def announce(router: Router, now: float = 0.0, id: int = 1) -> list[RouterOutput]:
+    """What follows from an own broadcast, when the negotiator answers at once."""
+    asked = SendBroadcast(id=id, payload=b"all", expires_ms=WALL + LIFE, deadline=now + 15.0)
+    outputs: list[RouterOutput] = []
+    for output in router.handle(asked, now):
+        if isinstance(output, SignStatement):
+            outputs += router.handle(StatementSigned(output.ticket, b"record", b"signature"), now)
+        else:
+            outputs.append(output)
+    return outputs
+
+
+def acks(outputs: list[RouterOutput]) -> list[tuple[Peer, int, bool]]:
+    """To whom, how many it claims, and whether that is all."""
+    return [
+        (output.peer, output.message.reached, output.message.is_done)
+        for output in outputs
+        if isinstance(output, Forward) and isinstance(output.message, BroadcastAck)
+    ]
+
+
+def ack(
+    router: Router, given: Forward, reached: int, is_done: bool = True, now: float = 0.0
+) -> list[RouterOutput]:
+    """A delegate answers."""
+    assert isinstance(given.message, Broadcast)
+    word = BroadcastAck(id=id_of(given.message), limit=given.message.limit, reached=reached, is_done=is_done)
+    return router.handle(RoutedReceived(given.peer, word), now)
+
+
+def given_to(outputs: list[RouterOutput], *peers: Peer) -> list[Forward]:
+    """The bodies among the outputs, or those to these peers."""
+    return [
+        output
+        for output in outputs
+        if isinstance(output, Forward)
+        and isinstance(output.message, Broadcast)
+        and (not peers or output.peer in peers)
+    ]
+
+
+def delivered(outputs: list[RouterOutput]) -> list[Deliver]:
+    return [output for output in outputs if isinstance(output, Deliver)]
 
 
 def shares(outputs: list[RouterOutput]) -> list[tuple[Peer, bytes]]:
@@ -149,7 +231,7 @@ def test_each_share_ends_where_the_next_begins_and_the_last_at_the_limit(router:
     given = shares(outputs)
     assert given[0][0] == HEAD
     assert [limit for _, limit in given] == [*(up_to(peer) for peer, _ in given[1:]), up_to(PEERS[8])]
-    assert {output.source for output in outputs if isinstance(output, Forward)} == {PEERS[9]}
+    assert {output.source for output in given_to(outputs)} == {PEERS[9]}
 
 
 def test_a_body_that_comes_again_is_dropped(router: Router) -> None:
@@ -163,7 +245,7 @@ def test_a_body_that_comes_again_with_a_wider_interval_has_only_the_rest_served(
     first = receive(router, body(limit=2))
     assert shares(first) == [(HEAD, up_to(PEERS[2]))]
     outputs = receive(router, body(limit=8))
-    assert not any(isinstance(output, Deliver) for output in outputs)
+    assert delivered(outputs) == []
     # Who lives between the head and the old limit is for the last known peer before it to say.
     assert shares(outputs)[:2] == [(HEAD, up_to(PEERS[2])), (PEERS[2], up_to(shares(outputs)[2][0]))]
     assert shares(outputs)[-1][1] == up_to(PEERS[8])
@@ -195,17 +277,10 @@ def test_the_interval_of_a_lost_delegate_goes_to_the_peer_before_it_and_those_in
     router = Router(OWN, 7, limits=LIMITS, rng=Random(1))
     known = (PEERS[1], PEERS[4], PEERS[7])
     router.handle(TableChanged(head=HEAD, predecessor=PEERS[-1], known=known), 0.0)
-    given = router.handle(SendBroadcast(1, b"all"), 0.0)
+    given = announce(router)
     (undelivered,) = (o.message for o in given if isinstance(o, Forward) and o.peer == PEERS[4])
     assert isinstance(undelivered, Broadcast)
-    wide = Broadcast(
-        origin=undelivered.origin,
-        origin_boot=undelivered.origin_boot,
-        message=undelivered.message,
-        limit=up_to(PEERS[9]),
-        hops=undelivered.hops,
-        payload=undelivered.payload,
-    )
+    wide = replace(undelivered, limit=up_to(PEERS[9]))
     outputs = router.handle(NextHopLost(PEERS[4], (wide,)), 0.0)
     assert shares(outputs) == [(HEAD, up_to(PEERS[7])), (PEERS[7], up_to(PEERS[9]))]
 
@@ -213,28 +288,210 @@ def test_the_interval_of_a_lost_delegate_goes_to_the_peer_before_it_and_those_in
 def test_a_broadcast_that_crossed_too_many_links_is_delivered_but_goes_no_further(router: Router) -> None:
     outputs = receive(router, body(limit=8, hops=5))
     assert isinstance(outputs[0], Deliver)
-    assert (shares(outputs), dropped(outputs)) == ([], ["hop-limit"])
+    assert shares(outputs) == []
+    assert router.counters()["dropped:hop-limit"] == 1
 
 
 def test_a_peer_that_is_not_in_a_ring_neither_begins_nor_passes_on_a_broadcast() -> None:
     router = Router(OWN, 7, rng=Random(1))
-    assert dropped(router.handle(SendBroadcast(1, b"all"), 0.0)) == ["not-in-ring"]
-    assert dropped(receive(router, body(limit=8))) == ["not-in-ring"]
+    settled, told = announce(router)
+    assert settled == BroadcastSettled(id=1, reason=Reason.NOT_IN_RING)
+    assert dropped([told]) == ["not-in-ring"]
+    assert shares(receive(router, body(limit=8))) == []
+    assert router.counters()["dropped:not-in-ring"] == 2
 
 
 def test_the_own_broadcast_is_not_begun_twice_nor_delivered_here(router: Router) -> None:
-    assert shares(router.handle(SendBroadcast(1, b"all"), 0.0))[-1][1] == up_to(OWN)
-    assert router.handle(SendBroadcast(1, b"all"), 0.0) == []
+    assert shares(announce(router))[-1][1] == up_to(OWN)
+    assert announce(router) == []
     assert dropped(receive(router, body(limit=8, origin=OWN))) == ["broadcast-came-back"]
 
 
-def test_only_the_latest_broadcasts_are_remembered_and_none_for_long(router: Router) -> None:
-    for message in (1, 2, 3, 4):
-        receive(router, body(limit=8, message=message), now=float(message))
-    assert dropped(receive(router, body(limit=8, message=2), now=5.0)) == ["broadcast-duplicate"]
-    assert isinstance(receive(router, body(limit=8, message=1), now=5.0)[0], Deliver)
-    receive(router, body(limit=8, message=9), now=126.0)
-    assert isinstance(receive(router, body(limit=8, message=4), now=126.0)[0], Deliver)
+def test_what_had_to_be_forgotten_is_refused_and_never_delivered_again(router: Router) -> None:
+    for message in (1, 2, 3, 4, 5):
+        assert delivered(receive(router, body(limit=8, message=message), now=float(message)))
+    assert dropped(receive(router, body(limit=8, message=3), now=6.0)) == ["broadcast-duplicate"]
+    for message in (1, 2):
+        assert dropped(receive(router, body(limit=8, message=message), now=6.0)) == ["broadcast-below-floor"]
+    assert delivered(receive(router, body(limit=8, message=6), now=6.0))
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "reason"),
+    [
+        (0, None),
+        (LIFE + SKEW - 1, None),
+        (LIFE + SKEW, "broadcast-expired"),
+        (-SKEW, None),
+        (-SKEW - 1, "broadcast-from-the-future"),
+    ],
+)
+def test_a_body_is_good_for_as_long_as_its_origin_signed_give_or_take_two_clocks(
+    router: Router, late_ms: int, reason: str | None
+) -> None:
+    outputs = receive(router, body(limit=8), wall_ms=WALL + late_ms)
+    assert dropped(outputs) == ([] if reason is None else [reason])
+    assert len(delivered(outputs)) == (reason is None)
+
+
+def test_one_that_was_forgotten_because_it_expired_is_refused_as_expired(router: Router) -> None:
+    assert delivered(receive(router, body(limit=8)))
+    later = (LIFE + SKEW) / 1000
+    assert delivered(receive(router, body(limit=8, message=2), now=later, wall_ms=WALL))
+    again = receive(router, body(limit=8), now=later, wall_ms=WALL + LIFE + SKEW)
+    assert dropped(again) == ["broadcast-expired"]
+
+
+@pytest.mark.parametrize("reason", ["signature", "record-address", "key-changed"])
+def test_a_body_that_is_not_authentic_is_neither_taken_nor_passed_on_and_does_not_stop_the_real_one(
+    router: Router, reason: str
+) -> None:
+    forged = replace(body(limit=8), payload=b"forged")
+    outputs = receive(router, forged, reason=reason)
+    assert dropped(outputs) == [f"broadcast-{reason}"]
+    assert len(outputs) == 1
+    honest = receive(router, body(limit=8))
+    assert [deliver.payload for deliver in delivered(honest)] == [b"all"]
+    assert shares(honest)
+
+
+def test_a_forgery_that_is_still_being_checked_does_not_stop_the_real_one(router: Router) -> None:
+    forged = replace(body(limit=8), payload=b"forged", signature=b"another")
+    (first,) = router.handle(RoutedReceived(PEERS[9], forged), 0.0)
+    (second,) = router.handle(RoutedReceived(PEERS[9], body(limit=8)), 0.0)
+    assert isinstance(first, CheckStatement)
+    assert isinstance(second, CheckStatement)
+    assert first.digest != second.digest
+    assert dropped(router.handle(checked(first, "signature"), 0.0)) == ["broadcast-signature"]
+    assert [d.payload for d in delivered(router.handle(checked(second), 0.0))] == [b"all"]
+    assert router.handle(checked(second), 0.0) == []
+
+
+def test_what_comes_in_the_name_of_one_that_was_taken_is_dropped_unchecked(router: Router) -> None:
+    receive(router, body(limit=8))
+    for other in (replace(body(limit=8), payload=b"other"), replace(body(limit=8), signature=b"other")):
+        outputs = router.handle(RoutedReceived(PEERS[9], other), 0.0)
+        assert dropped(outputs) == ["broadcast-altered"]
+        assert len(outputs) == 1
+
+
+def test_only_its_origin_may_begin_a_broadcast(router: Router) -> None:
+    assert dropped(receive(router, body(limit=8), sender=PEERS[3])) == ["broadcast-not-from-origin"]
+    assert dropped(receive(router, body(limit=8, hops=0), sender=PEERS[3])) == ["broadcast-not-from-origin"]
+    assert delivered(receive(router, body(limit=8, hops=2), sender=PEERS[3]))
+
+
+def test_the_application_is_told_who_signed_and_how_sure_that_is(router: Router) -> None:
+    (deliver,) = delivered(receive(router, body(limit=8)))
+    assert (deliver.peer_id, deliver.trust) == ("id", Trust.PINNED)
+
+
+def test_a_link_that_floods_with_forgeries_is_not_listened_to_and_others_are(router: Router) -> None:
+    asked = [
+        receive(router, body(limit=8, message=number), reason="signature")
+        for number in range(BROADCAST.check_burst + 10)
+    ]
+    assert [dropped(outputs) for outputs in asked[-10:]] == [["broadcast-rate"]] * 10
+    assert delivered(receive(router, body(limit=8, message=999, hops=2), sender=PEERS[3]))
+    assert delivered(receive(router, body(limit=8, message=999_999), now=1.0))
+
+
+def test_what_is_authentic_costs_a_link_nothing(router: Router) -> None:
+    for number in range(1, 2 * BROADCAST.check_burst):
+        assert delivered(receive(router, body(limit=8, message=number)))
+
+
+def test_another_negotiator_is_asked_again_about_what_the_last_one_forgot(router: Router) -> None:
+    (question,) = router.handle(RoutedReceived(PEERS[9], body(limit=8)), 0.0)
+    asked = SendBroadcast(id=1, payload=b"all", expires_ms=WALL + LIFE, deadline=15.0)
+    (unsigned,) = router.handle(asked, 0.0)
+    assert router.handle(NegotiatorChanged(), 0.0) == [unsigned, question]
+
+
+# Acks
+
+
+def test_a_peer_with_nobody_to_serve_says_at_once_that_it_is_done(router: Router) -> None:
+    assert acks(receive(router, body(limit=1))) == [(PEERS[9], 1, True)]
+
+
+def test_claims_are_added_up_and_reported_once_all_are_in(router: Router) -> None:
+    outputs = receive(router, body(limit=8))
+    assert acks(outputs) == [(PEERS[9], 0, False)]
+    given = given_to(outputs)
+    assert len(given) > 2
+    for forward in given[:-1]:
+        assert ack(router, forward, reached=0, is_done=False) == []
+        assert ack(router, forward, reached=2) == []
+    assert acks(ack(router, given[-1], reached=5)) == [(PEERS[9], 1 + 2 * (len(given) - 1) + 5, True)]
+
+
+def test_an_ack_from_who_was_not_asked_or_for_another_interval_counts_nothing(router: Router) -> None:
+    given = given_to(receive(router, body(limit=8)))
+    assert ack(router, Forward(PEERS[9], given[0].message, None), reached=99) == []
+    wrong = replace(given[0].message, limit=up_to(PEERS[0]))
+    assert ack(router, Forward(given[0].peer, wrong, None), reached=99) == []
+    assert router.counters()["ignored:broadcast-ack"] == 2
+
+
+def test_a_body_that_comes_again_is_acknowledged_again_and_counts_nobody_twice(router: Router) -> None:
+    given = given_to(receive(router, body(limit=8)))
+    assert acks(receive(router, body(limit=8))) == [(PEERS[9], 0, False)]
+    for forward in given:
+        ack(router, forward, reached=1)
+    assert acks(receive(router, body(limit=8))) == [(PEERS[9], 0, True)]
+    assert acks(receive(router, body(limit=8, hops=2), sender=PEERS[3])) == [(PEERS[3], 0, True)]
+
+
+def test_a_silent_delegate_is_asked_four_times_and_then_others_serve_its_interval(router: Router) -> None:
+    outputs = announce(router)
+    silent = given_to(outputs)[-1]
+    for forward in given_to(outputs)[:-1]:
+        ack(router, forward, reached=1)
+    now, repeats = 0.0, 0
+    while not (handed := given_to(outputs := fire(router), *set(PEERS) - {silent.peer})):
+        repeats += len(given_to(outputs, silent.peer))
+        now = router.next_deadline() or 0.0
+        assert now < 60.0
+    assert repeats == BROADCAST.tries - 1
+    assert [limit for _, limit in shares(outputs)][-1] == silent.message.limit  # type: ignore[union-attr]
+    assert silent.peer not in {forward.peer for forward in handed}
+    assert router.counters()["silent-delegates"] == 1
+
+
+def fire(router: Router) -> list[RouterOutput]:
+    """What happens at the next deadline."""
+    deadline = router.next_deadline()
+    assert deadline is not None
+    return router.handle(Alarm(), deadline)
+
+
+def test_a_delegate_that_took_it_is_not_asked_again(router: Router) -> None:
+    for forward in given_to(announce(router)):
+        ack(router, forward, reached=0, is_done=False)
+    outputs: list[RouterOutput] = []
+    while router.next_deadline() is not None:
+        outputs += fire(router)
+    assert given_to(outputs) == []
+    assert [o for o in outputs if isinstance(o, BroadcastSettled)] == [
+        BroadcastSettled(id=1, reason=None, reached=0, is_complete=False)
+    ]
+
+
+def test_whoever_is_asked_reports_before_whoever_asked_gives_up_waiting() -> None:
+    waits: list[float | None] = []
+    for hops in (1, 2, 3):
+        router = Router(OWN, 7, limits=LIMITS, rng=Random(1))
+        router.handle(TableChanged(head=HEAD, predecessor=PEERS[-1], known=PEERS[1:]), 0.0)
+        for forward in given_to(receive(router, body(limit=8, hops=hops))):
+            ack(router, forward, reached=0, is_done=False)
+        reports: list[tuple[Peer, int, bool]] = []
+        while not reports:
+            due = router.next_deadline()
+            reports = acks(fire(router))
+        assert reports == [(PEERS[9], 1, True)]
+        waits.append(due)
+    assert waits == [BROADCAST.report - hops * BROADCAST.report_step for hops in (1, 2, 3)]
 
 
 def test_limits_are_places_on_the_circle() -> None:

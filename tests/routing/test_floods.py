@@ -12,15 +12,15 @@ from msgspec.structs import replace
 import cicada
 from cicada.chord.io import TableChanged
 from cicada.ids import RING_SIZE, Address, Peer, Place, place_to_bytes
-from cicada.keys.io import Answered, FetchRecords, SessionKeys, SessionReady
+from cicada.keys.io import Answered, CheckStatement, FetchRecords, SessionKeys, SessionReady, StatementChecked
 from cicada.keys.trust import Trust
-from cicada.limits import KEYS, DeliveryLimits
+from cicada.limits import KEYS, BroadcastLimits, DeliveryLimits
 from cicada.routing.broadcasting import Broadcasts
 from cicada.routing.contacts import Contacts
 from cicada.routing.copies import Roll
 from cicada.routing.detours import Detours
 from cicada.routing.introductions import Introductions
-from cicada.routing.io import Alarm, NextHopLost, RoutedReceived, SendMessage
+from cicada.routing.io import Alarm, NextHopLost, RoutedReceived, SendBroadcast, SendMessage
 from cicada.routing.paths import Ways
 from cicada.routing.router import Router
 from cicada.routing.sending import Sends
@@ -30,6 +30,10 @@ from cicada.routing.tickets import Ticket, Tickets
 from cicada.routing.timers import Timers
 from cicada.wire.routed import (
     Broadcast,
+    BroadcastAck,
+    BroadcastDigest,
+    BroadcastPull,
+    BroadcastTaken,
     Contact,
     ContactReply,
     Data,
@@ -47,7 +51,9 @@ OWN, HEAD, LAST = PEERS[0], PEERS[1], PEERS[-1]
 LIMITS = DeliveryLimits(
     detours=10,
     tickets=10,
-    broadcast_ids=10,
+    broadcast=BroadcastLimits(
+        ids=10, origins=10, checks=10, delegates=10, links=10, log_bytes=100, own=10, sample=0
+    ),
     contacts=10,
     pending_sends=10,
     ticket_seconds=1e9,
@@ -85,10 +91,29 @@ def broadcast(number: int) -> Broadcast:
         origin=LAST.address,
         origin_boot=number,
         message=number,
+        expires_ms=1000 * number + 60_000,
+        payload=b"all",
+        record=b"",
+        signature=b"",
         limit=place_to_bytes(PEERS[5].place),
         hops=1,
-        payload=b"all",
     )
+
+
+def believe(broadcasts: Broadcasts | Router, number: int, now: float) -> None:
+    """A body arrives, and its signature is right."""
+    message = broadcast(number)
+    if isinstance(broadcasts, Router):
+        outputs = broadcasts.handle(RoutedReceived(LAST, message), now)
+    else:
+        outputs = broadcasts.on_message(message, LAST, now)
+    for output in outputs:
+        if isinstance(output, CheckStatement):
+            answer = StatementChecked(ticket=output.ticket, reason="", wall_ms=1000 * number)
+            if isinstance(broadcasts, Router):
+                broadcasts.handle(answer, now)
+            else:
+                broadcasts.checked(answer, now)
 
 
 def session_keys(number: int = 0, initiated: bool = False) -> SessionKeys:
@@ -125,11 +150,11 @@ def test_failed_hops_are_remembered_of_the_latest_messages_only() -> None:
 def test_tickets_broadcasts_and_contacts_are_bounded() -> None:
     tickets = Tickets(LIMITS, Random(1))
     session = Sessions(OWN, 7, LIMITS).add(session_keys(), 0.0)
-    broadcasts = Broadcasts(OWN, 7, routes(), LIMITS)
+    broadcasts = Broadcasts(OWN, 7, routes(), LIMITS, Random(1))
     contacts = Contacts(LIMITS)
     for number in range(ROUNDS):
         tickets.issue(Ticket(session, data(number), Roll()), 0.0)
-        broadcasts.on_broadcast(broadcast(number), LAST, 0.0)
+        believe(broadcasts, number, 0.0)
         contacts.measured(Place(number), 0.1)
     assert (len(tickets), len(broadcasts), len(contacts)) == (10, 10, 10)
 
@@ -235,7 +260,18 @@ def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -
                     record=b"",
                     succession=b"",
                 ),
-                broadcast(number),
+                replace(broadcast(number), payload=b"never looked into"),
+                BroadcastAck(id=bytes(16), limit=own, reached=number, is_done=True),
+                BroadcastDigest(ids=(number.to_bytes(16, "big"),), is_answer=False),
+                BroadcastPull(ids=(number.to_bytes(16, "big"),)),
+                BroadcastTaken(
+                    target=own,
+                    origin=HEAD.address,
+                    hops=1,
+                    id=number.to_bytes(16, "big"),
+                    record=b"",
+                    signature=b"",
+                ),
                 NoSuchPeer(
                     target=own,
                     origin=HEAD.address,
@@ -257,7 +293,10 @@ def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -
                 ),
             ):
                 router.handle(RoutedReceived(LAST, message), now)
-            router.handle(NextHopLost(PEERS[9], (relayed,)), now)
+            believe(router, number, now)
+            announced = SendBroadcast(id=number + 1, payload=b"all", expires_ms=0, deadline=now + 0.005)
+            router.handle(announced, now)
+            router.handle(NextHopLost(PEERS[9], (relayed, replace(broadcast(number), hops=2))), now)
             router.handle(
                 SendMessage(id=number + 1, place=Place(number), payload=b"x", copies=2, deadline=now + 0.005),
                 now,

@@ -175,8 +175,9 @@ def lie_about(swarm: Swarm, victim: Peer, liars: int) -> bytes:
     count = [0]
 
     def tamper(sender: Peer, receiver: Peer, message: RouterMessage) -> RouterMessage:
-        is_about = isinstance(message, RecordIs) and place_from_bytes(message.about) == victim.place
-        if not is_about or message.hops != 1 or count[0] >= liars:
+        if not isinstance(message, RecordIs) or place_from_bytes(message.about) != victim.place:
+            return message
+        if message.hops != 1 or count[0] >= liars:
             return message
         count[0] += 1
         return replace(message, record=false)

@@ -27,6 +27,10 @@ from cicada.wire.ring import (
 )
 from cicada.wire.routed import (
     Broadcast,
+    BroadcastAck,
+    BroadcastDigest,
+    BroadcastPull,
+    BroadcastTaken,
     Contact,
     ContactReply,
     Data,
@@ -130,7 +134,35 @@ MESSAGE_SAMPLES: Final[dict[str, Message]] = {
     "record is not known": RecordIs(
         target=PLACE, origin=A, hops=1, request=3, about=PLACE, record=b"", succession=b""
     ),
-    "broadcast": Broadcast(origin=A, origin_boot=5, message=1, limit=PLACE, hops=4, payload=b"all of you"),
+    "broadcast": Broadcast(
+        origin=A,
+        origin_boot=5,
+        message=1,
+        expires_ms=BORN,
+        payload=b"all of you",
+        record=bytes(range(200)),
+        signature=bytes(range(64)),
+        limit=PLACE,
+        hops=4,
+    ),
+    "broadcast that nobody signed": Broadcast(
+        origin=SIX,
+        origin_boot=5,
+        message=300,
+        expires_ms=BORN,
+        payload=b"",
+        record=b"",
+        signature=b"",
+        limit=PLACE[::-1],
+        hops=1,
+    ),
+    "broadcast ack": BroadcastAck(id=DIGEST, limit=PLACE, reached=0, is_done=False),
+    "broadcast ack with a claim": BroadcastAck(id=DIGEST, limit=PLACE, reached=999, is_done=True),
+    "broadcast digest": BroadcastDigest(ids=(DIGEST, DIGEST[::-1]), is_answer=False),
+    "broadcast pull": BroadcastPull(ids=(DIGEST,)),
+    "broadcast taken": BroadcastTaken(
+        target=PLACE, origin=C, hops=1, id=DIGEST, record=bytes(range(200)), signature=bytes(range(64))
+    ),
 }
 
 BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
@@ -199,6 +231,10 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.Payload: st.binary(max_size=300),
     fields.Sealed: st.binary(max_size=300),
     fields.Handshake: st.binary(max_size=300),
+    fields.BroadcastIds: st.lists(
+        st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES), max_size=8
+    ).map(tuple),
+    fields.Signature: st.binary(max_size=64),
     fields.Selector: st.binary(max_size=8),
     fields.RecordBytes: st.binary(max_size=300),
     fields.Succession: st.binary(max_size=150),

@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 from hypothesis import given
 
-from cicada.limits import WIRE
+from cicada.limits import KEYS, WIRE
 from cicada.wire import fields
 from cicada.wire.codec import HandshakeBody, Message, decode, decode_body, encode
 from cicada.wire.frames import HEADER
@@ -78,7 +78,13 @@ def fill(name: str, value: Any, largest: dict[type, Any]) -> Any:
     if name == "way":
         return bytes(fields.WAY_BYTES - 2) + b"\x02\x01"
     if isinstance(value, bytes):
-        return bytes({"payload": WIRE.max_payload, "extra": WIRE.max_extra}.get(name, len(value)))
+        return bytes(
+            {"payload": WIRE.max_payload, "extra": WIRE.max_extra, "record": KEYS.record_bytes}.get(
+                name, len(value)
+            )
+        )
+    if isinstance(value, tuple) and value and isinstance(value[0], bytes):
+        return (value[0],) * WIRE.max_digest
     if isinstance(value, tuple):
         return (largest[str],) * WIRE.max_list
     if name == "reason":

@@ -52,7 +52,13 @@ FRAME_SAMPLES: Final[dict[str, tuple[FrameType, int, int, bytes]]] = {
 
 def described(values: list[Any]) -> list[Any]:
     """Values as JSON can hold them: bytes as ``{"hex": ...}``."""
-    return [{"hex": value.hex()} if isinstance(value, bytes) else value for value in values]
+    return [described_one(value) for value in values]
+
+
+def described_one(value: Any) -> Any:
+    if isinstance(value, list):
+        return described(value)
+    return {"hex": value.hex()} if isinstance(value, bytes) else value
 
 
 def message_vectors() -> dict[str, Any]:
