@@ -39,14 +39,15 @@ def texts(node: ast.expr) -> Iterator[str]:
 
 def test_every_reason_in_the_sources_is_explained_and_every_explained_one_is_counted() -> None:
     found = {
-        reason
-        for path in sorted((ROOT / "cicada").rglob("*.py"))
-        for reason in reasons_in(path.read_text())
+        reason for path in sorted((ROOT / "cicada").rglob("*.py")) for reason in reasons_in(path.read_text())
     }
     passed_on = {"too-old"}  # what a session says of a frame is the reason itself
     assert found | passed_on == set(WHY_DROPPED)
 
 
 def test_the_search_for_reasons_finds_them() -> None:
-    source = 'self._drop("a"); core.drop("b" if x == "no" else "c", 1); around.tally["d"] += 1; other("e"); self.drop(connection, "f")'
+    source = (
+        'self._drop("a"); core.drop("b" if x == "no" else "c", 1); around.tally["d"] += 1; '
+        'other("e"); self.drop(connection, "f")'
+    )
     assert set(reasons_in(source)) == {"a", "b", "c", "d"}
