@@ -55,7 +55,7 @@ async def test_senders_wait_for_room_and_go_on_as_the_application_reads() -> Non
         await ring(sender, slow)
         receipts = [sender.send(slow, b"%d" % number, timeout=60) for number in range(100)]
         await until_settled(receipts, LIMIT)
-        for number in range(100):
+        for _ in range(100):
             assert (await slow.recv(timeout=10)).data
         await until_settled(receipts, 100)
         assert all(receipt.delivered for receipt in receipts)
