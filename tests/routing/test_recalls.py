@@ -60,7 +60,7 @@ class Pair:
     def negotiate(self, own: object, output: object) -> None:
         negotiator = self.negotiators[ONE if own == ONE else OTHER]
         for answer in negotiator.handle(output, self.now):  # type: ignore[arg-type]
-            self.feed(own, answer)  # type: ignore[arg-type]
+            self.feed(own, answer)
 
     def send(self, id: int, *, patient: bool = True) -> None:
         self.feed(
