@@ -17,6 +17,8 @@ prove: export CICADA_INTRUDERS ?= 10000
 prove: export CICADA_SCENARIOS ?= full
 prove: export CICADA_NODES ?= 4096
 prove: export CICADA_PATHS ?= 200
+# Seconds for which a swarm is overloaded; from 60 on it has 200 peers.
+prove: export CICADA_OVERLOAD ?= 600
 PROOF_TIMEOUT ?= 3600
 
 .PHONY: help demo test check format prove bench clean

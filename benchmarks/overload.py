@@ -1,6 +1,6 @@
 """A swarm at many times the load it can carry: memory, what became of every message, and latency before, during and after.
 
-    python -m benchmarks.overload [--peers N] [--seconds S] [--factor F] [--capacity R] [--json]
+    python -m benchmarks.overload [--peers N] [--seconds S] [--factor F] [--capacity R] [--warm S] [--run FOLDER] [--json]
 
 Starts a swarm through the launcher, finds what it can carry (doubling the rate until less than 95% is acknowledged), offers
 ``factor`` times as much for S seconds, and watches it until it is calm again. Latency is that of a message every 20 ms from a
@@ -53,6 +53,7 @@ LOOK_S = 1.0
 PROBE_S = 0.02
 PROBE_TIMEOUT_S = 10.0
 CALM_S = 5.0
+WARM_SHARE = 0.5
 AFTER_S = 15.0
 SETTLED_SHARE = 0.25
 """The plateau of memory is that after this share of the overload."""
@@ -219,12 +220,22 @@ async def capacity_of(swarm: Launched, first: float) -> float:
 
 
 async def overload(
-    *, peers: int, workers: int, first_port: int, seconds: float, factor: float, capacity: float, folder: Path
+    *,
+    peers: int,
+    workers: int,
+    first_port: int,
+    seconds: float,
+    factor: float,
+    capacity: float,
+    warm: float,
+    folder: Path,
 ) -> Outcome:
-    """Start a swarm, overload it, watch it recover, and end it. ``capacity`` 0: find it."""
+    """Start a swarm, overload it, watch it recover, and end it. ``capacity`` 0: find it. It is loaded for ``warm`` seconds
+    before, so that pairs have their sessions."""
     swarm = Launched(peers, workers, first_port, folder)
     try:
         capacity = capacity or await capacity_of(swarm, 250.0)
+        await swarm.load(WARM_SHARE * capacity, warm)
         return await _overloaded(swarm, peers, capacity, factor * capacity, seconds)
     finally:
         await swarm.end()
@@ -313,6 +324,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--factor", type=float, default=10.0)
     parser.add_argument("--capacity", type=float, default=0.0, help="messages a second; found out when 0")
+    parser.add_argument("--warm", type=float, default=60.0, help="seconds of half that load before")
     parser.add_argument("--first-port", type=int, default=19000)
     parser.add_argument("--run", type=Path, help="a folder for the run, which is kept")
     parser.add_argument("--json", action="store_true")
@@ -326,6 +338,7 @@ def main() -> None:
                 seconds=options.seconds,
                 factor=options.factor,
                 capacity=options.capacity,
+                warm=options.warm,
                 folder=options.run or Path(folder) / "run",
             )
         )

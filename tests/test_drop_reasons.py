@@ -46,5 +46,8 @@ def test_every_reason_in_the_sources_is_explained_and_every_explained_one_is_cou
 
 
 def test_the_search_for_reasons_finds_them() -> None:
-    source = 'self._drop("a"); core.drop("b" if x == "no" else "c", 1); around.tally["d"] += 1; other("e"); self.drop(connection, "f")'
+    source = (
+        'self._drop("a"); core.drop("b" if x == "no" else "c", 1); around.tally["d"] += 1; '
+        'other("e"); self.drop(connection, "f")'
+    )
     assert set(reasons_in(source)) == {"a", "b", "c", "d"}

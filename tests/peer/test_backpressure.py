@@ -36,6 +36,11 @@ def settled(receipts: list[Receipt]) -> int:
     return sum(receipt.settled for receipt in receipts)
 
 
+def flood(sender: SwarmPeer, target: tuple[str, int], count: int) -> None:
+    for _ in range(count):
+        sender.send(target, b"")
+
+
 async def until_settled(receipts: list[Receipt], count: int) -> None:
     """Returns once so many receipts have settled."""
 
@@ -50,9 +55,10 @@ async def test_senders_wait_for_room_and_go_on_as_the_application_reads() -> Non
         await ring(sender, slow)
         receipts = [sender.send(slow, b"%d" % number, timeout=60) for number in range(100)]
         await until_settled(receipts, LIMIT)
-        for number in range(100):
+        for _ in range(100):
             assert (await slow.recv(timeout=10)).data
-        assert all([(await receipt).delivered for receipt in receipts])
+        await until_settled(receipts, 100)
+        assert all(receipt.delivered for receipt in receipts)
         assert slow.peek is None
         waited = sender.stats()
         assert (waited.delivered, waited.failed) == (100, 0)
@@ -91,8 +97,8 @@ async def test_a_mailbox_may_drop_its_oldest_and_says_how_many_it_dropped() -> N
 async def test_a_flood_keeps_nobody_else_out_of_a_mailbox_and_nobody_else_waiting_in_it() -> None:
     async with peer() as flooding, peer() as other, peer(SMALL) as slow:
         await ring(slow, flooding, other)
-        flood = [flooding.send(slow, b"flood", timeout=60) for _ in range(200)]
-        await until_settled(flood, LIMIT)
+        receipts = [flooding.send(slow, b"flood", timeout=60) for _ in range(200)]
+        await until_settled(receipts, LIMIT)
         assert (await other.send(slow, b"other", timeout=5)).delivered
         first = [(await slow.recv(timeout=5)).data for _ in range(2)]
         assert b"other" in first
@@ -102,8 +108,8 @@ async def test_a_flood_of_a_slow_peer_does_not_slow_the_same_senders_messages_to
     async with peer() as sender, peer(SMALL) as slow, peer() as quick:
         await ring(sender, slow, quick)
         assert (await sender.send(quick, b"warm")).delivered
-        flood = [sender.send(slow, b"flood", timeout=60) for _ in range(1000)]
-        await until_settled(flood, LIMIT)
+        receipts = [sender.send(slow, b"flood", timeout=60) for _ in range(1000)]
+        await until_settled(receipts, LIMIT)
         started = time.monotonic()
         for _ in range(20):
             assert (await sender.send(quick, b"x", timeout=5)).delivered
@@ -126,8 +132,7 @@ async def test_a_process_with_too_much_on_its_way_refuses_to_send_more() -> None
         await ring(sender)
         absent = ("127.0.0.1", 9)
         with pytest.raises(MailboxFull):
-            for _ in range(DELIVERY.pending_here + 1):
-                sender.send(absent, b"")
+            flood(sender, absent, DELIVERY.pending_here + 1)
         stats = sender.stats()
         assert stats.dropped["sends-refused"] == 1
 

@@ -7,10 +7,12 @@ import msgspec
 from cicada.events import LinkClosed
 from cicada.ids import peer_at
 from cicada.limits import KIB, WIRE
-from cicada.transport.link import MAX_MESSAGE
+from cicada.transport.base import ConnectionId
+from cicada.transport.link import MAX_MESSAGE, Link
 from cicada.transport.linkio import Unreachable
 from cicada.wire.codec import Message, encode
-from cicada.wire.frames import LINK_ACK, FrameType
+from cicada.wire.frames import LINK_ACK, Frame, FrameType
+from cicada.wire.security import NOBODY, Established, PlainCipher
 from tests.transport.linknet import LIMITS, SMALL, Network, Stranger, address, control, data
 
 TIMEOUT = LIMITS.timeout_floor + LIMITS.ack_delay  # of a link with short round trips
@@ -137,6 +139,29 @@ def test_a_measured_peer_that_freezes_is_given_up_after_the_floor_and_needs_a_ne
     (report,) = a.unreachable
     assert [id(message) for message in report.undelivered] == [id(first), id(second)]
     assert a.links.snapshot().proven == frozenset()
+
+
+def test_a_peer_that_is_heard_is_slow_and_has_more_time_but_not_for_ever() -> None:
+    link = Link(
+        peer_at(address(2)),
+        index=1,
+        remote_index=2,
+        connection=ConnectionId(3),
+        dialled=True,
+        incarnation=1,
+        established=Established(PlainCipher(), NOBODY),
+        limits=LIMITS,
+        now=0.0,
+    )
+    link.send(data(1), encode(data(1)), None, 0.0, [])
+    assert link.next_due() == LIMITS.timeout_first
+    given_up = LIMITS.timeout_heard
+    for counter in range(1, int(given_up / 0.5)):
+        now = 0.5 * counter
+        link.open(Frame(FrameType.DATA, 1, counter, b"", LINK_ACK.pack(0, 0)), now)
+        assert not link.timed_out(now)
+        assert link.next_due() == min(now + LIMITS.timeout_first, given_up)
+    assert link.timed_out(given_up)
 
 
 def test_any_progress_of_acks_restarts_the_timeout() -> None:
