@@ -80,6 +80,7 @@ class Delegating:
         self._numbers = count(1)
         self._errands: dict[int, Errand] = {}
         self._asked: dict[tuple[bytes, Peer, bytes], Errand] = {}
+        self._reported: dict[tuple[bytes, Peer, bytes], int] = {}
         self._delegates: dict[int, _Delegate] = {}
         self._named: dict[tuple[bytes, Peer, bytes], int] = {}
         self._retries = Timers()
@@ -102,7 +103,7 @@ class Delegating:
     ) -> list[RouterOutput]:
         """Serve the distances in [start, limit). ``reached``: peers that have it, to begin with."""
         errand = Errand(next(self._numbers), id, body, source, reached)
-        errand.is_own = body.hops == 0
+        errand.is_own = source is None
         outputs = self._share(errand, start, limit, now)
         if errand.open:
             self._errands[errand.number] = errand
@@ -114,11 +115,12 @@ class Delegating:
         return outputs + self._end(errand)
 
     def acknowledge(self, id: bytes, body: Broadcast, sender: Peer) -> list[RouterOutput]:
-        """The body came again and asks for nothing more: say how far the errand is, or that there is none."""
+        """The body came again and asks for nothing more: say how far the errand is, what came of it, or that there is none."""
         errand = self._asked.get((id, sender, body.limit))
         if errand is not None:
             return self._acknowledge(errand)
-        return [Forward(sender, BroadcastAck(id=id, limit=body.limit, reached=0, is_done=True), None)]
+        reached = self._reported.get((id, sender, body.limit), 0)
+        return [Forward(sender, BroadcastAck(id=id, limit=body.limit, reached=reached, is_done=True), None)]
 
     def on_ack(self, ack: BroadcastAck, sender: Peer, now: float) -> list[RouterOutput]:
         """A delegate says that it took its interval, or what became of it."""
@@ -240,7 +242,11 @@ class Delegating:
         errand.is_over = True
         self._errands.pop(errand.number, None)
         if errand.source is not None:
-            self._asked.pop((errand.id, errand.source, errand.body.limit), None)
+            name = (errand.id, errand.source, errand.body.limit)
+            self._asked.pop(name, None)
+            self._reported[name] = errand.reached
+            if len(self._reported) > self._limits.ids:
+                del self._reported[next(iter(self._reported))]
         self._ends.clear(errand.number)
         if errand.open:
             for delegate in [d for d in self._delegates.values() if d.errand is errand and d.is_taken]:

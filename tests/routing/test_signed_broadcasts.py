@@ -187,11 +187,13 @@ def test_claims_are_only_claims_but_the_sample_is_signed(swarm: Swarm) -> None:
 def test_a_router_that_crashed_goes_on_with_its_own_broadcast_and_nobody_gets_it_twice(swarm: Swarm) -> None:
     origin = swarm.peers[0]
     id = swarm.broadcast(origin, b"news")
-    swarm.run(until=lambda: bool(payloads(swarm, origin)))
+    swarm.run(until=lambda: payloads(swarm, origin).total() == COUNT - 1)
+    assert id not in swarm.nodes[origin].announced
     swarm.crash_router(origin)
     swarm.run()
     assert payloads(swarm, origin) == {b"news": COUNT - 1}
-    assert swarm.nodes[origin].announced[id].reason is None
+    fate = swarm.nodes[origin].announced[id]
+    assert (fate.reached, fate.is_complete, fate.reason) == (COUNT - 1, True, None)
     assert counted(swarm)["dropped:broadcast-altered"] == 0
 
 
