@@ -16,6 +16,8 @@ prove: export CICADA_INTRUDERS ?= 10000
 # Scenarios of the simulator with all their seeds, or a sample of a few minutes: CICADA_SCENARIOS=sample.
 prove: export CICADA_SCENARIOS ?= full
 prove: export CICADA_NODES ?= 4096
+prove: export CICADA_MESSAGES ?= 1000000
+prove: export CICADA_PEERS ?= 200
 prove: export CICADA_PATHS ?= 200
 # Seconds for which a swarm is overloaded; from 60 on it has 200 peers.
 prove: export CICADA_OVERLOAD ?= 600

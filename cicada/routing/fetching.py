@@ -7,8 +7,10 @@ answer is missing, or two came from the same peer.
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import cycle, islice
 from random import Random
+
+from msgspec.structs import replace
 
 from cicada.ids import RING_SIZE, Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.io import RecordsFetched, Told
@@ -21,6 +23,7 @@ from cicada.wire.routed import GetRecord, RecordIs
 
 _REQUEST_BITS = 62
 _SMALL_RING = 16  # so many others are all known: r
+_EACH = 2  # copies of a question: a lost one makes a first contact wait for fetch_seconds
 _NEEDED = 3
 
 
@@ -67,7 +70,7 @@ class Fetches:
         hop = table.next_hop(place)
         others = len(table) - (hop is not None and hop.place == place)
         fetch = self._open[place] = _Fetch(
-            min(_NEEDED, others), now + self._limits.fetch_seconds, self._ways.draw(1 + _NEEDED)
+            min(_NEEDED, others), now + self._limits.fetch_seconds, self._ways.draw(_EACH * (1 + _NEEDED))
         )
         self._timers.set(place, now + self._limits.fetch_spare)
         fetch.spare = self._points(table, place)
@@ -142,8 +145,7 @@ class Fetches:
         used: tuple[Peer, ...],
         request: int | None,
     ) -> list[RouterOutput]:
-        way = next(fetch.ways)
-        legs = self._ways.along(table, point, (way,), used)
+        legs = self._ways.along(table, point, tuple(islice(fetch.ways, _EACH)), used)
         if not legs:
             return []
         number = request or 1 + self._rng.getrandbits(_REQUEST_BITS)
@@ -152,11 +154,10 @@ class Fetches:
             target=place_to_bytes(point),
             origin=self._own.address,
             hops=1,
-            way=legs[0].way,
             request=number,
             about=place_to_bytes(place),
         )
-        return [Forward(legs[0].hop, question, None)]
+        return [Forward(leg.hop, replace(question, way=leg.way), None) for leg in legs]
 
     def _points(self, table: RoutingTable, place: Place) -> list[Place]:
         """Places of different peers before ``place``. In a small ring those of the peers there are."""

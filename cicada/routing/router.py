@@ -291,6 +291,8 @@ class Router:
         if message.way:
             is_near = there is not None and there not in shunned
             hop = there if is_near else table.coloured_relay(place, message.way, shunned)
+            if hop is None and is_indirect and not table.nobody_at(place):
+                hop = table.coloured_beyond(place, message.way, shunned)
             if hop is not None:
                 return Forward(hop, replace(message, hops=message.hops + 1), None)
         for hop in table.next_hops(place, 1, shunned) or table.next_hops(place, 1, exclude):

@@ -18,6 +18,7 @@ from launcher.ledgerfile import LedgerFile
 from launcher.load import Accountant, LoadPeer, LoadPlan, LoadShare, plan_load
 from launcher.loading import LoadWork
 from launcher.loadrun import LoadRun
+from launcher.plan import PlannedPeer
 from launcher.protocol import (
     AnyWorkerCommand,
     AnyWorkerReply,
@@ -28,7 +29,6 @@ from launcher.protocol import (
     Report,
     StartLoad,
 )
-from launcher.plan import PlannedPeer
 from launcher.swarm import Swarm
 
 PEERS = tuple(LoadPeer(f"core-{index}", Address(f"127.0.0.1:{20000 + index}")) for index in range(2))

@@ -15,7 +15,23 @@ from launcher.simulate import Choice, chosen
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "sim"
-NAMES = ("kill-30", "kill-50", "joins-500", "halves", "freeze", "calm", "churn", "paths", "growth", "hosts")
+NAMES = (
+    "kill-30",
+    "kill-50",
+    "joins-500",
+    "halves",
+    "freeze",
+    "calm",
+    "churn",
+    "paths",
+    "growth",
+    "hosts",
+    "bad-relays-10",
+    "bad-relays-20",
+    "bad-relays-30",
+    "bad-neighbours",
+    "exactly-once",
+)
 
 IMPOSSIBLE = """\
 [sim]
@@ -46,10 +62,13 @@ def run(*arguments: object) -> Result:
 
 def small(name: str) -> list[object]:
     """Arguments that make a scenario of the repository small enough for the suite."""
-    shorter = {"churn": "10s", "paths": "8s", "growth": "20s"}
+    shorter = {"churn": "10s", "paths": "8s", "growth": "20s", "exactly-once": "20s"}
+    shorter |= dict.fromkeys((name for name in NAMES if name.startswith("bad-")), "6s")
     settings = ["--set", f"sim.duration={shorter[name]}"] if name in shorter else []
     if name == "churn":
         settings += ["--case", "0.1"]
+    if name == "exactly-once":
+        settings += ["--set", "load.messages=50"]
     return [FOLDER / f"{name}.toml", "--peers", 40, "--seed", 1, *settings]
 
 
@@ -174,7 +193,11 @@ SAMPLE: dict[str, list[object]] = {
     "churn": ["--case", 0.1, "--set", "load.lookups=100", "--set", "sim.duration=1020s"],
     "paths": ["--peers", 1024],
     "growth": ["--peers", 256],
+    "bad-neighbours": ["--set", "sim.seeds=2"],
+    "exactly-once": ["--set", "sim.duration=71s", "--set", "load.until=61s", "--set", "load.messages=400"],
 }
+for bad in ("bad-relays-10", "bad-relays-20", "bad-relays-30"):
+    SAMPLE[bad] = ["--set", "sim.duration=31s", "--set", "load.until=21s", "--set", "delivery.beside=nothing"]
 
 
 @pytest.mark.prove

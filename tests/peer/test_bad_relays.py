@@ -144,10 +144,13 @@ async def test_receipts_name_as_altered_what_was_altered_and_nothing_else() -> N
             done = harm.done.get(Trace(each.origin, each.target, copy.attempt, copy.colour), [])
             if copy.fate is Fate.ALTERED:
                 assert any(what != "drop" for what in done), f"{copy} was not altered by anybody"
-            if done == ["body"]:
-                assert copy.fate is Fate.ALTERED, f"{copy} arrived altered"
             fates[done[0] if len(done) == 1 else str(len(done)), copy.fate] += 1
-    assert fates["body", Fate.ALTERED] > len(sent) / 20, fates
+    arrived = sum(count for (what, _), count in fates.items() if what == "body")
+    named = fates["body", Fate.ALTERED]
+    assert fates["body", Fate.INTACT] == 0
+    assert arrived > len(sent) / 20
+    # The destination's word on one may be lost, as all words here may: it is then not said that it was altered.
+    assert named >= 0.9 * arrived, fates
     assert fates["drop", Fate.INTACT] == 0
     assert fates["0", Fate.INTACT] > 2 * len(sent)
 

@@ -39,11 +39,12 @@ def a_router() -> Router:
 
 
 def questions(outputs: list[RouterOutput]) -> dict[Peer, GetRecord]:
-    """What is asked of whom."""
+    """What is asked of whom, each in two copies."""
     found = {}
     for output in outputs:
         if isinstance(output, Forward) and isinstance(output.message, GetRecord):
-            found[output.peer] = output.message
+            asked = next(peer for peer in PEERS if place_to_bytes(peer.place) == output.message.target)
+            found[asked] = output.message
     return found
 
 
