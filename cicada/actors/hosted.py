@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from cicada.actors.alarm import LoopClock
+from cicada.actors.correspondence import Holdings
 from cicada.actors.family import Ref, Submit
 from cicada.actors.mailbox import Mailbox
-from cicada.actors.peer import Holdings, PeerSupervisor
+from cicada.actors.peer import PeerSupervisor
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
 from cicada.actors.standstill import Standstill

@@ -1,5 +1,5 @@
-"""The PeerSupervisor: one peer's root actor. It owns what must survive a crash of the actors below: the mailbox, the
-window that keeps deliveries single, the sends and lookups nobody has answered yet.
+"""The PeerSupervisor: one peer's root actor. It owns what must survive a crash of the actors below: its correspondence, and
+the lookups that nobody has answered yet.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import random
 from collections.abc import Callable
 from itertools import count
 from typing import Any
-from weakref import WeakValueDictionary
 
 import msgspec
-from msgspec.structs import replace
 
-from cicada.actors.broadcastreceipt import BroadcastReceipt
+from cicada.actors.correspondence import Correspondence, Holdings
 from cicada.actors.crypto import AnyNegotiator, CryptoActor
 from cicada.actors.family import (
-    Announce,
     ChangeSwarmKeys,
     Crash,
     Enter,
@@ -32,9 +29,7 @@ from cicada.actors.family import (
     Withdraw,
 )
 from cicada.actors.loop import LoopActor
-from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
-from cicada.actors.receipt import Receipt, failed
 from cicada.actors.ring import Incarnations, RingActor
 from cicada.actors.router import RouterActor
 from cicada.actors.supervision import ChildSpec, Strategy, SupervisorSpec
@@ -54,69 +49,26 @@ from cicada.chord.io import (
     TableChanged,
 )
 from cicada.events import ChildExited, ChildRestarted, Escalated, MessageDropped
-from cicada.ids import Peer, split_address
+from cicada.ids import Peer
 from cicada.keys.io import PinLearned
 from cicada.keys.linkhandshake import LinkHandshakes
-from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
 from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
-from cicada.limits import BROADCAST, DELIVERY, KEYS, SUPERVISION
-from cicada.routing.admission import Quota
-from cicada.routing.dedupe import DedupeWindow
+from cicada.limits import SUPERVISION
 from cicada.routing.io import (
-    BroadcastSettled,
     Deliver,
-    Fate,
-    Judged,
     Reason,
-    RoomMade,
-    SendBroadcast,
-    SendMessage,
-    Settled,
-    Status,
-    Traced,
-    Verdict,
 )
 from cicada.transport.linkio import Revoke
 from cicada.wire.security import LinkSecurity
 
-# An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
-HEARD = replace(
-    DELIVERY, dedupe_seconds=BROADCAST.seconds + 2 * KEYS.clock_skew, dedupe_origins=BROADCAST.origins
-)
 SPEC = SupervisorSpec(
     strategy=Strategy.ONE_FOR_ONE,
     max_restarts=SUPERVISION.max_restarts,
     within_s=SUPERVISION.within,
     children=tuple(ChildSpec(name=kind.value) for kind in Kind),
 )
-
-
-class Holdings(msgspec.Struct, kw_only=True):
-    """What the application side and the supervisor of one peer share, on one event loop."""
-
-    mailbox: Mailbox
-    quota: Quota  # of what its process lets in
-    now: Callable[[], float]  # of the process: the peer's own clock may stand still
-    memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
-    contacts: tuple[Peer, ...] = ()
-    sent: int = 0
-    delivered: int = 0
-    failed: int = 0
-    refused: int = 0  # sends, because the process had enough
-    restarts: int = 0
-    failure: str = ""
-
-
-class _Outstanding(msgspec.Struct, frozen=True):
-    send: SendMessage
-    receipt: Receipt
-
-
-class _Announced(msgspec.Struct, frozen=True):
-    send: SendBroadcast
-    receipt: BroadcastReceipt
 
 
 class _Search(msgspec.Struct, frozen=True):
@@ -163,13 +115,10 @@ class PeerSupervisor(LoopActor):
         self._on_new_peer = on_new_peer
         self._on_pin = on_pin
         self._met: set[Peer] = {around.own}
-        self._window = DedupeWindow()
-        self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
-        self._announced: dict[int, _Announced] = {}
-        self._announcements = count(1)
+        self._correspondence = Correspondence(
+            around, holdings, lambda message: self._tell(Kind.ROUTER, message)
+        )
         self._ids = count(1)
-        self._outstanding: dict[int, _Outstanding] = {}
-        self._settled: WeakValueDictionary[int, Receipt] = WeakValueDictionary()  # whose copies are traced
         self._searches: dict[int, _Search] = {}
         self._entering: Enter | None = None
         self._withdrawing: Withdraw | None = None
@@ -183,12 +132,7 @@ class PeerSupervisor(LoopActor):
     def on_start(self) -> None:
         self._handlers: dict[type, Callable[[Any], object]] = {
             ChildExit: self._on_child_exit,
-            Deliver: self._on_deliver,
-            Settled: self._on_settled,
-            Traced: self._on_traced,
-            BroadcastSettled: self._on_broadcast_settled,
-            Submit: self._on_submit,
-            Announce: self._on_announce,
+            **self._correspondence.handlers(),
             CreateRing: self._on_create,
             Enter: self._on_enter,
             Joined: self._on_joined,
@@ -217,7 +161,6 @@ class PeerSupervisor(LoopActor):
             on_restarted=self._on_restarted,
             on_escalated=self._on_escalated,
         )
-        self._holdings.mailbox.when_room(self._on_room)
         self._children.start()
         self._wire()
         self._stand_alone()
@@ -237,12 +180,12 @@ class PeerSupervisor(LoopActor):
     def overflowed(self, item: object) -> None:
         super().overflowed(item)
         if isinstance(item, Submit):  # nobody else would settle its receipt
-            self._give_up(item, Reason.OVERLOADED)
+            self._correspondence.give_up(item, Reason.OVERLOADED)
 
     def discard(self, item: object) -> None:
         super().discard(item)
         if isinstance(item, Submit):
-            self._give_up(item, Reason.CLOSED)
+            self._correspondence.give_up(item, Reason.CLOSED)
 
     # Children
 
@@ -296,11 +239,7 @@ class PeerSupervisor(LoopActor):
         if child == Kind.RING.value:
             self._bring_back_ring()
         elif child == Kind.ROUTER.value:
-            self._give_up_traces()
-            for outstanding in self._outstanding.values():
-                self._tell(Kind.ROUTER, outstanding.send)
-            for announced in self._announced.values():
-                self._tell(Kind.ROUTER, announced.send)
+            self._correspondence.go_on()
 
     def _bring_back_ring(self) -> None:
         entering = self._entering
@@ -384,7 +323,7 @@ class PeerSupervisor(LoopActor):
                     self._met.add(peer)
                     self._on_new_peer(peer)
 
-    # Messages
+    # Keys
 
     def _on_swarm_keys(self, change: ChangeSwarmKeys) -> None:
         if isinstance(self._security, LinkHandshakes):  # links that are not encrypted need no key
@@ -393,103 +332,6 @@ class PeerSupervisor(LoopActor):
     def _on_pin_learned(self, output: PinLearned) -> None:
         if self._on_pin is not None:
             self._on_pin(output.pin, output.succeeds)
-
-    def _on_submit(self, submit: Submit) -> None:
-        self._holdings.sent += 1
-        if len(self._outstanding) >= DELIVERY.pending_sends:
-            self._give_up(submit, Reason.OVERLOADED)
-            return
-        send = SendMessage(
-            id=next(self._ids),
-            place=submit.place,
-            payload=submit.payload,
-            copies=submit.copies,
-            deadline=submit.deadline,
-            address=submit.address,
-            require=submit.require,
-            ordered=submit.ordered,
-            patient=submit.patient,
-        )
-        self._outstanding[send.id] = _Outstanding(send, submit.receipt)
-        self._tell(Kind.ROUTER, send)
-
-    def _on_settled(self, settled: Settled) -> None:
-        outstanding = self._outstanding.pop(settled.id, None)
-        if outstanding is not None:
-            self._settle(outstanding.receipt, settled, len(outstanding.send.payload))
-            if any(copy.fate is Fate.PENDING for copy in settled.copies):
-                self._settled[settled.id] = outstanding.receipt
-
-    def _on_traced(self, traced: Traced) -> None:
-        receipt = self._settled.pop(traced.id, None)
-        if receipt is not None:
-            receipt.trace(traced)
-
-    def _give_up_traces(self) -> None:
-        for receipt in list(self._settled.values()):
-            receipt.give_up()
-        self._settled.clear()
-
-    def _give_up(self, submit: Submit, reason: Reason) -> None:
-        self._settle(submit.receipt, failed(0, reason), len(submit.payload))
-
-    def _settle(self, receipt: Receipt, settled: Settled, size: int) -> None:
-        holdings = self._holdings
-        holdings.quota.give_back(size, settled.status is Status.DELIVERED, holdings.now())
-        if settled.status is Status.DELIVERED:
-            self._holdings.delivered += 1
-        else:
-            self._holdings.failed += 1
-        receipt.settle(settled)
-
-    def _on_announce(self, announce: Announce) -> None:
-        if len(self._announced) >= BROADCAST.own:
-            announce.receipt.settle(BroadcastSettled(id=0, reason=Reason.OVERLOADED))
-            return
-        send = SendBroadcast(
-            id=next(self._announcements),
-            payload=announce.payload,
-            expires_ms=self._around.clock.wall_ms() + int(BROADCAST.seconds * 1000),
-            deadline=announce.deadline,
-        )
-        self._announced[send.id] = _Announced(send, announce.receipt)
-        self._tell(Kind.ROUTER, send)
-
-    def _on_broadcast_settled(self, settled: BroadcastSettled) -> None:
-        announced = self._announced.pop(settled.id, None)
-        if announced is not None:
-            announced.receipt.settle(settled)
-
-    def _on_deliver(self, deliver: Deliver) -> None:
-        mailbox, size = self._holdings.mailbox, len(deliver.payload)
-        window = self._heard if deliver.broadcast else self._window
-        lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
-        has_room = not deliver.is_late and mailbox.has_room(lane, size)
-        judgement = window.judge(
-            deliver.origin,
-            deliver.origin_boot,
-            deliver.message,
-            peer_id=deliver.peer_id,
-            has_room=has_room,
-            now=self._around.clock.now(),
-        )
-        verdict = judgement.verdict
-        if judgement.fresh:
-            self._count_dropped("mailbox-overwritten", mailbox.put(lane, _mail(deliver)))
-        elif verdict is Verdict.BUSY and not deliver.is_late:
-            self._count_dropped("origins-full" if has_room else "mailbox-full", 1)
-            verdict = Verdict.FULL if mailbox.refuses and not has_room else verdict
-        if not deliver.broadcast:
-            credit = 0 if verdict is Verdict.BUSY and has_room else mailbox.credit(lane, size)
-            self._tell(Kind.ROUTER, Judged(deliver.ticket, verdict, credit))
-
-    def _on_room(self, lane: Lane, credit: int) -> None:
-        self._tell(Kind.ROUTER, RoomMade(*lane, credit))
-
-    def _count_dropped(self, reason: str, count: int) -> None:
-        if count:
-            self._around.tally[reason] += count
-            self._publish(MessageDropped(reason=reason, count=count))
 
     # The end
 
@@ -500,15 +342,7 @@ class PeerSupervisor(LoopActor):
             self._detach()
         else:
             transport.watch(lambda _: self._detach())  # it says CLOSE on its links first
-        self._holdings.mailbox.close()
-        for outstanding in self._outstanding.values():
-            size = len(outstanding.send.payload)
-            self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED), size)
-        self._outstanding.clear()
-        self._give_up_traces()
-        for announced in self._announced.values():
-            announced.receipt.settle(BroadcastSettled(id=announced.send.id, reason=Reason.CLOSED))
-        self._announced.clear()
+        self._correspondence.close()
         for search in self._searches.values():
             _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
         if self._entering is not None:
@@ -523,17 +357,6 @@ class PeerSupervisor(LoopActor):
     def _publish(self, event: ChildExited | ChildRestarted | Escalated | MessageDropped) -> None:
         if self._around.publish is not None:
             self._around.publish(self._around.name, event)
-
-
-def _mail(deliver: Deliver) -> Mail:
-    return Mail(
-        source=HostPort(*split_address(deliver.origin.address)),
-        data=deliver.payload,
-        id=deliver.message,
-        broadcast=deliver.broadcast,
-        hops=deliver.hops,
-        trust=deliver.trust.word,
-    )
 
 
 def _answer(reply: asyncio.Future[Any], value: object) -> None:

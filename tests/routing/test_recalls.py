@@ -36,7 +36,9 @@ class Pair:
     def __init__(self) -> None:
         self.now = 0.0
         self.routers = {peer: Router(peer, 7, rng=Random(1)) for peer in (ONE, OTHER)}
-        self.negotiators = {peer: PlainNegotiator(peer, 7, rng=Random(2)) for peer in (ONE, OTHER)}
+        self.negotiators = {
+            peer: PlainNegotiator(peer, 7, wall_ms=lambda: 0, rng=Random(2)) for peer in (ONE, OTHER)
+        }
         self.delivered: list[Deliver] = []
         self.settled: list[Settled] = []
         self.is_cut = False

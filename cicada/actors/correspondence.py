@@ -1,0 +1,229 @@
+"""What of messages must survive a crash of the actors below: the receipts that nobody has settled yet, and the windows that
+keep deliveries single."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec.structs import replace
+
+from cicada.actors.broadcastreceipt import BroadcastReceipt
+from cicada.actors.family import Announce, Submit
+from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
+from cicada.actors.pump import Surroundings
+from cicada.actors.receipt import Receipt, failed
+from cicada.events import MessageDropped
+from cicada.ids import Peer, split_address
+from cicada.keys.memory import Memory
+from cicada.limits import BROADCAST, DELIVERY, KEYS
+from cicada.routing.admission import Quota
+from cicada.routing.dedupe import DedupeWindow
+from cicada.routing.io import (
+    BroadcastSettled,
+    Deliver,
+    Fate,
+    Judged,
+    Reason,
+    RoomMade,
+    SendBroadcast,
+    SendMessage,
+    Settled,
+    Status,
+    Traced,
+    Verdict,
+)
+
+# An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
+HEARD: Final = replace(
+    DELIVERY, dedupe_seconds=BROADCAST.seconds + 2 * KEYS.clock_skew, dedupe_origins=BROADCAST.origins
+)
+
+
+class Holdings(msgspec.Struct, kw_only=True):
+    """What the application side and the supervisor of one peer share, on one event loop."""
+
+    mailbox: Mailbox
+    quota: Quota  # of what its process lets in
+    now: Callable[[], float]  # of the process: the peer's own clock may stand still
+    memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
+    contacts: tuple[Peer, ...] = ()
+    sent: int = 0
+    delivered: int = 0
+    failed: int = 0
+    refused: int = 0  # sends, because the process had enough
+    restarts: int = 0
+    failure: str = ""
+
+
+class _Outstanding(msgspec.Struct, frozen=True):
+    send: SendMessage
+    receipt: Receipt
+
+
+class _Announced(msgspec.Struct, frozen=True):
+    send: SendBroadcast
+    receipt: BroadcastReceipt
+
+
+class Correspondence:
+    """The application's side of one peer's messages. ``tell_router`` hands something to whichever RouterActor is at work."""
+
+    def __init__(
+        self, around: Surroundings, holdings: Holdings, tell_router: Callable[[object], None]
+    ) -> None:
+        self._around = around
+        self._holdings = holdings
+        self._tell = tell_router
+        self._ids = count(1)
+        self._outstanding: dict[int, _Outstanding] = {}
+        self._settled: WeakValueDictionary[int, Receipt] = WeakValueDictionary()  # whose copies are traced
+        self._window = DedupeWindow()
+        self._announcements = count(1)
+        self._announced: dict[int, _Announced] = {}
+        self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
+        holdings.mailbox.when_room(self._on_room)
+
+    def handlers(self) -> dict[type, Callable[[Any], object]]:
+        """What takes each class of message that is about messages."""
+        return {
+            Deliver: self._on_deliver,
+            Settled: self._on_settled,
+            Traced: self._on_traced,
+            BroadcastSettled: self._on_broadcast_settled,
+            Submit: self._on_submit,
+            Announce: self._on_announce,
+        }
+
+    def go_on(self) -> None:
+        """Another RouterActor is at work, which knows nothing of what the last one was told."""
+        self._give_up_traces()
+        for outstanding in self._outstanding.values():
+            self._tell(outstanding.send)
+        for announced in self._announced.values():
+            self._tell(announced.send)
+
+    def give_up(self, submit: Submit, reason: Reason) -> None:
+        """It will never be sent."""
+        self._settle(submit.receipt, failed(0, reason), len(submit.payload))
+
+    def close(self) -> None:
+        """The peer ends: every receipt learns of it, and no mail comes in any more."""
+        self._holdings.mailbox.close()
+        for outstanding in self._outstanding.values():
+            size = len(outstanding.send.payload)
+            self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED), size)
+        self._outstanding.clear()
+        self._give_up_traces()
+        for announced in self._announced.values():
+            announced.receipt.settle(BroadcastSettled(id=announced.send.id, reason=Reason.CLOSED))
+        self._announced.clear()
+
+    def _on_submit(self, submit: Submit) -> None:
+        self._holdings.sent += 1
+        if len(self._outstanding) >= DELIVERY.pending_sends:
+            self.give_up(submit, Reason.OVERLOADED)
+            return
+        send = SendMessage(
+            id=next(self._ids),
+            place=submit.place,
+            payload=submit.payload,
+            copies=submit.copies,
+            deadline=submit.deadline,
+            address=submit.address,
+            require=submit.require,
+            ordered=submit.ordered,
+            patient=submit.patient,
+        )
+        self._outstanding[send.id] = _Outstanding(send, submit.receipt)
+        self._tell(send)
+
+    def _on_settled(self, settled: Settled) -> None:
+        outstanding = self._outstanding.pop(settled.id, None)
+        if outstanding is not None:
+            self._settle(outstanding.receipt, settled, len(outstanding.send.payload))
+            if any(copy.fate is Fate.PENDING for copy in settled.copies):
+                self._settled[settled.id] = outstanding.receipt
+
+    def _on_traced(self, traced: Traced) -> None:
+        receipt = self._settled.pop(traced.id, None)
+        if receipt is not None:
+            receipt.trace(traced)
+
+    def _give_up_traces(self) -> None:
+        for receipt in list(self._settled.values()):
+            receipt.give_up()
+        self._settled.clear()
+
+    def _settle(self, receipt: Receipt, settled: Settled, size: int) -> None:
+        holdings = self._holdings
+        holdings.quota.give_back(size, settled.status is Status.DELIVERED, holdings.now())
+        if settled.status is Status.DELIVERED:
+            self._holdings.delivered += 1
+        else:
+            self._holdings.failed += 1
+        receipt.settle(settled)
+
+    def _on_announce(self, announce: Announce) -> None:
+        if len(self._announced) >= BROADCAST.own:
+            announce.receipt.settle(BroadcastSettled(id=0, reason=Reason.OVERLOADED))
+            return
+        send = SendBroadcast(
+            id=next(self._announcements),
+            payload=announce.payload,
+            expires_ms=self._around.clock.wall_ms() + int(BROADCAST.seconds * 1000),
+            deadline=announce.deadline,
+        )
+        self._announced[send.id] = _Announced(send, announce.receipt)
+        self._tell(send)
+
+    def _on_broadcast_settled(self, settled: BroadcastSettled) -> None:
+        announced = self._announced.pop(settled.id, None)
+        if announced is not None:
+            announced.receipt.settle(settled)
+
+    def _on_deliver(self, deliver: Deliver) -> None:
+        mailbox, size = self._holdings.mailbox, len(deliver.payload)
+        window = self._heard if deliver.broadcast else self._window
+        lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
+        has_room = not deliver.is_late and mailbox.has_room(lane, size)
+        judgement = window.judge(
+            deliver.origin,
+            deliver.origin_boot,
+            deliver.message,
+            peer_id=deliver.peer_id,
+            has_room=has_room,
+            now=self._around.clock.now(),
+        )
+        verdict = judgement.verdict
+        if judgement.fresh:
+            self._count_dropped("mailbox-overwritten", mailbox.put(lane, _mail(deliver)))
+        elif verdict is Verdict.BUSY and not deliver.is_late:
+            self._count_dropped("origins-full" if has_room else "mailbox-full", 1)
+            verdict = Verdict.FULL if mailbox.refuses and not has_room else verdict
+        if not deliver.broadcast:
+            credit = 0 if verdict is Verdict.BUSY and has_room else mailbox.credit(lane, size)
+            self._tell(Judged(deliver.ticket, verdict, credit))
+
+    def _on_room(self, lane: Lane, credit: int) -> None:
+        self._tell(RoomMade(*lane, credit))
+
+    def _count_dropped(self, reason: str, count: int) -> None:
+        if count:
+            self._around.tally[reason] += count
+            if self._around.publish is not None:
+                self._around.publish(self._around.name, MessageDropped(reason=reason, count=count))
+
+
+def _mail(deliver: Deliver) -> Mail:
+    return Mail(
+        source=HostPort(*split_address(deliver.origin.address)),
+        data=deliver.payload,
+        id=deliver.message,
+        broadcast=deliver.broadcast,
+        hops=deliver.hops,
+        trust=deliver.trust.word,
+    )
