@@ -8,7 +8,6 @@ has to do itself leaves as a Forward to itself.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
 from random import Random
 
 from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
@@ -18,11 +17,12 @@ from cicada.routing.arrivals import digest_of
 from cicada.routing.attempts import Attempts
 from cicada.routing.contacts import Contacts
 from cicada.routing.copies import Attempt
-from cicada.routing.credit import Credits, Moment, Turn
+from cicada.routing.credit import Moment, Turn
+from cicada.routing.departures import Departures
 from cicada.routing.introductions import Introductions
 from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Settled, Verdict
 from cicada.routing.ordering import Order
-from cicada.routing.pace import Line, Pace
+from cicada.routing.pace import Pace
 from cicada.routing.paths import Leg, Ways, peer_named
 from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
@@ -56,18 +56,12 @@ class Sends:
         self._limits = limits
         self._contacts = Contacts(limits)
         self._attempts = Attempts(ways, self._contacts, limits)
-        self._credits = Credits(limits)
-        self._pace = pace or Pace(limits)
-        self._line = Line(self._pace)
+        self._departures = Departures(limits, pace or Pace(limits))
         self.introductions = Introductions(own, routes, self._contacts, ways, limits, rng)
         self._open: dict[int, Unsettled] = {}
         self._frames: dict[Frame, int] = {}  # of messages that have not settled
         self._bytes = 0
         self._timers = Timers()
-        self._parked: dict[int, None] = {}  # until this peer is in a ring
-        self._ready: deque[int] = deque()  # may go on at once
-        self._ready_since = 0.0
-        self._closed: list[SendMessage] = []  # in this call
         self.order = Order()
         self.ended: deque[Ended] = deque()
         """What settled and others hang on: for Transfers to take."""
@@ -80,12 +74,12 @@ class Sends:
 
     def close(self) -> None:
         """Nothing of this will be used any more."""
-        self._line.close()
+        self._departures.close()
 
     @property
     def held_back(self) -> int:
         """How many wait for room in the mailboxes of their destinations."""
-        return self._credits.waiting
+        return self._departures.held_back
 
     def submit(self, asked: SendMessage, now: float) -> list[RouterOutput]:
         """Begin a message, unless it is on its way already."""
@@ -101,9 +95,7 @@ class Sends:
 
     def on_table(self, now: float) -> None:
         """This peer is in a ring: what waited for that may go on."""
-        if self._parked:
-            self._wake(self._parked, now)
-            self._parked = {}
+        self._departures.unpark(now)
 
     # What others hang on
 
@@ -118,7 +110,7 @@ class Sends:
         only if its destination holds it back."""
         sending = self._open.get(id)
         if sending is not None and sending.sent_at and (sending.is_waiting or not only_if_waiting):
-            self._wake((id,), now)
+            self._departures.wake((id,), now)
 
     def cancel(self, id: int) -> None:
         """Nobody waits for it any more."""
@@ -142,7 +134,8 @@ class Sends:
 
     def on_session(self, session: Session, now: float) -> None:
         """There is a session for messages of this peer."""
-        self._wake(self.introductions.agreed(session.peer.place, is_own=session.initiated), now)
+        agreed = self.introductions.agreed(session.peer.place, is_own=session.initiated)
+        self._departures.wake(agreed, now)
 
     def on_refused(self, refused: Refused, now: float) -> list[RouterOutput]:
         """The negotiator could not agree on a session."""
@@ -198,7 +191,7 @@ class Sends:
         fit is ignored and counted."""
         moment = (session.born, counter)
         if ack.status == Verdict.ROOM:
-            self._hear(session.peer.place, moment, ack.credit, now)
+            self._departures.heard(session.peer.place, moment, ack.credit, now)
             return []
         frame = (session.peer.place, session.remote_index, ack.counter)
         id = self._frames.get(frame, 0)
@@ -212,27 +205,18 @@ class Sends:
             self.counts["ignored:foreign-ack"] += 1
             return []
         if ack.status == Verdict.DELIVERED:
-            self._hear(session.peer.place, moment, ack.credit, now)
+            self._departures.heard(session.peer.place, moment, ack.credit, now)
         if ack.status == Verdict.DELIVERED or (ack.status == Verdict.HELD and sending.asked.fragment):
             return self._acknowledged(sending, ack, attempt, way, now)
         return self._refused(sending, ack.status, attempt, moment, now)
-
-    def _hear(self, place: Place, moment: Moment, credit: int, now: float) -> None:
-        self._wake(self._credits.heard(place, moment, credit, now), now)
 
     # Time
 
     def advance(self, now: float) -> list[RouterOutput]:
         """Let messages go on that may, at most ``batch`` of them, and say what nobody waits for any more."""
-        closed, self._closed = self._closed, []
-        for asked in closed:
-            self._wake(self._credits.over(asked.place, asked.id, now), now)
-            self._line.over(asked.id)
-        if len(self._line):
-            self._wake(self._line.next(), now)
         outputs: list[RouterOutput] = []
-        for _ in range(min(len(self._ready), self._limits.batch)):
-            sending = self._open.get(self._ready.popleft())
+        for id in self._departures.next(now):
+            sending = self._open.get(id)
             if sending is not None:
                 outputs += self._attempt(sending, now)
         return outputs + self.introductions.take_abandoned()
@@ -240,7 +224,7 @@ class Sends:
     def fire(self, now: float) -> list[RouterOutput]:
         """Do what is overdue, for at most ``batch`` messages and as many introductions."""
         outputs = self.introductions.fire(now) + self._traces.fire(now)
-        self._wake(self._credits.fire(now), now)
+        self._departures.fire(now)
         for due in self._timers.pop_due(now, self._limits.batch):
             sending = self._open[due]
             if now >= sending.asked.deadline:
@@ -253,10 +237,8 @@ class Sends:
 
     def next_deadline(self) -> float | None:
         """When ``advance`` or ``fire`` has something to do."""
-        if self._ready:
-            return self._ready_since
         first = earlier(self._timers.next_deadline(), self._traces.next_deadline())
-        return earlier(earlier(first, self._credits.next_deadline()), self.introductions.next_deadline())
+        return earlier(earlier(first, self._departures.next_deadline()), self.introductions.next_deadline())
 
     # Attempts
 
@@ -269,7 +251,7 @@ class Sends:
                 self._arm(sending, max(budget.ready_at(now), now + self._limits.denied_retry))
                 return []
             if not sending.is_busy and not sending.is_waiting:
-                self._pace.look(now)
+                self._departures.pace.look(now)
                 self._attempts.lost(sending)
         return self._attempt(sending, now)
 
@@ -281,17 +263,14 @@ class Sends:
     def _attempt(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         asked = sending.asked
         self._arm(sending, asked.deadline)
-        if asked.fragment is None:  # a window limits fragments
-            turn = self._credits.ask(asked.place, asked.id, now)
-            if turn is not Turn.GO:
-                return self._hold(sending, turn)
-            if not self._line.ask(asked.id):
-                return []
+        turn = self._departures.ask(asked, now)
+        if turn is not Turn.GO:
+            return self._hold(sending, turn)
         if asked.place == self._own.place:
             return self._send_copies(sending, self._sessions.own, (Leg(self._own, b""),), now)
         table = self._routes.table()
         if table is None:
-            self._parked[asked.id] = None
+            self._departures.park(asked.id)
             return []
         sending.was_in_ring = True
         session = self._sessions.to(asked.place, now)
@@ -401,7 +380,7 @@ class Sends:
         self._traces.hear(sending, heard, ack)
         round_trip = now - sending.sent_at[attempt - 1]
         self._contacts.measured(asked.place, round_trip)
-        self._pace.measured(round_trip, now)
+        self._departures.pace.measured(round_trip, now)
         self._learn(asked.place, heard, way, now)
         return self._settle(sending, None, len(sending.sent_at), ack.data_hops, round_trip, now)
 
@@ -447,11 +426,10 @@ class Sends:
         asked = sending.asked
         sending.is_busy = True
         sending.refusals += 1
-        self._hear(asked.place, moment, 0, now)
+        self._departures.heard(asked.place, moment, 0, now)
         if not asked.patient or sending.refusals >= self._limits.refusals:
             return self._fail(sending, Reason.BUSY)
-        self._credits.refused(asked.place, asked.id, now)
-        self._line.over(asked.id)
+        self._departures.refused(asked, now)
         self._arm(sending, asked.deadline)
         return []
 
@@ -478,15 +456,9 @@ class Sends:
     def _expire(self, sending: Unsettled) -> list[RouterOutput]:
         asked = sending.asked
         tries = self.introductions.tries(asked.place)
-        if sending.is_busy or self._credits.waits(asked.place, asked.id):
-            reason = Reason.BUSY
-        elif self._line.waits(asked.id):
-            reason = Reason.OVERLOADED
-        elif not sending.was_in_ring and asked.place != self._own.place:
-            reason = Reason.NOT_IN_RING
-        else:
-            reason = Reason.TIMED_OUT
-        return self._fail(sending, reason, tries)
+        was_outside = not sending.was_in_ring and asked.place != self._own.place
+        reason = Reason.BUSY if sending.is_busy else self._departures.obstacle(asked)
+        return self._fail(sending, reason or (Reason.NOT_IN_RING if was_outside else Reason.TIMED_OUT), tries)
 
     def _fail(self, sending: Unsettled, reason: Reason, tries: int = 0) -> list[RouterOutput]:
         return self._settle(sending, reason, len(sending.sent_at) or tries)
@@ -519,16 +491,10 @@ class Sends:
     def _close(self, sending: Unsettled) -> None:
         asked = sending.asked
         del self._open[asked.id]
-        self._closed.append(asked)
+        self._departures.over(asked)
         self._bytes -= len(asked.payload)
         self._timers.clear(asked.id)
-        self._parked.pop(asked.id, None)
         self.introductions.drop(asked.place, asked.id)
 
     def _arm(self, sending: Unsettled, deadline: float) -> None:
         self._timers.set(sending.asked.id, min(deadline, sending.asked.deadline))
-
-    def _wake(self, ids: Iterable[int], now: float) -> None:
-        if not self._ready:
-            self._ready_since = now
-        self._ready.extend(ids)

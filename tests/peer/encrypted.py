@@ -40,7 +40,7 @@ class SeenRouter(Router):
 def seen_routers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Peers that are bound from now on have Routers that can be looked at."""
     SeenRouter.by_address.clear()
-    monkeypatch.setattr("cicada.actors.router.Router", SeenRouter)
+    monkeypatch.setattr("cicada.routing.behaviour.Router", SeenRouter)
 
 
 def encrypted(
