@@ -252,8 +252,6 @@ class Sends:
         turn = self._credits.ask(asked.place, asked.id, now)
         if turn is not Turn.GO:
             return self._hold(sending, turn)
-        if not self._line.ask(asked.id):
-            return []
         if asked.place == self._own.place:
             return self._send_copies(sending, self._sessions.own, (Leg(self._own, b""),), now)
         table = self._routes.table()
@@ -264,6 +262,8 @@ class Sends:
         session = self._sessions.to(asked.place, now)
         if session is None:
             return self.introductions.ask(asked.place, asked.address, asked.id, now)
+        if not self._line.ask(asked.id):  # what waits for a session is not in flight
+            return []
         outputs: list[RouterOutput] = []
         if self._sessions.must_renew(session, now):
             outputs += self.introductions.renew(asked.place, session.peer.address, now)
