@@ -167,7 +167,9 @@ class HostedPeer:
         holdings = self._holdings
         if not holdings.quota.take(size, holdings.now()):
             holdings.refused += 1
-            raise MailboxFull("more messages are on their way than can be carried: await receipts, or send later")
+            raise MailboxFull(
+                "more messages are on their way than can be carried: await receipts, or send later"
+            )
 
     def now(self) -> float:
         """Seconds on the clock that deadlines are measured on."""
