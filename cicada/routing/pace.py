@@ -71,9 +71,8 @@ class Pace:
             self.window = max(int(self.window * limits.pace_decrease), limits.pace_least)
         elif self._was_short and on_their_way <= bearable:
             self.window = min(int(self.window * limits.pace_increase) + 1, limits.pace_most)
-        if (
-            not self._was_short and now - self._renewed_at >= limits.pace_memory
-        ):  # nor do those in a queue tell of the path
+        # Round trips of messages in a queue do not tell of the path.
+        if not self._was_short and now - self._renewed_at >= limits.pace_memory:
             self._shortest_before, self._shortest, self._renewed_at = self._shortest, math.inf, now
 
 

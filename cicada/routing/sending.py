@@ -276,6 +276,8 @@ class Sends:
         session = self._sessions.to(asked.place, now)
         if session is None:
             return self.introductions.ask(asked.place, asked.address, asked.id, now)
+        if not self._line.ask(asked.id):  # what waits for a session is not in flight
+            return []
         outputs: list[RouterOutput] = []
         if self._sessions.must_renew(session, now):
             outputs += self.introductions.renew(asked.place, session.peer.address, now)
