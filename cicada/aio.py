@@ -186,7 +186,8 @@ class SwarmPeer:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
-        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt over other next hops. ``require``
+        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt, on paths that share no relay as far as
+        there are relays; None: one copy, two after a loss, then four. ``require``
         (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
         receipt fails. Raises PayloadTooLarge and Misuse at once.
         """

@@ -55,7 +55,8 @@ class Ways:
             return (b"",) * copies
         seed = self._entropy.randbytes(SEED_BYTES)
         k = max(copies, self._limits.colours_least)
-        return tuple(Way(seed, attempt, k, colour).pack() for colour in range(copies))
+        start = Way(seed, attempt, k, 0).pack()
+        return (start, *(start[:-1] + bytes((colour,)) for colour in range(1, copies)))
 
     def along(
         self, table: RoutingTable, place: Place, ways: Sequence[bytes], avoid: Collection[Peer] = _NOBODY
@@ -70,6 +71,8 @@ class Ways:
             return tuple(Leg(hop, b"") for hop in hops)
         there = table.knows(place)
         is_direct = self._limits.direct and (len(ways) > 1 or there not in avoid)
+        if there is not None and is_direct and len(ways) == 1:
+            return (Leg(there, ways[0]),)
         legs: list[Leg] = []
         for way in ways:
             if there is not None and not legs and is_direct:
