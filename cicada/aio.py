@@ -70,8 +70,8 @@ class SwarmPeer:
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
     ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
     ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
-    those kept beside a lasting identity. ``encrypt=False`` is for measurements and ``delivery`` on loopback, ``behaviour``, harm that
-    the peer does on purpose, for tests there.
+    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback, ``delivery`` for
+    any, and ``behaviour``, harm that the peer does on purpose, for tests on loopback.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.

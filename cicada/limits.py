@@ -462,7 +462,9 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     latency_min: float = 1e-6  # seconds; no message crosses a loop in less
     latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
-    trace: float = 2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
+    trace: float = (
+        2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
+    )
     reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
     reason_bytes: int = 120  # of each that are kept; they are one line
 
