@@ -23,7 +23,8 @@ from cicada.sim.traffic import Messages
 COPIES = (1, 2, 4, 6)
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4)
 SCHEMES = ("coloured ways", "plain Chord, excluded first hops")
-SECONDS = 10.0  # in which the messages leave
+SECONDS = 4.0  # in which the messages leave
+TIMEOUT = 4.0  # seconds for each of them
 COLOURS = ("tab:red", "tab:orange", "tab:green", "tab:blue")
 
 Points = dict[str, dict[int, dict[float, Messages]]]
@@ -40,12 +41,13 @@ def scenario(peers: int, messages: int, attempts: int, fraction: float, copies: 
         [sim]
         name = "delivery"
         peers = {peers}
-        duration = "{SECONDS + 12:g}s"
+        duration = "{SECONDS + TIMEOUT + 2:g}s"
         [load]
         at = "1s"
         until = "{SECONDS + 1:g}s"
         messages = {messages / SECONDS:g}
         duplicates = {copies - 1}
+        timeout = "{TIMEOUT:g}s"
         warm = true
         [delivery]
         attempts = {attempts}

@@ -75,8 +75,8 @@ class SwarmPeer:
     ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
     ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
     those kept beside a lasting identity. ``mailbox``: how much it holds, and whether senders wait, fail or displace older
-    messages when it is full. ``encrypt=False`` and ``delivery`` are for measurements on loopback, ``behaviour``, harm that the
-    peer does on purpose, for tests there.
+    messages when it is full. ``delivery`` is for measurements, ``encrypt=False`` for those on loopback, and ``behaviour``, harm
+    that the peer does on purpose, for tests there.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.

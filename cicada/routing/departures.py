@@ -33,13 +33,14 @@ class Departures:
         return self._credits.waiting
 
     def ask(self, asked: SendMessage, now: float) -> Turn:
-        """May it leave? One that is to wait is named by ``next`` once it may. Asked again it has left already."""
+        """Does its destination have room? One that is to wait is named by ``next`` once it has. Asked again it has left already."""
         if asked.fragment is not None:
             return Turn.GO
-        turn = self._credits.ask(asked.place, asked.id, now)
-        if turn is Turn.GO and not self._line.ask(asked.id):
-            return Turn.WAIT
-        return turn
+        return self._credits.ask(asked.place, asked.id, now)
+
+    def has_slot(self, asked: SendMessage) -> bool:
+        """Whether the window has room for it. If not it waits, as above."""
+        return asked.fragment is not None or self._line.ask(asked.id)
 
     def park(self, id: int) -> None:
         """It waits until this peer is in a ring."""

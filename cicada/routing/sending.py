@@ -276,7 +276,7 @@ class Sends:
         session = self._sessions.to(asked.place, now)
         if session is None:
             return self.introductions.ask(asked.place, asked.address, asked.id, now)
-        if not self._line.ask(asked.id):  # what waits for a session is not in flight
+        if not self._departures.has_slot(asked):  # what waits for a session takes none
             return []
         outputs: list[RouterOutput] = []
         if self._sessions.must_renew(session, now):

@@ -127,7 +127,8 @@ class Load(Section):
     second and for the whole swarm, at random moments from ``at`` to the end. Peers that do harm neither ask nor send nor
     are sent to.
 
-    ``until``: messages leave until then, so that all receipts have settled in the end. ``targets``: all messages go to so many members. ``duplicates`` extra copies leave with each attempt. ``payload`` in bytes.
+    ``until``: messages leave until then, so that all receipts have settled in the end. ``targets``: all of them go to so many
+    members. ``duplicates`` extra copies leave with each attempt. ``payload`` in bytes.
     ``warm``: sessions stand before they are needed, so that no message waits for its first contact.
     """
 

@@ -312,3 +312,37 @@ address = "[2001:db8::1]:20000"
     assert len(found) == 3
     assert "2001:db8::1 is not a loopback address" in found[2]
     assert all("links.encrypt is false" in words for words in found[:2])
+
+
+def test_mistakes_about_peers_that_do_harm_say_what_is_allowed() -> None:
+    text = (
+        GOOD
+        + """behaviour = "alt"
+behaviour_share = 2
+
+[[group]]
+name = "far"
+count = 3
+address = "10.0.0.1:20000"
+behaviour = "alter"
+
+[[group]]
+name = "mild"
+count = 3
+address = "127.0.0.1:20100"
+behaviour_share = "5%"
+"""
+    )
+    found = [(error.line, error.column, str(error)) for error in mistakes(text)]
+    assert [place[:2] for place in found] == [(8, 13), (9, 19), (15, 13), (21, 19)]
+    assert 'expected one of "drop", "alter", "misroute", "lie-in-lookups", "replay", "delay"' in found[0][2]
+    assert "did you mean 'alter'?" in found[0][2]
+    assert "must be at most 1, got 2" in found[1][2]
+    assert "peers that do harm on purpose stay on loopback addresses: 10.0.0.1 is none" in found[2][2]
+    assert 'of what? Add behaviour = "drop"' in found[3][2]
+
+
+def test_a_group_that_does_harm_says_to_how_many_messages() -> None:
+    (group,) = parse_config(GOOD + 'behaviour = "drop"\nbehaviour_share = "5%"\n').groups
+    assert str(group.harm) == "drop 5%"
+    assert parse_config(GOOD).groups[0].harm is None

@@ -155,6 +155,9 @@ async def test_receipts_name_as_altered_what_was_altered_and_nothing_else() -> N
     assert fates["0", Fate.INTACT] > 2 * len(sent)
 
 
-async def test_a_peer_that_does_harm_is_refused_outside_loopback() -> None:
+@pytest.mark.parametrize(("host", "external"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "192.0.2.1")])
+async def test_a_peer_that_does_harm_is_refused_outside_loopback(host: str, external: str) -> None:
+    peer = SwarmPeer(behaviour=Behaviour("drop"))
     with pytest.raises(Misuse, match="not a loopback address: a peer that does harm on purpose"):
-        SwarmPeer("0.0.0.0", 0, behaviour=Behaviour("drop")).bind()
+        peer.bind(host, 0, external_ip=external)
+    assert not peer.bound
