@@ -36,7 +36,8 @@ from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_addr
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import DELIVERY, RING, WIRE, RingLimits
+from cicada.limits import DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
+from cicada.routing.behaviour import Behaviour
 
 __all__ = ["HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
@@ -69,7 +70,8 @@ class SwarmPeer:
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
     ``keys``: a key file, or PreShared keys, for peers it shares keys with. ``swarm``: the swarm's name, equal on all peers.
     ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
-    those kept beside a lasting identity. ``encrypt=False`` is for measurements on loopback.
+    those kept beside a lasting identity. ``encrypt=False`` is for measurements and ``delivery`` on loopback, ``behaviour``, harm that
+    the peer does on purpose, for tests there.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
@@ -90,6 +92,8 @@ class SwarmPeer:
         trust: TrustStore | None = None,
         encrypt: bool = True,
         ring: RingLimits = RING,
+        delivery: DeliveryLimits = DELIVERY,
+        behaviour: Behaviour | None = None,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
@@ -102,6 +106,8 @@ class SwarmPeer:
         self._trust = trust
         self._encrypt = encrypt
         self._ring = ring
+        self._delivery = delivery
+        self._behaviour = behaviour
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -142,6 +148,8 @@ class SwarmPeer:
             on_new_peer=self._new_peer_hook(),
             create=create,
             ring=self._ring,
+            delivery=self._delivery,
+            behaviour=self._behaviour,
         )
         return self.listener
 

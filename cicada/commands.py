@@ -134,7 +134,8 @@ class RotateSwarmKey(Command, frozen=True, kw_only=True, tag=True):
 
 
 class RunLoad(Command, frozen=True, kw_only=True, tag=True):
-    """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``."""
+    """Open-loop load: acknowledged messages between random pairs, ``rate`` a second in all, until ``count`` or ``duration``.
+    Peers that do harm on purpose neither send nor are sent to; nor are those outside ``group``, if it is given."""
 
     rate: float
     count: int | None = None
@@ -142,6 +143,8 @@ class RunLoad(Command, frozen=True, kw_only=True, tag=True):
     payload: int = 64
     timeout: float = 10.0
     seed: int = 0
+    duplicates: int | None = None
+    group: str = ""
 
 
 class GetLoad(Command, frozen=True, kw_only=True, tag=True):
@@ -307,7 +310,8 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
 
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
-    ``refused``: who was not let in or not believed, by reason, over all peers since the start.
+    ``refused``: who was not let in or not believed, by reason, over all peers since the start. ``harmful``: how many peers do
+    harm on purpose, by behaviour.
     ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
     """
 
@@ -334,10 +338,11 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     frozen: int = 0
     faults: tuple[FaultRow, ...] = ()
     refused: dict[str, int] = {}
+    harmful: dict[str, int] = {}
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One peer."""
+    """One peer. ``behaviour``: what harm it does on purpose."""
 
     name: str
     address: str
@@ -348,6 +353,7 @@ class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
     successors: tuple[str, ...]
     fingers: int
     restarts: int
+    behaviour: str = ""
 
 
 class Peers(Reply, frozen=True, kw_only=True, tag=True):
@@ -408,6 +414,8 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     ``sent``, of those ``planned``. ``unfinished`` are messages whose receipts never settled, because their sender's
     process died; they are not among the lost. ``died_with_worker`` were acknowledged and lay in a mailbox when their
     receiver's process was killed; they are not among the lost either.
+
+    ``copies``: what became of all copies that left, as the receipts say: intact, altered, lost, unattributed.
     """
 
     sent: int
@@ -434,6 +442,7 @@ class LoadResult(Reply, frozen=True, kw_only=True, tag=True):
     unfinished: int = 0
     died_with_worker: int = 0
     died: tuple[str, ...] = ()
+    copies: dict[str, int] = {}
 
 
 AnyReply = (

@@ -104,7 +104,25 @@ class BroadcastReceived(Event, frozen=True, kw_only=True, tag=True):
     hops: int
 
 
-RoutingEvent = MessageSettled | MessageDropped | BroadcastReceived
+class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
+    """This peer, which was told to do harm, did so to a message of others: its class, and what its header said before.
+
+    ``target`` and ``way`` are hex; ``counter``, ``index``, ``attempt``: 0, ``way``: empty where it has none. ``field``: what
+    was altered, ``unreadable`` when nothing left.
+    """
+
+    behaviour: str
+    message: str
+    origin: str
+    target: str
+    counter: int = 0
+    index: int = 0
+    attempt: int = 0
+    way: str = ""
+    field: str = ""
+
+
+RoutingEvent = MessageSettled | MessageDropped | BroadcastReceived | RelayMisbehaved
 
 
 # Links

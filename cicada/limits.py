@@ -206,6 +206,14 @@ class FaultLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_delay: float = 60.0  # seconds; links give up after 4, so more is a partition by another name
 
 
+class TrialLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Peers that do harm on purpose, in tests."""
+
+    delay: float = 2.0  # seconds a relay keeps messages; a sender repeats them after 0.5 to 3
+    delayed: int = 4096  # messages kept at once; what comes on top is dropped. A guess: 2,000 a second
+    replayed: int = 64  # messages remembered for being said again; a guess
+
+
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end delivery."""
 
@@ -487,6 +495,7 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     latency_min: float = 1e-6  # seconds; no message crosses a loop in less
     latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
+    trace: float = 2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
     reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
     reason_bytes: int = 120  # of each that are kept; they are one line
 
@@ -560,6 +569,7 @@ RING: Final = RingLimits()
 LINK: Final = LinkLimits()
 ENDPOINT: Final = EndpointLimits()
 FAULT: Final = FaultLimits()
+TRIAL: Final = TrialLimits()
 DELIVERY: Final = DeliveryLimits()
 TRANSFER: Final = TransferLimits()
 KEYS: Final = KeyLimits()

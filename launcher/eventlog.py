@@ -36,6 +36,7 @@ from cicada.events import (
     PhaseChanged,
     PinMade,
     PredecessorChanged,
+    RelayMisbehaved,
     RunStateChanged,
     SuccessorsChanged,
     WaveRestarted,
@@ -128,6 +129,15 @@ def _dropped(event: MessageDropped) -> Facts:
     what = "a message" if event.count == 1 else f"{event.count} messages"
     return Facts(
         text=f"dropped {what}: {event.reason}", detail={"reason": event.reason, "count": event.count}
+    )
+
+
+def _misbehaved(event: RelayMisbehaved) -> Facts:
+    field = f", {event.field}" if event.field else ""
+    return Facts(
+        text=f"{event.behaviour} on purpose: {event.message} from {event.origin} to {event.target[:8]}{field}",
+        remote=event.origin,
+        detail={"counter": event.counter, "index": event.index, "attempt": event.attempt, "way": event.way},
     )
 
 
@@ -235,6 +245,7 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     LookupFinished: Rule(Level.DEBUG, RING, _lookup),
     MessageSettled: Rule(Level.DEBUG, ROUTER, _settled, skips=lambda event: event.status == "delivered"),
     MessageDropped: Rule(Level.WARNING, ROUTER, _dropped, gathers=True),
+    RelayMisbehaved: Rule(Level.DEBUG, ROUTER, _misbehaved),
     LinkOpened: Rule(Level.DEBUG, TRANSPORT, _opened),
     LinkClosed: Rule(Level.DEBUG, TRANSPORT, _closed),
     PeerFaulted: Rule(Level.WARNING, TRANSPORT, _faulted, gathers=True),

@@ -15,7 +15,7 @@ from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import SwarmKeys
-from cicada.limits import LAUNCHER, RING, RingLimits
+from cicada.limits import DELIVERY, LAUNCHER, RING, DeliveryLimits, RingLimits
 from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
 from launcher.protocol import (
@@ -72,10 +72,13 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish, log: LogBook, ring: RingLimits = RING) -> None:
+    def __init__(
+        self, publish: Publish, log: LogBook, ring: RingLimits = RING, delivery: DeliveryLimits = DELIVERY
+    ) -> None:
         self._publish = publish
         self._log = log
         self._ring = ring
+        self._delivery = delivery
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -136,12 +139,13 @@ class Hosting:
         return hosted_peer(self._hosted, name)
 
     async def _start(self, peers: Iterable[PeerAddress]) -> Report:
-        addresses = {peer.name: peer.address for peer in peers}
-        report = await self._each(addresses, lambda name: self._start_one(name, addresses[name]))
+        wanted = {peer.name: peer for peer in peers}
+        report = await self._each(wanted, lambda name: self._start_one(wanted[name]))
         gc.freeze()  # what a started peer holds stays: the collector need not walk through it again and again
         return report
 
-    async def _start_one(self, name: str, address: str) -> None:
+    async def _start_one(self, wanted: PeerAddress) -> None:
+        name, address = wanted.name, wanted.address
         if name in self._hosted:
             raise Misuse(f"{name} runs already")
         keys = self._keys
@@ -154,6 +158,8 @@ class Hosting:
             swarm_keys=SwarmKeys(keys.dial, keys.accept),
             encrypt=keys.encrypt,
             ring=self._ring,
+            delivery=self._delivery,
+            behaviour=wanted.behaviour,
         )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:

@@ -39,6 +39,10 @@ class Count(IntEnum):
     ALTERED = 5
     WRONG_PEER = 6
     FOREIGN = 7
+    COPY_INTACT = 8
+    COPY_ALTERED = 9
+    COPY_LOST = 10
+    COPY_UNATTRIBUTED = 11
 
 
 class Mark(IntEnum):

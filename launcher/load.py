@@ -19,7 +19,8 @@ import msgspec
 from cicada.commands import LoadProgress, LoadResult, RunLoad
 from cicada.errors import Misuse, PayloadTooLarge
 from cicada.ids import Address
-from cicada.limits import LOAD, WIRE
+from cicada.limits import DELIVERY, LOAD, WIRE
+from cicada.routing.io import Fate
 from launcher.ledger import Count, Ledger, Mark, percentile
 
 K = TypeVar("K")
@@ -60,6 +61,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     timeout: float
     peers: tuple[LoadPeer, ...]
+    duplicates: int | None = None
 
     @property
     def duration(self) -> float:
@@ -99,6 +101,8 @@ def check_load(command: RunLoad) -> int:
         raise PayloadTooLarge(command.payload, WIRE.max_message)
     if command.timeout <= 0:
         raise Misuse("the time-out must be more than 0 s")
+    if command.duplicates is not None and not 0 <= command.duplicates < DELIVERY.copies_max:
+        raise Misuse(f"{command.duplicates} duplicates: use 0 to {DELIVERY.copies_max - 1}")
     return count
 
 
@@ -115,6 +119,7 @@ def plan_load(command: RunLoad, peers: Sequence[LoadPeer], run: int) -> LoadPlan
         seed=command.seed,
         timeout=command.timeout,
         peers=tuple(peers),
+        duplicates=command.duplicates,
     )
 
 
@@ -186,6 +191,10 @@ class Accountant:
         ledger.mark(Mark.FAILED, number)
         ledger.count(Count.FAILED)
         ledger.failed_because(reason)
+
+    def copy(self, fate: Fate) -> None:
+        """What became of one copy of a message, as its receipt says."""
+        self._ledger.count(_FATES[fate])
 
     def received(self, peer: str, source: Address, payload: bytes) -> None:
         """Hosted ``peer`` took this message, which came from ``source``, out of its mailbox."""
@@ -271,7 +280,20 @@ def merge(
         hops_max=max(hops, default=0),
         failures=dict(failures),
         died=died,
+        copies={fate.value: total for fate in _FATES if (total := _copies(every, fate))},
     )
+
+
+_FATES: Final = {
+    Fate.INTACT: Count.COPY_INTACT,
+    Fate.ALTERED: Count.COPY_ALTERED,
+    Fate.LOST: Count.COPY_LOST,
+    Fate.UNATTRIBUTED: Count.COPY_UNATTRIBUTED,
+}
+
+
+def _copies(ledgers: Iterable[Ledger], fate: Fate) -> int:
+    return sum(ledger[_FATES[fate]] for ledger in ledgers)
 
 
 class _Fates(msgspec.Struct, frozen=True, kw_only=True):

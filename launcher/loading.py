@@ -10,7 +10,8 @@ from pathlib import Path
 from cicada.aio import Message, Receipt, SwarmPeer
 from cicada.errors import CicadaError
 from cicada.ids import canonical_address, split_address
-from cicada.limits import LAUNCHER
+from cicada.limits import LAUNCHER, LOAD
+from cicada.routing.io import Fate
 from launcher.ledgerfile import LedgerFile
 from launcher.load import Accountant, LoadShare, Shot
 from launcher.protocol import LoadReport
@@ -77,7 +78,10 @@ class LoadWork:
         payload = self._accountant.payload_of(shot)
         try:
             receipt = self._peers[shot.source.name].send(
-                split_address(shot.target.address), payload, timeout=self._share.plan.timeout
+                split_address(shot.target.address),
+                payload,
+                self._share.plan.duplicates,
+                timeout=self._share.plan.timeout,
             )
         except CicadaError as error:
             self._accountant.failed(shot.number, str(error))
@@ -92,3 +96,7 @@ class LoadWork:
             self._accountant.acknowledged(shot.number, hops=receipt.hops, latency=self._elapsed() - shot.at)
         else:
             self._accountant.failed(shot.number, receipt.reason or "unknown")
+        if any(copy.fate is Fate.PENDING for copy in receipt.copies):
+            await asyncio.sleep(LOAD.trace)
+        for copy in receipt.copies:
+            self._accountant.copy(Fate.LOST if copy.fate is Fate.PENDING else copy.fate)

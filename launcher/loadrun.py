@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cicada.commands import LoadProgress, LoadResult, RunLoad
-from cicada.errors import Unavailable
+from cicada.errors import Misuse, Unavailable
 from cicada.limits import LAUNCHER
 from launcher.ledgerfile import LedgerFile
 from launcher.load import LoadPeer, LoadShare, merge, plan_load, progress
 from launcher.protocol import CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
+from launcher.roster import Member
 from launcher.swarm import Swarm
 
 _RUN_BITS = 64
@@ -30,7 +31,7 @@ class LoadRun:
     """
 
     def __init__(self, swarm: Swarm, command: RunLoad, folder: Path) -> None:
-        members = swarm.joined()
+        members = _eligible(swarm.joined(), command.group)
         run = secrets.randbits(_RUN_BITS)
         peers = [LoadPeer(member.name, member.address) for member in members]
         self._plan = plan_load(command, peers, run)
@@ -130,3 +131,13 @@ class LoadRun:
         for file in self._files.values():
             with contextlib.suppress(OSError):  # the result matters more than a file that stays behind
                 file.remove()
+
+
+def _eligible(members: Iterable[Member], group: str) -> list[Member]:
+    """Who may send and be sent to: what is said of messages holds between peers that keep to the rules."""
+    honest = [member for member in members if member.planned.behaviour is None]
+    chosen = [member for member in honest if group in ("", member.planned.group)]
+    if group and not chosen:
+        groups = ", ".join(sorted({member.planned.group for member in honest})) or "none"
+        raise Misuse(f"nobody of group {group!r} can send: peers that keep to the rules are in {groups}")
+    return chosen

@@ -254,4 +254,5 @@ def _row(member: Member, view: PeerView | None, frozen: bool) -> PeerRow:
         successors=view.successors if view is not None else (),
         fingers=view.fingers if view is not None else 0,
         restarts=view.restarts if view is not None else 0,
+        behaviour=str(member.planned.behaviour or ""),
     )

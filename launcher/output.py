@@ -89,6 +89,8 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  traffic   {_traffic(status.traffic)}"
     if status.refused:
         yield f"  refused   {_in_order(status.refused)}"
+    if status.harmful:
+        yield warn(f"  harmful   {_in_order(status.harmful)} {faint('(peers that do so on purpose)')}")
     yield f"  restarts  {status.restarts}"
     for index, line in enumerate(fault_lines(status.faults)):
         yield bad(f"  {'' if index else 'faults':<9} {line}")
@@ -164,7 +166,7 @@ def _peer_cells(row: PeerRow) -> tuple[str, ...]:
         row.name,
         row.address,
         place,
-        row.phase,
+        f"{row.phase} ({row.behaviour})" if row.behaviour else row.phase,
         row.worker,
         *neighbours,
         str(row.fingers),
@@ -231,6 +233,8 @@ def load_lines(result: LoadResult) -> Iterator[str]:
         f"max {result.latency_max_s * 1000:.1f} ms"
     )
     yield f"  hops      mean {result.hops_mean:.2f}, p99 {result.hops_p99:.0f}, max {result.hops_max}"
+    if set(result.copies) - {"intact"} or sum(result.copies.values()) > result.sent:
+        yield f"  copies    {', '.join(f'{count} {fate}' for fate, count in result.copies.items())}"
     if result.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.failures.items()))
         yield bad(f"  receipts  {result.failed} failed: {reasons}")

@@ -10,18 +10,20 @@ import msgspec
 
 from cicada.config.model import Config, Swarm
 from cicada.ids import Address, Peer, peer_at
+from cicada.routing.behaviour import Behaviour
 
 WORKER_PREFIX = "worker"
 
 
 class PlannedPeer(msgspec.Struct, frozen=True, kw_only=True):
-    """One peer: ``number`` counts within its group."""
+    """One peer: ``number`` counts within its group. ``behaviour``: what harm it does on purpose."""
 
     name: str
     group: str
     number: int
     address: Address
     worker: str
+    behaviour: Behaviour | None = None
 
     @property
     def peer(self) -> Peer:
@@ -42,13 +44,18 @@ def plan_swarm(config: Config, cores: int) -> Plan:
         f"{WORKER_PREFIX}-{index}" for index in range(worker_count(config.swarm, config.peer_count, cores))
     )
     numbered = [
-        (group.name, number, name, address)
+        (group, number, name, address)
         for group in config.groups
         for number, (name, address) in enumerate(group.peers())
     ]
     peers = tuple(
         PlannedPeer(
-            name=name, group=group, number=number, address=address, worker=workers[index % len(workers)]
+            name=name,
+            group=group.name,
+            number=number,
+            address=address,
+            worker=workers[index % len(workers)],
+            behaviour=group.harm,
         )
         for index, (group, number, name, address) in enumerate(numbered)
     )

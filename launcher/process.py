@@ -29,7 +29,7 @@ import msgspec
 import psutil
 
 from cicada.errors import Unavailable
-from cicada.limits import RING, RingLimits
+from cicada.limits import DELIVERY, RING, DeliveryLimits, RingLimits
 
 PRELOADED = ["cicada.aio", "cicada.actors.remote", "cicada.bus.publisher", "launcher.worker", "uvloop"]
 """What the fork server imports. A module that is not installed is left out."""
@@ -51,6 +51,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     logs: str  # folder of its log and those of its peers
     log_level: str = "info"
     ring: RingLimits = RING
+    delivery: DeliveryLimits = DELIVERY
 
 
 Ready = Callable[[], None]

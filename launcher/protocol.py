@@ -12,6 +12,7 @@ import msgspec
 
 from cicada.commands import SendResult
 from cicada.keys.psks import PreShared
+from cicada.routing.behaviour import Behaviour
 from cicada.transport.faults import NO_FAULTS, FaultTable
 from launcher.levels import LevelSetting
 from launcher.load import LoadShare
@@ -41,10 +42,11 @@ class SetKeys(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 
 class PeerAddress(msgspec.Struct, frozen=True):
-    """A peer by name, and the address it listens at."""
+    """A peer by name, the address it listens at, and what harm it does on purpose."""
 
     name: str
     address: str
+    behaviour: Behaviour | None = None
 
 
 class StartPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):

@@ -168,7 +168,12 @@ class Roster:
         workers = least_loaded(self.workers, (m.worker for m in self if m.state in RETURNING), count)
         return [
             PlannedPeer(
-                name=group.peer_name(number), group=group.name, number=number, address=address, worker=worker
+                name=group.peer_name(number),
+                group=group.name,
+                number=number,
+                address=address,
+                worker=worker,
+                behaviour=group.harm,
             )
             for number, address, worker in zip(numbers, addresses, workers, strict=True)
         ]

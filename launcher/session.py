@@ -221,6 +221,7 @@ class Session:
             logs=str(self._folder.logs),
             log_level=self._config.peer.log_level,
             ring=self._config.ring.limits(),
+            delivery=self._config.delivery.limits(),
         )
 
     def _worker_ended(self, worker: str, pid: int, how: str) -> None:

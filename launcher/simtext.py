@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cicada.sim.expect import SHARES, Verdict, shown
-from cicada.sim.report import FAILED, Case, Report, Spread
+from cicada.sim.report import DELIVERED, FAILED, PLAIN, Case, Report, Spread
 from launcher import output
 from launcher.simulate import Missed, Outcome
 
-_SHARE_FIGURES = (*SHARES, FAILED)
+_SHARE_FIGURES = (
+    *SHARES,
+    FAILED,
+    *(f"{name}{of}" for name in (DELIVERED, "acknowledged") for of in ("", PLAIN)),
+)
 _SWEPT = {"peers": "PEERS", "churn": "RATE"}
 
 

@@ -68,6 +68,7 @@ class Statistics:
             problems=self._problems(counters.unlogged),
             frozen=len(self._swarm.frozen()),
             faults=self._faults.rows(),
+            harmful=dict(Counter(str(m.planned.behaviour) for m in roster if m.planned.behaviour)),
         )
 
     def _workers(self) -> tuple[WorkerStatus, ...]:

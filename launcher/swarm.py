@@ -74,7 +74,8 @@ class Swarm:
         self.roster.mark(chosen, State.UP)
 
         def command(names: tuple[str, ...]) -> StartPeers:
-            return StartPeers(peers=tuple(PeerAddress(name, chosen[name].address) for name in names))
+            planned = [chosen[name].planned for name in names]
+            return StartPeers(peers=tuple(PeerAddress(p.name, p.address, p.behaviour) for p in planned))
 
         outcome = await self._tell(chosen.values(), command, LAUNCHER.start_peers)
         for name, problem in outcome.failed.items():

@@ -301,6 +301,13 @@ def load(
     payload: Annotated[int, typer.Option("--payload", help="Bytes of each message.")] = 64,
     timeout: TimeoutOption = DELIVERY.timeout,
     seed: Annotated[int, typer.Option("--seed", help="The same seed chooses the same pairs of peers.")] = 0,
+    duplicates: Annotated[
+        int | None,
+        typer.Option(
+            "--duplicates", min=0, help="Extra copies of each attempt; by default as many as needed."
+        ),
+    ] = None,
+    group: Annotated[str, typer.Option("--group", help="Between peers of this group only.")] = "",
     progress: Annotated[
         bool | None,
         typer.Option("--progress/--no-progress", help="Show how far it is; by default on a terminal."),
@@ -314,10 +321,19 @@ def load(
       cicada load --count 10000 --rate 500
       cicada load --duration 30s --payload 1024 --json
 
-    Open loop: messages leave on time whether or not earlier ones have arrived, and latency counts from that time. Exit
+    Peers that do harm on purpose take no part. Open loop: messages leave on time whether or not earlier ones have arrived, and latency counts from that time. Exit
     code 3 unless every message arrived exactly once, intact, at the right peer.
     """
-    command = RunLoad(rate=rate, count=count, duration=duration, payload=payload, timeout=timeout, seed=seed)
+    command = RunLoad(
+        rate=rate,
+        count=count,
+        duration=duration,
+        payload=payload,
+        timeout=timeout,
+        seed=seed,
+        duplicates=duplicates,
+        group=group,
+    )
     messages = check_load(command)
     expected = messages / command.rate
     with connect(run) as swarm:

@@ -35,8 +35,9 @@ from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
 from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
-from cicada.limits import KEYS, RING, RingLimits
+from cicada.limits import DELIVERY, KEYS, RING, DeliveryLimits, RingLimits
 from cicada.routing.allowance import Allowance
+from cicada.routing.behaviour import Behaviour
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
 
@@ -131,15 +132,18 @@ class Host:
         encrypt: bool = True,
         create: bool = True,
         ring: RingLimits = RING,
+        delivery: DeliveryLimits = DELIVERY,
+        behaviour: Behaviour | None = None,
     ) -> HostedPeer:
         """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
 
         ``keys``: where its keys and pins come from; None: fresh ones. ``secrets``: what it shares with others.
-        ``encrypt=False`` is for measurements on loopback.
+        ``encrypt=False`` is for measurements on loopback, ``behaviour`` for tests there.
         """
         attachment = Attachment(self.endpoint)
         address = self._listen(attachment, host, port, external_ip, external_port)
         try:
+            _check_harmless(behaviour, address, host)
             lasting = self._keys(address, keys, encrypt)
         except BaseException:
             self.endpoint.unlisten(address)
@@ -159,6 +163,8 @@ class Host:
             entropy=self.entropy,
             ring=ring,
             allowance=self.allowance,
+            delivery=delivery,
+            behaviour=behaviour,
         )
         memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)
         on_pin = self._keeper(lasting)
@@ -245,6 +251,15 @@ class Host:
             else:
                 return advertised
         raise Unavailable(f"no free port at {host} in {_FREE_PORT_TRIES} tries")
+
+
+def _check_harmless(behaviour: Behaviour | None, address: Address, bound: str) -> None:
+    """Peers that do harm on purpose do so to peers of this machine. Raises Misuse."""
+    if behaviour is None:
+        return
+    for each in (address, canonical_address(bound, split_address(address)[1])):
+        if not is_loopback(each):
+            raise Misuse(f"{each} is not a loopback address: a peer that does harm on purpose needs one")
 
 
 def _free_port(host: str) -> int:

@@ -16,8 +16,9 @@ from cicada.actors.loop import NOT_PLAIN, Dispatcher, LoopActor
 from cicada.clock import Clock
 from cicada.events import AnyEvent
 from cicada.ids import Peer
-from cicada.limits import RING, RingLimits
+from cicada.limits import DELIVERY, RING, DeliveryLimits, RingLimits
 from cicada.routing.allowance import Allowance
+from cicada.routing.behaviour import Behaviour
 
 Publish = Callable[[str, AnyEvent], None]
 """Told ``(peer name, event)`` for each event. Must not block."""
@@ -50,6 +51,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     entropy: random.Random
     ring: RingLimits = RING
     allowance: Allowance = msgspec.field(default_factory=Allowance)  # for others' unfinished messages
+    delivery: DeliveryLimits = DELIVERY
+    behaviour: Behaviour | None = None  # what harm it does on purpose
 
 
 class Core(Protocol):

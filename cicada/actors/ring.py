@@ -10,6 +10,7 @@ from cicada.actors.family import TakeSnapshot, Wired
 from cicada.actors.pump import Pump, Surroundings
 from cicada.chord import io
 from cicada.chord.node import RingNode
+from cicada.routing.behaviour import ring_for
 from cicada.transport import linkio
 
 Incarnations = Iterator[int]
@@ -28,7 +29,13 @@ class RingActor(Pump[RingNode]):
     def make_core(self) -> RingNode:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
         around = self.around
-        return RingNode(around.own, next(self._incarnations), limits=around.ring, rng=random.Random(seed))
+        return ring_for(
+            around.own,
+            next(self._incarnations),
+            behaviour=around.behaviour,
+            limits=around.ring,
+            rng=random.Random(seed),
+        )
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         to_transport = self.to_transport.append

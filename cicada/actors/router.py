@@ -11,6 +11,7 @@ from cicada.actors.pump import Pump, Surroundings
 from cicada.events import MessageDropped
 from cicada.hosts import naming
 from cicada.routing import io
+from cicada.routing.behaviour import router_for
 from cicada.routing.router import Router
 
 
@@ -24,9 +25,11 @@ class RouterActor(Pump[Router]):
 
     def make_core(self) -> Router:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
-        return Router(
+        return router_for(
             self.around.own,
             self._boot,
+            behaviour=self.around.behaviour,
+            limits=self.around.delivery,
             rng=random.Random(seed),
             entropy=self.around.entropy,
             host_of=naming(self.around.ring.group_hosts),

@@ -19,6 +19,7 @@ from cicada.events import (
     LinkOpened,
     LookupFinished,
     MessageSettled,
+    RelayMisbehaved,
     RingEvent,
     RoutingEvent,
     RunEvent,
@@ -43,7 +44,7 @@ _TOPICS: dict[type, bytes] = {
 TRAFFIC: frozenset[bytes] = frozenset(
     _TOPICS[kind]
     for kind in (
-        *(MessageSettled, BroadcastReceived, LookupFinished),
+        *(MessageSettled, BroadcastReceived, RelayMisbehaved, LookupFinished),
         *(LinkOpened, LinkClosed, FingersChanged),
     )
 )

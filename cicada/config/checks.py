@@ -35,6 +35,7 @@ def problems_between(document: Document) -> Iterator[Problem]:
         yield ("group",), "there must be at least one [[group]]"
     yield from _workers(document)
     yield from _plain_links(document)
+    yield from _bad_groups(document)
     yield from _names(document)
     ranges = tuple(_ranges(document))
     yield from _past_the_last_port(ranges)
@@ -61,6 +62,19 @@ def _plain_links(document: Document) -> Iterator[Problem]:
         section = document.get(table)
         if isinstance(section, dict) and key in section:
             yield (table, key), "links.encrypt is false: there is nothing to use it for"
+
+
+def _bad_groups(document: Document) -> Iterator[Problem]:
+    """Peers that do harm stay on this machine."""
+    for index, group in _groups(document):
+        if "behaviour" not in group:
+            if group.get("behaviour_share", 1.0) != 1.0:
+                yield ("group", index, "behaviour_share"), 'of what? Add behaviour = "drop"'
+            continue
+        host = str(group.get("address")).rpartition(":")[0].strip("[]")
+        if host and not _is_loopback(host):
+            problem = f"peers that do harm on purpose stay on loopback addresses: {host} is none"
+            yield ("group", index, "behaviour"), problem
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -95,7 +95,9 @@ def _not_one_of(error: ErrorDetails, whole: type[BaseModel]) -> str:
 def _choices(location: tuple[int | str, ...], whole: type[BaseModel]) -> tuple[str, ...]:
     field: FieldInfo | None = _table(whole, str(location[0])).model_fields.get(str(location[-1]))
     annotation = field.annotation if field else Literal[()]
-    return tuple(str(choice) for choice in get_args(annotation))
+    inner = [annotation, *get_args(annotation)]  # what may be left out is a union with None
+    literal = next((kind for kind in inner if get_origin(kind) is Literal), Literal[()])
+    return tuple(str(choice) for choice in get_args(literal))
 
 
 def _shown(value: Any) -> str:

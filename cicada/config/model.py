@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from cicada.errors import Misuse
 from cicada.ids import Address, canonical_address, split_address
-from cicada.limits import CONFIG, RING, SUPERVISION, RingLimits
+from cicada.limits import CONFIG, DELIVERY, RING, SUPERVISION, DeliveryLimits, RingLimits
+from cicada.routing.behaviour import Behaviour, Kind
 
 RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
 """Words that a selector or an event's source already means something by."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NUMBERED = re.compile(r".*-[0-9]+")
+_PERCENT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
 _LARGEST_SEED = 2**63 - 1  # what TOML can hold
 _FEWEST_PLACES = 5 * RING.successors  # a list of 4r, and room for those who are to be in it
 
@@ -66,6 +69,15 @@ def _workers(value: object) -> object:
     raise _problem(f'expected "auto" or a whole number from 1 to {CONFIG.max_workers}')
 
 
+def _share(value: object) -> object:
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return float(match["number"]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise _problem('expected a share such as "5%" or 0.05')
+
+
 class Section(BaseModel):
     """Base of all tables: closed, immutable, strictly typed; its own errors never quote the file."""
 
@@ -93,11 +105,21 @@ class Swarm(Section):
 
 
 class Group(Section):
-    """``[[group]]``: ``count`` peers ``<name>-0``, ``<name>-1``, ... on the ports from ``address`` on."""
+    """``[[group]]``: ``count`` peers ``<name>-0``, ``<name>-1``, ... on the ports from ``address`` on.
+
+    ``behaviour``: what harm they do to messages of others, to ``behaviour_share`` of them; for tests on one machine.
+    """
 
     name: Annotated[str, AfterValidator(_group_name)]
     count: Annotated[int, Field(ge=1)]
     address: Annotated[str, AfterValidator(_address)]
+    behaviour: Kind | None = None
+    behaviour_share: Annotated[float, BeforeValidator(_share), Field(gt=0, le=1)] = 1.0
+
+    @property
+    def harm(self) -> Behaviour | None:
+        """The behaviour as routers take it."""
+        return None if self.behaviour is None else Behaviour(self.behaviour, self.behaviour_share)
 
     def peer_name(self, index: int) -> str:
         """The name of a peer of this group."""
@@ -157,6 +179,18 @@ class Ring(Section):
         return RingLimits(group_hosts=self.group_hosts, places_per_host=self.places_per_host)
 
 
+class Delivery(Section):
+    """``[delivery]``, for measurements. ``direct = false``: what a peer sends takes a relay even to peers that it knows.
+    ``coloured = false``: copies take different first hops and no coloured ways."""
+
+    direct: bool = DELIVERY.direct
+    coloured: bool = DELIVERY.coloured
+
+    def limits(self) -> DeliveryLimits:
+        """The limits that follow."""
+        return replace(DELIVERY, direct=self.direct, coloured=self.coloured)
+
+
 class Config(Section):
     """A whole, valid configuration. Peers of all groups have different names and addresses."""
 
@@ -167,6 +201,7 @@ class Config(Section):
     supervision: Supervision = Supervision()
     launch: Launch = Launch()
     ring: Ring = Ring()
+    delivery: Delivery = Delivery()
 
     @property
     def peer_count(self) -> int:

@@ -1,4 +1,5 @@
-"""Peers that do not keep to the rules."""
+"""Peers that do not keep to the rules, made for one test. Those that scenarios and launched swarms share have a
+``cicada.routing.behaviour``."""
 
 from __future__ import annotations
 

@@ -34,6 +34,10 @@ _FIGURES: dict[str, Callable[[RunResult], float | None]] = {
     "hops": lambda run: run.lookups.hops.mean if run.lookups.hops else None,
     "message-hops": lambda run: run.messages.hops.mean if run.messages.hops else None,
     "undelivered": lambda run: run.messages.failed_share if run.messages.settled else None,
+    "delivered": lambda run: run.messages.delivered_share if run.messages.settled else None,
+    "copies": lambda run: run.messages.copies if run.messages.settled else None,
+    "wrong": lambda run: float(sum(run.messages.wrong.values())),
+    "lost": lambda run: float(run.messages.lost),
 }
 _UNITS = {
     "messages": "messages a peer and second",
@@ -42,8 +46,11 @@ _UNITS = {
     "lookups": "lookups",
     "hops": "hops",
     "message-hops": "hops",
+    "copies": "copies a message",
+    "wrong": "deliveries",
+    "lost": "messages",
 }
-SHARES = ("failed", "undelivered")
+SHARES = ("failed", "undelivered", "delivered")
 """Checks whose figures are shares, and are shown in percent."""
 
 

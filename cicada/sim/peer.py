@@ -38,6 +38,7 @@ from cicada.errors import Misuse
 from cicada.events import PhaseChanged, PredecessorChanged, RingEvent, SuccessorsChanged
 from cicada.ids import Address, Peer
 from cicada.keys.plain import PlainNegotiator
+from cicada.routing.behaviour import Behaviour, ring_for, router_for
 from cicada.routing.dedupe import DedupeWindow
 from cicada.routing.io import (
     Alarm,
@@ -60,6 +61,7 @@ from cicada.sim.agenda import Action
 from cicada.sim.clocks import PeerAlarm, PeerClock
 from cicada.sim.lanes import Lane, Message
 from cicada.sim.network import Network
+from cicada.sim.sealing import SealingNegotiator
 from cicada.sim.seeds import split
 from cicada.sim.world import World
 from cicada.wire.ring import RingMessage
@@ -99,6 +101,8 @@ class SimPeer:
         self.has_vanished = False
         self.lanes: dict[Address, Lane] = {}
         self.adversary: Adversary | None = None
+        self.behaviour: Behaviour | None = None
+        """What harm its next life does on purpose; None: none."""
         self.stands_alone = False
         """Whether it is a ring of one whenever it is in no other, as the supervisor of an application's peer has it."""
         self._forget()
@@ -141,7 +145,8 @@ class SimPeer:
         self.has_vanished = False
         self.boot = split(self._world.seed, "boot", self.peer.address, self.life).getrandbits(63) | 1
         rng = split(self._world.seed, "negotiator", self.peer.address, self.life)
-        self._negotiator = PlainNegotiator(self.peer, self.boot, rng=rng)
+        kind = SealingNegotiator if self._world.seals else PlainNegotiator
+        self._negotiator = kind(self.peer, self.boot, rng=rng)
         self.fresh_ring()
         self.fresh_router()
 
@@ -160,9 +165,10 @@ class SimPeer:
         """A new RingNode in place of the old one; the Router keeps what it was told last."""
         self._past_rounds = self.rounds
         self._starts += 1
-        self._ring = RingNode(
+        self._ring = ring_for(
             self.peer,
             self._clock.new_incarnation(),
+            behaviour=self.behaviour,
             limits=self._world.limits,
             timings=self._world.timings,
             rng=split(self._world.seed, "ring", self.peer.address, self._starts),
@@ -175,9 +181,10 @@ class SimPeer:
         """A new Router, which is told what the old one needs to go on."""
         self._starts += 1
         rng = split(self._world.seed, "router", self.peer.address, self._starts)
-        self._router = Router(
+        self._router = router_for(
             self.peer,
             self.boot,
+            behaviour=self.behaviour,
             limits=self._world.delivery,
             rng=rng,
             entropy=split(self._world.seed, "ways", self.peer.address, self._starts),

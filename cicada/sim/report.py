@@ -11,7 +11,7 @@ from cicada.sim.measuring import Reached
 from cicada.sim.running import RunResult
 from cicada.sim.scenario import Scenario
 from cicada.sim.statistics import Summary, summarize
-from cicada.sim.traffic import Hops
+from cicada.sim.traffic import Hops, Messages
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +97,10 @@ _TIMES = (
     ("own_rounds", "own rounds until right", "rounds"),
 )
 FAILED = "failed lookups"
+DELIVERED = "delivered"
+PLAIN = ", plain Chord"
+"""Behind the name of a figure: of the run for comparison."""
+
 MEAN, LOW, HIGH = "hops", "hops, 1%", "hops, 99%"
 """Names of figures, those of hops behind ``lookup`` or ``message``. 1% and 99%: percentiles."""
 
@@ -120,6 +124,23 @@ def _hops_of(word: str, hops: Callable[[RunResult], Hops | None]) -> dict[str, t
     }
 
 
+def _messages_of(word: str, messages: Callable[[RunResult], Messages | None]) -> dict[str, tuple[str, Read]]:
+    """What became of the messages of one of the two runs."""
+
+    def read(value: Callable[[Messages], float]) -> Read:
+        def of(run: RunResult) -> float | None:
+            found = messages(run)
+            return None if found is None or not found.settled else value(found)
+
+        return of
+
+    return {
+        f"{DELIVERED}{word}": ("", read(lambda found: found.delivered_share)),
+        f"acknowledged{word}": ("", read(lambda found: 1.0 - found.failed_share)),
+        f"copies{word}": ("a message", read(lambda found: found.copies)),
+    }
+
+
 Read = Callable[[RunResult], float | None]
 _ALWAYS: dict[str, tuple[str, Read]] = {
     "ring messages": ("a peer and second", lambda run: run.costs[0].messages),
@@ -129,6 +150,8 @@ _ALWAYS: dict[str, tuple[str, Read]] = {
     FAILED: ("", lambda run: _of_lookups(run, run.lookups.failed_share)),
     **_hops_of("lookup", lambda run: run.lookups.hops),
     **_hops_of("message", lambda run: run.messages.hops),
+    **_messages_of("", lambda run: run.messages),
+    **_messages_of(PLAIN, lambda run: run.beside),
 }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import structs
 
 from cicada.errors import Misuse
 from cicada.sim.conditions import Conditions
+from cicada.sim.harm import roles
 from cicada.sim.measuring import Chart, Costs, Gauge, Meter, Point, Reached, begins
 from cicada.sim.scenario import Scenario
 from cicada.sim.swarm import Swarm
@@ -21,7 +23,8 @@ _STRIDE = 1.0  # seconds between two looks while nothing is awaited
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run brought. The same for the same scenario and seed, in every process."""
+    """What one run brought. The same for the same scenario and seed, in every process. ``beside``: what became of the same
+    messages sent in the other way that the scenario compares with."""
 
     case: float | None
     seed: int
@@ -36,6 +39,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     lookups: Lookups
     messages: Messages
     points: tuple[Point, ...]
+    beside: Messages | None = None
 
     @property
     def is_split(self) -> bool:
@@ -50,9 +54,18 @@ class Run:
         self._scenario = scenario
         self._case = case
         self._end = scenario.sim.duration
-        latency, loss = scenario.network.latency, scenario.network.loss
+        network = scenario.network
         self.swarm = Swarm(
-            seed, limits=scenario.ring.limits(), conditions=Conditions(latency=latency, loss=loss)
+            seed,
+            limits=scenario.ring.limits(),
+            delivery=scenario.delivery.limits(),
+            conditions=Conditions(
+                latency=network.latency,
+                loss=network.loss,
+                duplication=network.duplication,
+                reordering=network.reordering,
+            ),
+            seals=scenario.load.messages > 0,
         )
         self._marks = sorted({begins(expect, scenario.settles_from) for expect in scenario.expects} | {0.0})
         self._timed = sorted(
@@ -71,9 +84,24 @@ class Run:
         )
         self._runs_fully |= not self._timed or scenario.load.lookups + scenario.load.messages > 0
         self._held_since: float | None = None
+        self._done: RunResult | None = None
+        self._rival: Run | None = None
 
     def advance(self) -> bool:
-        """Let some virtual time pass; False when the run is over."""
+        """Let some virtual time pass; False when the run is over, and the one beside it."""
+        if self._rival is not None:
+            return self._rival.advance()
+        if self._advance():
+            return True
+        if self._scenario.delivery.beside == "nothing":
+            return False
+        self._done = self.result()
+        self._rival = Run(_plain(self._scenario), self.swarm.world.seed, self._case)
+        self.swarm, self._traffic = self._rival.swarm, None  # a large ring need not be kept twice
+        self._gauges, self._meters = [], []
+        return True
+
+    def _advance(self) -> bool:
         if self._traffic is None:
             self._traffic = self._start()
             return True
@@ -90,10 +118,15 @@ class Run:
     @property
     def progress(self) -> float:
         """The share of the run's longest duration that has passed, from 0 to 1."""
-        return min(1.0, self.swarm.now / self._end)
+        share = min(1.0, self.swarm.now / self._end)
+        if self._scenario.delivery.beside == "nothing":
+            return share
+        return (share + (self._rival is not None)) / 2
 
     def result(self) -> RunResult:
         """What was measured."""
+        if self._done is not None and self._rival is not None:
+            return structs.replace(self._done, beside=self._rival.result().messages)
         if self._traffic is None:
             raise Misuse("the run has not begun")
         swarm, live = self.swarm, self.swarm.live()
@@ -118,8 +151,12 @@ class Run:
 
     def _start(self) -> Traffic:
         swarm = self.swarm
-        warm_start(swarm, [self._scenario.peer(number) for number in range(self._scenario.peers(self._case))])
-        traffic = Traffic(swarm, self._scenario)
+        peers = [self._scenario.peer(number) for number in range(self._scenario.peers(self._case))]
+        parts = roles(self._scenario, peers, swarm.rng_of("roles"))
+        for peer, behaviour in parts.bad.items():
+            swarm.peer(peer).behaviour = behaviour
+        warm_start(swarm, peers)
+        traffic = Traffic(swarm, self._scenario, parts)
         Timeline(swarm, self._scenario, self._case, traffic.changed)
         swarm.run_for(0.0)
         self._begin_marks()
@@ -152,3 +189,9 @@ class Run:
         if self._held_since is None:
             self._held_since = swarm.now
         return swarm.now - self._held_since >= _LINGER
+
+
+def _plain(scenario: Scenario) -> Scenario:
+    """The same scenario over plain Chord with excluded first hops."""
+    update = {"coloured": False, "beside": "nothing"}
+    return scenario.model_copy(update={"delivery": scenario.delivery.model_copy(update=update)})

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
+from msgspec.structs import replace
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from cicada.config.model import Ring, Section
 from cicada.ids import Peer
+from cicada.limits import DELIVERY, WIRE, DeliveryLimits
+from cicada.routing.behaviour import Kind
+from cicada.sim.letters import MIN_PAYLOAD
 from cicada.sim.names import MOST_HOSTS, peer_number, spread
 
 TIMED = ("heads", "ideal", "noticed")
@@ -80,6 +84,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Within = Annotated[str, BeforeValidator(_within)]
 Amount = Annotated[str | int, BeforeValidator(_amount)]
 Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Column = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
 
 
@@ -108,25 +113,64 @@ class Sweep(Section):
 
 
 class Network(Section):
-    """``[network]``: one way from peer to peer in seconds, uniform between the two; the share of lost transmissions."""
+    """``[network]``: one way from peer to peer in seconds, uniform between the two; the shares of transmissions that are
+    lost, come twice, or are overtaken."""
 
     latency: tuple[Seconds, Seconds] = Field(default=(0.001, 0.01), strict=False)
     loss: Annotated[float, Field(ge=0, le=1)] = 0.0
+    duplication: Annotated[float, Field(ge=0, le=1)] = 0.0
+    reordering: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Load(Section):
     """``[load]``: lookups of random places by random members, and acknowledged messages between random members, each a
-    second and for the whole swarm, at random moments from ``at`` to the end."""
+    second and for the whole swarm, at random moments from ``at`` to the end. Peers that do harm neither ask nor send nor
+    are sent to.
+
+    ``until``: messages leave until then, so that all receipts have settled in the end. ``targets``: all messages go to so many members. ``duplicates`` extra copies leave with each attempt. ``payload`` in bytes.
+    ``warm``: sessions stand before they are needed, so that no message waits for its first contact.
+    """
 
     at: Seconds = 0.0
     lookups: Annotated[float, Field(ge=0)] = 0.0
     messages: Annotated[float, Field(ge=0)] = 0.0
+    until: Seconds | None = None
+    targets: Annotated[int, Field(ge=1)] | None = None
+    duplicates: Annotated[int, Field(ge=0, lt=DELIVERY.copies_max)] | None = None
+    payload: Annotated[int, Field(ge=MIN_PAYLOAD, le=WIRE.max_payload)] = MIN_PAYLOAD
+    timeout: Seconds = DELIVERY.timeout
+    warm: bool = False
+
+
+class Bad(Section):
+    """``[[bad]]``: peers that do harm on purpose, ``select`` of all (a number or a share), or ``where = "neighbours"`` so many
+    of the r peers before each target of the load. ``behaviour_share``: to so many of the messages that they relay."""
+
+    select: Amount
+    behaviour: Kind
+    behaviour_share: Share = 1.0
+    where: Literal["anywhere", "neighbours"] = "anywhere"
+
+
+class Delivery(Section):
+    """``[delivery]``: how messages are sent. ``direct = false``: a copy takes a relay even to a peer that its sender knows.
+    ``beside = "plain"``: the scenario is run once more, same ring, same bad peers, with plain Chord and excluded first hops."""
+
+    attempts: Annotated[int, Field(ge=1)] = DELIVERY.attempts
+    coloured: bool = True
+    direct: bool = True
+    beside: Literal["nothing", "plain"] = "nothing"
+
+    def limits(self) -> DeliveryLimits:
+        """The limits that follow."""
+        return replace(DELIVERY, attempts=self.attempts, coloured=self.coloured, direct=self.direct)
 
 
 class Fault(Section):
     """``[[fault]]``: what is done to the swarm, ``at`` seconds from the beginning of a run.
 
-    kill: processes end, their hosts close the links. vanish: the hosts are gone and nothing tells. leave: with a
+    kill: processes end, their hosts close the links. restart: the same, and they start anew at once, with another boot at the
+    same address. vanish: the hosts are gone and nothing tells. leave: with a
     farewell. freeze: peers do not get to run ``for`` a while. join: new peers at once, through ``any`` members or all
     through ``one``. part: random parts of equal size, ``into`` so many, cut off from each other ``for`` a while. churn:
     Poisson ``joins`` and ``failures`` a second, silent ones like vanish, until the end.
@@ -135,7 +179,7 @@ class Fault(Section):
     """
 
     at: Seconds
-    do: Literal["kill", "vanish", "leave", "freeze", "join", "part", "churn"]
+    do: Literal["kill", "restart", "vanish", "leave", "freeze", "join", "part", "churn"]
     select: Amount | None = None
     for_: Annotated[Seconds, Field(alias="for")] = 0.0
     into: Annotated[int, Field(ge=2)] = 2
@@ -161,7 +205,9 @@ class Expect(Section):
     Figures, from ``after`` (otherwise the beginning) to the end: messages (ring messages a peer and second), probes (of
     remembered strangers, a peer and round), splits (runs in which a peer lost its ring or that did not end ideal),
     lookups (ended), failed (share of lookups that did not end at an owner), hops (mean of lookups), message-hops,
-    undelivered (share of messages).
+    undelivered (share of messages without a receipt that says so), delivered (share of the messages whose receipt settled
+    that were in their destination's mailbox), copies (a message), wrong (deliveries of what nobody sent like that, or that
+    came before), lost (messages that were acknowledged and never delivered).
 
     ``of``: the worst or the median of all runs, or their total.
     """
@@ -178,6 +224,10 @@ class Expect(Section):
         "hops",
         "message-hops",
         "undelivered",
+        "delivered",
+        "copies",
+        "wrong",
+        "lost",
     ]
     within: Within | None = None
     at_most: Numbers | None = None
@@ -205,6 +255,8 @@ class Scenario(Section):
     ring: Ring = Ring()
     network: Network = Network()
     load: Load = Load()
+    bad: Annotated[tuple[Bad, ...], Field(strict=False)] = ()
+    delivery: Delivery = Delivery()
     faults: Annotated[tuple[Fault, ...], Field(alias="fault", strict=False)] = ()
     expects: Annotated[tuple[Expect, ...], Field(alias="expect", strict=False)] = ()
 

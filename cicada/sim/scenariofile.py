@@ -13,6 +13,7 @@ from cicada.sim.scenario import TIMED, Scenario, Sweep, are_hosts
 
 _NEEDED = {
     "kill": ("select",),
+    "restart": ("select",),
     "vanish": ("select",),
     "leave": ("select",),
     "freeze": ("select", "for"),
@@ -27,6 +28,8 @@ _EXAMPLES = {
     ("sim", "duration"): 'duration = "60s"',
     ("sweep", "over"): 'over = "peers"',
     ("sweep", "values"): "values = [100, 1000]",
+    ("bad", "select"): 'select = "20%"',
+    ("bad", "behaviour"): 'behaviour = "drop"',
     ("fault", "at"): 'at = "10s"',
     ("fault", "do"): 'do = "kill"',
     ("fault", "select"): 'select = "30%"',
@@ -34,7 +37,7 @@ _EXAMPLES = {
     ("expect", "check"): 'check = "ideal"',
 }
 _LOADS = {"lookups": "lookups", "failed": "lookups", "hops": "lookups"} | dict.fromkeys(
-    ("message-hops", "undelivered"), "messages"
+    ("message-hops", "undelivered", "delivered", "copies", "wrong", "lost"), "messages"
 )
 
 
@@ -93,6 +96,7 @@ def _rules(document: Document) -> Iterator[Problem]:
     for index, expect in _tables(document, "expect"):
         for key, problem in _expect_problems(expect, document):
             yield ("expect", index, *key), problem
+    yield from _bad_problems(document)
     yield from _sweep_problems(document)
     yield from _host_problems(document)
 
@@ -150,6 +154,15 @@ def _column_problems(expect: dict[str, object], document: Document) -> Iterator[
                 (key,),
                 f"a list has one figure for each of the {cases} values of [sweep], not {len(column)}",
             )
+
+
+def _bad_problems(document: Document) -> Iterator[Problem]:
+    load = _table(document, "load")
+    for index, bad in _tables(document, "bad"):
+        if bad.get("where") == "neighbours" and "targets" not in load:
+            yield ("bad", index, "where"), "neighbours of whom? Add targets = 1 to [load]"
+        if are_hosts(bad.get("select")):
+            yield ("bad", index, "select"), 'peers do harm, not hosts: write select = "20%"'
 
 
 def _sweep_problems(document: Document) -> Iterator[Problem]:

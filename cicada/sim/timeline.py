@@ -47,7 +47,10 @@ class Timeline:
             do(swarm, CutOff(_parts(swarm.live(), planned.into, rng), planned.for_))
             return
         for peer in self._chosen(planned, rng):
-            self._end_peer(peer, planned)
+            if planned.do == "restart":
+                self._restart(peer, rng)
+            else:
+                self._end_peer(peer, planned)
 
     def _chosen(self, planned: Planned, rng: Random) -> list[Peer]:
         live = self._swarm.live()
@@ -68,6 +71,12 @@ class Timeline:
         else:
             swarm.crash(peer, closes_links=planned.do == "kill")
         self._changed(peer)
+
+    def _restart(self, peer: Peer, rng: Random) -> None:
+        others = [member for member in self._swarm.members() if member != peer]
+        self._swarm.crash(peer)
+        self._changed(peer)
+        self._swarm.join(peer, *rng.sample(others, min(_SEEDS, len(others))))
 
     def _join(self, rng: Random, through: tuple[Peer, ...] = ()) -> None:
         members = self._swarm.members()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import Counter
 from functools import partial
+from itertools import islice
 from random import Random
 
 import msgspec
@@ -14,9 +16,13 @@ from cicada.errors import Misuse
 from cicada.events import PhaseChanged
 from cicada.ids import Address, Peer, Place
 from cicada.routing.io import Deliver, RouterOutput, Settled, Status
+from cicada.sim.harm import HONEST, Roles
+from cicada.sim.letters import Letters
+from cicada.sim.peer import SimPeer
 from cicada.sim.scenario import Scenario
 from cicada.sim.swarm import Swarm
 
+_FRESH = 60.0  # seconds for which a session is used that nobody renews; half of what the product allows
 _MEMBER = ("alone", "member")
 _LEFT = "idle"
 
@@ -49,11 +55,26 @@ class Lookups(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Messages(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages that settled; hops are those of the acknowledged copy."""
+    """Messages that settled; hops are those of the acknowledged copy.
+
+    ``delivered``: those that were in the destination's mailbox, whatever the receipt says. ``copies``: in the mean of all that
+    were sent. ``wrong``: deliveries that should not have been, by what was wrong with them. ``lost``: messages that
+    were acknowledged and never delivered.
+    """
 
     settled: int
     failed: dict[str, int]
     hops: Hops | None
+    delivered: int
+    copies: float
+    attempts: dict[int, int]
+    wrong: dict[str, int]
+    lost: int
+
+    @property
+    def delivered_share(self) -> float:
+        """Of those that settled."""
+        return self.delivered / self.settled if self.settled else 0.0
 
     @property
     def failed_share(self) -> float:
@@ -101,10 +122,19 @@ class Traffic:
     """Makes the load and keeps account of it. ``lost`` counts the peers that were members and lost their ring, ``open``
     holds the lookups that are not answered, by asker and id."""
 
-    def __init__(self, swarm: Swarm, scenario: Scenario) -> None:
+    def __init__(self, swarm: Swarm, scenario: Scenario, parts: Roles = HONEST) -> None:
         self._swarm = swarm
         self._end = scenario.sim.duration
+        self._load = scenario.load
+        self._copies_each = 0 if scenario.load.duplicates is None else scenario.load.duplicates + 1
         self._members = Members(swarm.members())
+        self._bad = frozenset(parts.bad)
+        self._targets = parts.targets
+        self._letters = Letters(swarm.world.seed, scenario.load.payload)
+        self._sent: dict[tuple[Address, int], bytes] = {}
+        self._met: dict[tuple[Address, Address], float] = {}
+        self._attempts: Counter[int] = Counter()
+        self._copies = 0
         self.open: dict[tuple[Address, int], Asked] = {}
         self._lookup_hops: Counter[int] = Counter()
         self._message_hops: Counter[int] = Counter()
@@ -115,11 +145,13 @@ class Traffic:
         self.lost = 0
         swarm.world.observers.append(self._observe)
         load = scenario.load
-        for rate, act, part in (
-            (load.lookups, self._look_up, "lookups"),
-            (load.messages, self._send, "messages"),
+        until = self._end if load.until is None else min(load.until, self._end)
+        for rate, act, part, end in (
+            (load.lookups, self._look_up, "lookups", self._end),
+            (load.messages, self._send, "messages", until),
         ):
-            self._next(load.at, rate, partial(act, swarm.rng_of("load", part)), swarm.rng_of("pace", part))
+            act_so = partial(act, swarm.rng_of("load", part))
+            self._next(load.at, end, rate, act_so, swarm.rng_of("pace", part))
 
     def changed(self, peer: Peer) -> None:
         """A peer died, froze or thawed. Whatever one that does not run had asked, nobody waits for the answer."""
@@ -128,6 +160,8 @@ class Traffic:
             return
         if self._members.remove(peer):
             self._note_owners()
+        if not self._swarm.peer(peer).is_up:
+            self._forget(peer)
         gone = [key for key in self.open if key[0] == peer.address]
         self._unasked += len(gone)
         for key in gone:
@@ -150,21 +184,33 @@ class Traffic:
             settled=self._message_hops.total() + self._message_failures.total(),
             failed=dict(sorted(self._message_failures.items())),
             hops=_hops(self._message_hops),
+            delivered=self._letters.delivered,
+            copies=self._copies_sent() / self._letters.written if self._letters.written else 0.0,
+            attempts=dict(sorted(self._attempts.items())),
+            wrong=dict(sorted(self._letters.wrong.items())),
+            lost=self._letters.lost,
         )
+
+    def _forget(self, peer: Peer) -> None:
+        """Its sessions and receipts ended with it; its next life counts its messages from 1."""
+        for pair in [pair for pair in self._met if peer.address in pair]:
+            del self._met[pair]
+        for sent in [sent for sent in self._sent if sent[0] == peer.address]:
+            del self._sent[sent]
 
     # Making it
 
-    def _next(self, after: float, rate: float, act: partial[None], pace: Random) -> None:
-        at = after + pace.expovariate(rate) if rate > 0 else self._end
-        if at < self._end:
-            self._swarm.at(at, partial(self._arrive, at, rate, act, pace))
+    def _next(self, after: float, end: float, rate: float, act: partial[None], pace: Random) -> None:
+        at = after + pace.expovariate(rate) if rate > 0 else end
+        if at < end:
+            self._swarm.at(at, partial(self._arrive, at, end, rate, act, pace))
 
-    def _arrive(self, at: float, rate: float, act: partial[None], pace: Random) -> None:
+    def _arrive(self, at: float, end: float, rate: float, act: partial[None], pace: Random) -> None:
         act()
-        self._next(at, rate, act, pace)
+        self._next(at, end, rate, act, pace)
 
     def _look_up(self, rng: Random) -> None:
-        asker = rng.choice(self._members.peers)
+        asker = self._honest(rng)
         place = Place(rng.getrandbits(256))
         peer = self._swarm.peer(asker)
         id = peer.new_id()
@@ -172,9 +218,38 @@ class Traffic:
         peer.give(FindOwner(id, place))
 
     def _send(self, rng: Random) -> None:
-        if len(self._members.peers) > 1:
-            origin, target = rng.sample(self._members.peers, 2)
-            self._swarm.send(origin, target)
+        origin, target = self._honest(rng), self._target(rng)
+        while origin == target:
+            origin = self._honest(rng)
+        self._introduce(origin, target)
+        payload = self._letters.write(origin, target)
+        timeout = self._load.timeout
+        id = self._swarm.send(origin, target, payload, copies=self._copies_each, timeout=timeout)
+        self._sent[origin.address, id] = payload
+
+    def _honest(self, rng: Random) -> Peer:
+        """Any live member that does no harm."""
+        peer = rng.choice(self._members.peers)
+        while peer in self._bad:
+            peer = rng.choice(self._members.peers)
+        return peer
+
+    def _target(self, rng: Random) -> Peer:
+        return rng.choice(self._targets) if self._targets else self._honest(rng)
+
+    def _introduce(self, origin: Peer, target: Peer) -> None:
+        """See to it that a session stands which need not be renewed before the message is through."""
+        pair, now = (origin.address, target.address), self._swarm.now
+        if not self._load.warm or now - self._met.get(pair, -math.inf) < _FRESH:
+            return
+        for old in [pair for pair, at in islice(self._met.items(), 2) if now - at >= _FRESH]:
+            del self._met[old]
+        self._met.pop(pair, None)
+        self._met[pair] = now
+        self._swarm.introduce(origin, target)
+
+    def _copies_sent(self) -> int:
+        return self._copies + sum(_copies(self._swarm.peer(peer)) for peer in self._swarm.live())
 
     # Keeping account
 
@@ -185,9 +260,10 @@ class Traffic:
                 self._judge(now, self.open.pop((peer.address, output.id), None), output)
             case Settled():
                 self._swarm.peer(peer).settled.clear()
-                self._settle(output)
+                self._settle(peer, output)
             case Deliver():
                 self._swarm.peer(peer).mailbox.clear()
+                self._letters.arrived(peer, output.origin, output.payload)
             case _:
                 event = getattr(output, "event", None)
                 if isinstance(event, PhaseChanged):
@@ -204,8 +280,13 @@ class Traffic:
         else:
             self._lookup_hops[output.hops] += 1
 
-    def _settle(self, settled: Settled) -> None:
-        if settled.status is Status.DELIVERED:
+    def _settle(self, peer: Peer, settled: Settled) -> None:
+        is_delivered = settled.status is Status.DELIVERED
+        payload = self._sent.pop((peer.address, settled.id), None)
+        if payload is not None:
+            self._letters.settled(payload, acknowledged=is_delivered)
+        self._attempts[settled.attempts] += 1
+        if is_delivered:
             self._message_hops[settled.hops] += 1
         else:
             self._message_failures[settled.reason.value if settled.reason else settled.status.value] += 1
@@ -222,6 +303,10 @@ class Traffic:
     def _note_owners(self) -> None:
         for asked in self.open.values():
             asked.owners.add(self._members.owner(asked.place))
+
+
+def _copies(peer: SimPeer) -> int:
+    return peer.router.counters().get("copies", 0) if peer.is_up else 0
 
 
 def _place(peer: Peer) -> int:

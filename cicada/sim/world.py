@@ -23,16 +23,37 @@ class World:
     """Time, seed, limits, and who watches."""
 
     __slots__ = (
-        *("agenda", "delivery", "host_of", "limits", "observers", "recorders", "seed", "timings", "version"),
+        *(
+            "agenda",
+            "delivery",
+            "host_of",
+            "limits",
+            "observers",
+            "recorders",
+            "seals",
+            "seed",
+            "timings",
+            "version",
+        ),
     )
 
-    def __init__(self, seed: int, limits: RingLimits, timings: RingTimings, delivery: DeliveryLimits) -> None:
+    def __init__(
+        self,
+        seed: int,
+        limits: RingLimits,
+        timings: RingTimings,
+        delivery: DeliveryLimits,
+        *,
+        seals: bool = False,
+    ) -> None:
         self.agenda = Agenda()
         self.seed = seed
         self.limits = limits
         self.host_of = naming(limits.group_hosts)
         self.timings = timings
         self.delivery = delivery
+        self.seals = seals
+        """Whether sessions seal what they carry, so that alterations are noticed."""
         self.observers: list[Observer] = []
         self.recorders: list[Recorder] = []
         self.version = 0

@@ -28,6 +28,7 @@ from launcher.protocol import (
     Report,
     StartLoad,
 )
+from launcher.plan import PlannedPeer
 from launcher.swarm import Swarm
 
 PEERS = tuple(LoadPeer(f"core-{index}", Address(f"127.0.0.1:{20000 + index}")) for index in range(2))
@@ -37,6 +38,9 @@ class Member:
     def __init__(self, index: int) -> None:
         self.name, self.address = PEERS[index].name, PEERS[index].address
         self.worker = f"worker-{index}"
+        self.planned = PlannedPeer(
+            name=self.name, group="core", number=index, address=self.address, worker=self.worker
+        )
 
 
 class FakeSwarm:
