@@ -16,6 +16,7 @@ prove: export CICADA_INTRUDERS ?= 10000
 # Scenarios of the simulator with all their seeds, or a sample of a few minutes: CICADA_SCENARIOS=sample.
 prove: export CICADA_SCENARIOS ?= full
 prove: export CICADA_NODES ?= 4096
+prove: export CICADA_PATHS ?= 200
 PROOF_TIMEOUT ?= 3600
 
 .PHONY: help demo test check format prove bench clean

@@ -262,6 +262,7 @@ class PeerSupervisor(LoopActor):
         if child == Kind.RING.value:
             self._bring_back_ring()
         elif child == Kind.ROUTER.value:
+            self._give_up_traces()
             for outstanding in self._outstanding.values():
                 self._tell(Kind.ROUTER, outstanding.send)
 
@@ -387,6 +388,11 @@ class PeerSupervisor(LoopActor):
         if receipt is not None:
             receipt.trace(traced)
 
+    def _give_up_traces(self) -> None:
+        for receipt in list(self._settled.values()):
+            receipt.give_up()
+        self._settled.clear()
+
     def _settle(self, receipt: Receipt, settled: Settled) -> None:
         if settled.status is Status.DELIVERED:
             self._holdings.delivered += 1
@@ -435,6 +441,7 @@ class PeerSupervisor(LoopActor):
         for outstanding in self._outstanding.values():
             self._settle(outstanding.receipt, failed(outstanding.send.id, Reason.CLOSED))
         self._outstanding.clear()
+        self._give_up_traces()
         for search in self._searches.values():
             _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
         if self._entering is not None:

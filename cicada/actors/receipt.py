@@ -6,8 +6,10 @@ import asyncio
 import concurrent.futures
 from collections.abc import Generator
 
+from msgspec.structs import replace
+
 from cicada.errors import DeliveryTimeout, Misuse
-from cicada.routing.io import Copy, Reason, Settled, Status, Traced
+from cicada.routing.io import Copy, Fate, Reason, Settled, Status, Traced
 
 
 class Receipt:
@@ -33,6 +35,20 @@ class Receipt:
     def trace(self, traced: Traced) -> None:
         """For the peer that sent the message: what became of its copies in the end."""
         self._traced = traced
+
+    def give_up(self) -> None:
+        """For the peer that sent the message: whoever followed its copies is no more, so what is not known of them is lost."""
+        if self._settled is not None and self._traced is None:
+            copies = tuple(
+                replace(copy, fate=Fate.LOST) if copy.fate is Fate.PENDING else copy
+                for copy in self._settled.copies
+            )
+            self._traced = Traced(
+                id=self._settled.id,
+                copies=copies,
+                disjoint=self._settled.disjoint,
+                altered=self._settled.altered,
+            )
 
     @property
     def settled(self) -> bool:
@@ -85,9 +101,9 @@ class Receipt:
     def copies(self) -> tuple[Copy, ...]:
         """Each copy of each attempt: ``attempt`` (from 1), ``colour``, ``via`` (the first hop it left by) and ``fate``.
 
-        ``INTACT``, ``ALTERED``, ``LOST``, or ``UNATTRIBUTED`` where a copy arrived that does not prove which it was. The first
-        intact copy settles the receipt; what is not known of the others by then is ``PENDING`` for up to some seconds. Empty
-        while the receipt is pending.
+        Fates are words: ``intact``, ``altered``, ``lost``, or ``unattributed`` where a copy arrived that does not prove which
+        it was. The first intact copy settles the receipt; what is not known of the others by then is ``pending`` for some
+        seconds. Empty while the receipt is pending.
         """
         known = self._traced or self._settled
         return () if known is None else known.copies

@@ -195,9 +195,12 @@ class Arrivals:
             return []
         if roll.body != digest_of(data.body):
             return self._altered(data, session, now)
-        roll.note(data, is_intact=True, is_proven=session.fits(data))
+        is_proven = session.fits(data)
+        roll.note(data, is_intact=True, is_proven=is_proven)
         if roll.verdict is None:
             return []  # its ack will say so
+        if not is_proven and not session.reports.take(now):
+            return []  # anybody who saw one copy can make up such ones
         self.counts["acks-again"] += 1
         return self._send(self._word(session, data, roll), data, 1, now)
 
@@ -242,6 +245,7 @@ class Arrivals:
             target=target_of(session.peer.address),
             origin=self._own.address,
             hops=0,
+            way=data.way,
             index=session.remote_index,
             counter=counter,
             attempt=data.attempt,
@@ -254,13 +258,17 @@ class Arrivals:
 
     def _send(self, ack: DataAck, data: Data, ways: int, now: float) -> list[RouterOutput]:
         """Send an ack on the way of the copy that it answers, and on others beside it; once when its target is known."""
-        way = data.way
-        if not way:
-            return self._route(replace(ack, copy=data.copy), now)
-        table = self._routes.table()
-        is_near = table is not None and table.knows(place_from_bytes(ack.target)) is not None
-        count = 1 if is_near and self._limits.direct else ways
+        if ack.copy != data.copy or ack.way != data.way:
+            ack = replace(ack, copy=data.copy, way=data.way)
+        if ways == 1 or not data.way or self._is_near(ack):
+            return self._route(ack, now)
         outputs: list[RouterOutput] = []
-        for back in ways_back(way, count):
-            outputs += self._route(replace(ack, copy=data.copy, way=back), now)
+        for back in ways_back(data.way, ways):
+            outputs += self._route(replace(ack, way=back), now)
         return outputs
+
+    def _is_near(self, ack: DataAck) -> bool:
+        """Whether an ack goes straight to whom it is for."""
+        table = self._routes.table()
+        is_known = table is not None and table.knows(place_from_bytes(ack.target)) is not None
+        return is_known and self._limits.direct

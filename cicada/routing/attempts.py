@@ -81,11 +81,14 @@ class Attempts:
 
     def lost(self, sending: Unsettled) -> None:
         """No word of the last attempt came, or none of its copies arrived intact. Only that may raise the number of copies:
-        not when the destination is busy, nor when answers take longer than they used to."""
+        not when the destination is busy, nor, once, when answers have begun to take longer than they used to."""
         place = sending.asked.place
         for leg in sending.legs:
             self._contacts.doubt(place, leg.way)
-        sending.losses += not self._contacts.is_rising(place)
+        if self._contacts.is_rising(place) and not sending.is_excused:
+            sending.is_excused = True
+        else:
+            sending.losses += 1
 
     def _by_default(self, losses: int) -> int:
         rising = self._limits.copies_rising

@@ -37,6 +37,8 @@ def parse_way(raw: bytes) -> Way:
 def ways_back(raw: bytes, count: int) -> tuple[bytes, ...]:
     """``count`` ways for answers to what came by a way: that one, those of the other colours beside it, and then those of
     another colouring that follows from the same seed."""
+    if count == 1:
+        return (raw,)
     seed, attempt, k, colour = parse_way(raw)
     return tuple(
         Way(seed, attempt ^ (_BACK if step >= k else 0), k, (colour + step) % k).pack()

@@ -103,7 +103,7 @@ class Reason(enum.Enum):
     UNTRUSTED = "less trust than required"
 
 
-class Fate(enum.Enum):
+class Fate(enum.StrEnum):
     """What became of one copy."""
 
     PENDING = "pending"  # nothing is known yet

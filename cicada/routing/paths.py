@@ -55,7 +55,8 @@ class Ways:
             return (b"",) * copies
         seed = self._entropy.randbytes(SEED_BYTES)
         k = max(copies, self._limits.colours_least)
-        return tuple(Way(seed, attempt, k, colour).pack() for colour in range(copies))
+        start = Way(seed, attempt, k, 0).pack()
+        return (start, *(start[:-1] + bytes((colour,)) for colour in range(1, copies)))
 
     def along(
         self, table: RoutingTable, place: Place, ways: Sequence[bytes], avoid: Collection[Peer] = _NOBODY
@@ -70,6 +71,8 @@ class Ways:
             return tuple(Leg(hop, b"") for hop in hops)
         there = table.knows(place)
         is_direct = self._limits.direct and (len(ways) > 1 or there not in avoid)
+        if there is not None and is_direct and len(ways) == 1:
+            return (Leg(there, ways[0]),)
         legs: list[Leg] = []
         for way in ways:
             if there is not None and not legs and is_direct:
@@ -94,12 +97,15 @@ def _leg(
     end = _NOBODY if there is None else frozenset((there,))
     hop = table.coloured_relay(place, way, end.union(avoid)) if avoid else None
     hop = hop or table.coloured_relay(place, way, end)
-    if hop is None and not table.nobody_at(place):
-        hop = table.coloured_beyond(place, way, end)
     if hop is not None:
         return Leg(hop, way)
-    spare = table.next_hops(place, 1, end.union(used)) or table.next_hops(place, 1, end)
-    last = spare[0] if spare else there
+    if table.nobody_at(place):
+        return None
+    hop = table.coloured_beyond(place, way, end)
+    if hop is not None:
+        return Leg(hop, way)
+    others = (peer for peer in table.last_before(place, len(table)) if peer not in used)
+    last = next(others, None) or next(iter(table.next_hops(place, 1, end)), there)
     return None if last is None else Leg(last, way, strayed=True)
 
 

@@ -53,7 +53,6 @@ class Sends:
         self._limits = limits
         self._contacts = Contacts(limits)
         self._attempts = Attempts(ways, self._contacts, limits)
-        self._traces = Traces(limits)
         self.introductions = Introductions(own, routes, self._contacts, ways, limits, rng)
         self._open: dict[int, Unsettled] = {}
         self._frames: dict[Frame, int] = {}  # of messages that have not settled
@@ -67,6 +66,7 @@ class Sends:
         """What settled and others hang on: for Transfers to take."""
         self.counts: Counter[str] = Counter()
         """Copies sent, retries, receipts by outcome, and answers that were ignored, by reason."""
+        self._traces = Traces(self._frames, self._contacts, self.counts, limits)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -109,7 +109,7 @@ class Sends:
         sending = self._open.get(id)
         if sending is not None:
             self._close(sending)
-            self._forget_frames(sending)
+            self._traces.forget(sending)
 
     # Sessions
 
@@ -182,7 +182,7 @@ class Sends:
         id = self._frames.get(frame, 0)
         sending = self._open.get(id)
         if sending is None:
-            return self._traced(id, frame, ack, session)
+            return self._traces.on_ack(id, frame, ack, session)
         attempt = sending.attempt_of(frame, session)
         if attempt and ack.status == Verdict.ALTERED:
             return self._altered(sending, ack, attempt, now)
@@ -206,9 +206,7 @@ class Sends:
 
     def fire(self, now: float) -> list[RouterOutput]:
         """Do what is overdue, for at most ``batch`` messages and as many introductions."""
-        outputs = self.introductions.fire(now)
-        for id in self._traces.pop_due(now):
-            outputs += self._end_trace(id)
+        outputs = self.introductions.fire(now) + self._traces.fire(now)
         for due in self._timers.pop_due(now, self._limits.batch):
             sending = self._open[due]
             if now >= sending.asked.deadline:
@@ -236,7 +234,7 @@ class Sends:
             budget = self._attempts.budget
             if sending.asked.fragment is None and not budget.take(now):  # a window limits fragments
                 self.counts["retries-put-off"] += 1
-                self._arm(sending, budget.ready_at(now))
+                self._arm(sending, max(budget.ready_at(now), now + self._limits.denied_retry))
                 return []
             if not sending.is_busy and not sending.is_waiting:
                 self._attempts.lost(sending)
@@ -355,7 +353,7 @@ class Sends:
             return []
         sending.is_whole = ack.status == Verdict.DELIVERED
         heard = sending.attempts[attempt - 1]
-        heard.hear(ack)
+        self._traces.hear(sending, heard, ack)
         round_trip = now - sending.sent_at[attempt - 1]
         self._contacts.measured(asked.place, round_trip)
         self._learn(asked.place, heard, way, now)
@@ -390,43 +388,11 @@ class Sends:
     def _altered(self, sending: Unsettled, ack: AckBody, attempt: int, now: float) -> list[RouterOutput]:
         """Copies arrived changed. When all of an attempt did, the next does not wait for its time."""
         heard = sending.attempts[attempt - 1]
-        before = heard.changed
-        heard.hear(ack)
-        self.counts["altered"] += heard.changed - before
-        if heard.changed > before:
-            self._doubt(sending, heard)
+        self._traces.hear(sending, heard, ack)
         is_last = attempt == len(sending.sent_at) and attempt < self._limits.attempts
         if is_last and heard.changed == len(heard.legs):
             self._arm(sending, now + self._limits.denied_retry)
         return []
-
-    def _doubt(self, sending: Unsettled, attempt: Attempt) -> None:
-        for number, leg in enumerate(attempt.legs):
-            if attempt.altered >> number & 1:
-                self._contacts.doubt(sending.asked.place, leg.way)
-
-    def _traced(self, id: int, frame: Frame, ack: AckBody, session: Session) -> list[RouterOutput]:
-        """A word on a message that has settled: what became of its other copies."""
-        sending = self._traces.get(id)
-        attempt = 0 if sending is None else sending.attempt_of(frame, session)
-        if sending is None or not attempt:
-            self.counts["ignored:late-ack"] += 1
-            return []
-        heard = sending.attempts[attempt - 1]
-        before = heard.changed
-        heard.hear(ack)
-        self.counts["altered"] += heard.changed - before
-        self._doubt(sending, heard)
-        return self._end_trace(id) if sending.is_traced else []
-
-    def _end_trace(self, id: int) -> list[RouterOutput]:
-        sending = self._traces.pop(id)
-        self._forget_frames(sending)
-        return [sending.traced()]
-
-    def _forget_frames(self, sending: Unsettled) -> None:
-        for frame in sending.frames:
-            self._frames.pop(frame, None)
 
     def _denied(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         if sending.is_denied or not sending.sent_at:
@@ -462,11 +428,10 @@ class Sends:
     ) -> list[RouterOutput]:
         self._close(sending)
         outputs = self._tell(sending, sending.fate(reason, attempts, hops, round_trip))
-        if reason is not None or sending.is_traced or sending.asked.fragment is not None:
-            self._forget_frames(sending)
-            return outputs
-        evicted = self._traces.add(sending, now)
-        return outputs if evicted is None else outputs + self._end_trace(evicted)
+        if reason is None and sending.asked.fragment is None:
+            return outputs + self._traces.follow(sending, now)
+        self._traces.forget(sending)
+        return outputs
 
     def _tell(self, sending: Unsettled, fate: Settled) -> list[RouterOutput]:
         asked = sending.asked

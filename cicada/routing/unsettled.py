@@ -20,8 +20,8 @@ class Unsettled:
     """One message. ``boot`` never changes once an attempt has named it."""
 
     __slots__ = (
-        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_waiting", "is_whole",
-        "losses", "sent_at", "session", "sessions", "was_in_ring",
+        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_excused", "is_waiting",
+        "is_whole", "losses", "sent_at", "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -40,6 +40,7 @@ class Unsettled:
         self.is_whole = False  # acknowledged as DELIVERED
         self.was_in_ring = False
         self.losses = 0  # attempts of which nothing arrived
+        self.is_excused = False  # an attempt was not counted among them: it may have been slow
 
     @property
     def message(self) -> int:

@@ -110,6 +110,18 @@ def test_a_load_arrives_whole_once_and_at_the_right_peers(swarm: RunningSwarm) -
     assert result.latency_p50_s <= result.latency_p99_s <= result.latency_max_s
 
 
+def test_a_load_of_large_messages_arrives_whole_once_and_at_the_right_peers(swarm: RunningSwarm) -> None:
+    result = swarm.ask(RunLoad(rate=20.0, count=20, payload=1_000_000), LoadResult)
+    assert (result.sent, result.delivered, result.acknowledged) == (20, 20, 20)
+    assert (result.lost, result.failed, result.duplicated, result.altered, result.wrong_peer) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+
+
 def test_a_killed_worker_comes_back_with_its_peers_at_their_addresses(swarm: RunningSwarm) -> None:
     before = {row.name: row.address for row in swarm.ask(GetPeers(), Peers).rows}
     victim = swarm.status().workers[0]

@@ -268,6 +268,19 @@ def test_one_that_fails_is_left_out_and_those_behind_it_follow_at_once(pair: Pai
     assert pair.swarm.now - began < 3.5
 
 
+def test_one_that_is_held_back_for_long_is_seldom_repeated_and_still_arrives(pair: Pair) -> None:
+    pair.settle(pair.send(b"warm"))
+    pair.swarm.swallows = lambda _, __, message: (
+        isinstance(message, Data) and decode_sealed(message.body, DataBody).payload == b"first"
+    )
+    first = pair.send(b"first", ordered=True, timeout=30.0)
+    second = pair.send(b"second", ordered=True, timeout=40.0)
+    failed, fate = pair.settle(first, second)
+    assert (failed.status, fate.status) == (Status.FAILED, Status.DELIVERED)
+    assert fate.attempts <= DELIVERY.attempts + 1
+    assert pair.mail == [b"warm", b"second"]
+
+
 def test_a_failed_one_that_comes_after_all_is_too_late(pair: Pair) -> None:
     pair.settle(pair.send(b"warm"))
     late: list[tuple[Peer, Peer, RouterMessage]] = []
