@@ -1,11 +1,13 @@
 """Goodput of the largest message over several hops, beside a single direct TCP stream of as many bytes in the same run.
 
-    python -m benchmarks.transfer [--quick] [--json] [--repeat N] [--hops N] [--mib N] [--peers N] [--no-uvloop]
+    python -m benchmarks.transfer [--quick] [--json] [--repeat N] [--hops N] [--mib N] [--peers N] [--drop SHARE]
+        [--no-uvloop]
 
 Two processes, each with half of the peers in turn along the ring, so that about every other hop crosses processes. Links and
 sessions are encrypted; the TCP stream is not. Tables are kept small, so that the way is as long as it shall be: the destination is
 the first one that a message reached over that many hops. Both are measured from the first byte to the answer of the receiving
-application, which compares what it got with what was sent.
+application, which compares what it got with what was sent. ``--drop``: a relay on the way drops that share of what it relays, and
+how much that was is counted. Ways are not coloured then, because coloured ones leave a relay after the first loss.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from cicada.aio import SwarmPeer
+from cicada.events import AnyEvent, RelayMisbehaved
 from cicada.ids import Address, canonical_address, place_of
-from cicada.limits import MIB, WIRE, RingLimits
+from cicada.limits import MIB, WIRE, DeliveryLimits, RingLimits
+from cicada.routing.behaviour import Behaviour
 
 BASE_PORT = 26400
 TABLES = RingLimits(successors=2, candidates=1, known_peers=10)
@@ -37,8 +41,13 @@ Row = dict[str, float]
 class Half:
     """The peers of one process, which do what the pipe says."""
 
-    def __init__(self, ports: list[int], pipe: Connection) -> None:
-        self._peers = [SwarmPeer("127.0.0.1", port, identity="ephemeral", ring=TABLES) for port in ports]
+    def __init__(self, ports: list[int], pipe: Connection, coloured: bool) -> None:
+        self._delivery = DeliveryLimits(coloured=coloured)
+        self._dropped = 0
+        self._peers = [
+            SwarmPeer("127.0.0.1", port, identity="ephemeral", ring=TABLES, delivery=self._delivery)
+            for port in ports
+        ]
         self._pipe = pipe
 
     async def run(self) -> None:
@@ -57,6 +66,32 @@ class Half:
         for peer in self._peers:
             if peer.listener.port != seed:
                 await peer.connect("127.0.0.1", seed)
+
+    async def spoil(self, port: int, seed: int, share: float) -> None:
+        """Have the peer at that port come back as one that drops so much."""
+        index = next(index for index, peer in enumerate(self._peers) if peer.listener.port == port)
+        self._peers[index].kill()
+        behaviour = Behaviour("drop", share)
+        self._peers[index] = SwarmPeer(
+            identity="ephemeral",
+            ring=TABLES,
+            delivery=self._delivery,
+            behaviour=behaviour,
+            publish=self._count,
+        )
+        self._peers[index].bind("127.0.0.1", port, create=False)
+        await self._peers[index].connect("127.0.0.1", seed)
+
+    def _count(self, _: str, event: AnyEvent) -> None:
+        self._dropped += isinstance(event, RelayMisbehaved)
+
+    async def route(self, port: int) -> list[int]:
+        """The ports of the peers that a lookup passes on its way to that one."""
+        return [hop.port for hop in await self._peers[0].get_route(("127.0.0.1", port))][1:-1]
+
+    async def dropped(self) -> int:
+        """How many messages were, so far."""
+        return self._dropped
 
     async def find(self, ports: list[int], hops: int) -> tuple[int, int]:
         """The first port that messages reach over so many hops, once they have found a way, else the one farthest away; and
@@ -119,9 +154,9 @@ def _payload(size: int) -> bytes:
     return hashlib.shake_256(b"cicada").digest(size)
 
 
-def _process(ports: list[int], pipe: Connection, uvloop: bool) -> None:
+def _process(ports: list[int], pipe: Connection, uvloop: bool, coloured: bool) -> None:
     async def run() -> None:
-        await Half(ports, pipe).run()
+        await Half(ports, pipe, coloured).run()
 
     work: Coroutine[Any, Any, None] = run()
     if uvloop:
@@ -136,14 +171,14 @@ def _process(ports: list[int], pipe: Connection, uvloop: bool) -> None:
 class Swarm:
     """Both processes, as their parent has them."""
 
-    def __init__(self, peers: int, uvloop: bool) -> None:
+    def __init__(self, peers: int, uvloop: bool, coloured: bool) -> None:
         ports = sorted(range(BASE_PORT, BASE_PORT + peers), key=lambda port: place_of(_address(port)))
         self.near, self.far = ports[::2], ports[1::2]
         context = multiprocessing.get_context("spawn")
         self._pipes, self._processes = [], []
         for share in (self.near, self.far):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_process, args=(share, theirs, uvloop), daemon=True)
+            process = context.Process(target=_process, args=(share, theirs, uvloop, coloured), daemon=True)
             process.start()
             self._pipes.append(ours)
             self._processes.append(process)
@@ -163,6 +198,28 @@ class Swarm:
         self.tell(half, name, *arguments)
         return self.answer(half)
 
+    def carry(self, port: int, size: int) -> tuple[Row, bool]:
+        """Send a message and take it. Returns what it took, and whether it is intact."""
+        before = self.dropped()
+        self.tell(1, "take", port, size)
+        row: Row = self.ask(0, "send", port, size)
+        intact = self.answer(1)
+        return row | {"dropped": self.dropped() - before}, intact
+
+    def dropped(self) -> int:
+        """How many messages were, so far."""
+        return sum(int(self.ask(half, "dropped")) for half in (0, 1))
+
+    def spoil_relay(self, port: int, share: float, size: int) -> None:
+        """Have one peer on the way to that port drop so much: where a lookup passes, messages often do."""
+        for relay in self.ask(0, "route", port):
+            half = int(relay in self.far)
+            self.ask(half, "spoil", relay, self.far[0] if half == 0 else self.near[0], share)
+            time.sleep(SETTLE_S)
+            if self.carry(port, size)[0]["dropped"]:
+                return
+        raise RuntimeError("no relay of the lookup's is on the way: run it again")
+
     def end(self) -> None:
         """Stop the processes."""
         for half, process in enumerate(self._processes):
@@ -178,7 +235,7 @@ def _address(port: int) -> Address:
 
 def measure(options: argparse.Namespace) -> list[Row]:
     """A row for each repetition, after one that is not counted."""
-    swarm = Swarm(options.peers, not options.no_uvloop)
+    swarm = Swarm(options.peers, not options.no_uvloop, not options.drop)
     size = options.mib * MIB
     rows = []
     try:
@@ -186,10 +243,10 @@ def measure(options: argparse.Namespace) -> list[Row]:
             swarm.ask(half, "join", swarm.near[0])
         time.sleep(SETTLE_S)
         port, _ = swarm.ask(0, "find", swarm.far, options.hops)
+        if options.drop:
+            swarm.spoil_relay(port, options.drop, size)
         for _ in range(options.repeat + 1):
-            swarm.tell(1, "take", port, size)
-            row = swarm.ask(0, "send", port, size)
-            intact = swarm.answer(1)
+            row, intact = swarm.carry(port, size)
             swarm.ask(1, "serve", BASE_PORT + options.peers, size)
             stream = swarm.ask(0, "stream", BASE_PORT + options.peers, size)
             if not (swarm.answer(1) and intact):
@@ -212,6 +269,7 @@ def main() -> None:
     parser.add_argument("--hops", type=int, default=5)
     parser.add_argument("--mib", type=int, default=WIRE.max_message // MIB)
     parser.add_argument("--peers", type=int, default=96)
+    parser.add_argument("--drop", type=float, default=0.0)
     parser.add_argument("--no-uvloop", action="store_true")
     options = parser.parse_args()
     if options.quick:
@@ -226,6 +284,8 @@ def main() -> None:
         values = [row[name] for row in rows]
         figures = [f"{value:,.{digits}f}" for value in (min(values), statistics.median(values), max(values))]
         print(f"{name:8} min {figures[0]:>9}  median {figures[1]:>9}  max {figures[2]:>9} {unit}")
+    if options.drop:
+        print(f"dropped by one relay: {', '.join(str(int(row['dropped'])) for row in rows)}")
     print(f"attempts of the fragment with the most: {max(int(row['attempts']) for row in rows)}")
 
 
