@@ -195,15 +195,17 @@ class SwarmPeer:
     ) -> Receipt:
         """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
 
-        The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason,
-        within ``timeout`` seconds. ``duplicates`` extra copies leave with each attempt, on paths that share no relay as far as
-        there are relays; None: one copy, two after a loss, then four. ``require``
-        (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the destination's key nothing is sent, and the
-        receipt fails. ``ordered``: it enters the mailbox after all ordered messages that this peer sent there before; one of
-        them that fails may be missing, but never comes later. ``data`` has at most 16 MiB; what is larger than 32 KiB leaves in fragments, and a
-        slow way may need a longer ``timeout``. While the destination's mailbox is full the message waits for room; with
-        ``on_full="error"`` its receipt fails instead. Raises PayloadTooLarge and Misuse at once, and MailboxFull when this
-        process has more on its way than it can carry.
+        The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason, within
+        ``timeout`` seconds. ``data`` has at most 16 MiB; what is larger than 32 KiB leaves in fragments, and a slow way may need
+        a longer ``timeout``.
+
+        ``duplicates`` extra copies leave with each attempt, on paths that share no relay as far as there are relays; None: one
+        copy, two after a loss, then four. ``require`` (``first-contact``, ``pinned`` or ``pre-shared``): with less trust in the
+        destination's key nothing is sent, and the receipt fails. ``ordered``: it enters the mailbox after all ordered messages
+        that this peer sent there before; one of them that fails may be missing, but never comes later. While the destination's
+        mailbox is full the message waits for room; with ``on_full="error"`` its receipt fails instead.
+
+        Raises PayloadTooLarge and Misuse at once, and MailboxFull when this process has more on its way than it can carry.
         """
         hosted = self._bound()
         payload = _payload(data, WIRE.max_message)

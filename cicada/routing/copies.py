@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from cicada.routing.io import Copy, Fate, Verdict
+from cicada.ids import Peer, Place, place_to_bytes
+from cicada.routing.io import Copy, Fate, Forward, RouterOutput, Verdict
 from cicada.routing.paths import Leg
+from cicada.routing.sessions import Session
 from cicada.wire.routed import Data, DataAck
 from cicada.wire.sealed import AckBody
 
 _COPIES = 16  # bits in an ack
 _MOST = (1 << _COPIES) - 1
+
+
+def departing(
+    own: Peer, place: Place, session: Session, legs: tuple[Leg, ...], counter: int, attempt: int, body: bytes
+) -> list[RouterOutput]:
+    """What leaves as attempt number ``attempt``: one Data for each leg, each with a tag of its own and the same sealed body."""
+    target = place_to_bytes(place)
+    return [
+        Forward(
+            leg.hop,
+            Data(
+                target=target,
+                origin=own.address,
+                hops=0 if leg.hop is own else 1,
+                way=leg.way,
+                index=session.remote_index,
+                counter=counter,
+                attempt=attempt,
+                copy=number,
+                tag=session.tag(counter, attempt, number, leg.way),
+                body=body,
+                strayed=leg.strayed,
+            ),
+            None,
+        )
+        for number, leg in enumerate(legs)
+    ]
 
 
 class Attempt:

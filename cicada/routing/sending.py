@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import Counter, deque
 from random import Random
 
-from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
+from cicada.ids import Peer, Place, place_from_bytes
 from cicada.keys.io import Opening, Refused
 from cicada.limits import TRANSFER, DeliveryLimits
 from cicada.routing.arrivals import digest_of
 from cicada.routing.attempts import Attempts
 from cicada.routing.contacts import Contacts
-from cicada.routing.copies import Attempt
+from cicada.routing.copies import Attempt, departing
 from cicada.routing.credit import Moment, Turn
 from cicada.routing.departures import Departures
 from cicada.routing.introductions import Introductions
-from cicada.routing.io import Forward, Reason, RouterOutput, SendMessage, Settled, Verdict
+from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Verdict
 from cicada.routing.ordering import Order
 from cicada.routing.pace import Pace
 from cicada.routing.paths import Leg, Ways, peer_named
@@ -29,7 +29,7 @@ from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers, earlier
 from cicada.routing.traces import Traces
 from cicada.routing.unsettled import Ended, Frame, Unsettled, settled
-from cicada.wire.routed import ContactReply, Data, NoSuchPeer, NoSuchSession
+from cicada.wire.routed import ContactReply, NoSuchPeer, NoSuchSession
 from cicada.wire.sealed import AckBody, DataBody, encode_body
 
 _FINAL = {"key-changed": Reason.KEY_CHANGED, "conflict": Reason.CONFLICT}
@@ -325,27 +325,7 @@ class Sends:
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
         self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), legs, now)
         self.counts["copies"] += len(legs)
-        target = place_to_bytes(asked.place)
-        return [
-            Forward(
-                leg.hop,
-                Data(
-                    target=target,
-                    origin=self._own.address,
-                    hops=0 if leg.hop is self._own else 1,
-                    way=leg.way,
-                    index=session.remote_index,
-                    counter=counter,
-                    attempt=attempt,
-                    copy=number,
-                    tag=session.tag(counter, attempt, number, leg.way),
-                    body=sealed,
-                    strayed=leg.strayed,
-                ),
-                None,
-            )
-            for number, leg in enumerate(legs)
-        ]
+        return departing(self._own, asked.place, session, legs, counter, attempt, sealed)
 
     def _begin_attempt(
         self, sending: Unsettled, session: Session, frame: Frame, legs: tuple[Leg, ...], now: float
