@@ -58,7 +58,7 @@ def test_nothing_acknowledged_is_lost_nothing_comes_twice_and_nothing_is_forged(
     assert messages.settled > 0.95 * MESSAGES
     assert messages.lost == 0
     assert messages.wrong == {}
-    assert messages.delivered_share > 0.99
+    assert messages.delivered_share > 0.95
 
 
 def test_a_window_that_forgets_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
