@@ -66,7 +66,7 @@ def test_every_mistake_is_told_with_its_position_and_what_would_be_right() -> No
         'bad.toml:3:12: sim.duration: expected a time such as "10s", "250ms" or "2m", got "soon"',
         "bad.toml:4:1: sim.sedes: unknown key: did you mean 'seeds'?",
         "bad.toml:9:10: sweep.beside: there must be one figure for each of the 2 values",
-        'bad.toml:13:6: fault[0].do: expected one of "kill", "vanish", "leave", "freeze", "join", "part", "churn", '
+        'bad.toml:13:6: fault[0].do: expected one of "kill", "restart", "vanish", "leave", "freeze", "join", "part", "churn", '
         "got \"kil\": did you mean 'kill'?",
         'bad.toml:17:6: fault[1].do: freeze needs for: add for = "30s"',
         'bad.toml:18:10: fault[1].select: expected a share such as "30%" or a number of peers, got "110%"',
