@@ -302,14 +302,15 @@ class Router:
         return None
 
     def _route_on_all(self, message: ContactReply, now: float) -> list[RouterOutput]:
-        """The first answer to a Contact goes back on every way of its colours; once to a peer that is known."""
+        """The first answer to a Contact goes back on every way of its colours, but no more than Contacts leave by: whoever asks in
+        another's name must not have him flooded. Once to a peer that is known."""
         way, table = message.way, self._routes.table()
         if not way or (
             table is not None and table.knows(place_from_bytes(message.target)) and self._limits.direct
         ):
             return self._route(message, now)
         outputs: list[RouterOutput] = []
-        for back in ways_back(way, way[-2]):
+        for back in ways_back(way, min(way[-2], self._limits.copies_rising[-1])):
             outputs += self._route(replace(message, way=back), now)
         return outputs
 

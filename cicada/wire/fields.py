@@ -34,6 +34,7 @@ Hops = Annotated[int, Meta(ge=0, le=WIRE.max_path)]
 """How many links were crossed."""
 
 WAY_BYTES: Final = 19
+_MAX_COLOURS: Final = WIRE.max_colours
 TAG_BYTES: Final = 8
 
 Way = Annotated[bytes, Meta(max_length=WAY_BYTES)]
@@ -100,8 +101,8 @@ def check_addresses(*addresses: str) -> None:
 
 
 def check_way(way: bytes) -> None:
-    """Must be empty, or name one of ``k`` colours. Raises ValueError."""
-    if way and (len(way) != WAY_BYTES or way[-1] >= way[-2]):
+    """Must be empty, or name one of ``k`` colours, 16 at most. Raises ValueError."""
+    if way and (len(way) != WAY_BYTES or not way[-1] < way[-2] <= _MAX_COLOURS):
         raise ValueError(f"not a way: {way.hex()}")
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cicada.chord.io import TableChanged
 from cicada.errors import MalformedMessage
 from cicada.events import MessageDropped
-from cicada.ids import RING_SIZE, Peer, Place, place_to_bytes
+from cicada.ids import RING_SIZE, Address, Peer, Place, place_of, place_to_bytes
 from cicada.keys.ciphers import PlainSession
 from cicada.keys.io import Answer, Answered, SessionKeys
 from cicada.keys.trust import Trust
@@ -191,6 +191,23 @@ def test_a_contact_is_put_before_the_negotiator_whose_answer_is_sent(router: Rou
     assert receive(router, asked) == [Answer(asked)]
     sent = [Forward(ORIGIN, replace(reply(), hops=1), None)]
     assert router.handle(Answered(reply(), None), 0.0) == sent
+
+
+def test_a_contact_that_names_many_colours_does_not_have_its_origin_flooded(router: Router) -> None:
+    stranger = place_of(Address("10.9.9.9:9"))
+    many = replace(reply(stranger), way=bytes(17) + bytes((16, 0)))
+    keys = SessionKeys(
+        peer=ORIGIN,
+        boot=5,
+        index=51,
+        remote_index=61,
+        initiated=False,
+        verified=False,
+        trust=Trust.UNVERIFIED,
+    )
+    answers = router.handle(Answered(many, keys), 0.0)
+    assert 1 <= len(answers) <= 4
+    assert all(isinstance(answer, Forward) for answer in answers)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DELIVERED, Verdict.BUSY, Verdict.STALE])

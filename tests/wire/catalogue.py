@@ -239,7 +239,7 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.RecordBytes: st.binary(max_size=300),
     fields.Succession: st.binary(max_size=150),
     fields.Extra: st.binary(max_size=64),
-    fields.Way: st.just(b"") | st.builds(_way, st.binary(min_size=17, max_size=17), st.integers(1, 255)),
+    fields.Way: st.just(b"") | st.builds(_way, st.binary(min_size=17, max_size=17), st.integers(1, 16)),
     fields.Tag: st.binary(min_size=fields.TAG_BYTES, max_size=fields.TAG_BYTES),
     fields.Handshake: st.binary(max_size=300),
 }

@@ -203,9 +203,10 @@ def test_a_way_of_another_size_is_malformed(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("k", "colour", "is_legal"), [(4, 3, True), (1, 0, True), (4, 4, False), (0, 0, False)]
+    ("k", "colour", "is_legal"),
+    [(4, 3, True), (1, 0, True), (16, 15, True), (4, 4, False), (0, 0, False), (17, 0, False)],
 )
-def test_a_way_names_one_of_its_colours(k: int, colour: int, is_legal: bool) -> None:
+def test_a_way_names_one_of_its_colours_which_are_few(k: int, colour: int, is_legal: bool) -> None:
     (accept if is_legal else refuse)([*DATA[:4], bytes(17) + bytes((k, colour)), *DATA[5:]])
 
 
