@@ -28,7 +28,7 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = MAX_LIST
-    max_colours: int = 16  # of one attempt: an answer may leave on as many ways, so a question must not name more
+    max_colours: int = 16  # of one attempt; answers may leave on as many ways, so questions name no more
     max_digest: int = MAX_DIGEST
     max_path: int = 64  # hops a message may have made; 4x the mean path of the largest ring we simulate
     seal_overhead: int = 16  # what a cipher adds to a body: the tag of ChaCha20-Poly1305

@@ -218,7 +218,9 @@ class Arrivals:
         roll = known or (self._roll(session, data) if is_proven else Roll())
         roll.note(data, is_intact=False, is_proven=is_proven)
         if session.reports.take(now):
-            outputs += self._send(self._word(session, data, roll), data, 1, now)
+            # A proven way had bad peers on it, which may be on the way back too, and nobody else will say so again.
+            ways = data.way[-2] * self._limits.acks_per_copy if is_proven and data.way else 1
+            outputs += self._send(self._word(session, data, roll), data, ways, now)
         return outputs
 
     # Acks

@@ -150,7 +150,7 @@ async def test_receipts_name_as_altered_what_was_altered_and_nothing_else() -> N
     assert fates["body", Fate.INTACT] == 0
     assert arrived > len(sent) / 20
     # The destination's word on one may be lost, as all words here may: it is then not said that it was altered.
-    assert named >= 0.9 * arrived, fates
+    assert named >= 0.98 * arrived, fates
     assert fates["drop", Fate.INTACT] == 0
     assert fates["0", Fate.INTACT] > 2 * len(sent)
 
