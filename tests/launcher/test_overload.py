@@ -12,7 +12,7 @@ from benchmarks.overload import Outcome, overload, report
 from cicada.events import WHY_DROPPED
 from tests.launcher.swarms import free_ports
 
-SECONDS = float(os.environ.get("CICADA_OVERLOAD", "5"))
+SECONDS = float(os.environ.get("CICADA_OVERLOAD", "2"))
 IS_FULL = SECONDS >= 60.0
 PEERS = 200 if IS_FULL else 20
 SENT_A_SECOND = 20_000.0  # ten times what two cores carry of 20 peers, in a short run

@@ -24,7 +24,7 @@ from cicada.routing.behaviour import Behaviour
 from cicada.routing.io import Fate
 from tests.peer.swarm import eventually, proven
 
-PEERS: Final = int(os.environ.get("CICADA_PEERS", "36"))
+PEERS: Final = int(os.environ.get("CICADA_PEERS", "30"))
 ALTER, DROP = PEERS // 5, PEERS // 10
 COPIES: Final = 4
 MESSAGES: Final = 20 * PEERS

@@ -105,6 +105,7 @@ def test_a_sync_peer_waits_for_the_receipt_when_it_wants_to() -> None:
         SyncPeer("127.0.0.1", 0, identity="ephemeral") as b,
     ):
         b.connect(a)
+        assert a.send(b, b"it knows the way back").result(PATIENCE_S).delivered
         receipt = b.broadcast("all of you", timeout=PATIENCE_S).result(PATIENCE_S)
         assert (receipt.reached, receipt.sample) == (1, (a.listener,))
         assert a.recv(timeout=PATIENCE_S).data == b"all of you"

@@ -16,7 +16,7 @@ from cicada.sim.running import Run, RunResult
 from cicada.sim.scenario import Scenario
 from cicada.sim.scenariofile import parse_scenario
 
-MESSAGES: Final = int(os.environ.get("CICADA_MESSAGES", "10000"))
+MESSAGES: Final = int(os.environ.get("CICADA_MESSAGES", "5000"))
 FILE: Final = Path(__file__).parents[2] / "configs" / "sim" / "exactly-once.toml"
 LAST_WORDS: Final = 10.0  # seconds for which receipts are awaited
 
