@@ -19,7 +19,7 @@ SENT_A_SECOND = 20_000.0  # ten times what two cores carry of 20 peers, in a sho
 REFUSED = "more messages are on their way than can be carried: await receipts, or send later"
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.timeout(6 * SECONDS + 400)
 def test_a_swarm_that_is_offered_too_much_accounts_for_everything_and_recovers(tmp_path: Path) -> None:
     outcome = asyncio.run(

@@ -24,10 +24,10 @@ from cicada.routing.behaviour import Behaviour
 from cicada.routing.io import Fate
 from tests.peer.swarm import eventually, proven
 
-PEERS: Final = int(os.environ.get("CICADA_PEERS", "30"))
+PEERS: Final = int(os.environ.get("CICADA_PEERS", "24"))
 ALTER, DROP = PEERS // 5, PEERS // 10
 COPIES: Final = 4
-MESSAGES: Final = 20 * PEERS
+MESSAGES: Final = 10 * PEERS
 AT_ONCE: Final = 32
 OVER_RELAYS: Final = replace(DELIVERY, direct=False)
 
