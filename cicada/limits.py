@@ -314,7 +314,8 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     pending_bytes: int = 64 * MIB  # payloads of messages not settled yet; as much as a mailbox
     pending_here: int = 16384  # messages not settled yet, of all peers of a process; 2 KB each
     pending_here_bytes: int = 256 * MIB  # of payloads; as much as fragments that wait to be put together
-    pending_least: int = 512  # of those, however slowly they are delivered: two processes with 320 first contacts a second clear them in 3 s
+    # Of those, however slowly they are delivered: two processes clear as many in 3 s, at 320 first contacts a second.
+    pending_least: int = 512
     pending_seconds: float = 2.0  # beyond that: as many as are delivered in this time; recovery takes as long
     pending_interval: float = 1.0  # over which that rate is measured
     pending_share: int = 8  # one peer alone may have 8/9 of them

@@ -44,10 +44,13 @@ class Window:
         return self.under_way < int(self.size)
 
     def finished(self, took: float, now: float) -> None:
-        """One that took so long has come to an end, good or bad."""
-        if took <= self._limits.window_fast:
+        """One that took so long has come to an end, good or bad. One that bad relays held up, while others were fast, is no
+        sign of load, and makes room as they do."""
+        limits = self._limits
+        if took <= limits.window_fast:
             self._fast = now
-            self.size = min(self.size + 1 / self.size, float(self._limits.window_max))
+        if now - self._fast <= limits.window_fast and took <= limits.window_slow:
+            self.size = min(self.size + 1 / self.size, float(limits.window_max))
         else:
             self.judge(took, now)
 

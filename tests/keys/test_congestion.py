@@ -348,3 +348,17 @@ def test_a_negotiator_that_begins_anew_gives_back_what_the_last_one_had_begun() 
     assert one.memory.window.under_way == 1
     one.begin_anew()
     assert one.memory.window.under_way == 0
+
+
+def test_contacts_that_bad_relays_hold_up_make_room_as_long_as_others_are_fast() -> None:
+    window = Window(KEYS)
+    before = window.size
+    held_up = (KEYS.window_fast + KEYS.window_slow) / 2
+    window.finished(held_up, 10.0)
+    assert window.size == before, "when all are held up it may be load"
+    window.finished(KEYS.window_fast / 2, 10.1)
+    grown = window.size
+    window.finished(held_up, 10.2)
+    assert window.size > grown > before
+    window.finished(held_up, 10.3 + KEYS.window_fast)
+    assert window.size < grown + 1.0
