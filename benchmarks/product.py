@@ -23,6 +23,7 @@ from cicada.keys.identity import Identity
 from cicada.keys.io import SessionKeys, SessionReady
 from cicada.keys.memory import Memory
 from cicada.keys.trust import Trust
+from cicada.routing.admission import Admission, Quota
 from cicada.routing.io import Deliver, RoutedReceived
 from cicada.routing.router import Router
 from cicada.transport.zeromq import ZmqEndpoint
@@ -138,6 +139,7 @@ class ProductRelay:
         self._clock = LoopClock(loop)
         self._alarms = Alarms(self._clock, loop)
         self._endpoint = ZmqEndpoint(loop)
+        self._admission = Admission()
         self._rng = random.Random(seed)
         self._payload = payload_for(frame_bytes, nodes[0].peer)
         self._links = links
@@ -202,7 +204,7 @@ class ProductRelay:
         peers = tuple(other.peer for other in self._nodes)
         sink = Sink.start(around, peers, self._payload, self._rng)
         transport = TransportActor.start(around, attachment, 1, "", self._security(node.peer))
-        router = CountedRouter.start(around, 1)
+        router = CountedRouter.start(around, 1, Quota(self._admission))
         wired = Wired(sink, transport, sink, router, sink)
         for ref in (sink, transport, router):
             ref.tell(wired)

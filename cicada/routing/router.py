@@ -109,6 +109,8 @@ class Router:
         self._broadcasts = Broadcasts(own, boot, self._routes, limits, rng)
         self._detours = Detours(limits)
         self._forwarded = 0
+        self._due: float | None = None
+        self._is_due_known = False
         self._counts = self._arrivals.counts
 
     def handle(self, input: RouterInput, now: float) -> list[RouterOutput]:
@@ -120,6 +122,7 @@ class Router:
             forward = self._relay(input.message, input.sender)
             if forward is not None:
                 return [forward]
+        self._is_due_known = False
         outputs = self._dispatch(input, now)
         outputs += self._sends.advance(now)
         outputs = self._do_own(outputs, now)
@@ -129,6 +132,12 @@ class Router:
 
     def next_deadline(self) -> float | None:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
+        if not self._is_due_known:  # relaying, which is most of what a Router does, changes nothing about it
+            self._due = self._earliest()
+            self._is_due_known = True
+        return self._due
+
+    def _earliest(self) -> float | None:
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
         first = earlier(first, earlier(self._transfers.next_deadline(), self._arrivals.next_deadline()))
         first = earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
