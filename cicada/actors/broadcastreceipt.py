@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-from collections.abc import Generator
-
+from cicada.actors.awaited import Awaited
 from cicada.actors.mailbox import HostPort
-from cicada.errors import DeliveryTimeout, Misuse
 from cicada.ids import split_address
 from cicada.routing.io import BroadcastSettled
 
 
-class BroadcastReceipt:
+class BroadcastReceipt(Awaited):
     """How far a broadcast got: a count that peers claim, and a few of them by their own signature.
 
     It settles when every part of the ring is accounted for, or at its timeout; the broadcast goes on spreading after that.
@@ -20,17 +16,19 @@ class BroadcastReceipt:
     to wait: the broadcast is under way.
     """
 
-    __slots__ = ("_future", "_settled")
+    __slots__ = ("_settled",)
+
+    about = "broadcast"
 
     def __init__(self) -> None:
-        self._future: concurrent.futures.Future[BroadcastReceipt] = concurrent.futures.Future()
+        super().__init__()
         self._settled: BroadcastSettled | None = None
 
     def settle(self, settled: BroadcastSettled) -> None:
         """For the peer that began it: the first word counts, later ones are ignored."""
         if self._settled is None:
             self._settled = settled
-            self._future.set_result(self)
+            self.tell_waiting()
 
     @property
     def settled(self) -> bool:
@@ -61,32 +59,8 @@ class BroadcastReceipt:
             return ()
         return tuple(HostPort(*split_address(address)) for address in self._settled.sample)
 
-    def result(self, timeout: float | None = 30.0) -> BroadcastReceipt:
-        """This receipt, settled. Raises DeliveryTimeout when that takes longer than ``timeout`` seconds (None: for ever).
-
-        Raises Misuse on a thread that runs an event loop: there, ``await`` the receipt.
-        """
-        if not self.settled and _on_a_loop():
-            raise Misuse("result() would stop the event loop it waits for: use 'await receipt'")
-        try:
-            return self._future.result(timeout)
-        except concurrent.futures.TimeoutError:
-            raise DeliveryTimeout(f"no word about the broadcast within {timeout} s") from None
-
-    def __await__(self) -> Generator[object, None, BroadcastReceipt]:
-        # Whoever gives up waiting must not cancel what others may wait for.
-        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
-
     def __repr__(self) -> str:
         if self._settled is None:
             return "<BroadcastReceipt pending>"
         said = self.reason or f"{self.reached} claimed, {len(self.sample)} signed"
         return f"<BroadcastReceipt {said}{'' if self.complete else ', incomplete'}>"
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

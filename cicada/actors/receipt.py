@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
-from collections.abc import Callable, Generator
-
 from msgspec.structs import replace
 
-from cicada.errors import DeliveryTimeout, Misuse
+from cicada.actors.awaited import Awaited
 from cicada.routing.io import Copy, Fate, Reason, Settled, Status, Traced
 
 
-class Receipt:
+class Receipt(Awaited):
     """The fate of one message, known at once as an object and later as a fact.
 
     Wait by ``receipt.result(timeout)`` from any thread but the event loop's, or by ``await receipt`` on a loop.
     Waiting never raises for a message that failed: ``delivered`` and ``reason`` say so.
     """
 
-    # Some thousands are in flight at once, so a receipt holds little for those who might wait, and no reference to itself:
-    # cycles stay until the collector comes.
-    __slots__ = ("__weakref__", "_settled", "_traced", "_waiting")
+    __slots__ = ("__weakref__", "_settled", "_traced")
+
+    about = "message"
 
     def __init__(self) -> None:
+        super().__init__()
         self._settled: Settled | None = None
         self._traced: Traced | None = None
-        self._waiting: list[Callable[[], object]] = []
 
     def settle(self, settled: Settled) -> None:
         """For the peer that sent the message: the first word counts, later ones are ignored."""
         if self._settled is None:
             self._settled = settled
-            self._tell_waiting()
+            self.tell_waiting()
 
     def trace(self, traced: Traced) -> None:
         """For the peer that sent the message: what became of its copies in the end."""
@@ -123,42 +118,6 @@ class Receipt:
         """Whether neighbours of the destination named another key than it proved at its address, which still counts."""
         return self._settled is not None and self._settled.conflict
 
-    def result(self, timeout: float | None = 30.0) -> Receipt:
-        """This receipt, settled. Raises DeliveryTimeout when that takes longer than ``timeout`` seconds (None: for ever).
-
-        Raises Misuse on a thread that runs an event loop: there, ``await`` the receipt.
-        """
-        if not self.settled and _on_a_loop():
-            raise Misuse("Receipt.result() would stop the event loop it waits for: use 'await receipt'")
-        if not self.settled:
-            settled = threading.Event()
-            self._when_settled(settled.set)
-            if not settled.wait(timeout):
-                raise DeliveryTimeout(f"no word about the message within {timeout} s")
-        return self
-
-    def __await__(self) -> Generator[object, None, Receipt]:
-        if not self.settled:
-            loop = asyncio.get_running_loop()
-            waiter: asyncio.Future[None] = loop.create_future()
-            self._when_settled(lambda: _wake(loop, waiter))
-            yield from waiter.__await__()
-        return self
-
-    def _when_settled(self, callback: Callable[[], object]) -> None:
-        """Have it called once: in the thread that settles this, or here when that has happened meanwhile."""
-        self._waiting.append(callback)
-        if self._settled is not None:
-            self._tell_waiting()
-
-    def _tell_waiting(self) -> None:
-        while self._waiting:
-            try:
-                callback = self._waiting.pop(0)
-            except IndexError:  # another thread took it between the look and the pop
-                return
-            callback()
-
     def __repr__(self) -> str:
         because = f" ({self.reason})" if self.reason else ""
         return f"<Receipt {self.status}{because}, {self.attempts} attempts, {self.hops} hops>"
@@ -167,25 +126,3 @@ class Receipt:
 def failed(id: int, reason: Reason, attempts: int = 0) -> Settled:
     """A failure that happened before or beside routing."""
     return Settled(id=id, status=Status.FAILED, reason=reason, attempts=attempts, hops=0, round_trip_s=0.0)
-
-
-def _wake(loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None]) -> None:
-    """Have whoever waits on that loop go on, unless it gave up."""
-
-    def go_on() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    if asyncio._get_running_loop() is loop:
-        go_on()
-    else:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(go_on)
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
