@@ -6,11 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 LEFTOVER_SECONDS = 5.0
 WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py", "test_secrets.py"})
@@ -30,12 +31,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write expected files anew; review the diff")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """With two processes (``make test``), one has the tests of real processes, sockets and loops, which mostly wait, and in
     their order; the other has those that compute."""
-    for item in items:
-        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group("waiting" if folder in WAITING else "computing"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.partition("::")[0].split("/")[1]
+        return "waiting" if folder in WAITING else "computing"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByKind:
+    """However tests are dealt out, it is by kind."""
+    return ByKind(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,7 +16,7 @@ from cicada.sim.running import Run, RunResult
 from cicada.sim.scenario import Scenario
 from cicada.sim.scenariofile import parse_scenario
 
-MESSAGES: Final = int(os.environ.get("CICADA_MESSAGES", "5000"))
+MESSAGES: Final = int(os.environ.get("CICADA_MESSAGES", "2500"))
 FILE: Final = Path(__file__).parents[2] / "configs" / "sim" / "exactly-once.toml"
 LAST_WORDS: Final = 10.0  # seconds for which receipts are awaited
 
@@ -68,7 +68,7 @@ def test_a_window_that_forgets_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
         return judge(DedupeWindow(), *arguments, **options)
 
     monkeypatch.setattr(DedupeWindow, "judge", forget)
-    assert result(scenario(2000)).messages.wrong["twice"] > 0
+    assert result(scenario(800)).messages.wrong["twice"] > 0
 
 
 def test_an_ack_for_what_the_mailbox_did_not_take_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,4 +83,4 @@ def test_an_ack_for_what_the_mailbox_did_not_take_is_found_out(monkeypatch: pyte
             arrived(self, *arguments)
 
     monkeypatch.setattr(Letters, "arrived", swallow)
-    assert result(scenario(2000)).messages.lost > 100
+    assert result(scenario(800)).messages.lost > 40
