@@ -14,7 +14,13 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 LEFTOVER_SECONDS = 5.0
-WAITING = frozenset({"actors", "bus", "launcher", "peer", "transport", "test_readme.py", "test_secrets.py"})
+WAITING = {
+    **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py"), "processes"),
+    **dict.fromkeys(("actors", "bus", "peer", "transport"), "loops"),
+    **dict.fromkeys(
+        ("launcher/test_swarm_faults.py", "launcher/test_swarm_keys.py"), "loops"
+    ),  # to take as long
+}
 T = TypeVar("T")
 
 # The suite repeats exactly, run after run; CICADA_EXPLORE=1 tries other values, and prints how to replay a failure.
@@ -32,12 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """With two processes (``make test``), one has the tests of real processes, sockets and loops, which mostly wait, and in
-    their order; the other has those that compute."""
+    """With three processes (``make test``), one has the tests of real processes and one those of sockets and loops, which
+    mostly wait, and in their order; the third has those that compute."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.partition("::")[0].split("/")[1]
-        return "waiting" if folder in WAITING else "computing"
+        path = nodeid.partition("::")[0].removeprefix("tests/")
+        return WAITING.get(path) or WAITING.get(path.partition("/")[0], "computing")
 
 
 @pytest.hookimpl(optionalhook=True)

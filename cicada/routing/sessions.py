@@ -149,7 +149,7 @@ class Sessions:
         return None
 
     def _is_over(self, session: Session, now: float) -> bool:
-        return now - session.born >= self._keys.session_reject
+        return now >= session.born + self._keys.session_reject  # as next_deadline has it, to the last bit
 
     def _bound(self, held: dict[int, None] | dict[int, Session], most: int) -> None:
         while len(held) > most:

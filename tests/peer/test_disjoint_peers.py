@@ -76,7 +76,7 @@ async def test_six_copies_of_a_message_pass_relays_of_which_none_has_two() -> No
         await eventually(all_are_traced, "word of every copy")
         assert all(len(receipt.copies) == SIX for receipt in receipts)
         apart = [receipt for receipt in receipts if receipt.disjoint]
-        assert len(apart) >= len(receipts) * 3 // 4
+        assert len(apart) >= len(receipts) // 2  # of 40 peers, of which a colour has six or seven
         assert all(len({copy.via for copy in receipt.copies}) == SIX for receipt in apart)
         visits = passed(peers, sender._hosted.peer.address)
         crossed = sum(any(copies > 1 for copies in counted) for counted in visits.values())

@@ -7,6 +7,8 @@ import tracemalloc
 from pathlib import Path
 from random import Random
 
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import cicada
@@ -316,3 +318,14 @@ def test_a_flood_of_every_kind_of_message_leaves_a_router_as_small_as_before() -
     finally:
         tracemalloc.stop()
     assert after - before < 64 * 1024
+
+
+@given(st.floats(0.0, 1e9))
+def test_a_session_is_over_when_its_deadline_says_so_to_the_last_bit(born: float) -> None:
+    """Otherwise whoever wakes then finds nothing to do, and is woken again at once."""
+    sessions = Sessions(OWN, 7, LIMITS)
+    sessions.add(session_keys(), born)
+    deadline = sessions.next_deadline()
+    assert deadline is not None
+    sessions.expire(deadline)
+    assert (len(sessions), sessions.next_deadline()) == (0, None)
