@@ -14,12 +14,11 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 LEFTOVER_SECONDS = 5.0
-WAITING = {
-    **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py"), "processes"),
+# Who has a test. Groups take about as long; what computes beside what waits costs it nothing.
+GROUPS = {
+    **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py", "chord"), "processes"),
     **dict.fromkeys(("actors", "bus", "peer", "transport"), "loops"),
-    **dict.fromkeys(
-        ("launcher/test_swarm_faults.py", "launcher/test_swarm_keys.py"), "loops"
-    ),  # to take as long
+    **dict.fromkeys(("launcher/test_swarm_faults.py", "launcher/test_swarm_keys.py"), "loops"),
 }
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no 
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix("tests/")
-        return WAITING.get(path) or WAITING.get(path.partition("/")[0], "computing")
+        return GROUPS.get(path) or GROUPS.get(path.partition("/")[0], "computing")
 
 
 @pytest.hookimpl(optionalhook=True)
