@@ -193,11 +193,13 @@ SAMPLE: dict[str, list[object]] = {
     "churn": ["--case", 0.1, "--set", "load.lookups=100", "--set", "sim.duration=1020s"],
     "paths": ["--peers", 1024],
     "growth": ["--peers", 256],
-    "bad-neighbours": ["--set", "sim.seeds=2"],
+    "bad-neighbours": ["--peers", 500, "--seed", 1],
     "exactly-once": ["--set", "sim.duration=71s", "--set", "load.until=61s", "--set", "load.messages=400"],
 }
-for bad in ("bad-relays-10", "bad-relays-20", "bad-relays-30"):
-    SAMPLE[bad] = ["--set", "sim.duration=31s", "--set", "load.until=21s", "--set", "delivery.beside=nothing"]
+SHORT_LOAD = ("--set", "sim.duration=31s", "--set", "load.until=21s", "--set", "delivery.beside=nothing")
+for bad in ("bad-relays-10", "bad-relays-20"):
+    SAMPLE[bad] = ["--peers", 300, *SHORT_LOAD]
+SAMPLE["bad-relays-30"] = [*SHORT_LOAD]
 
 
 @pytest.mark.prove
