@@ -42,6 +42,7 @@ from cicada.config import Config, parse_config
 from cicada.control import SyncRemoteRef
 from cicada.errors import MailboxFull
 from cicada.ids import split_address
+from cicada.sim.statistics import percentile
 from launcher.detach import spawn_detached
 
 MIB = 1024 * 1024
@@ -277,7 +278,7 @@ def _unsettled(status: Status) -> int:
 
 
 def _percentile(sorted_values: list[float], share: float) -> float:
-    return sorted_values[int(share * (len(sorted_values) - 1))] if sorted_values else float("nan")
+    return percentile(sorted_values, share) if sorted_values else float("nan")
 
 
 def report(outcome: Outcome) -> dict[str, object]:

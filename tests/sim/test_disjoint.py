@@ -12,7 +12,6 @@ from cicada.ids import Address, Peer, place_to_bytes
 from cicada.keys.trust import Trust
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.io import Fate, Forward, RouterInput, RouterOutput, Settled, Status
-from cicada.sim.acquaint import acquaint
 from cicada.sim.names import peer_number
 from cicada.sim.swarm import Swarm
 from cicada.sim.warm import warm_start
@@ -59,7 +58,8 @@ def a_swarm(number: int, delivery: DeliveryLimits = DELIVERY) -> tuple[Swarm, li
 
 def send_all(swarm: Swarm, pairs: list[tuple[Peer, Peer]], copies: int) -> list[Settled]:
     """One message for each pair, and how each of them ended."""
-    acquaint(swarm, pairs)
+    for origin, target in pairs:
+        swarm.introduce(origin, target)
     sent = [(origin, swarm.send(origin, target, b"hello", copies=copies)) for origin, target in pairs]
     swarm.run_for(5.0)
     return [swarm.peer(origin).settled[id] for origin, id in sent]
@@ -101,8 +101,8 @@ def test_two_peers_have_no_relay_at_all_and_still_send_what_was_asked_for() -> N
     assert (end.status, len(end.copies), end.disjoint) == (Status.DELIVERED, 3, False)
 
 
-def test_acquainted_peers_need_no_first_contact() -> None:
+def test_introduced_peers_need_no_first_contact() -> None:
     swarm, peers = a_swarm(20)
     (end,) = send_all(swarm, [(peers[0], peers[9])], 1)
-    assert (end.status, end.trust) == (Status.DELIVERED, Trust.FIRST_CONTACT)
+    assert (end.status, end.trust) == (Status.DELIVERED, Trust.PINNED)
     assert not {"Contact", "ContactReply", "GetRecord"} & set(swarm.sent())
