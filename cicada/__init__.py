@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         KeyChanged,
         MailboxFull,
         MalformedMessage,
+        MappingFailed,
         Misuse,
         NotBound,
         PayloadTooLarge,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         RingNotReady,
         Unavailable,
     )
+    from cicada.nat.portmapping import PortMapping
     from cicada.peer import SwarmPeer
     from cicada.routing.mailstore import MailboxPolicy
 
@@ -35,6 +37,7 @@ __all__ = [
     "aio",
     "MailboxPolicy",
     "Message",
+    "PortMapping",
     "Receipt",
     "BroadcastReceipt",
     "CicadaError",
@@ -43,6 +46,7 @@ __all__ = [
     "KeyChanged",
     "MailboxFull",
     "MalformedMessage",
+    "MappingFailed",
     "Misuse",
     "NotBound",
     "PayloadTooLarge",
@@ -58,6 +62,7 @@ _HOMES: Final = {
     "SwarmPeer": "cicada.peer",
     "MailboxPolicy": "cicada.routing.mailstore",
     "Message": "cicada.aio",
+    "PortMapping": "cicada.nat.portmapping",
     "Receipt": "cicada.aio",
     "BroadcastReceipt": "cicada.aio",
 }

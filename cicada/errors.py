@@ -73,6 +73,15 @@ class Unavailable(CicadaError, OSError):
     """The environment refused: a port in use, an address that cannot be bound, too few descriptors."""
 
 
+class MappingFailed(Unavailable):
+    """No router maps a port for this machine. ``reason`` is a slug of ``cicada.nat.advice``; ``advice`` says what to do."""
+
+    def __init__(self, problem: str, *, reason: str, advice: str) -> None:
+        super().__init__(f"{problem}: {advice}")
+        self.reason = reason
+        self.advice = advice
+
+
 class RingNotReady(CicadaError):
     """The peer could not enter the ring, or is not in it at present."""
 

@@ -110,6 +110,10 @@ WHY_DROPPED: Final[Mapping[str, str]] = MappingProxyType(
         "no-route": "no known peer was nearer to its destination, while the ring was in repair",
         "hop-limit": "it had crossed too many links",
         "answer-to-nobody": "an answer to a peer that has gone",
+        "hidden": "it was for a peer that nobody can dial, and did not say by which relay",
+        "lodging-rate": "a peer that nobody can dial asked its relay too often",
+        "record-rate": "a neighbour passed on too many records of peers that nobody can dial",
+        "not-lodging": "it was for a peer that nobody can dial, which does not lodge here, or does so no more",
         "inbox-full": "an actor of this peer was too far behind",
         "too-large": "its encoding does not fit into a frame",
         "self": "a link to this peer itself was asked for",
@@ -255,6 +259,42 @@ class HandshakeRefused(Event, frozen=True, kw_only=True, tag=True):
 KeyEvent = KeyChanged | KeyConflict | PinMade | HandshakeRefused
 
 
+# Port mapping
+
+
+class PortMapped(Event, frozen=True, kw_only=True, tag=True):
+    """The router forwards ``external`` (``ip:port``; the IP may be unknown, so empty) to ``port``, for ``lease_s`` (0: always).
+
+    Not ``is_global``: that address is behind another NAT.
+    """
+
+    port: int
+    protocol: str
+    gateway: str
+    external: str
+    lease_s: float
+    is_global: bool
+
+
+class PortMappingLost(Event, frozen=True, kw_only=True, tag=True):
+    """A mapping is gone, or nobody knows whether it stands. It is made again as soon as possible."""
+
+    port: int
+    reason: str
+
+
+class PortMappingFailed(Event, frozen=True, kw_only=True, tag=True):
+    """No router maps the port at present. It is tried again within ``retry_in_s``."""
+
+    port: int
+    reason: str
+    advice: str
+    retry_in_s: float
+
+
+NatEvent = PortMapped | PortMappingLost | PortMappingFailed
+
+
 # Supervision and the run
 
 
@@ -263,6 +303,14 @@ class PeerStarted(Event, frozen=True, kw_only=True, tag=True):
 
     address: str
     place: str
+
+
+class AddressChanged(Event, frozen=True, kw_only=True, tag=True):
+    """The peer is reached by another address, ``before`` no more: nobody could dial it there, or others can dial it here."""
+
+    address: str
+    place: str
+    before: str
 
 
 class PeerStopped(Event, frozen=True, kw_only=True, tag=True):
@@ -363,6 +411,7 @@ class EventsLost(Event, frozen=True, kw_only=True, tag=True):
 
 RunEvent = (
     PeerStarted
+    | AddressChanged
     | PeerStopped
     | ChildExited
     | ChildRestarted
@@ -377,7 +426,7 @@ RunEvent = (
     | EventsLost
 )
 
-AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | RunEvent
+AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | NatEvent | RunEvent
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

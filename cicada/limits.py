@@ -24,8 +24,12 @@ class WireLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_frame: int = 64 * KIB  # length prefix excluded; a longer claim closes the connection
     max_payload: int = 32 * KIB  # one fragment, and what a message without fragments may carry
     max_message: int = 16 * MIB  # in fragments; of a broadcast, which has none, it is max_payload
-    max_sealed: int = 32 * KIB + 80  # a payload, what goes with it (50) and the tag (16)
-    max_handshake: int = KIB  # message 1 of a session with the longest record and a succession has 730
+    max_sealed: int = (
+        32 * KIB + 256
+    )  # a payload, what goes with it (50, of a hidden peer 198) and the tag (16)
+    max_handshake: int = (
+        1536  # message 1 of a session with a record and a succession as long as they may be has 1,309
+    )
     max_extra: int = KIB  # what upper layers may put on a ring message
     max_list: int = MAX_LIST
     max_colours: int = 16  # of one attempt; answers may leave on as many ways, so questions name no more
@@ -256,6 +260,7 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
     sample: int = 16  # signed acks that are expected
     samples: int = 64  # that are verified, of one broadcast: forgers cannot cost its origin more
     sample_wait: float = 1.0  # for signed acks, once all claims are in
+    leaving: float = 0.5  # until it has left its origin; a signature and some turns of actors
     settled: float = 1.0  # after this it is in digests; a tree of 1,000 on two busy cores is done by then
     round: float = 2.0  # seconds between two digest rounds, jittered by a quarter
     round_factor: int = 2  # rounds at most, times log2 N
@@ -354,6 +359,9 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
         65536  # consecutive ids remembered per origin: pending_sends, so no live message falls below
     )
     dedupe_origins: int = 4096
+    dedupe_hidden_share: float = (
+        0.25  # of them: whom nobody can dial has as many names as it makes keys, in no time
+    )
     dedupe_seconds: float = 60.0  # an origin silent for this long may be forgotten; copies live a few seconds
     mailbox: int = 8192  # messages; the default of an application that names no other
     mailbox_bytes: int = 64 * MIB
@@ -421,10 +429,81 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("messages of one sender would wait for room that they hold themselves")
 
 
+class NatLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Port mapping: how long the router may take, how often it is asked. Seconds unless a comment says otherwise."""
+
+    lease: int = 3600  # asked for; what most clients ask, half of what RFC 6886 section 3.3 recommends
+    least_lease: float = 1.0  # granted; a router that grants less grants nothing
+    most_lease: float = 86400.0  # a longer one is renewed as if it were this long: its clock may be nonsense
+    pcp_deadline: float = 4.0  # in all, resends included. The router is a millisecond away
+    natpmp_deadline: float = 8.0  # the first five sends of RFC 6886 section 3.1 take 7.75 s
+    upnp_deadline: float = 15.0  # search, description and four SOAP calls; the library waits 5 s for each
+    unmap_deadline: float = 1.0  # nothing depends on it but the router's tidiness
+    check_deadline: float = 6.0  # of a look at a mapping; the library waits 5 s for a frozen router
+    gateway_deadline: float = 2.0  # reads a file
+    unmapped_grace: float = (
+        20.0  # a peer whose mapping is lost keeps its address so long: a router that boots maps it again
+    )
+    # A peer makes way for another of its network that it could not dial so often, and that is named by others this long after the
+    # first time: one that is dead is out of their lists by then (they notice it within 10)
+    beside_failures: int = 2
+    beside_span: float = 15.0
+    beside_memory: float = 120.0  # without a failure, then they are counted anew
+    besides: int = 16  # peers of its network that it counts failures of
+    yielding: float = 300.0  # then it stays hidden so long, twice as long each time it happens again
+    yielding_most: float = 3600.0  # at most, and after so long without it the first pause is due again
+    reopening: float = (
+        5.0  # before a watched address whose watch failed is watched again; relays dial it as often
+    )
+    knock: float = 1.0  # for the answers of all protocols
+    search: float = 2.5  # for UPnP devices; the standard lets them take MX = 1 s
+    search_more: float = 0.2  # when one has answered, for a better one
+    overdue: float = 1.0  # the helper may be so much late; then it is killed
+    helper_start: float = 10.0  # and so much more with its first answer: it takes 0.2, on a busy machine 2
+    resend: float = 0.25  # before the first resend, doubled each time (RFC 6886 section 3.1)
+    stop: float = 2.5  # to delete all mappings at the end; the whole end may take 3 (design section 7)
+    stop_open: float = 0.5  # of these for a request that is under way
+    # Renewals: in this share of the lease, at random, again in the same share of what is left (RFC 6887 section 11.2.1)
+    renew_from: float = 0.5
+    renew_to: float = 0.625
+    renew_pause: float = 4.0  # at least, between a renewal that failed and the next (RFC 6887 section 11.2.1)
+    check: float = 10.0  # between two looks at a mapping, so that a reboot is seen within 20 and another address within 30
+    recheck: float = 2.0  # after a look that nobody answered
+    silent_checks: int = 4  # in a row, until the mapping counts as lost; with time-outs 24 s or more
+    gateway_look: float = 5.0  # between two looks at the routing table
+    knock_pause: float = (
+        10.0  # between two knocks at a router that maps nothing, so that one that boots is used within 30
+    )
+    quick_retries: tuple[float, ...] = (3.0, 6.0, 12.0)  # pauses after the first failures: routers boot
+    backoff_first: float = 300.0  # pauses after those, doubled, and shortened by up to half at random
+    backoff_most: float = 7200.0
+    announced_pause: float = (
+        5.0  # announcements make all mappings renewed at most this often: anybody can send them
+    )
+    clock_slack: float = 2.0  # a router's epoch may differ by so much for no reason (RFC 6887 section 8.5)
+    port_tries: int = 6  # external ports tried with UPnP; syncthing tries 10, go-libp2p 3
+    first_other_port: int = (
+        10000  # of the pseudo-random ones, up to last_other_port: below the usual ephemeral ports
+    )
+    last_other_port: int = 32767
+    devices: int = 4  # UPnP devices that are looked at
+    search_answers: int = 32  # read of one search
+    datagrams: int = 64  # read of one PCP or NAT-PMP exchange, most of which must be junk by then
+    max_ports: int = 1024  # mapped by one mapper
+    max_deletions: int = 2048  # waiting: all ports of two networks
+    max_frame: int = 64 * KIB  # between the helper and its owner
+    announced_queue: float = 1.0  # the helper passes on one announcement in this time
+    owner_look: float = (
+        1.0  # between two looks of the helper whether its owner lives, should the pipe not tell
+    )
+    helper_end: float = 0.3  # from closing its pipe to killing the helper
+    mapping_wait: float = 40.0  # of PortMapping: a knock and all three protocols one after another
+
+
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Records, handshakes, sessions."""
 
-    record_bytes: int = 512  # of a record; the longest address and swarm name, of 4-byte characters, make 459
+    record_bytes: int = 1024  # of a record; the longest name and swarm name, of 4-byte characters, with three vouchers make 961
     succession_bytes: int = 160  # two keys, a signature and their frame make 133
     clock_skew: float = (
         300.0  # seconds that two clocks may differ; Kerberos (RFC 4120) has the same five minutes
@@ -495,6 +574,52 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     neighbours: int = 64  # whose records are kept: twice 2r
 
 
+class LodgingLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Peers that nobody can dial, and the relays over whose links they are reached. Times in seconds."""
+
+    relays: int = 3  # that a hidden peer wants (design section 7: 2 to 3)
+    lodgers: int = 64  # hidden peers that one relay serves (design section 7)
+    lodgers_per_source: int = 4  # of one source address (design section 7)
+    newcomers: int = 8  # of the lodgers: those that came last make way for others, so nobody has all places of a relay for good
+    newcomer_seconds: float = (
+        60.0  # that each has its place at least: it costs others as much to make it move as it costs it
+    )
+    voucher_seconds: float = 600.0  # a voucher's life (design section 7)
+    voucher_longest: float = 900.0  # that anybody's clock may give it: half as much again as it has
+    voucher_bytes: int = 192  # with the longest address 159
+    renewal: float = 300.0  # after which a voucher is renewed: half its life, so one failure costs nothing
+    dial_back_pause: float = (
+        5.0  # between two requests to be dialled; a router that boots takes some to map again
+    )
+    publishing: float = 60.0  # between two publications: neighbours of the place come and go
+    patience: float = 2.0  # for a relay's answer, handshake included
+    pause: float = 5.0  # before candidates that refused or failed are asked again
+    candidates: int = 64  # that a hidden peer remembers
+    named: int = 16  # members that a relay names to whoever asks
+    records: int = 1024  # of hidden peers that one member keeps; 1 KiB each
+    keepers: int = 16  # r: successors of a place that keep the record of a hidden peer there
+    homes: int = 512  # hidden peers of which is remembered where they lodge; 0.5 KiB each
+    hearsay: int = 256  # hidden peers of which an unproven message said so last
+    request_rate: float = 1.0  # requests of one lodger a second; it renews twice in ten minutes, and asks to be dialled once in 5 s
+    request_burst: int = 8
+    stranger_rate: float = (
+        20.0  # requests of all others together a second, each of which may cost a signature
+    )
+    stranger_burst: int = 64
+    find_rate: float = 5.0  # lookups of one lodger a second
+    find_burst: int = 32
+    finds_each: int = 32  # that one lodger has open
+    put_rate: float = (
+        4.0  # records that one neighbour passes on a second; in a ring of two with all places taken 2
+    )
+    put_burst: int = 64
+    puts: int = 64  # records that are being checked
+    dialled_pause: float = 4.0  # a lodger is dialled back no sooner than this after the last time
+    dialled_sources: int = 256  # of which is remembered how often somebody there was dialled of late
+    finds: int = 256  # lookups that a hidden peer, or a relay for all that it serves, has open
+    route: int = 16  # peers of a lookup's route that a relay tells; paths among 10,000 have 5 in the mean
+
+
 class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Actors and their inboxes."""
 
@@ -536,6 +661,9 @@ class SupervisionLimits(msgspec.Struct, frozen=True, kw_only=True):
     within: float = 30.0  # seconds; a crash loop ends within this, a peer that fails once a minute lives on
     backoff: float = 0.1  # seconds before the first restart, doubled with each further one
     stop_timeout: float = 5.0  # seconds a child may take to stop before its supervisor goes on without it
+    farewell: float = (
+        0.5  # seconds for a farewell to the ring before a peer moves; it takes a turn of an actor
+    )
 
 
 class ConfigLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -652,6 +780,8 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     settle: float = 0.5  # a record of several followed logs is shown this late, so that all are in order
     progress: float = 0.25  # between two looks at a load that runs; people read no faster
     progress_lines: float = 5.0  # between two lines about it where a line cannot be written over
+    dial_back: float = 30.0  # seconds for a port to be mapped and dialled; UPnP alone may take 15
+    hold_look: float = 1.0  # between two looks whether the actor that holds a mapping lives
     demo_wait: float = 30.0  # the demo's ring of 20; it takes 1-2
     demo_peers: int = 20
     demo_first_port: int = 23100  # the first of 20 free ports in a row is used; all below the ephemeral ports
@@ -670,7 +800,9 @@ TRIAL: Final = TrialLimits()
 DELIVERY: Final = DeliveryLimits()
 TRANSFER: Final = TransferLimits()
 BROADCAST: Final = DELIVERY.broadcast
+LODGING: Final = LodgingLimits()
 KEYS: Final = KeyLimits()
+NAT: Final = NatLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()
 SUPERVISION: Final = SupervisionLimits()

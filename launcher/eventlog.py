@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from cicada.events import (
+    AddressChanged,
     AnyEvent,
     BroadcastReceived,
     ChildExited,
@@ -35,6 +36,9 @@ from cicada.events import (
     PeerSuspected,
     PhaseChanged,
     PinMade,
+    PortMapped,
+    PortMappingFailed,
+    PortMappingLost,
     PredecessorChanged,
     RelayMisbehaved,
     RunStateChanged,
@@ -154,6 +158,13 @@ def _faulted(event: PeerFaulted) -> Facts:
     return Facts(text=f"{event.remote} broke a rule{_because(event.reason)}", remote=event.remote)
 
 
+def _moved(event: AddressChanged) -> Facts:
+    return Facts(
+        text=f"is reached at {event.address}, no longer at {event.before}",
+        detail={"address": event.address, "before": event.before},
+    )
+
+
 def _started(event: PeerStarted) -> Facts:
     return Facts(text=f"listens at {event.address}", detail={"address": event.address, "place": event.place})
 
@@ -236,6 +247,22 @@ def _handshake_refused(event: HandshakeRefused) -> Facts:
     return Facts(text=f"refused a session: {event.reason}", remote=event.remote)
 
 
+def _mapped(event: PortMapped) -> Facts:
+    lease = f"for {event.lease_s:g} s" if event.lease_s else "until it is deleted"
+    nat = "" if event.is_global else "; behind another NAT, so not to be advertised"
+    text = f"{event.gateway} forwards {event.external} to port {event.port} by {event.protocol} {lease}{nat}"
+    return Facts(text=text, remote=event.external)
+
+
+def _mapping_lost(event: PortMappingLost) -> Facts:
+    return Facts(text=f"port {event.port} is not mapped any more: {event.reason}")
+
+
+def _mapping_failed(event: PortMappingFailed) -> Facts:
+    text = f"port {event.port} is not mapped: {event.reason}; {event.advice}"
+    return Facts(text=text, detail={"retry_in_s": event.retry_in_s})
+
+
 RULES: Final[dict[type[AnyEvent], Rule]] = {
     PhaseChanged: Rule(Level.INFO, RING, _phase),
     SuccessorsChanged: Rule(Level.INFO, RING, _successors),
@@ -253,7 +280,11 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     KeyConflict: Rule(Level.WARNING, CRYPTO, _key_conflict),
     PinMade: Rule(Level.DEBUG, CRYPTO, _pin_made),
     HandshakeRefused: Rule(Level.WARNING, CRYPTO, _handshake_refused, gathers=True),
+    PortMapped: Rule(Level.INFO, SUPERVISOR, _mapped),
+    PortMappingLost: Rule(Level.WARNING, SUPERVISOR, _mapping_lost),
+    PortMappingFailed: Rule(Level.WARNING, SUPERVISOR, _mapping_failed),
     PeerStarted: Rule(Level.INFO, SUPERVISOR, _started),
+    AddressChanged: Rule(Level.INFO, SUPERVISOR, _moved),
     PeerStopped: Rule(Level.INFO, SUPERVISOR, lambda event: Facts(text=f"ended: {event.how}")),
     ChildExited: Rule(Level.WARNING, SUPERVISOR, _exited),
     ChildRestarted: Rule(Level.WARNING, SUPERVISOR, _restarted),

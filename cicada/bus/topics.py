@@ -19,6 +19,7 @@ from cicada.events import (
     LinkOpened,
     LookupFinished,
     MessageSettled,
+    NatEvent,
     RelayMisbehaved,
     RingEvent,
     RoutingEvent,
@@ -32,6 +33,7 @@ _FAMILIES: dict[str, UnionType] = {
     "routing": RoutingEvent,
     "link": LinkEvent,
     "key": KeyEvent,
+    "nat": NatEvent,
     "run": RunEvent,
 }
 
