@@ -18,6 +18,7 @@ LEFTOVER_SECONDS = 5.0
 GROUPS = {
     **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py", "chord"), "processes"),
     **dict.fromkeys(("actors", "bus", "peer", "transport"), "loops"),
+    "nat": "routers",
     **dict.fromkeys(("launcher/test_swarm_faults.py", "launcher/test_swarm_keys.py"), "loops"),
 }
 T = TypeVar("T")
@@ -37,8 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """With three processes (``make test``), one has the tests of real processes and one those of sockets and loops, which
-    mostly wait, and in their order; the third has those that compute."""
+    """With four processes (``make test``), one has the tests of real processes, one those of sockets and loops, and one those of
+    routers, which all mostly wait, and in their order; the fourth has those that compute."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix("tests/")
