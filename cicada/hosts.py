@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NewType
 
-from cicada.ids import Address, split_address
+from cicada.ids import Address, is_hidden, split_address
 
 Host = NewType("Host", str)
 """``203.0.114.0/24`` or ``2001:4860:1::/48``; of an address that is not global ``127.0.0.1`` when such are grouped, else
@@ -46,13 +46,15 @@ def by_peer(address: Address) -> Host:
 @lru_cache(_REMEMBERED)
 def by_ip(address: Address) -> Host:
     """The host of an address, when addresses that are not global count by their IP."""
+    if is_hidden(address):
+        return Host(address)
     return _network(address) if is_global(address) else Host(split_address(address)[0])
 
 
 @lru_cache(_REMEMBERED)
 def is_global(address: Address) -> bool:
     """Whether the address means the same machine everywhere."""
-    return ipaddress.ip_address(split_address(address)[0]).is_global
+    return not is_hidden(address) and ipaddress.ip_address(split_address(address)[0]).is_global
 
 
 def _network(address: Address) -> Host:

@@ -1,6 +1,7 @@
 """Names of things: addresses, places on the ring, peers.
 
-An address is canonical text, ``ip:port`` with a numeric IP (IPv6 in brackets, RFC 5952; v4-mapped folded).
+An address is canonical text, ``ip:port`` with a numeric IP (IPv6 in brackets, RFC 5952; v4-mapped folded). A peer that
+nobody can dial has a hidden one, ``@`` and its peer id: whoever knows the name knows the key.
 A place is the SHA-256 of that text read as a 256-bit unsigned integer, so whoever knows the address knows the place.
 """
 
@@ -22,6 +23,10 @@ RING_SIZE: Final = 1 << RING_BITS
 PLACE_BYTES: Final = RING_BITS // 8
 MAX_PORT: Final = 65535
 LONGEST_ADDRESS: Final = len("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
+HIDDEN: Final = "@"
+_PEER_ID_DIGITS: Final = 64
+LONGEST_NAME: Final = len(HIDDEN) + _PEER_ID_DIGITS
+_HEX: Final = frozenset("0123456789abcdef")
 _REMEMBERED: Final = 1 << 16
 
 
@@ -71,6 +76,25 @@ def is_canonical(text: str) -> bool:
         return False
 
 
+def hidden_address(peer_id: str) -> Address:
+    """The address of the peer with this id when nobody can dial it. Raises Misuse when it is not a peer id."""
+    if len(peer_id) != _PEER_ID_DIGITS or not _HEX.issuperset(peer_id):
+        raise Misuse(f"{peer_id!r} is not a peer id: use the 64 hexadecimal digits that the peer shows")
+    return Address(HIDDEN + peer_id)
+
+
+def is_hidden(address: str) -> bool:
+    """Whether an address is that of a peer which nobody can dial."""
+    return address.startswith(HIDDEN)
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is exactly the form of an address: one that can be dialled, or a hidden one."""
+    if text.startswith(HIDDEN):
+        return len(text) == LONGEST_NAME and _HEX.issuperset(text[1:])
+    return is_canonical(text)
+
+
 class Reach(enum.IntEnum):
     """From where an address can be dialled."""
 
@@ -82,7 +106,9 @@ class Reach(enum.IntEnum):
 
 @lru_cache(_REMEMBERED)
 def reach_of(address: Address) -> Reach:
-    """From where a canonical address can be dialled, by its range (the IANA special-purpose registries)."""
+    """From where an address can be dialled, by its range (the IANA special-purpose registries)."""
+    if is_hidden(address):
+        return Reach.NOWHERE
     ip = ipaddress.ip_address(split_address(address)[0])
     if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
         return Reach.NOWHERE
@@ -93,7 +119,7 @@ def reach_of(address: Address) -> Reach:
 
 def is_loopback(address: Address) -> bool:
     """Whether the address can only be reached from this machine."""
-    return ipaddress.ip_address(split_address(address)[0]).is_loopback
+    return not is_hidden(address) and ipaddress.ip_address(split_address(address)[0]).is_loopback
 
 
 def is_unspecified(address: Address) -> bool:
@@ -134,12 +160,12 @@ class Peer:
 
 @lru_cache(_REMEMBERED)
 def peer_at(address: Address) -> Peer:
-    """The peer at a canonical address. Values are shared, because tables of hundreds of peers name the same few."""
+    """The peer with an address. Values are shared, because tables of hundreds of peers name the same few."""
     return Peer(address)
 
 
 def place_of(address: Address) -> Place:
-    """SHA-256 of the canonical address text, as an unsigned integer."""
+    """SHA-256 of the address text, as an unsigned integer."""
     return Place(int.from_bytes(hashlib.sha256(address.encode()).digest(), "big"))
 
 

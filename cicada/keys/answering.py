@@ -12,6 +12,7 @@ from cicada.errors import PeerFault
 from cicada.events import HandshakeRefused, KeyChanged, PinMade
 from cicada.ids import Address, Peer, peer_at, place_to_bytes
 from cicada.keys.handshakes import Heard, Opened, is_for, new_index, reason_of
+from cicada.keys.hidden import homes_in
 from cicada.keys.identity import Entropy
 from cicada.keys.io import Answered, Emit, NegotiatorOutput, PinLearned
 from cicada.keys.memory import Memory, digest_of
@@ -71,7 +72,8 @@ class Answering:
         memory.accepted.note_answer(digest, message, now)
         verified = is_pinned or (crossing is not None and crossing.static_key == record.static_key)
         keys = heard.keys(index, trust, verified=verified)
-        outputs: list[NegotiatorOutput] = [Answered(self._reply(contact, peer, message), keys)]
+        homes = homes_in(record, memory.swarm, memory.wall_ms())
+        outputs: list[NegotiatorOutput] = [Answered(self._reply(contact, peer, message), keys, homes)]
         before = memory.trust.pin(peer.address)
         pin = memory.trust.learn(record, memory.wall_ms()) if is_pinned else None
         return outputs if pin is None else outputs + learned(before, pin)

@@ -2,7 +2,7 @@
 
 A place belongs to whoever answers at its address, so the key that was proven there wins. What neighbours say counts only when
 nobody can be dialled, and then only when they agree; a newer record wins over an older one of the same key alone, so one lying
-neighbour gains nothing by a high sequence.
+neighbour gains nothing by a high sequence. A hidden address is the hash of its key: the newest record that fits it will do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from cicada.errors import PeerFault
-from cicada.ids import Address, Peer, Place, peer_at
+from cicada.ids import Address, Peer, Place, is_hidden, peer_at
 from cicada.keys.io import RecordsFetched
 from cicada.keys.memory import Memory
 from cicada.keys.record import Record
@@ -44,6 +44,9 @@ def decide(proven: Record | None, words: Sequence[Word], wanted: int) -> Found |
     how many neighbours have to agree then."""
     if proven is not None:
         return Found(proven, _others(words, proven.signing_key))
+    hidden = [word.record for word in words if is_hidden(word.record.address)]
+    if hidden:
+        return Found(max(hidden, key=lambda record: record.sequence))
     neighbours = [word.record for word in words if word.is_neighbour]
     keys = {word.record.signing_key for word in words}
     if len(keys) > 1:
@@ -94,8 +97,13 @@ class Search:
 
     @property
     def peer(self) -> Peer | None:
-        """Whom to dial, once the address is known."""
-        return peer_at(self.address) if self.address else None
+        """Whom to dial, once the address is known, and if it can be dialled."""
+        return peer_at(self.address) if self.can_be_dialled else None
+
+    @property
+    def can_be_dialled(self) -> bool:
+        """Whether the address is known to be one that can be dialled."""
+        return bool(self.address) and not is_hidden(self.address)
 
     def dialled(self, raw: bytes | None) -> None:
         """Somebody proved the key of this record at the address; None: nobody could be dialled."""
@@ -118,7 +126,7 @@ class Search:
 
     def verdict(self) -> Found | NotFound | None:
         """Which key to use; None while answers are awaited."""
-        if not self.is_fetched or (self.address and not self.was_dialled):
+        if not self.is_fetched or (self.can_be_dialled and not self.was_dialled):
             return None
         return decide(self.proven, self._words, self.wanted)
 

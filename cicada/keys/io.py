@@ -98,6 +98,27 @@ class CheckStatement(msgspec.Struct, frozen=True, kw_only=True):
     signature: bytes
 
 
+class Vouch(msgspec.Struct, frozen=True):
+    """Sign that this peer passes on what is for the hidden one. Answered by Vouched."""
+
+    ticket: int
+    lodger: Address
+
+
+class Lodge(msgspec.Struct, frozen=True):
+    """This peer is hidden and its relays signed these: put them into its record. Answered by RecordSigned."""
+
+    vouchers: tuple[bytes, ...]
+
+
+class KeepRecord(msgspec.Struct, frozen=True):
+    """Keep the record of a hidden peer, for those who ask. Answered by RecordKept if it is authentic and not older than one that
+    is kept, else not at all."""
+
+    ticket: int
+    record: bytes
+
+
 # From links
 
 
@@ -118,6 +139,9 @@ NegotiatorInput = (
     | RecordsFetched
     | SignStatement
     | CheckStatement
+    | Vouch
+    | Lodge
+    | KeepRecord
     | Identified
     | Unidentified
     | Met
@@ -130,11 +154,13 @@ NegotiatorInput = (
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """Message 1 for the peer at ``place``: to be sent, the same bytes again and again, until message 2 comes."""
+    """Message 1 for the peer at ``place``: to be sent, the same bytes again and again, until message 2 comes. ``homes``: where
+    that peer lodges, when nobody can dial it."""
 
     place: Place
     selector: bytes
     handshake: bytes
+    homes: tuple[Address, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -183,10 +209,12 @@ class SessionReady(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """Message 2, to be sent; and the session that the other side opened, unless this answers a message 1 that came twice."""
+    """Message 2, to be sent; and the session that the other side opened, unless this answers a message 1 that came twice.
+    ``homes``: where that one lodges, when nobody can dial it."""
 
     reply: ContactReply
     keys: SessionKeys | None
+    homes: tuple[Address, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -196,9 +224,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class FetchRecords(msgspec.Struct, frozen=True):
-    """Ask neighbours of ``place``, and whoever lives there, for its record. Answered by RecordsFetched."""
+    """Ask neighbours of ``place``, and whoever lives there, for its record. Answered by RecordsFetched. ``is_hidden``: nobody can
+    be dialled there, so those after it have it."""
 
     place: Place
+    is_hidden: bool = False
 
 
 class StatementSigned(msgspec.Struct, frozen=True):
@@ -211,17 +241,51 @@ class StatementSigned(msgspec.Struct, frozen=True):
 
 class StatementChecked(msgspec.Struct, frozen=True, kw_only=True):
     """``reason`` is empty when the statement is authentic: then ``peer_id`` signed it, and ``trust`` says how sure it is that
-    this is the peer at the address. Nothing was pinned. ``wall_ms`` is the time by this peer's wall clock."""
+    this is the peer at the address. Nothing was pinned. ``wall_ms`` is the time by this peer's wall clock. ``homes``: where
+    ``origin``, who signed it, lodges, if it is hidden."""
 
     ticket: int
     reason: str
     wall_ms: int
     trust: Trust = Trust.UNVERIFIED
     peer_id: str = ""
+    origin: Address = Address("")
+    homes: tuple[Address, ...] = ()
+
+
+class Vouched(msgspec.Struct, frozen=True):
+    """The voucher that was asked for."""
+
+    ticket: int
+    voucher: bytes
+
+
+class RecordKept(msgspec.Struct, frozen=True):
+    """The record of the hidden peer at ``place`` is kept, which says that it lodges at ``homes``."""
+
+    ticket: int
+    place: Place
+    homes: tuple[Address, ...]
+
+
+class RecordSigned(msgspec.Struct, frozen=True):
+    """This peer's record, with the vouchers of its relays."""
+
+    record: bytes
 
 
 RouterBound = (
-    Opening | Refused | SessionReady | Answered | Reply | FetchRecords | StatementSigned | StatementChecked
+    Opening
+    | Refused
+    | SessionReady
+    | Answered
+    | Reply
+    | FetchRecords
+    | StatementSigned
+    | StatementChecked
+    | Vouched
+    | RecordSigned
+    | RecordKept
 )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from cicada.errors import PeerFault
 from cicada.ids import RING_SIZE, Peer, Place
 from cicada.keys.congestion import FirstContacts, Window
+from cicada.keys.hidden import HiddenRecords
 from cicada.keys.identity import Identity
 from cicada.keys.psks import Secrets
 from cicada.keys.record import Record, read_record, sign_record
@@ -29,7 +30,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class OwnRecord:
-    """The peer's own record, signed anew after ``record_renewal`` seconds."""
+    """The peer's own record, signed anew after ``record_renewal`` seconds, and when its vouchers change."""
 
     def __init__(
         self, own: Peer, identity: Identity, swarm: str, wall_ms: WallClock, limits: KeyLimits
@@ -41,13 +42,21 @@ class OwnRecord:
         self._limits = limits
         self._raw = b""
         self._signed_ms = 0
+        self._vouchers: tuple[bytes, ...] = ()
+
+    def lodge(self, vouchers: tuple[bytes, ...]) -> None:
+        """The peer is hidden, and these are what its relays signed."""
+        self._vouchers = vouchers
+        self._raw = b""
 
     def raw(self) -> bytes:
         """What is shown to others now."""
         now = self._wall_ms()
         if not self._raw or not 0 <= now - self._signed_ms < self._limits.record_renewal * 1000:
             sequence = max(now, self._signed_ms + 1)
-            self._raw = sign_record(self._identity, self._own.address, self._swarm, now, sequence)
+            self._raw = sign_record(
+                self._identity, self._own.address, self._swarm, now, sequence, self._vouchers
+            )
             self._signed_ms = sequence
         return self._raw
 
@@ -163,6 +172,7 @@ class Memory:
         self.first = FirstContacts(limits, self.window)
         self.own_record = OwnRecord(own, identity, swarm, wall_ms, limits)
         self.neighbours = Neighbours(own, limits)
+        self.hidden = HiddenRecords(own, swarm)
         self.accepted = Accepted(limits)
         self._last_ms = 0
 

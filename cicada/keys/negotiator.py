@@ -12,10 +12,11 @@ from collections import Counter
 
 from cicada.errors import PeerFault
 from cicada.events import KeyChanged, KeyConflict
-from cicada.ids import Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
+from cicada.ids import Address, Peer, Place, is_hidden, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.answering import Answering, learned
 from cicada.keys.finding import Found, NotFound, Search
 from cicada.keys.handshakes import Opened, reason_of
+from cicada.keys.hidden import homes_in
 from cicada.keys.identity import Entropy
 from cicada.keys.io import (
     Abandon,
@@ -25,21 +26,28 @@ from cicada.keys.io import (
     Complete,
     Emit,
     FetchRecords,
+    KeepRecord,
     LinksChanged,
+    Lodge,
     NegotiatorInput,
     NegotiatorOutput,
     Opening,
     Prepare,
+    RecordKept,
     RecordsFetched,
+    RecordSigned,
     Refused,
     Reply,
     SessionReady,
     SignStatement,
     TimerFired,
+    Vouch,
+    Vouched,
 )
 from cicada.keys.memory import Given, Memory
 from cicada.keys.record import Record
 from cicada.keys.statements import check, sign
+from cicada.keys.vouchers import sign_voucher
 from cicada.wire.routed import GetRecord, RecordIs
 from cicada.wire.security import Identified, Identify, Met, Unidentified
 
@@ -91,6 +99,13 @@ class Negotiator:
                 return [sign(self._memory, input)]
             case CheckStatement():
                 return [check(self._memory, input)]
+            case Vouch(ticket, lodger):
+                return [Vouched(ticket, self._vouch(lodger))]
+            case Lodge(vouchers):
+                self._memory.own_record.lodge(vouchers)
+                return [RecordSigned(self._memory.own_record.raw())]
+            case KeepRecord(ticket, record):
+                return self._keep(ticket, record)
             case RecordsFetched():
                 return self._on_fetched(input, now)
             case Identified(peer, record):
@@ -125,7 +140,7 @@ class Negotiator:
             return [Opening(place, opened.selector, opened.message)]
         search = self._searches.get(place)
         if search is not None:  # a Router that crashed has forgotten that it asks
-            return [] if search.is_fetched else [FetchRecords(place)]
+            return [] if search.is_fetched else [FetchRecords(place, is_hidden(search.address))]
         if place not in self._first and len(self) >= self._limits.handshakes:
             return self._refuse(place, "busy")
         if asked.is_renewal:
@@ -140,7 +155,7 @@ class Negotiator:
             peer = peer_at(pin.address)
             return self._open(peer, pin.static_key, pin.peer_id, is_pinned=True, conflict=False, now=now)
         search = self._searches[place] = Search(self._memory, place, address, now, is_doubt=False)
-        outputs: list[NegotiatorOutput] = [FetchRecords(place)]
+        outputs: list[NegotiatorOutput] = [FetchRecords(place, is_hidden(address))]
         if search.peer is not None:
             outputs.append(Identify(search.peer))
         return outputs
@@ -162,7 +177,15 @@ class Negotiator:
                     self._first.end(output.place, now)
 
     def _open(
-        self, peer: Peer, static_key: bytes, peer_id: str, *, is_pinned: bool, conflict: bool, now: float
+        self,
+        peer: Peer,
+        static_key: bytes,
+        peer_id: str,
+        *,
+        is_pinned: bool,
+        conflict: bool,
+        now: float,
+        homes: tuple[Address, ...] = (),
     ) -> list[NegotiatorOutput]:
         try:
             opened = Opened(
@@ -179,7 +202,7 @@ class Negotiator:
         except PeerFault as fault:  # a static key with which everybody shares the same secret
             return self._refuse(peer.place, fault.reason)
         self._opened[peer.place] = opened
-        return [Opening(peer.place, opened.selector, opened.message)]
+        return [Opening(peer.place, opened.selector, opened.message, homes)]
 
     def _complete(self, place: Place, handshake: bytes) -> list[NegotiatorOutput]:
         opened = self._opened.get(place)
@@ -248,6 +271,7 @@ class Negotiator:
             is_pinned=False,
             conflict=bool(found.named),
             now=now,
+            homes=homes_in(record, self._memory.swarm, self._memory.wall_ms()),
         )
 
     def _settle_doubt(self, search: Search, now: float) -> list[NegotiatorOutput]:
@@ -271,6 +295,7 @@ class Negotiator:
         place = place_from_bytes(question.about)
         is_own = place == memory.own.place
         given = None if is_own else memory.neighbours.get(place)
+        kept = memory.hidden.get(place, memory.wall_ms()) if given is None else given.raw
         return RecordIs(
             target=place_to_bytes(peer_at(Address(question.origin)).place),
             origin=memory.own.address,
@@ -278,9 +303,21 @@ class Negotiator:
             way=question.way,
             request=question.request,
             about=question.about,
-            record=memory.own_record.raw() if is_own else given.raw if given is not None else b"",
+            record=memory.own_record.raw() if is_own else kept,
             succession=memory.succession if is_own else b"",
         )
+
+    def _vouch(self, lodger: Address) -> bytes:
+        memory = self._memory
+        return sign_voucher(memory.identity, memory.own.address, memory.swarm, lodger, memory.wall_ms())
+
+    def _keep(self, ticket: int, record: bytes) -> list[NegotiatorOutput]:
+        try:
+            place, homes = self._memory.hidden.put(record, self._memory.wall_ms())
+        except PeerFault as fault:
+            self.counts[f"refused:{fault.reason}"] += 1
+            return []
+        return [RecordKept(ticket, place, homes)]
 
     def _meet(self, peer: Peer, raw: bytes) -> list[NegotiatorOutput]:
         try:

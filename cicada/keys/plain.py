@@ -24,6 +24,8 @@ from cicada.keys.io import (
     SignStatement,
     StatementChecked,
     StatementSigned,
+    Vouch,
+    Vouched,
 )
 from cicada.keys.memory import WallClock
 from cicada.keys.trust import Trust
@@ -66,6 +68,8 @@ class PlainNegotiator:
             case CheckStatement():
                 reason = "signature" if input.signature or input.record else ""
                 return [StatementChecked(ticket=input.ticket, reason=reason, wall_ms=self._wall_ms())]
+            case Vouch(ticket):
+                return [Vouched(ticket, b"")]
             case _:
                 return []
 

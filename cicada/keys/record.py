@@ -2,7 +2,7 @@
 
 Bytes on the wire: signature (64), then one MessagePack array, the body. The signature covers ``cicada-record-1`` and the
 body as it was sent; nobody encodes a body again. Anybody can sign a record for any address, so a record alone proves
-nothing about the address: dialling it does.
+nothing about the address: dialling it does. A hidden address is the hash of the key that signs, so there it proves all.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import msgspec
 from msgspec import Meta
 
 from cicada.errors import PeerFault
-from cicada.ids import Address, is_canonical
-from cicada.keys.identity import PUBLIC_BYTES, SIGNATURE_BYTES, Identity, peer_id_of, verify
-from cicada.limits import KEYS
-from cicada.wire.fields import AddressText, Number, Text
+from cicada.ids import Address, hidden_address, is_canonical, is_hidden
+from cicada.keys.identity import SIGNATURE_BYTES, Identity, peer_id_of, verify
+from cicada.limits import KEYS, LODGING
+from cicada.wire.fields import NameText, Number, PublicKey, Text, VoucherBytes
 
 _DOMAIN: Final = b"cicada-record-1"
-_Key = Annotated[bytes, Meta(min_length=PUBLIC_BYTES, max_length=PUBLIC_BYTES)]
+_Vouchers = Annotated[tuple[VoucherBytes, ...], Meta(max_length=LODGING.relays)]
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What is signed. Times are wall-clock milliseconds. ``sequence`` rises with each record of one signing key; it
-    compares with nothing else."""
+    compares with nothing else. ``vouchers`` of a hidden peer are those of its relays."""
 
-    address: AddressText
-    signing_key: _Key
-    static_key: _Key
+    address: NameText
+    signing_key: PublicKey
+    static_key: PublicKey
     sequence: Number
     expires_ms: Number
     swarm: Text
+    vouchers: _Vouchers = ()
 
     @property
     def peer_id(self) -> str:
@@ -44,7 +45,14 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)
 
 
-def sign_record(identity: Identity, address: Address, swarm: str, now_ms: int, sequence: int) -> bytes:
+def sign_record(
+    identity: Identity,
+    address: Address,
+    swarm: str,
+    now_ms: int,
+    sequence: int,
+    vouchers: tuple[bytes, ...] = (),
+) -> bytes:
     """The record of the peer at ``address``, good for ``KEYS.record_seconds`` from ``now_ms``."""
     body = _encoder.encode(
         Record(
@@ -54,6 +62,7 @@ def sign_record(identity: Identity, address: Address, swarm: str, now_ms: int, s
             sequence=sequence,
             expires_ms=now_ms + int(KEYS.record_seconds * 1000),
             swarm=swarm,
+            vouchers=vouchers,
         )
     )
     return identity.sign(_DOMAIN + body) + body
@@ -82,10 +91,16 @@ def _verified(raw: bytes) -> Record:
         record = _decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise PeerFault("record-malformed") from None
-    if not is_canonical(record.address):
+    if not _is_own_address(record):
         raise PeerFault("record-malformed")
     try:
         verify(record.signing_key, _DOMAIN + body, raw[:SIGNATURE_BYTES])
     except PeerFault:
         raise PeerFault("record-signature") from None
     return record
+
+
+def _is_own_address(record: Record) -> bool:
+    if is_hidden(record.address):
+        return record.address == hidden_address(record.peer_id)
+    return is_canonical(record.address) and not record.vouchers

@@ -7,6 +7,7 @@ anybody can check it who never met the signer. That pins nobody: only dialling p
 from __future__ import annotations
 
 from cicada.errors import PeerFault
+from cicada.keys.hidden import homes_in
 from cicada.keys.identity import verify
 from cicada.keys.io import CheckStatement, Purpose, SignStatement, StatementChecked, StatementSigned
 from cicada.keys.memory import Memory, digest_of
@@ -35,7 +36,13 @@ def check(memory: Memory, asked: CheckStatement) -> StatementChecked:
         return StatementChecked(ticket=asked.ticket, reason=fault.reason, wall_ms=now_ms)
     trust = memory.trust.trust(asked.origin)
     return StatementChecked(
-        ticket=asked.ticket, reason="", wall_ms=now_ms, trust=trust, peer_id=record.peer_id
+        ticket=asked.ticket,
+        reason="",
+        wall_ms=now_ms,
+        trust=trust,
+        peer_id=record.peer_id,
+        origin=asked.origin,
+        homes=homes_in(record, memory.swarm, now_ms),
     )
 
 

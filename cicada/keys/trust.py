@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterable
 
 from cicada.errors import Misuse, PeerFault
-from cicada.ids import Address, Place, peer_at
+from cicada.ids import Address, Place, is_hidden, peer_at
 from cicada.keys.pins import FIRST_USE, Pin
 from cicada.keys.record import Record
 from cicada.keys.succession import read_succession
@@ -95,16 +95,19 @@ class TrustStore:
         return None if address is None else self._pins[address]
 
     def trust(self, address: Address) -> Trust:
-        """How sure a peer at ``address`` is that shows the pinned key."""
-        is_held = address in self._pins and address not in self._first_used
+        """How sure a peer at ``address`` is that shows the pinned key. A hidden address pins its key itself."""
+        is_held = is_hidden(address) or (address in self._pins and address not in self._first_used)
         return Trust.PINNED if is_held else Trust.FIRST_CONTACT
 
     def check(self, record: Record, succession: bytes = b"") -> bool:
-        """Whether the record's key is pinned to its address, or signed by the pinned one; False when nothing is pinned.
+        """Whether the record's key is pinned to its address, or signed by the pinned one; False when nothing is pinned. To a
+        hidden address the key that signs the record is always pinned.
 
         Raises PeerFault ``key-changed`` when another key is pinned, ``record-stale`` when the same one has said
         something newer.
         """
+        if is_hidden(record.address):
+            return True
         pin = self._pins.get(Address(record.address))
         if pin is None:
             return False
@@ -118,8 +121,10 @@ class TrustStore:
 
     def learn(self, record: Record, now_ms: int) -> Pin | None:
         """The peer proved at its address what ``check`` let pass: the pin that is new or changed, to be kept; or None.
-        ``now_ms``: wall-clock milliseconds."""
+        ``now_ms``: wall-clock milliseconds. A hidden address needs none."""
         address = Address(record.address)
+        if is_hidden(address):
+            return None
         before = self._pins.get(address)
         pin = Pin(
             address=address,

@@ -11,10 +11,10 @@ from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
 from cicada.wire.frames import Hello, Refusal, Welcome
 from cicada.wire.ring import RingMessage
-from cicada.wire.routed import RouterMessage
+from cicada.wire.routed import LodgingMessage, RouterMessage
 from cicada.wire.sealed import SealedBody
 
-Message = RingMessage | RouterMessage
+Message = RingMessage | RouterMessage | LodgingMessage
 HandshakeBody = Hello | Welcome | Refusal
 H = TypeVar("H", bound=HandshakeBody | SealedBody)
 

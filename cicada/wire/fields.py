@@ -9,8 +9,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from cicada.ids import LONGEST_ADDRESS, PLACE_BYTES, is_canonical
-from cicada.limits import KEYS, WIRE
+from cicada.ids import LONGEST_ADDRESS, LONGEST_NAME, PLACE_BYTES, is_address, is_canonical
+from cicada.limits import KEYS, LODGING, WIRE
 
 MAX_INDEX: Final = (1 << 32) - 1
 MAX_NUMBER: Final = (1 << 63) - 1
@@ -52,14 +52,23 @@ Text = Annotated[str, Meta(max_length=WIRE.max_text)]
 AddressText = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
 """A canonical address, which ``check_addresses`` must confirm; empty where the class says so."""
 
+NameText = Annotated[str, Meta(max_length=LONGEST_NAME)]
+"""An address or a hidden one, which ``check_names`` must confirm."""
+
 Addresses = Annotated[tuple[AddressText, ...], Meta(max_length=WIRE.max_list)]
 """A list of peers in ring order."""
+
+Homes = Annotated[tuple[AddressText, ...], Meta(max_length=LODGING.relays)]
+"""The relays of a hidden peer."""
 
 Path = Annotated[tuple[AddressText, ...], Meta(min_length=1, max_length=WIRE.max_path)]
 """The peers a message passed, the asking peer first."""
 
 PlaceBytes = Annotated[bytes, Meta(min_length=PLACE_BYTES, max_length=PLACE_BYTES)]
 """A place, big-endian."""
+
+HiddenPlace = Annotated[bytes, Meta(max_length=PLACE_BYTES)]
+"""The place of a hidden peer, big-endian, or empty."""
 
 Digest = Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
 """A hash: of a payload, or of what names a broadcast."""
@@ -75,6 +84,12 @@ Selector = Annotated[bytes, Meta(max_length=8)]
 
 RecordBytes = Annotated[bytes, Meta(max_length=KEYS.record_bytes)]
 """A signed record, or empty."""
+
+PublicKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
+"""An Ed25519 or X25519 key."""
+
+VoucherBytes = Annotated[bytes, Meta(max_length=LODGING.voucher_bytes)]
+"""A relay's signed word that it passes messages on to a hidden peer, or empty."""
 
 Signature = Annotated[bytes, Meta(max_length=64)]
 """An Ed25519 signature; empty between peers that do not encrypt."""
@@ -94,10 +109,17 @@ Handshake = Annotated[bytes, Meta(max_length=WIRE.max_handshake)]
 
 
 def check_addresses(*addresses: str) -> None:
-    """All must be canonical. Raises ValueError, which the codec turns into MalformedMessage."""
+    """All must be canonical, so that they can be dialled. Raises ValueError, which the codec turns into MalformedMessage."""
     for address in addresses:
         if not is_canonical(address):
             raise ValueError(f"not a canonical address: {address!r}")
+
+
+def check_names(*names: str) -> None:
+    """All must be addresses, of peers that can be dialled or hidden ones. Raises ValueError."""
+    for name in names:
+        if not is_address(name):
+            raise ValueError(f"not an address: {name!r}")
 
 
 def check_way(way: bytes) -> None:

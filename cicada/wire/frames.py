@@ -15,7 +15,7 @@ import msgspec
 
 from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
-from cicada.wire.fields import AddressText, Handshake, Index, Number, Small, Text, check_addresses
+from cicada.wire.fields import Handshake, Index, NameText, Number, Small, Text, check_names
 
 PROTOCOL_VERSION: Final = 1
 """Peers link only when their versions are equal. Within a version, fields may be appended to a message, with a
@@ -70,8 +70,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     version: Small
     swarm: Text
-    dialled: AddressText
-    own: AddressText
+    dialled: NameText
+    own: NameText
     index: Index
     incarnation: Number
     pattern: Text = ""
@@ -79,7 +79,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     noise: Handshake = b""
 
     def __post_init__(self) -> None:
-        check_addresses(self.dialled, self.own)
+        check_names(self.dialled, self.own)
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

@@ -1,22 +1,25 @@
 """Routed messages: what travels through relays to a place, and broadcasts.
 
-A relay reads ``target``, ``hops`` and ``way`` and nothing else. ``origin`` is the sender's canonical address: answers
-are routed to its place like any other message.
+A relay reads ``target``, ``hops`` and ``way`` and nothing else. ``origin`` is the sender's address: answers are routed to
+its place like any other message. To and from peers that nobody can dial messages go by their relays: ``lodging`` says by which.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from cicada.ids import is_canonical
+from cicada.ids import PLACE_BYTES, is_address, is_canonical
 from cicada.wire.fields import (
     TAG_BYTES,
+    Addresses,
     AddressText,
     BroadcastIds,
     Digest,
     Handshake,
+    HiddenPlace,
     Hops,
     Index,
+    NameText,
     Number,
     Payload,
     PlaceBytes,
@@ -27,25 +30,44 @@ from cicada.wire.fields import (
     Small,
     Succession,
     Tag,
+    Text,
+    VoucherBytes,
     Way,
     check_addresses,
+    check_names,
     check_way,
 )
+
+
+class Lodging(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a hidden end of a message is. ``to``: the peer at ``target`` is to pass it on to the hidden one at this place;
+    empty when the target itself is meant. ``home``: the origin is hidden, and lodges with the peer at this address; a hint like
+    ``origin``, which nobody has to believe. Empty when it is not."""
+
+    to: HiddenPlace = b""
+    home: AddressText = ""
+
+    def __post_init__(self) -> None:
+        if self.to and len(self.to) != PLACE_BYTES:
+            raise ValueError(f"not a place: {self.to.hex()}")
+        if self.home:
+            check_addresses(self.home)
 
 
 class RoutedBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """What a relay needs: where to, how far it has come, and over peers of which colour."""
 
     target: PlaceBytes
-    origin: AddressText
+    origin: NameText
     hops: Hops
     way: Way = b""
+    lodging: Lodging | None = None
 
     def __post_init__(
         self,
-    ) -> None:  # as check_addresses does, without its call: each relay comes through here
-        if not is_canonical(self.origin):
-            raise ValueError(f"not a canonical address: {self.origin!r}")
+    ) -> None:  # as check_names does, without its calls: each relay comes through here
+        if not is_canonical(self.origin) and not is_address(self.origin):
+            raise ValueError(f"not an address: {self.origin!r}")
         if self.way:
             check_way(self.way)
 
@@ -136,6 +158,15 @@ class RecordIs(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=39):
     succession: Succession
 
 
+class PutRecord(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=40):
+    """To whoever owns ``target`` or the arc around it: keep this record of the hidden peer at ``about``, which says where it
+    lodges. Who is nearest before its place passes it on to its own successors: not when it ``is_copy``."""
+
+    about: PlaceBytes
+    record: RecordBytes
+    is_copy: bool = False
+
+
 class BroadcastTaken(RoutedBase, frozen=True, array_like=True, kw_only=True, tag=52):
     """To the origin of a broadcast, from one of a few peers: its signed word that it took it. ``origin`` is who took it,
     ``record`` its record."""
@@ -155,7 +186,7 @@ class Broadcast(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=4
     broadcasts, ``expires_ms`` is by its wall clock.
     """
 
-    origin: AddressText
+    origin: NameText
     origin_boot: Number
     message: Number
     expires_ms: Number
@@ -166,7 +197,7 @@ class Broadcast(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=4
     hops: Hops
 
     def __post_init__(self) -> None:
-        check_addresses(self.origin)
+        check_names(self.origin)
 
 
 class BroadcastAck(BroadcastBase, frozen=True, array_like=True, kw_only=True, tag=49):
@@ -194,6 +225,68 @@ class BroadcastPull(BroadcastBase, frozen=True, array_like=True, kw_only=True, t
     ids: BroadcastIds
 
 
+class LodgingBase(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """What a peer that nobody can dial and a member say to each other over the link that the first one keeps."""
+
+    request: Number
+
+
+class LodgingRequest(LodgingBase, frozen=True, array_like=True, kw_only=True, tag=56):
+    """Pass on to me, over this link, what is for my hidden address. ``candidate``: also find out whether you can dial me at this
+    address; empty: do not."""
+
+    candidate: AddressText = ""
+
+    def __post_init__(self) -> None:
+        if self.candidate:
+            check_addresses(self.candidate)
+
+
+class LodgingGranted(LodgingBase, frozen=True, array_like=True, kw_only=True, tag=57):
+    """Answer to LodgingRequest: it will, and signs it. ``others`` are members that may be asked too; ``gap`` is the mean distance
+    between members, as far as this one can see."""
+
+    voucher: VoucherBytes
+    others: Addresses
+    gap: PlaceBytes
+
+    def __post_init__(self) -> None:
+        check_addresses(*self.others)
+
+
+class LodgingRefused(LodgingBase, frozen=True, array_like=True, kw_only=True, tag=58):
+    """Answer to LodgingRequest: it will not (``full``, ``crowded``, ``not-member``). ``others`` may. With ``request`` 0 it answers
+    nothing: it did serve that peer, and does no longer."""
+
+    reason: Text
+    others: Addresses
+
+    def __post_init__(self) -> None:
+        check_addresses(*self.others)
+
+
+class LodgingFind(LodgingBase, frozen=True, array_like=True, kw_only=True, tag=59):
+    """From a hidden peer to a relay: who owns ``place``?"""
+
+    place: PlaceBytes
+
+
+class LodgingFound(LodgingBase, frozen=True, array_like=True, kw_only=True, tag=60):
+    """Answer to LodgingFind: ``owner``, whose predecessor is named too, and the peers that the relay's lookup passed. All are empty
+    when there is a ``reason`` instead."""
+
+    owner: AddressText
+    predecessor: AddressText
+    route: Addresses
+    hops: Hops
+    reason: Text = ""
+
+    def __post_init__(self) -> None:
+        check_addresses(*self.route)
+        if not self.reason:
+            check_addresses(self.owner, self.predecessor)
+
+
 RoutedMessage = (
     Contact
     | ContactReply
@@ -203,7 +296,9 @@ RoutedMessage = (
     | NoSuchSession
     | GetRecord
     | RecordIs
+    | PutRecord
     | BroadcastTaken
 )
 BroadcastMessage = Broadcast | BroadcastAck | BroadcastDigest | BroadcastPull
 RouterMessage = RoutedMessage | BroadcastMessage
+LodgingMessage = LodgingRequest | LodgingGranted | LodgingRefused | LodgingFind | LodgingFound

@@ -10,6 +10,7 @@ from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
 from cicada.wire.fields import (
     Digest,
+    Homes,
     Hops,
     Index,
     Number,
@@ -19,6 +20,7 @@ from cicada.wire.fields import (
     Small,
     Succession,
     Verdict,
+    check_addresses,
 )
 
 
@@ -28,7 +30,7 @@ class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
 
     A message in ``parts`` fragments comes in as many of these, each with ``part``, from 0, of the payload: all but the last
     are of the greatest size. Ordered messages name in ``after`` the one before them whose fate is open, 0 when there is none;
-    others have no ``after``.
+    others have no ``after``. ``homes``: where the sender lodges, if nobody can dial it.
     """
 
     origin_boot: Number
@@ -39,8 +41,11 @@ class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     part: Small = 0
     parts: Parts = 1
     after: Number | None = None
+    homes: Homes = ()
 
     def __post_init__(self) -> None:
+        if self.homes:
+            check_addresses(*self.homes)
         if self.parts == 1 and not self.part and self.after is None:
             return
         if self.part >= self.parts:
@@ -62,7 +67,9 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
 
     ``credit``: so many messages more of that size the mailbox would take from the sender, beyond all that had reached it. It
     counts where the message was taken; with 0 the sender holds back until it is told otherwise. The word that there is room
-    again is about no Data: ``message`` and ``counter`` are 0."""
+    again is about no Data: ``message`` and ``counter`` are 0.
+
+    ``homes``: where who says it lodges, if nobody can dial it."""
 
     message: Number
     counter: Number
@@ -75,6 +82,11 @@ class AckBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     unattributed: Small = 0
     strayed: Small = 0
     credit: Small = 0
+    homes: Homes = ()
+
+    def __post_init__(self) -> None:
+        if self.homes:
+            check_addresses(*self.homes)
 
 
 class SessionOpening(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
