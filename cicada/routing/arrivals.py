@@ -20,6 +20,7 @@ from cicada.limits import DeliveryLimits
 from cicada.routing.allowance import Account
 from cicada.routing.colours import ways_back
 from cicada.routing.copies import Roll
+from cicada.routing.homes import Homes
 from cicada.routing.intake import Drop, HandOver, Intake, Say, Step
 from cicada.routing.io import Deliver, Judged, RouterOutput, Tell, Verdict
 from cicada.routing.paths import target_of
@@ -56,6 +57,7 @@ class Arrivals:
         limits: DeliveryLimits,
         rng: Random,
         account: Account,
+        homes: Homes,
     ) -> None:
         self._own = own
         self._boot = boot
@@ -63,6 +65,7 @@ class Arrivals:
         self._sessions = sessions
         self._route = route
         self._limits = limits
+        self._homes = homes
         self._tickets = Tickets(limits, rng)
         self._intake = Intake(account)
         self.recalls = Recalls(own, boot, limits)
@@ -80,6 +83,7 @@ class Arrivals:
             body = decode_sealed(session.open(DATA, data.attempt, data.counter, data.body), DataBody)
         except PeerFault as fault:
             return self._not_opened(data, session, fault.reason, now)
+        self._homes.told(session.peer, body.homes)
         if body.origin_boot != session.boot:
             return self.drop("malformed")  # one life speaks in a session; others would each cost memory
         roll = self._begin(data, session, body)
@@ -248,6 +252,7 @@ class Arrivals:
             unattributed=roll.unattributed,
             strayed=roll.strayed,
             credit=roll.credit,
+            homes=self._homes.own,
         )
         counter, sealed = session.seal(ACK, data.attempt, encode_body(body))
         ack = DataAck(

@@ -7,20 +7,21 @@ same broadcast later changes nothing, so that nobody can put another in its plac
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 from msgspec.structs import replace
 
 from cicada.events import BroadcastReceived, MessageDropped
-from cicada.ids import RING_SIZE, Peer, place_from_bytes
+from cicada.ids import RING_SIZE, Peer, place_from_bytes, place_to_bytes
 from cicada.keys.io import CheckStatement, Purpose, SignStatement, StatementChecked, StatementSigned
-from cicada.limits import KEYS, DeliveryLimits
+from cicada.limits import KEYS, WIRE, DeliveryLimits
 from cicada.routing.announcing import Announcements
 from cicada.routing.broadcastlog import BroadcastLog, Taken, broadcast_id, id_of
 from cicada.routing.checks import Checks, Doubt, Shares
 from cicada.routing.delegating import Delegating
 from cicada.routing.digests import Digests
-from cicada.routing.io import Deliver, Reason, RouterOutput, SendBroadcast, Tell
+from cicada.routing.io import Deliver, Forward, Reason, RouterOutput, SendBroadcast, Tell
 from cicada.routing.paths import peer_named, target_of
 from cicada.routing.stating import said, took
 from cicada.routing.table import Routes
@@ -36,20 +37,30 @@ from cicada.wire.routed import (
 
 
 class Broadcasts:
-    """All that a peer does about broadcasts, its own and others'. ``counts``: what happened, drops by reason."""
+    """All that a peer does about broadcasts, its own and others'. ``counts``: what happened, drops by reason. ``lodgers``: hidden
+    peers that get from this one what it takes."""
 
-    def __init__(self, own: Peer, boot: int, routes: Routes, limits: DeliveryLimits, rng: Random) -> None:
+    def __init__(
+        self,
+        own: Peer,
+        boot: int,
+        routes: Routes,
+        limits: DeliveryLimits,
+        rng: Random,
+        lodgers: Callable[[], tuple[Peer, ...]] = lambda: (),
+    ) -> None:
         self._own = own
         self._boot = boot
         self._routes = routes
         self._limits = limits.broadcast
         self._rng = rng
+        self._lodgers = lodgers
         self.counts: Counter[str] = Counter()
         self._log = BroadcastLog(self._limits)
         self._checks = Checks(self._limits)
         self._shares = Shares(self._limits.check_rate, self._limits.check_burst, self._limits.links)
         self._delegating = Delegating(own, routes, limits, self.counts)
-        self._digests = Digests(self._log, routes, self._limits, rng, self.counts)
+        self._digests = Digests(self._log, routes, self._limits, rng, self.counts, lodgers)
         self._announcements = Announcements(own, boot, self._checks, self._limits, self.counts)
 
     def __len__(self) -> int:
@@ -149,7 +160,7 @@ class Broadcasts:
             return [*self._announcements.fail(id, Reason.NOT_IN_RING), *self._drop("not-in-ring")]
         self._enter(id, body, "", said(body), RING_SIZE, now + self._limits.seconds + KEYS.clock_skew, now)
         outputs = self._delegating.serve(id, body, 0, RING_SIZE, None, 0, now)
-        return outputs + self._claims(now)
+        return outputs + self._claims(now) + self._to_lodgers(body)
 
     def _claims(self, now: float) -> list[RouterOutput]:
         outputs: list[RouterOutput] = []
@@ -216,7 +227,17 @@ class Broadcasts:
         outputs = [*self._deliver(body, answer), *self._sample(id, doubt.statement)]
         if limit:
             outputs += self._delegating.serve(id, body, 0, limit, doubt.sender, 1, now)
-        return outputs
+        return outputs + self._to_lodgers(body)
+
+    def _to_lodgers(self, body: Broadcast) -> list[RouterOutput]:
+        """They serve nobody, and get it from each of their relays: what is lost one digest later is known."""
+        lodgers = [peer for peer in self._lodgers() if peer.address != body.origin]
+        self.counts["bodies"] += len(lodgers)
+        hops = min(body.hops + 1, WIRE.max_path)
+        return [
+            Forward(peer, replace(body, limit=place_to_bytes(peer.place), hops=hops), None)
+            for peer in lodgers
+        ]
 
     def _enter(
         self,

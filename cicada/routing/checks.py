@@ -5,6 +5,7 @@ Nobody can have more looked into than his share: what was right is not charged f
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from cicada.ids import Address, Peer
@@ -15,25 +16,25 @@ from cicada.wire.routed import Broadcast, BroadcastTaken
 
 
 class Shares:
-    """A token bucket for each neighbour, of the ``number`` that were heard last."""
+    """A token bucket for each of the ``number`` that were heard last: neighbours, or the sources of their links."""
 
     def __init__(self, rate: float, burst: int, number: int) -> None:
         self._rate = rate
         self._burst = burst
         self._number = number
-        self._buckets: dict[Peer, TokenBucket] = {}
+        self._buckets: dict[Hashable, TokenBucket] = {}
 
-    def take(self, peer: Peer, now: float) -> bool:
+    def take(self, who: Hashable, now: float) -> bool:
         """Whether this one may."""
-        bucket = self._buckets.pop(peer, None) or TokenBucket(self._rate, self._burst)
-        self._buckets[peer] = bucket
+        bucket = self._buckets.pop(who, None) or TokenBucket(self._rate, self._burst)
+        self._buckets[who] = bucket
         if len(self._buckets) > self._number:
             del self._buckets[next(iter(self._buckets))]
         return bucket.take(now)
 
-    def give_back(self, peer: Peer) -> None:
+    def give_back(self, who: Hashable) -> None:
         """What it did last was in order."""
-        bucket = self._buckets.get(peer)
+        bucket = self._buckets.get(who)
         if bucket is not None:
             bucket.give_back()
 

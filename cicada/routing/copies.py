@@ -17,7 +17,8 @@ def departing(
     own: Peer, place: Place, session: Session, legs: tuple[Leg, ...], counter: int, attempt: int, body: bytes
 ) -> list[RouterOutput]:
     """What leaves as attempt number ``attempt``: one Data for each leg, each with a tag of its own and the same sealed body."""
-    target = place_to_bytes(place)
+    destination = place_to_bytes(place)
+    aims = [leg.aim(destination) for leg in legs]
     return [
         Forward(
             leg.hop,
@@ -26,6 +27,7 @@ def departing(
                 origin=own.address,
                 hops=0 if leg.hop is own else 1,
                 way=leg.way,
+                lodging=lodging,
                 index=session.remote_index,
                 counter=counter,
                 attempt=attempt,
@@ -36,7 +38,7 @@ def departing(
             ),
             None,
         )
-        for number, leg in enumerate(legs)
+        for number, (leg, (target, lodging)) in enumerate(zip(legs, aims, strict=True))
     ]
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-from cicada.ids import Address, Peer
+from cicada.ids import Peer, is_hidden
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.io import Verdict
 
 _CHUNK_BITS = 10
 _CHUNK = 1 << _CHUNK_BITS
 _FULL = (1 << _CHUNK) - 1
-_Origin = tuple[str, Address, int]
+_Origin = tuple[str, int]
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -25,17 +25,21 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 class DedupeWindow:
-    """The messages taken, by (peer id, origin, origin_boot, message id). The peer id is the one that was proven: somebody
-    else who calls itself by the same address can neither use an id up nor learn that it was.
+    """The messages taken, by (peer id, origin_boot, message id). The peer id is the one that was proven: somebody else who calls
+    itself by the same address can neither use an id up nor learn that it was, and who moves to another address stays the same.
+    Where nobody proves anything, the origin's address counts.
 
     For each origin it remembers exactly every taken id within ``dedupe_ids`` of the highest one. An older id is never
     taken: it is STALE, because it may have been. An origin is forgotten only to make room, and only after
-    ``dedupe_seconds`` of silence; while there is no room, strangers are BUSY rather than a message taken twice.
+    ``dedupe_seconds`` of silence; while there is no room, strangers are BUSY rather than a message taken twice. Hidden origins,
+    which cost nobody an address, have ``dedupe_hidden_share`` of the room.
     """
 
     def __init__(self, limits: DeliveryLimits = DELIVERY) -> None:
         self._limits = limits
         self._origins: dict[_Origin, _Ids] = {}
+        self._hidden: dict[_Origin, None] = {}  # which of them nobody can dial
+        self._most_hidden = max(int(limits.dedupe_origins * limits.dedupe_hidden_share), 1)
 
     def __len__(self) -> int:
         return len(self._origins)
@@ -54,32 +58,40 @@ class DedupeWindow:
 
         ``has_room``: the mailbox can take it. ``now`` is in monotonic seconds.
         """
-        key = (peer_id, origin.address, origin_boot)
+        key = (peer_id or origin.address, origin_boot)
         ids = self._origins.get(key)
         if ids is not None:
             verdict = ids.verdict_on(message)
             if verdict is not None:
-                self._touch(key, ids, now)
+                self._touch(key, origin, ids, now)
                 return Judgement(fresh=False, verdict=verdict)
-        if not has_room or (ids is None and not self._make_room(now)):
+        if not has_room or (ids is None and not self._make_room(origin, now)):
             return Judgement(fresh=False, verdict=Verdict.BUSY)
         ids = ids or _Ids(max(self._limits.dedupe_ids >> _CHUNK_BITS, 1))
         ids.add(message)
-        self._touch(key, ids, now)
+        self._touch(key, origin, ids, now)
         return Judgement(fresh=True, verdict=Verdict.DELIVERED)
 
-    def _touch(self, key: _Origin, ids: _Ids, now: float) -> None:
+    def _touch(self, key: _Origin, origin: Peer, ids: _Ids, now: float) -> None:
         ids.heard_at = now
         self._origins.pop(key, None)
         self._origins[key] = ids
+        self._hidden.pop(key, None)
+        if is_hidden(origin.address):
+            self._hidden[key] = None
 
-    def _make_room(self, now: float) -> bool:
+    def _make_room(self, origin: Peer, now: float) -> bool:
+        if is_hidden(origin.address) and len(self._hidden) >= self._most_hidden:
+            return self._forget(next(iter(self._hidden)), now)
         if len(self._origins) < self._limits.dedupe_origins:
             return True
-        oldest = next(iter(self._origins))
+        return self._forget(next(iter(self._origins)), now)
+
+    def _forget(self, oldest: _Origin, now: float) -> bool:
         if now - self._origins[oldest].heard_at < self._limits.dedupe_seconds:
             return False
         del self._origins[oldest]
+        self._hidden.pop(oldest, None)
         return True
 
 

@@ -220,8 +220,8 @@ class Delegating:
         if len(errand.given_up) > self._limits.given_up:
             errand.is_complete = False
         else:
-            start = (delegate.peer.place - self._own.place) % RING_SIZE
-            outputs = self._share(errand, start, self._limit_of(delegate.body), now)
+            start, limit = (delegate.peer.place - self._own.place) % RING_SIZE, self._limit_of(delegate.body)
+            outputs = self._share(errand, start, limit if limit > start else RING_SIZE, now)
         return outputs + self._settle(errand)
 
     def _close(self, delegate: _Delegate) -> list[RouterOutput]:

@@ -13,6 +13,7 @@ from cicada.wire.routed import (
     GetRecord,
     NoSuchPeer,
     NoSuchSession,
+    PutRecord,
     RecordIs,
     RoutedMessage,
 )
@@ -42,6 +43,8 @@ def _identity(message: RoutedMessage) -> tuple[object, ...]:
     """What stays the same while a message travels, and differs between two copies."""
     common = (type(message), message.target, message.origin, message.way)
     match message:
+        case PutRecord():
+            return (*common, message.about, message.is_copy)
         case Contact() | ContactReply() | GetRecord() | RecordIs():
             return (*common, message.request)
         case Data() | DataAck():

@@ -7,6 +7,7 @@ Without anything recent nobody says anything.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from math import ceil, log2
 from random import Random
@@ -29,13 +30,20 @@ class Digests:
     """Rounds of digests about what is in ``log``, and the answers to those of others."""
 
     def __init__(
-        self, log: BroadcastLog, routes: Routes, limits: BroadcastLimits, rng: Random, counts: Counter[str]
+        self,
+        log: BroadcastLog,
+        routes: Routes,
+        limits: BroadcastLimits,
+        rng: Random,
+        counts: Counter[str],
+        lodgers: Callable[[], tuple[Peer, ...]] = lambda: (),
     ) -> None:
         self._log = log
         self._routes = routes
         self._limits = limits
         self._rng = rng
         self._counts = counts
+        self._lodgers = lodgers
         self._shares = Shares(limits.digest_rate, limits.digest_burst, limits.links)
         self._pulled: dict[bytes, float] = {}
         self._asked: dict[tuple[bytes, Peer], float] = {}
@@ -113,7 +121,7 @@ class Digests:
         if table is None or not told:
             return []
         ids = tuple(taken.id for taken in told)
-        return [self._digest(peer, ids) for peer in self._partners(table)]
+        return [self._digest(peer, ids) for peer in (*self._partners(table), *self._lodgers())]
 
     def next_deadline(self) -> float | None:
         """When the next round is due; None while there is nothing to tell."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from itertools import cycle, islice
 from random import Random
 
-from msgspec.structs import replace
-
 from cicada.ids import RING_SIZE, Address, Peer, Place, peer_at, place_from_bytes, place_to_bytes
 from cicada.keys.io import RecordsFetched, Told
 from cicada.limits import DeliveryLimits
@@ -60,8 +58,11 @@ class Fetches:
     def __len__(self) -> int:
         return len(self._open)
 
-    def start(self, place: Place, knock: int | None, now: float) -> list[RouterOutput]:
-        """Ask. ``knock`` numbers the question to the place itself, whose denial means that nobody lives there."""
+    def start(
+        self, place: Place, knock: int | None, now: float, *, is_hidden: bool = False
+    ) -> list[RouterOutput]:
+        """Ask. ``knock`` numbers the question to the place itself, whose denial means that nobody lives there. The record of a
+        hidden peer is with those after its place."""
         table = self._routes.table()
         if place in self._open:
             return []
@@ -73,7 +74,7 @@ class Fetches:
             min(_NEEDED, others), now + self._limits.fetch_seconds, self._ways.draw(_EACH * (1 + _NEEDED))
         )
         self._timers.set(place, now + self._limits.fetch_spare)
-        fetch.spare = self._points(table, place)
+        fetch.spare = self._points(table, place, is_hidden)
         outputs = self._ask(table, fetch, place, place, (), knock)
         for _ in range(_NEEDED):
             outputs += self._ask_next(table, fetch, place)
@@ -157,14 +158,14 @@ class Fetches:
             request=number,
             about=place_to_bytes(place),
         )
-        return [Forward(leg.hop, replace(question, way=leg.way), None) for leg in legs]
+        return [leg.take(question) for leg in legs]
 
-    def _points(self, table: RoutingTable, place: Place) -> list[Place]:
-        """Places of different peers before ``place``. In a small ring those of the peers there are."""
-        if len(table) <= _SMALL_RING:
+    def _points(self, table: RoutingTable, place: Place, is_after: bool) -> list[Place]:
+        """Places of different peers before ``place``, or after it. In a small ring those of the peers there are."""
+        if table.peers() <= _SMALL_RING + 1:
             known = table.last_before(place, self._limits.fetch_points)
             return [peer.place for peer in known]
-        gap = table.mean_gap() * self._limits.fetch_spacing
+        gap = table.mean_gap() * (-1 if is_after else self._limits.fetch_spacing)
         shift = self._rng.random()
         return [
             Place((place - int((number + shift) * gap) - 1) % RING_SIZE)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from random import Random
 
-from msgspec.structs import replace
-
 from cicada.ids import Address, Peer, Place, place_to_bytes
 from cicada.keys.io import Abandon, Complete, Opening, Prepare
 from cicada.limits import DeliveryLimits
@@ -243,7 +241,7 @@ class Introductions:
         question = self._question(place, introduction, now)
         if not legs:
             return [Forward(self._own, denial(self._own, question), None)]
-        return [Forward(leg.hop, replace(question, way=leg.way), None) for leg in legs]
+        return [leg.take(question) for leg in legs]
 
     def _legs(self, table: RoutingTable, place: Place, introduction: _Introduction) -> tuple[Leg, ...]:
         """A first word is worth more than one copy, because nothing can be sent before it is answered; not at first to a peer

@@ -8,7 +8,7 @@ import enum
 
 import msgspec
 
-from cicada.chord.io import TableChanged
+from cicada.chord.io import FindOwner, OwnerFound, OwnerNotFound, TableChanged
 from cicada.events import RoutingEvent
 from cicada.ids import Address, Peer, Place
 from cicada.keys.io import (
@@ -19,9 +19,13 @@ from cicada.keys.io import (
     CheckStatement,
     Complete,
     FetchRecords,
+    KeepRecord,
+    Lodge,
     Opening,
     Prepare,
+    RecordKept,
     RecordsFetched,
+    RecordSigned,
     Refused,
     Reply,
     RouterBound,
@@ -29,11 +33,13 @@ from cicada.keys.io import (
     SignStatement,
     StatementChecked,
     StatementSigned,
+    Vouch,
+    Vouched,
 )
 from cicada.keys.trust import Trust
 from cicada.limits import DELIVERY
-from cicada.transport.linkio import Forward, RoutedReceived
-from cicada.wire.routed import RouterMessage
+from cicada.transport.linkio import DialBack, Forward, Keep, RoutedReceived
+from cicada.wire.routed import LodgingMessage, RouterMessage
 
 __all__ = [
     "Abandon",
@@ -46,23 +52,42 @@ __all__ = [
     "Complete",
     "Copy",
     "Deliver",
+    "DialBack",
     "Fate",
     "FetchRecords",
+    "FindOwner",
     "Forward",
     "Fragment",
+    "HaveDialled",
     "Judged",
+    "Keep",
+    "KeepRecord",
+    "LeaveLodging",
+    "LinksLost",
+    "Locate",
+    "Located",
+    "Lodge",
+    "Lodged",
+    "LodgingHeard",
     "NegotiatorChanged",
     "NextHopLost",
+    "NotLodged",
     "Opening",
+    "OwnerFound",
+    "OwnerNotFound",
     "Prepare",
     "Reason",
+    "RecordKept",
+    "RecordSigned",
     "RecordsFetched",
+    "RelayLost",
     "Refused",
     "Reply",
     "RoomMade",
     "RoutedReceived",
     "RouterInput",
     "RouterOutput",
+    "SeekLodging",
     "SendBroadcast",
     "SendMessage",
     "SessionReady",
@@ -76,6 +101,8 @@ __all__ = [
     "Traced",
     "Trust",
     "Verdict",
+    "Vouch",
+    "Vouched",
 ]
 
 
@@ -205,7 +232,51 @@ class NextHopLost(msgspec.Struct, frozen=True):
     """The link with the peer broke or its acks stopped. ``undelivered`` were sent to it and not acknowledged."""
 
     peer: Peer
-    undelivered: tuple[RouterMessage, ...] = ()
+    undelivered: tuple[RouterMessage | LodgingMessage, ...] = ()
+
+
+class SeekLodging(msgspec.Struct, frozen=True):
+    """To a hidden peer's Router: find relays, beginning with these members. Answered by Lodged, or by NotLodged at ``deadline``
+    (absolute)."""
+
+    seeds: tuple[Peer, ...]
+    deadline: float
+
+
+class LeaveLodging(msgspec.Struct, frozen=True):
+    """To a hidden peer's Router: do without relays."""
+
+
+class HaveDialled(msgspec.Struct, frozen=True):
+    """To a hidden peer's Router: have its relays dial this address now and again; empty: no more."""
+
+    candidate: Address
+
+
+class Located(msgspec.Struct, frozen=True):
+    """Answer to Locate."""
+
+    ticket: int
+    found: OwnerFound | OwnerNotFound
+
+
+class LodgingHeard(msgspec.Struct, frozen=True):
+    """A hidden peer or a relay said something to this one over their link. ``source``: from where the link was made, as
+    Endpoint.source has it."""
+
+    sender: Peer
+    message: LodgingMessage
+    source: str
+
+
+class RelayLost(msgspec.Struct, frozen=True):
+    """The last link with a relay, or with a peer that lodges here, has ended."""
+
+    peer: Peer
+
+
+class LinksLost(msgspec.Struct, frozen=True):
+    """What carries messages was started anew: there are no links, and nobody was told so."""
 
 
 class NegotiatorChanged(msgspec.Struct, frozen=True):
@@ -224,6 +295,14 @@ RouterInput = (
     | RoomMade
     | NextHopLost
     | TableChanged
+    | SeekLodging
+    | LeaveLodging
+    | HaveDialled
+    | FindOwner
+    | Located
+    | LodgingHeard
+    | RelayLost
+    | LinksLost
     | NegotiatorChanged
     | Alarm
     | RouterBound
@@ -294,6 +373,25 @@ class BroadcastSettled(msgspec.Struct, frozen=True, kw_only=True):
     sample: tuple[Address, ...] = ()
 
 
+class Locate(msgspec.Struct, frozen=True):
+    """Look up who owns ``place``, for a hidden peer that this one serves. Answered by Located."""
+
+    ticket: int
+    place: Place
+
+
+class Lodged(msgspec.Struct, frozen=True):
+    """Answer to SeekLodging, and told whenever they change: these members serve this peer, which can send and be reached."""
+
+    relays: tuple[Peer, ...]
+
+
+class NotLodged(msgspec.Struct, frozen=True):
+    """Answer to SeekLodging: none did in time. ``reason`` names the last one and what it said."""
+
+    reason: str
+
+
 class Tell(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
@@ -301,6 +399,31 @@ class Tell(msgspec.Struct, frozen=True):
 
 
 ToNegotiator = (
-    Prepare | Abandon | Complete | Answer | AnswerRecord | RecordsFetched | SignStatement | CheckStatement
+    Prepare
+    | Abandon
+    | Complete
+    | Answer
+    | AnswerRecord
+    | RecordsFetched
+    | SignStatement
+    | CheckStatement
+    | Vouch
+    | Lodge
+    | KeepRecord
 )
-RouterOutput = Forward | Deliver | Settled | Traced | BroadcastSettled | Tell | ToNegotiator
+RouterOutput = (
+    Forward
+    | Keep
+    | DialBack
+    | Deliver
+    | Settled
+    | Traced
+    | BroadcastSettled
+    | Lodged
+    | NotLodged
+    | Locate
+    | OwnerFound
+    | OwnerNotFound
+    | Tell
+    | ToNegotiator
+)

@@ -15,7 +15,7 @@ from cicada.errors import MalformedMessage
 from cicada.ids import Peer
 from cicada.limits import TRIAL, TrialLimits
 from cicada.transport.linkio import Forward
-from cicada.wire.codec import decode, encode
+from cicada.wire.codec import Message, decode, encode
 from cicada.wire.routed import RouterMessage
 
 _ROUTER = frozenset(get_args(RouterMessage))
@@ -129,7 +129,7 @@ class Delay(Drop):
         return self._held[0][0] if self._held else None
 
 
-def altered(message: RouterMessage, rng: Random) -> tuple[RouterMessage | None, str]:
+def altered(message: Message, rng: Random) -> tuple[RouterMessage | None, str]:
     """The message with one byte of its encoding changed, and the name of the field that is another one now; None and
     UNREADABLE when that is no routed message any more."""
     raw = bytearray(encode(message))
@@ -147,7 +147,7 @@ def altered(message: RouterMessage, rng: Random) -> tuple[RouterMessage | None, 
             return changed, _difference(message, changed)  # type: ignore[arg-type,return-value]
 
 
-def _difference(one: RouterMessage, other: RouterMessage) -> str:
+def _difference(one: Message, other: RouterMessage) -> str:
     if type(one) is not type(other):
         return "tag"
     fields, others = asdict(one), asdict(other)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import cycle, islice
 from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
 
 from cicada.ids import Address, Peer, Place, peer_at, place_to_bytes
 from cicada.limits import DeliveryLimits
 from cicada.routing.colours import SEED_BYTES, Way
+from cicada.routing.homes import Homes
 from cicada.routing.table import RoutingTable
-from cicada.wire.routed import Contact, Data, GetRecord, NoSuchPeer
+from cicada.transport.linkio import Forward
+from cicada.wire.routed import Contact, Data, GetRecord, Lodging, NoSuchPeer
 
 _NOBODY: frozenset[Peer] = frozenset()
 
@@ -24,19 +28,40 @@ class Entropy(Protocol):
 
 
 class Leg(NamedTuple):
-    """How one copy leaves. ``strayed``: its first hop is not of its colour."""
+    """How one copy leaves. ``strayed``: its first hop is not of its colour. ``home``: the relay that passes it on to a hidden
+    destination."""
 
     hop: Peer
     way: bytes
     strayed: bool = False
+    home: Peer | None = None
+
+    def aim(self, target: bytes) -> tuple[bytes, Lodging | None]:
+        """``target`` and ``lodging`` of a message for ``target`` that leaves so."""
+        if self.home is None:
+            return target, None
+        return place_to_bytes(self.home.place), Lodging(to=target)
+
+    def take(self, message: Contact | GetRecord) -> Forward:
+        """The message on this leg."""
+        target, lodging = self.aim(message.target)
+        return Forward(self.hop, replace(message, target=target, way=self.way, lodging=lodging), None)
 
 
 class Ways:
-    """Ways for what one peer sends."""
+    """Ways for what one peer sends. ``homes`` tells where hidden destinations lodge, ``lodgers`` which of them do so here."""
 
-    def __init__(self, limits: DeliveryLimits, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        limits: DeliveryLimits,
+        entropy: Entropy,
+        homes: Homes | None = None,
+        lodgers: Callable[[Place], Peer | None] = lambda place: None,
+    ) -> None:
         self._limits = limits
         self._entropy = entropy
+        self.homes = Homes() if homes is None else homes
+        self._lodgers = lodgers
 
     def fresh(
         self,
@@ -64,8 +89,15 @@ class Ways:
         """Legs for copies on these ways, as many, unless no known peer makes progress; then none.
 
         The first goes to the destination itself, if it is known, unless it is the only one and ``avoid`` has the
-        destination; the others do when nobody else is left. Peers of ``avoid`` (the last attempt's) come last.
+        destination; the others do when nobody else is left. Peers of ``avoid`` (the last attempt's) come last. Those for a
+        hidden destination go to its relays, each to another one as far as there are as many; to a lodger goes one alone.
         """
+        lodger = self._lodgers(place)
+        if lodger is not None:
+            return tuple(Leg(lodger, way) for way in ways[:1])  # more would cross the same link
+        homes = [home for home in self.homes.to(place) if _may_be_there(table, home)]
+        if homes:
+            return self._to_homes(table, place, homes, ways, avoid)
         if not self._limits.coloured:
             hops = choose_paths(table, place, len(ways), avoid)
             return tuple(Leg(hop, b"") for hop in hops)
@@ -83,6 +115,46 @@ class Ways:
                 break
             legs.append(leg)
         return tuple(legs)
+
+    def _to_homes(
+        self,
+        table: RoutingTable,
+        place: Place,
+        homes: Sequence[Peer],
+        ways: Sequence[bytes],
+        avoid: Collection[Peer],
+    ) -> tuple[Leg, ...]:
+        """One leg to each relay in turn. Another attempt begins with another one, and has the place itself among them: whoever
+        keeps the record there knows newer relays, should all of these be gone."""
+        legs: list[Leg] = []
+        for number, way in enumerate(ways):
+            attempt = way[-3] if way else 0
+            used = [leg.hop for leg in legs]
+            turn = (number + attempt) % (len(homes) + (attempt > 1))
+            leg = _leg(table, place, way, None, avoid, used) if turn == len(homes) else None
+            leg = leg or self._to_home(table, homes[turn % len(homes)], way, avoid, used)
+            if leg is not None:
+                legs.append(leg)
+        return tuple(legs)
+
+    def _to_home(
+        self, table: RoutingTable, home: Peer, way: bytes, avoid: Collection[Peer], used: Collection[Peer]
+    ) -> Leg | None:
+        there = table.knows(home.place)
+        if there is not None and (self._limits.direct or not way):
+            return Leg(there, way, home=home)
+        leg = _leg(table, home.place, way, there, avoid, used) if way else _plain(table, home.place)
+        return None if leg is None else leg._replace(home=home)
+
+
+def _may_be_there(table: RoutingTable, home: Peer) -> bool:
+    """Whether others may reach that relay: not the own peer, and not who has left the arc that this one sees."""
+    return table.distance(home.place) != 0 and not table.nobody_at(home.place)
+
+
+def _plain(table: RoutingTable, place: Place) -> Leg | None:
+    hop = table.next_hop(place)
+    return None if hop is None else Leg(hop, b"")
 
 
 def _leg(

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from cicada.chord.io import TableChanged
 from cicada.errors import PeerFault
 from cicada.hosts import HostOf, by_peer
-from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
+from cicada.ids import Peer, is_hidden, place_from_bytes, place_to_bytes
 from cicada.keys.io import RouterBound
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.allowance import Account, Allowance
@@ -25,34 +25,47 @@ from cicada.routing.broadcasting import Broadcasts
 from cicada.routing.colours import ways_back
 from cicada.routing.detours import Detours
 from cicada.routing.fetching import Fetches
+from cicada.routing.forwarding import Forwarding
 from cicada.routing.io import (
     Alarm,
     Answer,
     Answered,
     AnswerRecord,
     FetchRecords,
+    FindOwner,
     Forward,
+    HaveDialled,
     Judged,
+    LeaveLodging,
+    LinksLost,
+    Located,
+    LodgingHeard,
     NegotiatorChanged,
     NextHopLost,
     Opening,
+    RecordKept,
+    RecordSigned,
     Refused,
+    RelayLost,
     Reply,
     RoomMade,
     RoutedReceived,
     RouterInput,
     RouterOutput,
+    SeekLodging,
     SendBroadcast,
     SendMessage,
     SessionReady,
     StatementChecked,
     StatementSigned,
+    Vouched,
 )
 from cicada.routing.pace import Pace
-from cicada.routing.paths import Entropy, Ways, denial
+from cicada.routing.paths import Entropy, Ways, denial, peer_named
 from cicada.routing.sending import Sends
 from cicada.routing.sessions import ACK, Session, Sessions
-from cicada.routing.table import Routes, RoutingTable
+from cicada.routing.shelter import Shelter
+from cicada.routing.table import Routes
 from cicada.routing.timers import earlier
 from cicada.routing.transfers import Transfers
 from cicada.wire.routed import (
@@ -65,7 +78,9 @@ from cicada.wire.routed import (
     GetRecord,
     NoSuchPeer,
     NoSuchSession,
+    PutRecord,
     RecordIs,
+    RoutedBase,
     RoutedMessage,
     RouterMessage,
 )
@@ -97,21 +112,25 @@ class Router:
         self._target = place_to_bytes(own.place)
         self._boot = boot
         self._limits = limits
-        self._hop_limit = limits.hop_limit
         self._routes = Routes(own, limits, host_of)
         self._sessions = Sessions(own, boot, limits)
-        ways = Ways(limits, entropy or rng)
+        self._shelter = Shelter(own, self._routes, host_of, rng)
+        self._is_hidden = self._shelter.is_hidden
+        ways = Ways(limits, entropy or rng, self._shelter.homes, self._shelter.lodgers.at)
         self._sends = Sends(own, boot, self._routes, self._sessions, ways, limits, rng, pace)
         self._transfers = Transfers(self._sends, limits.batch)
         charged = Allowance().account() if account is None else account
-        self._arrivals = Arrivals(own, boot, self._routes, self._sessions, self._route, limits, rng, charged)
+        self._arrivals = Arrivals(
+            own, boot, self._routes, self._sessions, self._route, limits, rng, charged, ways.homes
+        )
         self._fetches = Fetches(own, self._routes, ways, limits, rng)
-        self._broadcasts = Broadcasts(own, boot, self._routes, limits, rng)
+        self._broadcasts = Broadcasts(own, boot, self._routes, limits, rng, self._shelter.lodgers.all)
         self._detours = Detours(limits)
-        self._forwarded = 0
         self._due: float | None = None
         self._is_due_known = False
         self._counts = self._arrivals.counts
+        self._forwarding = Forwarding(own, self._routes, limits, self._counts)
+        self._relay = self._forwarding.relay  # the hot path takes no detour
 
     def handle(self, input: RouterInput, now: float) -> list[RouterOutput]:
         """What is to be done about ``input`` at ``now`` (monotonic seconds), in order.
@@ -128,7 +147,7 @@ class Router:
         outputs = self._do_own(outputs, now)
         if self._sends.ended:
             outputs += self._do_own(self._transfers.follow(now), now)
-        return outputs
+        return self._shelter.sign(outputs) if self._is_hidden else outputs
 
     def next_deadline(self) -> float | None:
         """When an Alarm is due. In the past: one call did not get through all that was due."""
@@ -141,7 +160,7 @@ class Router:
         first = earlier(self._sends.next_deadline(), self._routes.next_deadline())
         first = earlier(first, earlier(self._transfers.next_deadline(), self._arrivals.next_deadline()))
         first = earlier(first, earlier(self._fetches.next_deadline(), self._sessions.next_deadline()))
-        return earlier(first, self._broadcasts.next_deadline())
+        return earlier(earlier(first, self._broadcasts.next_deadline()), self._shelter.next_deadline())
 
     def close(self) -> None:
         """This Router will not be used any more: give back what it shares with others of its process."""
@@ -160,39 +179,11 @@ class Router:
         ``refused:*`` and ``acks-again``; ``broadcasts`` taken, their ``bodies``,
         ``hand-overs`` and ``digests`` sent, ``broadcasts-missing``; ``ignored:*`` answers and ``dropped:*`` messages by reason.
         """
-        total = Counter(forwarded=self._forwarded)
+        total = Counter(forwarded=self._forwarding.forwarded)
         for counts in (self._counts, self._sends.counts, self._transfers.counts, self._broadcasts.counters()):
             total.update(counts)
+        total.update(self._shelter.lodgers.counts)
         return dict(total)
-
-    def _relay(self, message: RouterMessage, sender: Peer) -> Forward | None:
-        """A message for somebody else on its way; None when anything but that is to be done about it."""
-        if isinstance(message, BroadcastBase) or message.target == self._target:
-            return None
-        table = self._routes.table()
-        if table is None or message.hops >= self._hop_limit:
-            return None
-        place = int.from_bytes(message.target, "big")
-        if message.way:
-            hop = table.coloured_hop(place, message.way)
-            if hop is None:
-                return self._stray(message, table.next_hop(place), sender)
-        else:
-            hop = table.next_hop(place)
-            if hop is None:
-                return None
-        self._forwarded += 1
-        return Forward(hop, replace(message, hops=message.hops + 1), sender)
-
-    def _stray(self, message: RoutedMessage, hop: Peer | None, sender: Peer | None) -> Forward | None:
-        """No peer of its colour helps the message on: any other does rather than none."""
-        if hop is None:
-            return None
-        self._forwarded += sender is not None
-        self._counts["way-left"] += 1
-        if isinstance(message, Data):
-            return Forward(hop, replace(message, hops=message.hops + 1, strayed=True), sender)
-        return Forward(hop, replace(message, hops=message.hops + 1), sender)
 
     def _dispatch(self, input: RouterInput, now: float) -> list[RouterOutput]:
         match input:
@@ -214,6 +205,10 @@ class Router:
                 if input.head is not None:
                     self._sends.on_table(now)
                 return []
+            case SeekLodging() | LeaveLodging() | HaveDialled() | LodgingHeard() | RelayLost() | LinksLost():
+                return self._sheltered(self._shelter.handle(input, now), now)
+            case FindOwner() | Located():
+                return self._sheltered(self._shelter.handle(input, now), now)
             case NegotiatorChanged():
                 self._sends.introductions.prepare_again(now)
                 return [*self._broadcasts.ask_again()]
@@ -221,6 +216,7 @@ class Router:
                 self._routes.restore(now)
                 self._sessions.expire(now)
                 outputs = self._fetches.fire(now) + self._sends.fire(now) + self._transfers.fire(now)
+                outputs += self._sheltered(self._shelter.fire(now), now)
                 return outputs + self._arrivals.expire(now) + self._broadcasts.fire(now)
             case _:
                 return self._negotiated(input, now)
@@ -228,25 +224,37 @@ class Router:
     def _negotiated(self, input: RouterBound, now: float) -> list[RouterOutput]:
         match input:
             case Opening():
+                if input.homes:
+                    self._shelter.homes.learn(input.place, input.homes)
                 return self._sends.on_opening(input, now)
             case Refused():
                 return self._sends.on_refused(input, now)
             case SessionReady(keys):
                 self._sends.on_session(self._sessions.add(keys, now), now)
                 return []
-            case Answered(reply, keys):
+            case Answered(reply, keys, homes):
+                if homes:
+                    self._shelter.homes.learn(place_from_bytes(reply.target), homes)
                 if keys is None:
                     return self._route(reply, now)
                 self._sessions.add(keys, now)
                 return self._route_on_all(reply, now)
             case Reply(message):
                 return self._route(message, now)
-            case FetchRecords(place):
-                return self._fetches.start(place, self._sends.introductions.knock(place, now), now)
+            case FetchRecords(place, is_hidden):
+                knock = self._sends.introductions.knock(place, now)
+                return self._fetches.start(place, knock, now, is_hidden=is_hidden)
+            case RecordKept(_, place, homes):
+                self._shelter.homes.learn(place, homes)
+                return self._shelter.postings.kept(input, self._routes.table(), now)
+            case Vouched() | RecordSigned():
+                return self._sheltered(self._shelter.handle(input, now), now)
             case StatementSigned():
                 outputs, word = self._broadcasts.signed(input, now)
                 return outputs if word is None else outputs + self._route(word, now)
             case StatementChecked():
+                if input.homes:
+                    self._shelter.homes.learn(peer_named(input.origin).place, input.homes)
                 return self._broadcasts.checked(input, now)
             case _:
                 assert_never(input)
@@ -254,14 +262,35 @@ class Router:
     def _receive(self, message: RouterMessage, sender: Peer, now: float) -> list[RouterOutput]:
         if isinstance(message, BroadcastBase):
             return self._broadcasts.on_message(message, sender, now)
-        return self._route(message, now)
+        if isinstance(message, PutRecord) and self._is_for_keepers(message):
+            return [] if self._is_hidden else self._shelter.postings.take(message, sender, now)
+        if message.lodging is None:
+            return self._route(message, now)
+        if message.hops >= self._limits.hop_limit:
+            return self._drop("hop-limit")
+        taken = self._shelter.receive(message, sender)
+        if taken is None:
+            return self._drop("not-lodging")
+        return [taken] if isinstance(taken, Forward) else self._route(taken, now)
+
+    def _is_for_keepers(self, put: PutRecord) -> bool:
+        """Whether a record has come as far as it goes: to its target, or to the arc around that."""
+        table = self._routes.table()
+        place = place_from_bytes(put.target)
+        return put.target == self._target or (table is not None and table.nobody_at(place))
+
+    def _sheltered(self, outputs: list[RouterOutput], now: float) -> list[RouterOutput]:
+        """The own relays may have changed: what waited for one goes on."""
+        if self._is_hidden and self._routes.table() is not None:
+            self._sends.on_table(now)
+        return outputs
 
     def _do_own(self, outputs: list[RouterOutput], now: float) -> list[RouterOutput]:
         """Consume what is forwarded to this peer itself."""
         done: list[RouterOutput] = []
         for output in outputs:
             if isinstance(output, Forward) and output.peer is self._own:
-                if not isinstance(output.message, BroadcastBase):
+                if isinstance(output.message, RoutedBase):
                     done += self._consume(output.message, now)
             else:
                 done.append(output)
@@ -273,42 +302,28 @@ class Router:
         """Consume the message, send it on, answer that its place is nobody's, or drop it."""
         if message.target == self._target:
             return self._consume(message, now)
+        if message.hops >= self._limits.hop_limit:
+            return self._drop("hop-limit")
+        redirected = self._shelter.redirect(message)
+        if isinstance(redirected, Forward):
+            return [redirected]
+        message = redirected
         table = self._routes.table()
         if table is None:
             return self._drop("not-in-ring")
-        if message.hops >= self._limits.hop_limit:
-            return self._drop("hop-limit")
         place = place_from_bytes(message.target)
-        forward = self._choose(table, place, message, exclude)
+        forward = self._forwarding.choose(table, place, message, exclude)
         if forward is not None:
             return [forward]
         if not table.nobody_at(place):
             return self._drop("no-route")
         if isinstance(message, GetRecord) and message.about != message.target:
             return self._consume(message, now)  # whoever owns the arc may know its neighbours
+        if self._shelter.postings.has(place, now):
+            return self._consume(message, now) if isinstance(message, GetRecord) else self._drop("hidden")
         if isinstance(message, Contact | Data | GetRecord):
             return self._route(denial(self._own, message), now)
         return self._drop("answer-to-nobody")
-
-    def _choose(
-        self, table: RoutingTable, place: Place, message: RoutedMessage, exclude: Collection[Peer]
-    ) -> Forward | None:
-        """Where a message goes that this peer sends, or that a lost hop gave back."""
-        is_indirect = message.hops == 0 and bool(message.way) and not self._limits.direct
-        there = table.knows(place)
-        shunned = {*exclude, there} if is_indirect and there is not None else exclude
-        if message.way:
-            is_near = there is not None and there not in shunned
-            hop = there if is_near else table.coloured_relay(place, message.way, shunned)
-            if hop is None and is_indirect and not table.nobody_at(place):
-                hop = table.coloured_beyond(place, message.way, shunned)
-            if hop is not None:
-                return Forward(hop, replace(message, hops=message.hops + 1), None)
-        for hop in table.next_hops(place, 1, shunned) or table.next_hops(place, 1, exclude):
-            if message.way:
-                return self._stray(message, hop, None)
-            return Forward(hop, replace(message, hops=message.hops + 1), None)
-        return None
 
     def _route_on_all(self, message: ContactReply, now: float) -> list[RouterOutput]:
         """The first answer to a Contact goes back on every way of its colours, but no more than Contacts leave by: whoever asks in
@@ -341,6 +356,8 @@ class Router:
                 return [AnswerRecord(message)]
             case RecordIs():
                 return self._fetches.on_record(message, now)
+            case PutRecord():
+                return self._drop("no-route")  # one that a lost hop gave back, to itself
             case BroadcastTaken():
                 return self._broadcasts.on_taken(message, now)
 
@@ -373,13 +390,16 @@ class Router:
     def _lose(self, lost: NextHopLost, now: float) -> list[RouterOutput]:
         """Do without the peer for a while, and find other ways for what it did not take."""
         self._routes.lose(lost.peer, now)
-        outputs: list[RouterOutput] = []
+        outputs = self._sheltered(self._shelter.lose(lost.peer, now), now)
         for message in lost.undelivered:
             if isinstance(message, BroadcastBase):
                 outputs += self._broadcasts.lost(message, lost.peer, now)
-            else:
+            elif isinstance(message, RoutedBase) and is_hidden(lost.peer.address):
+                outputs += self._drop("not-lodging")
+            elif isinstance(message, RoutedBase):
                 self._counts["rerouted"] += 1
-                outputs += self._route(message, now, self._detours.failed(message, lost.peer))
+                again = self._shelter.regain(message, lost.peer)
+                outputs += self._route(again, now, self._detours.failed(message, lost.peer))
         return outputs
 
     def _drop(self, reason: str) -> list[RouterOutput]:

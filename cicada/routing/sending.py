@@ -58,6 +58,7 @@ class Sends:
         self._attempts = Attempts(ways, self._contacts, limits)
         self._departures = Departures(limits, pace or Pace(limits))
         self.introductions = Introductions(own, routes, self._contacts, ways, limits, rng)
+        self._homes = ways.homes
         self._open: dict[int, Unsettled] = {}
         self._frames: dict[Frame, int] = {}  # of messages that have not settled
         self._bytes = 0
@@ -190,6 +191,7 @@ class Sends:
         """A destination's word on a message, opened in ``session`` as its ``counter``-th, which came by ``way``; what does not
         fit is ignored and counted."""
         moment = (session.born, counter)
+        self._homes.told(session.peer, ack.homes)
         if ack.status == Verdict.ROOM:
             self._departures.heard(session.peer.place, moment, ack.credit, now)
             return []
@@ -321,6 +323,7 @@ class Sends:
             part=0 if fragment is None else fragment.part,
             parts=1 if fragment is None else fragment.parts,
             after=self.order.before(sending.message) if asked.ordered else None,
+            homes=self._homes.own,
         )
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
         self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), legs, now)

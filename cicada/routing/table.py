@@ -7,12 +7,12 @@ every hop and paths cannot loop (Chord, section 4.3, with all known peers as fin
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from cicada.chord.io import TableChanged
 from cicada.hosts import HostOf, by_peer
-from cicada.ids import RING_SIZE, Peer, Place
+from cicada.ids import RING_SIZE, Peer, Place, is_hidden
 from cicada.limits import DeliveryLimits
 from cicada.routing.colours import colouring
 
@@ -201,6 +201,50 @@ class RoutingTable:
         return self._distances[position], hop
 
 
+class OutsideTable(RoutingTable):
+    """That of a hidden peer, which is no member: it sends by its relays alone, and no place is nobody's as far as it can tell.
+
+    ``gap`` is the mean distance between members, as the relays say.
+    """
+
+    __slots__ = ("_gap", "_relays")
+
+    def __init__(self, own: Peer, relays: Sequence[Peer], gap: int, host_of: HostOf = by_peer) -> None:
+        super().__init__(own, relays[0], relays, host_of=host_of)
+        self._relays = tuple(relays)
+        self._gap = gap
+
+    def next_hop(self, place: int) -> Peer | None:
+        return super().next_hop(place) or self._hops[-1]
+
+    def next_hops(self, place: int, count: int, exclude: Collection[Peer] = frozenset()) -> tuple[Peer, ...]:
+        nearest = self.last_before(place, len(self))
+        there = self.knows(place)
+        ordered = nearest if there is None else (there, *nearest)
+        return tuple(peer for peer in ordered if peer not in exclude)[:count]
+
+    def coloured_relay(self, place: int, way: bytes, exclude: Collection[Peer] = frozenset()) -> Peer | None:
+        """Each colour has a relay of its own, as far as there are as many."""
+        relays = [peer for peer in self._relays if peer not in exclude]
+        return relays[(way[-1] + way[-3]) % len(relays)] if relays else None
+
+    def place(self, distance: int) -> Place:
+        """Once around the circle ends before the first relay: nothing before it is served by another."""
+        first = self._hops[1]
+        if distance < RING_SIZE or first is None:
+            return super().place(distance)
+        return Place((first.place - 1) & _MASK)
+
+    def nobody_at(self, place: int) -> bool:
+        return False
+
+    def mean_gap(self) -> int:
+        return self._gap
+
+    def peers(self) -> int:
+        return RING_SIZE // max(self._gap, 1)
+
+
 def _spread(distances: list[int]) -> list[int]:
     """Positions of the nearest peer of each doubling interval of distance, and of every doubling rank.
 
@@ -226,6 +270,7 @@ class Routes:
         self._lost: dict[Peer, float] = {}
         self._table: RoutingTable | None = None
         self._is_current = True
+        self._is_outside = is_hidden(own.address)
 
     def table(self) -> RoutingTable | None:
         """The table to route by at present; None while this peer is not in a ring.
@@ -241,8 +286,14 @@ class Routes:
                 self._table = RoutingTable(self._own, head, self._said.known, self._lost, self._host_of)
         return self._table
 
+    def lodge(self, relays: Sequence[Peer], gap: int) -> None:
+        """Route by these relays, as a hidden peer does; without any not at all."""
+        self._table = OutsideTable(self._own, relays, gap, self._host_of) if relays else None
+
     def update(self, change: TableChanged) -> None:
         """Route by what the ring says now. A lost peer that it lists still has to wait out its time."""
+        if self._is_outside:  # no ring says anything about it
+            return
         self._said = change
         self._is_current = False
         if self._lost:

@@ -8,10 +8,7 @@ from typing import Protocol
 from cicada.ids import Address, Peer
 from cicada.sim.agenda import Action
 from cicada.sim.conditions import Conditions
-from cicada.wire.ring import RingMessage
-from cicada.wire.routed import RouterMessage
-
-Message = RingMessage | RouterMessage
+from cicada.wire.codec import Message
 
 
 class Station(Protocol):

@@ -15,8 +15,9 @@ from cicada.ids import Address, Peer
 from cicada.limits import LINK, LinkLimits
 from cicada.sim.agenda import Action, Agenda
 from cicada.sim.conditions import Conditions, Cut, Rule
-from cicada.sim.lanes import Lane, Message, Station
+from cicada.sim.lanes import Lane, Station
 from cicada.sim.paths import Paths
+from cicada.wire.codec import Message
 
 _HANDSHAKE = 3  # one-way trips until a dialler knows that the other end answered and may send
 _MANY_LANES = 64

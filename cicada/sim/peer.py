@@ -44,9 +44,14 @@ from cicada.routing.io import (
     Alarm,
     BroadcastSettled,
     Deliver,
+    DialBack,
     Forward,
     Judged,
+    Keep,
+    Locate,
+    Lodged,
     NextHopLost,
+    NotLodged,
     RoutedReceived,
     RouterInput,
     RouterOutput,
@@ -61,11 +66,12 @@ from cicada.routing.router import Router
 from cicada.sim.adversary import Adversary
 from cicada.sim.agenda import Action
 from cicada.sim.clocks import PeerAlarm, PeerClock
-from cicada.sim.lanes import Lane, Message
+from cicada.sim.lanes import Lane
 from cicada.sim.network import Network
 from cicada.sim.sealing import SealingNegotiator
 from cicada.sim.seeds import split
 from cicada.sim.world import World
+from cicada.wire.codec import Message
 from cicada.wire.ring import RingMessage
 from cicada.wire.routed import RouterMessage
 
@@ -400,7 +406,16 @@ class SimPeer:
             case BroadcastSettled():
                 self.unannounced.pop(output.id, None)
                 self.announced[output.id] = output
-            case Tell():
+            case (
+                Tell()
+                | Keep()
+                | DialBack()
+                | Lodged()
+                | NotLodged()
+                | Locate()
+                | OwnerFound()
+                | OwnerNotFound()
+            ):  # here all can be dialled
                 pass
             case _:
                 self._negotiate(output)

@@ -50,9 +50,12 @@ class Receiver(Protocol):
 class Endpoint(Protocol):
     """The connections of one worker."""
 
-    def listen(self, address: Address, receiver: Receiver, *, bind_to: Address | None = None) -> None:
+    def listen(
+        self, address: Address, receiver: Receiver, *, bind_to: Address | None = None, shared: bool = False
+    ) -> None:
         """Accept connections for a hosted address, the one that HELLOs name. ``bind_to`` is where it is bound when a
-        port mapping lets others dial another address than this machine has.
+        port mapping lets others dial another address than this machine has. ``shared``: something may be bound there already,
+        for another address of the same peer.
 
         Raises Unavailable, naming the address and what to do: port in use, not an address of this machine, too few
         descriptors. Raises Misuse when the address is hosted here already, or may not be bound while links are plain.
@@ -60,8 +63,8 @@ class Endpoint(Protocol):
         ...
 
     def unlisten(self, address: Address) -> None:
-        """Stop accepting for the address, and close (``unlistened``) the connections accepted for it; what was sent
-        before still leaves. Unknown addresses are ignored."""
+        """Stop accepting for the address, and close (``unlistened``) the connections accepted where it was bound, unless another
+        one shares that; what was sent before still leaves. Unknown addresses are ignored."""
         ...
 
     def connect(self, remote: Address, receiver: Receiver) -> None:
@@ -99,6 +102,11 @@ class Endpoint(Protocol):
         False: the backlog is full or the connection is gone, and the frame was not taken. Raises Misuse for a frame
         that no peer would accept.
         """
+        ...
+
+    def source(self, connection: ConnectionId) -> str:
+        """From where a connection was accepted: an IP address (of IPv6 the network of its site), ``local`` when its other end is
+        hosted here; empty when it was dialled, or is gone."""
         ...
 
     def drop(self, connection: ConnectionId, reason: str) -> None:

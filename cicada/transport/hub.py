@@ -63,12 +63,16 @@ class Hub(abc.ABC):
 
     # The contract
 
-    def listen(self, address: Address, receiver: Receiver, *, bind_to: Address | None = None) -> None:
+    def listen(
+        self, address: Address, receiver: Receiver, *, bind_to: Address | None = None, shared: bool = False
+    ) -> None:
         self._check_open()
         bound = address if bind_to is None else bind_to
-        if address in self._hosted or bound in self._bound.values():
+        is_bound = bound in self._bound.values()
+        if address in self._hosted or (is_bound and not shared):
             raise Misuse(f"{address} is hosted here already: unlisten it first, or choose another port")
-        self._bind(bound)
+        if not is_bound:
+            self._bind(bound)
         self._hosted[address] = receiver
         self._bound[address] = bound
 
@@ -76,6 +80,8 @@ class Hub(abc.ABC):
         if self._hosted.pop(address, None) is None:
             return
         home = self._bound.pop(address)
+        if home in self._bound.values():
+            return
         for connection in [c for c in self._connections.values() if _accepted_at(c, home)]:
             self.shut(connection, "unlistened")
         self._unbind(home)
@@ -122,6 +128,10 @@ class Hub(abc.ABC):
             self.release(connection.id, receiver)
         for address in [a for a, hosted in self._hosted.items() if hosted is receiver]:
             self.unlisten(address)
+
+    def source(self, connection: ConnectionId) -> str:
+        known = self._connections.get(connection)
+        return "" if known is None else known.source
 
     def drop(self, connection: ConnectionId, reason: str) -> None:
         known = self._connections.get(connection)

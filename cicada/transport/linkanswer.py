@@ -7,7 +7,7 @@ where others have proven theirs, it gets no link.
 from __future__ import annotations
 
 from cicada.errors import MalformedMessage, PeerFault
-from cicada.ids import Address, peer_at
+from cicada.ids import Address, is_hidden, peer_at
 from cicada.tokens import TokenBucket
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
@@ -207,7 +207,7 @@ class Answerer:
             return "unknown-address"
         if hello.own == core.own:
             return "self"
-        if not core.is_usable(Address(hello.own)):
+        if not is_hidden(hello.own) and not core.is_usable(Address(hello.own)):
             return "unusable-address"
         try:
             self._security.screen(hello)  # before it uses up what is there for those who may link

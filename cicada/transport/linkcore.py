@@ -20,6 +20,7 @@ from cicada.transport.linkio import (
     Dropped,
     Emit,
     IndexSource,
+    KeptLost,
     LinkOutput,
     Proven,
     Refused,
@@ -39,10 +40,12 @@ CHALLENGE_BYTES = 16
 
 
 class LinkCore:
-    """Links, dials, proofs and alarms of one peer. Outputs of the input at hand gather in ``out``."""
+    """Links, dials, proofs and alarms of one peer. Outputs of the input at hand gather in ``out``. ``reach``: addresses of less are
+    not dialled."""
 
-    def __init__(self, own: Address, *, indexes: IndexSource, limits: LinkLimits) -> None:
+    def __init__(self, own: Address, *, indexes: IndexSource, limits: LinkLimits, reach: Reach) -> None:
         self.own = own
+        self._least_reach = max(reach, Reach.MACHINE)
         self.limits = limits
         self.indexes = indexes
         self.table = LinkTable(own)
@@ -224,6 +227,8 @@ class LinkCore:
         self.counts["frames_sent"] += link.sent
         self.counts["frames_received"] += link.received
         self.emit(LinkClosed(remote=link.peer.address, reason=reason))
+        if self.table.is_kept(link.peer) and not any(remote.links()):
+            self.out.append(KeptLost(link.peer))
         dial = remote.dial
         if dial is not None and dial.link is link:
             dial.link, dial.phase, dial.retry_at = None, DialPhase.GREETING, now
@@ -314,7 +319,7 @@ class LinkCore:
     def is_usable(self, address: Address) -> bool:
         """Whether a peer can be at that address from where this one is. Others must not be able to have it dial the machines
         behind its own router, or the services of its own machine, by naming them."""
-        return reach_of(address) >= max(reach_of(self.own), Reach.MACHINE)
+        return reach_of(address) >= self._least_reach
 
     def dial(self, peer: Peer, now: float) -> Dial | str:
         """The dial to the peer that is under way, or else a new one; or why none may start."""

@@ -59,6 +59,14 @@ class Dialler:
         else:
             dial.identifies = True
 
+    def dial_back(self, peer: Peer, now: float) -> None:
+        """Dial it anew. What comes of it shows at the other end."""
+        dial = self._core.dial(peer, now)
+        if isinstance(dial, str):
+            self._core.count_refusal(f"dial-back-{dial}")
+        else:
+            dial.afresh = True
+
     def on_connected(self, address: Address, connection: ConnectionId, now: float) -> None:
         """Say HELLO; or challenge the peer when it has a link with us already; or let go, when that link is enough."""
         core = self._core

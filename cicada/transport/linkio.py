@@ -4,6 +4,7 @@ carries outputs out in the order given.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from cicada.transport.base import ConnectionId
 from cicada.wire.codec import Message
 from cicada.wire.frames import Frame
 from cicada.wire.ring import RingMessage
-from cicada.wire.routed import RouterMessage
+from cicada.wire.routed import LodgingMessage, RouterMessage
 from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 
@@ -55,7 +56,7 @@ class Forward(SendMessage, frozen=True, gc=False):
     """The same for a routed message: the Router's output, so that nothing is wrapped twice on its way."""
 
     peer: Peer
-    message: RouterMessage
+    message: RouterMessage | LodgingMessage
     source: Peer | None = None
 
 
@@ -66,10 +67,18 @@ class Prove(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+class Need(enum.Enum):
+    """What links are kept for."""
+
+    RING = "ring"  # with head and predecessor
+    LODGING = "lodging"  # between hidden peers and their relays
+
+
 class Keep(msgspec.Struct, frozen=True):
-    """From now on exactly the links with these peers (head, predecessor) are pinged and never closed as idle."""
+    """From now on exactly the links with these peers are pinged and never closed as idle for this need."""
 
     peers: frozenset[Peer]
+    need: Need = Need.RING
 
 
 class Revoke(msgspec.Struct, frozen=True):
@@ -113,6 +122,12 @@ class NotTaken(msgspec.Struct, frozen=True):
     frame: bytes
 
 
+class DialBack(msgspec.Struct, frozen=True):
+    """Dial the peer's address, whatever is known of it, because it wants to know whether that can be done. Not answered."""
+
+    peer: Peer
+
+
 class CloseAll(msgspec.Struct, frozen=True):
     """Say CLOSE on every link and forget everything: this peer ends. Messages that wait are dropped and counted."""
 
@@ -127,6 +142,7 @@ LinkInput = (
     SendMessage
     | Prove
     | Identify
+    | DialBack
     | Keep
     | Revoke
     | Connected
@@ -200,6 +216,20 @@ class Proven(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+class LodgingReceived(msgspec.Struct, frozen=True, gc=False):
+    """A hidden peer and a relay talk: ``message`` came over a link with ``sender`` on this connection."""
+
+    sender: Peer
+    message: LodgingMessage
+    connection: ConnectionId
+
+
+class KeptLost(msgspec.Struct, frozen=True):
+    """The last link with a peer that was kept has ended, for whatever reason."""
+
+    peer: Peer
+
+
 class Unreachable(msgspec.Struct, frozen=True):
     """The peer could not be dialled, its connection broke, its acks stopped, or it broke a rule: no proof is kept.
 
@@ -239,6 +269,8 @@ LinkOutput = (
     | Transmit
     | RingReceived
     | RoutedReceived
+    | LodgingReceived
+    | KeptLost
     | Proven
     | Identified
     | Unidentified

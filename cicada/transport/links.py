@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from cicada.errors import PeerFault
-from cicada.ids import Address, Peer
+from cicada.ids import Address, Peer, Reach, reach_of
 from cicada.limits import LINK, LinkLimits
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import MAX_MESSAGE, Link
@@ -21,6 +21,7 @@ from cicada.transport.linkio import (
     CloseAll,
     Connected,
     ConnectFailed,
+    DialBack,
     Disconnected,
     Entropy,
     FramesArrived,
@@ -29,6 +30,7 @@ from cicada.transport.linkio import (
     LinkInput,
     LinkOutput,
     LinksSnapshot,
+    LodgingReceived,
     NotTaken,
     Prove,
     Revoke,
@@ -40,18 +42,20 @@ from cicada.transport.linkio import (
 from cicada.transport.linktable import Dial, DialPhase, HalfOpen
 from cicada.wire.codec import Message, decode, encode
 from cicada.wire.frames import PREFIXED, Frame, FrameType
-from cicada.wire.routed import RouterMessage
+from cicada.wire.routed import LodgingMessage, RouterMessage
 from cicada.wire.security import Identify, LinkSecurity
 
 _DATA, _PING, _CLOSE = FrameType.DATA, FrameType.PING, FrameType.CLOSE
 _BARE = frozenset({FrameType.ACK, _PING, FrameType.REKEY, _CLOSE})
 _ROUTED = frozenset(get_args(RouterMessage))
+_LODGING = frozenset(get_args(LodgingMessage))
 _IDLE = "idle"
 
 
 class Links:
     """All links of the peer at ``own``. ``incarnation`` rises with each life of the peer; ``swarm`` must be equal on
-    both ends. ``entropy`` must be the operating system's except in simulations; ``security`` makes the handshakes."""
+    both ends. ``entropy`` must be the operating system's except in simulations; ``security`` makes the handshakes. Peers at
+    addresses of less ``reach`` are not dialled (None: than ``own`` has)."""
 
     def __init__(
         self,
@@ -63,8 +67,10 @@ class Links:
         entropy: Entropy,
         security: LinkSecurity,
         limits: LinkLimits = LINK,
+        reach: Reach | None = None,
     ) -> None:
-        self._core = core = LinkCore(own, indexes=indexes, limits=limits)
+        least = reach_of(own) if reach is None else reach
+        self._core = core = LinkCore(own, indexes=indexes, limits=limits, reach=least)
         self._dialler = Dialler(core, incarnation, swarm=swarm, entropy=entropy, security=security)
         self._answerer = Answerer(core, incarnation, swarm=swarm, security=security)
         self._links = core.table.links
@@ -85,8 +91,10 @@ class Links:
             self._dialler.prove(event.peer, now)
         elif isinstance(event, Identify):
             self._dialler.identify(event.peer, now)
+        elif isinstance(event, DialBack):
+            self._dialler.dial_back(event.peer, now)
         elif isinstance(event, Keep):
-            for link in self._core.table.keep(event.peers):
+            for link in self._core.table.keep(event.peers, event.need):
                 self._core.arm(link)
         elif isinstance(event, Revoke):
             self._on_revoke(event.accepted, now)
@@ -172,8 +180,13 @@ class Links:
                 try:
                     message = decode(link.open(frame, now))
                     link.owe_ack(frame, now)
-                    received = RoutedReceived if type(message) in _ROUTED else RingReceived
-                    out.append(received(link.peer, message))  # type: ignore[arg-type]  # as its type says
+                    kind = type(message)
+                    if kind in _ROUTED:
+                        out.append(RoutedReceived(link.peer, message))  # type: ignore[arg-type]  # as its type says
+                    elif kind in _LODGING:
+                        out.append(LodgingReceived(link.peer, message, connection))  # type: ignore[arg-type]
+                    else:
+                        out.append(RingReceived(link.peer, message))  # type: ignore[arg-type]
                 except PeerFault as fault:
                     self._core.fault(link, fault.reason, now)
                     link = None

@@ -9,6 +9,7 @@ from cicada.ids import Address, Peer
 from cicada.limits import LinkLimits
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
+from cicada.transport.linkio import Need
 from cicada.transport.linkqueues import FairQueue, Waiting
 from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import Message
@@ -126,6 +127,7 @@ class LinkTable:
 
     def __init__(self, own: Address) -> None:
         self._own = own
+        self._needed: dict[Need, frozenset[Peer]] = {}
         self._kept: frozenset[Peer] = frozenset()
         self._users: dict[ConnectionId, dict[Link | Dial | HalfOpen, None]] = {}  # in the order of coming
         self.links: dict[int, Link] = {}
@@ -218,10 +220,16 @@ class LinkTable:
         self._mark(remote)
         return remote.current
 
-    def keep(self, peers: frozenset[Peer]) -> list[Link]:
-        """Exactly the current links of ``peers`` are kept. Returns the links for which that is a change."""
-        changed = self._kept ^ peers
-        self._kept = peers
+    def is_kept(self, peer: Peer) -> bool:
+        """Whether links with the peer are kept for any need."""
+        return peer in self._kept
+
+    def keep(self, peers: frozenset[Peer], need: Need = Need.RING) -> list[Link]:
+        """For this need exactly the current links of ``peers`` are kept. Returns the links for which that is a change."""
+        self._needed[need] = peers
+        kept = frozenset[Peer]().union(*self._needed.values())
+        changed = self._kept ^ kept
+        self._kept = kept
         links: list[Link] = []
         for peer in sorted(changed, key=lambda peer: peer.address):
             remote = self.remotes.get(peer.address)
