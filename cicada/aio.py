@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -32,15 +31,17 @@ from cicada.actors.mailbox import BLOCKING, HostPort, Message
 from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
+from cicada.actors.settings import Settings
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
-from cicada.ids import MAX_PORT, RING_SIZE, Address, Peer, Place, canonical_address, peer_at, split_address
+from cicada.ids import Address, Peer, Place, is_hidden
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import ERROR, MailboxPolicy
+from cicada.targets import Addressed, Target, peer_meant, place_looked_up, place_within, resolved
 
 __all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
@@ -76,7 +77,9 @@ class SwarmPeer:
     ``swarm_keys``: the swarm's key file, without whose key nobody links with it. ``trust``: pins to begin with, instead of
     those kept beside a lasting identity. ``mailbox``: how much it holds, and whether senders wait, fail or displace older
     messages when it is full. ``delivery`` is for measurements, ``encrypt=False`` for those on loopback, and ``behaviour``, harm
-    that the peer does on purpose, for tests there.
+    that the peer does on purpose, for tests there. ``map_ports``: where only its own network can dial it, a router is asked to
+    map its port. Until that is done, and others have dialled it, or with ``reachable=False`` always, it is hidden: it sends and
+    receives by other members, who know it as ``@`` and its peer id.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
@@ -100,21 +103,28 @@ class SwarmPeer:
         mailbox: MailboxPolicy = BLOCKING,
         delivery: DeliveryLimits = DELIVERY,
         behaviour: Behaviour | None = None,
+        reachable: bool = True,
+        map_ports: bool = True,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
         self._hooks = dict(hooks or {})
-        self._name = name
-        self._publish = publish
-        self._swarm = swarm
         self._identity = identity
-        self._secrets = secrets_of(keys, swarm_keys, swarm)
         self._trust = trust
-        self._encrypt = encrypt
-        self._ring = ring
-        self._mailbox = mailbox
-        self._delivery = delivery
-        self._behaviour = behaviour
+        self._settings = Settings(
+            name=name,
+            publish=publish,
+            on_new_peer=self._on_new_peer if "new_peer" in self._hooks else None,
+            swarm=swarm,
+            secrets=secrets_of(keys, swarm_keys, swarm),
+            encrypt=encrypt,
+            ring=ring,
+            mailbox=mailbox,
+            delivery=delivery,
+            behaviour=behaviour,
+            reachable=reachable,
+            map_ports=map_ports,
+        )
         self._hosted: HostedPeer | None = None
         self._closed = False
         if host is not None or port is not None:
@@ -141,23 +151,10 @@ class SwarmPeer:
             raise NotBound("this peer is closed: make a new one")
         if self._hosted is not None:
             raise Misuse(f"this peer is already bound to {self._hosted.peer.address}")
+        keys = key_source(self._identity, self._trust, is_lasting=port != 0)
+        settings = replace(self._settings, keys=keys, create=create)
         self._hosted = Host.current().start_peer(
-            host=host,
-            port=port,
-            external_ip=external_ip,
-            external_port=external_port,
-            name=self._name,
-            publish=self._publish,
-            swarm=self._swarm,
-            keys=key_source(self._identity, self._trust, is_lasting=port != 0),
-            secrets=self._secrets,
-            encrypt=self._encrypt,
-            on_new_peer=self._new_peer_hook(),
-            create=create,
-            ring=self._ring,
-            mailbox=self._mailbox,
-            delivery=self._delivery,
-            behaviour=self._behaviour,
+            settings, host=host, port=port, external_ip=external_ip, external_port=external_port
         )
         return self.listener
 
@@ -166,18 +163,20 @@ class SwarmPeer:
         self._bound().tell(CreateRing())
 
     async def connect(
-        self, host: str | tuple[str, int] | SwarmPeer, port: int | None = None, timeout: float = 10.0
+        self, host: str | tuple[str, int] | Addressed, port: int | None = None, timeout: float = 10.0
     ) -> None:
         """Enter the ring of the peer at ``host, port`` (or of an address tuple, or of another SwarmPeer).
 
         Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds.
         """
         hosted = self._bound()
-        seed = await _resolved(host if port is None else (str(host), port))
+        seed = await resolved(host if port is None else (str(host), port))
         if seed == hosted.peer:
             raise Misuse(f"{seed.address} is this peer itself: connect to another")
+        if is_hidden(seed.address):
+            raise Misuse(f"nobody can dial {seed.address}: connect to a member of its swarm")
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        hosted.tell(Enter((seed,), hosted.now() + timeout, reply))
+        hosted.enter(Enter((seed,), hosted.now() + timeout, reply))
         failure = await _answer(reply, timeout + 1.0, f"joining through {seed.address}")
         if failure:
             raise RingNotReady(f"cannot join through {seed.address}: {failure}")
@@ -193,7 +192,7 @@ class SwarmPeer:
         ordered: bool = False,
         on_full: str = WAIT,
     ) -> Receipt:
-        """Send to ``(host, port)``, a place or another SwarmPeer; returns at once.
+        """Send to ``(host, port)``, ``"@peer id"``, a place or another SwarmPeer; returns at once.
 
         The receipt settles as delivered when the message is in the destination's mailbox, or as failed with a reason, within
         ``timeout`` seconds. ``data`` has at most 16 MiB; what is larger than 32 KiB leaves in fragments, and a slow way may need
@@ -215,8 +214,8 @@ class SwarmPeer:
         if on_full not in (WAIT, ERROR):
             raise Misuse(f"on_full={on_full!r} means nothing: use {WAIT!r} or {ERROR!r}")
         trust = Trust.required(require)
-        peer = None if isinstance(target, int) else _peer(target)
-        place = _checked(target) if isinstance(target, int) else None if peer is None else peer.place
+        peer = None if isinstance(target, int) else peer_meant(target)
+        place = place_within(target) if isinstance(target, int) else None if peer is None else peer.place
         hosted.reserve(len(payload))
         submit = Submit(
             place=place or Place(0),
@@ -259,14 +258,14 @@ class SwarmPeer:
         return receipt
 
     async def lookup(
-        self, value: Target | str | bytes, timeout: float = 5.0, *, iterative: bool = False
+        self, value: Target | bytes, timeout: float = 5.0, *, iterative: bool = False
     ) -> Lookup | LookupFailure:
         """Who owns ``value``: an address, a place, a peer, or any text or bytes (hashed with SHA-256).
 
         A lookup that fails is a value too: the LookupFailure says why.
         """
         hosted = self._bound()
-        place = await _lookup_place(value)
+        place = await place_looked_up(value)
         started = hosted.now()
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         hosted.tell(Locate(place, iterative, reply))
@@ -285,7 +284,7 @@ class SwarmPeer:
             seconds=hosted.now() - started,
         )
 
-    async def get_route(self, value: Target | str | bytes, timeout: float = 5.0) -> tuple[HostPort, ...]:
+    async def get_route(self, value: Target | bytes, timeout: float = 5.0) -> tuple[HostPort, ...]:
         """The peers a lookup of ``value`` passes, this one first, the owner last. Raises RingNotReady when it fails."""
         found = await self.lookup(value, timeout)
         if isinstance(found, LookupFailure):
@@ -343,6 +342,12 @@ class SwarmPeer:
         return _host_port(self._bound(closed_is_fine=True).peer)
 
     @property
+    def address(self) -> Address:
+        """The same as text; of a peer that nobody can dial ``@`` with its peer id. It changes when a router maps its port and
+        others have dialled it by that, and when the router does so no more."""
+        return self._bound(closed_is_fine=True).peer.address
+
+    @property
     def hash(self) -> Place:
         """This peer's place on the ring."""
         return self._bound(closed_is_fine=True).peer.place
@@ -389,7 +394,7 @@ class SwarmPeer:
     async def _send_resolved(self, target: Target, submit: Submit) -> None:
         hosted = self._bound(closed_is_fine=True)
         try:
-            peer = await _resolved(target)
+            peer = await resolved(target)  # type: ignore[arg-type]  # places need none
         except Misuse:
             hosted.fail_unresolved(submit)
             return
@@ -407,13 +412,8 @@ class SwarmPeer:
         if hook is not None and self._hosted is not None:
             self._hosted.run_hook(name, hook, *arguments)
 
-    def _new_peer_hook(self) -> Callable[[Peer], None] | None:
-        return (
-            (lambda peer: self._run_hook("new_peer", _host_port(peer))) if "new_peer" in self._hooks else None
-        )
-
-
-Target = tuple[str, int] | Place | int | SwarmPeer
+    def _on_new_peer(self, peer: Peer) -> None:
+        self._run_hook("new_peer", _host_port(peer))
 
 
 def _payload(data: bytes | str, most: int, what: str = "message") -> bytes:
@@ -424,60 +424,7 @@ def _payload(data: bytes | str, most: int, what: str = "message") -> bytes:
 
 
 def _host_port(peer: Peer) -> HostPort:
-    return HostPort(*split_address(peer.address))
-
-
-def _checked(place: int) -> Place:
-    if not 0 <= place < RING_SIZE:
-        raise Misuse(f"place {place} is outside the ring")
-    return Place(place)
-
-
-def _peer(target: tuple[str, int] | SwarmPeer) -> Peer | None:
-    """The target when no name has to be resolved for it."""
-    if isinstance(target, SwarmPeer):
-        return target._bound(closed_is_fine=True).peer
-    try:
-        host, port = target
-    except (TypeError, ValueError):
-        raise Misuse(f"cannot send to {target!r}: use (host, port), a place or a SwarmPeer") from None
-    try:
-        return peer_at(canonical_address(host, port))
-    except Misuse:
-        if not 1 <= port <= MAX_PORT:
-            raise
-        return None
-
-
-async def _resolved(target: Target | str) -> Peer:
-    """The peer at an address whose host may be a name. Raises Misuse when there is no such host."""
-    if isinstance(target, SwarmPeer):
-        return target._bound(closed_is_fine=True).peer
-    if isinstance(target, str):
-        target = split_address(target)
-    if not isinstance(target, tuple):
-        raise Misuse(f"{target!r} is not an address: use (host, port) or a SwarmPeer")
-    host, port = target
-    try:
-        return peer_at(canonical_address(host, port))
-    except Misuse:
-        if not 1 <= port <= MAX_PORT:
-            raise
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port)
-    except OSError as error:
-        raise Misuse(f"host {host!r} cannot be resolved: {error.strerror or error}") from None
-    numeric = min(found, key=lambda info: info[0])[4]
-    return peer_at(canonical_address(str(numeric[0]), port))
-
-
-async def _lookup_place(value: Target | str | bytes) -> Place:
-    if isinstance(value, bytes | str):
-        raw = value.encode() if isinstance(value, str) else value
-        return Place(int.from_bytes(hashlib.sha256(raw).digest(), "big"))
-    if isinstance(value, int):
-        return _checked(value)
-    return (_peer(value) or await _resolved(value)).place
+    return HostPort.of(peer.address)
 
 
 async def _answer(reply: asyncio.Future[T], timeout: float, what: str) -> T:

@@ -96,6 +96,8 @@ class SwarmPeer:
         encrypt: bool = True,
         ring: RingLimits = RING,
         mailbox: MailboxPolicy = BLOCKING,
+        reachable: bool = True,
+        map_ports: bool = True,
     ) -> None:
         self._peer = aio.SwarmPeer(
             hooks=hooks,
@@ -107,6 +109,8 @@ class SwarmPeer:
             encrypt=encrypt,
             ring=ring,
             mailbox=mailbox,
+            reachable=reachable,
+            map_ports=map_ports,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import faultverbs, keyverbs, logverb, output, simverb, verbs
+from launcher import faultverbs, keyverbs, logverb, natverbs, output, simverb, verbs
 from launcher.exits import Exit, exit_code
 from launcher.options import (
     ConfigArgument,
@@ -186,6 +186,7 @@ for _verb in (
 
 app.add_typer(faultverbs.app, name="fault")
 app.add_typer(keyverbs.app, name="keys")
+app.add_typer(natverbs.app, name="nat")
 
 
 def main() -> None:

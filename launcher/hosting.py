@@ -15,9 +15,10 @@ from cicada.events import AnyEvent
 from cicada.ids import split_address
 from cicada.keys.identity import Identity
 from cicada.keys.psks import SwarmKeys
-from cicada.limits import DELIVERY, LAUNCHER, RING, DeliveryLimits, RingLimits
+from cicada.limits import LAUNCHER
 from cicada.transport.faults import NO_FAULTS
 from launcher.logbook import LogBook
+from launcher.process import WorkerSpec
 from launcher.protocol import (
     AnyWorkerCommand,
     AnyWorkerReply,
@@ -72,13 +73,10 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(
-        self, publish: Publish, log: LogBook, ring: RingLimits = RING, delivery: DeliveryLimits = DELIVERY
-    ) -> None:
+    def __init__(self, publish: Publish, log: LogBook, spec: WorkerSpec) -> None:
         self._publish = publish
         self._log = log
-        self._ring = ring
-        self._delivery = delivery
+        self._spec = spec
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -157,9 +155,10 @@ class Hosting:
             keys=keys.shared,
             swarm_keys=SwarmKeys(keys.dial, keys.accept),
             encrypt=keys.encrypt,
-            ring=self._ring,
-            delivery=self._delivery,
+            ring=self._spec.ring,
+            delivery=self._spec.delivery,
             behaviour=wanted.behaviour,
+            map_ports=self._spec.map_ports,
         )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:

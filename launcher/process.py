@@ -52,6 +52,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     ring: RingLimits = RING
     delivery: DeliveryLimits = DELIVERY
+    map_ports: bool = False
 
 
 Ready = Callable[[], None]

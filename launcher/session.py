@@ -222,6 +222,7 @@ class Session:
             log_level=self._config.peer.log_level,
             ring=self._config.ring.limits(),
             delivery=self._config.delivery.limits(),
+            map_ports=self._config.peer.nat.enabled,
         )
 
     def _worker_ended(self, worker: str, pid: int, how: str) -> None:

@@ -45,7 +45,7 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     publisher.open()
     log = LogBook(Path(spec.logs), spec.name, level_named(spec.log_level))
     log.open()
-    hosting = Hosting(log.tapped(publisher.publish), log, spec.ring, spec.delivery)
+    hosting = Hosting(log.tapped(publisher.publish), log, spec)
     actor = CommandActor.start(
         LoopDispatcher(), hosting.carry_out, lambda reason: Report(failed={spec.name: reason})
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cicada.actors.awaited import Awaited
 from cicada.actors.mailbox import HostPort
-from cicada.ids import split_address
 from cicada.routing.io import BroadcastSettled
 
 
@@ -57,7 +56,7 @@ class BroadcastReceipt(Awaited):
         there are fewer). Between peers that do not encrypt nobody signs."""
         if self._settled is None:
             return ()
-        return tuple(HostPort(*split_address(address)) for address in self._settled.sample)
+        return tuple(HostPort.of(address) for address in self._settled.sample)
 
     def __repr__(self) -> str:
         if self._settled is None:

@@ -17,7 +17,7 @@ from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.events import MessageDropped
-from cicada.ids import Peer, split_address
+from cicada.ids import Peer
 from cicada.keys.memory import Memory
 from cicada.limits import BROADCAST, DELIVERY, KEYS
 from cicada.routing.admission import Quota
@@ -49,8 +49,10 @@ class Holdings(msgspec.Struct, kw_only=True):
     mailbox: Mailbox
     quota: Quota  # of what its process lets in
     now: Callable[[], float]  # of the process: the peer's own clock may stand still
+    create: bool = True  # outside any other ring it is a ring of one
     memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
+    seeds: tuple[Peer, ...] = ()  # by whom it came, or comes, to those that it belongs with
     sent: int = 0
     delivered: int = 0
     failed: int = 0
@@ -67,17 +69,18 @@ class _Outstanding(msgspec.Struct, frozen=True):
 class _Announced(msgspec.Struct, frozen=True):
     send: SendBroadcast
     receipt: BroadcastReceipt
+    told_at: float
 
 
 class Correspondence:
-    """The application's side of one peer's messages. ``tell_router`` hands something to whichever RouterActor is at work."""
+    """The application's side of one peer's messages, wherever the peer is: ``serve`` says who does the work. ``boot`` is the one
+    under which it sends."""
 
-    def __init__(
-        self, around: Surroundings, holdings: Holdings, tell_router: Callable[[object], None]
-    ) -> None:
+    def __init__(self, around: Surroundings, holdings: Holdings, boot: int) -> None:
         self._around = around
         self._holdings = holdings
-        self._tell = tell_router
+        self._boot = boot
+        self._tell: Callable[[object], None] = lambda message: None
         self._ids = count(1)
         self._outstanding: dict[int, _Outstanding] = {}
         self._settled: WeakValueDictionary[int, Receipt] = WeakValueDictionary()  # whose copies are traced
@@ -86,6 +89,15 @@ class Correspondence:
         self._announced: dict[int, _Announced] = {}
         self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
         holdings.mailbox.when_room(self._on_room)
+
+    def serve(self, around: Surroundings, tell_router: Callable[[object], None]) -> None:
+        """``tell_router`` hands something to whichever RouterActor is at work from now on."""
+        has_moved = around.own != self._around.own
+        self._around = around
+        self._tell = tell_router
+        if has_moved:
+            self._leave_to_others()
+        self.go_on()
 
     def handlers(self) -> dict[type, Callable[[Any], object]]:
         """What takes each class of message that is about messages."""
@@ -177,7 +189,7 @@ class Correspondence:
             expires_ms=self._around.clock.wall_ms() + int(BROADCAST.seconds * 1000),
             deadline=announce.deadline,
         )
-        self._announced[send.id] = _Announced(send, announce.receipt)
+        self._announced[send.id] = _Announced(send, announce.receipt, self._around.clock.now())
         self._tell(send)
 
     def _on_broadcast_settled(self, settled: BroadcastSettled) -> None:
@@ -185,7 +197,23 @@ class Correspondence:
         if announced is not None:
             announced.receipt.settle(settled)
 
+    def _leave_to_others(self) -> None:
+        """Under the address that this peer had, others spread its broadcasts on; under the new one they would be others.
+        Only what was told so late that it may not have left is."""
+        latest = self._around.clock.now() - BROADCAST.leaving
+        for number in [number for number, each in self._announced.items() if each.told_at <= latest]:
+            self._on_broadcast_settled(BroadcastSettled(id=number, reason=None))
+
+    def _is_own(self, deliver: Deliver) -> bool:
+        """Whether it is a broadcast that this peer sent under an address that it had."""
+        memory = self._holdings.memory
+        is_own_key = memory is not None and deliver.peer_id == memory.identity.peer_id
+        return is_own_key and deliver.broadcast and deliver.origin_boot == self._boot
+
     def _on_deliver(self, deliver: Deliver) -> None:
+        if self._is_own(deliver):
+            self._count_dropped("broadcast-came-back", 1)
+            return
         mailbox, size = self._holdings.mailbox, len(deliver.payload)
         window = self._heard if deliver.broadcast else self._window
         lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
@@ -220,7 +248,7 @@ class Correspondence:
 
 def _mail(deliver: Deliver) -> Mail:
     return Mail(
-        source=HostPort(*split_address(deliver.origin.address)),
+        source=HostPort.of(deliver.origin.address),
         data=deliver.payload,
         id=deliver.message,
         broadcast=deliver.broadcast,

@@ -102,6 +102,16 @@ class ChangeSwarmKeys(msgspec.Struct, frozen=True):
     keys: SwarmKeys
 
 
+class Move(msgspec.Struct, frozen=True):
+    """End, so that another one can go on for the same peer at another address: what is open stays so."""
+
+
+class Unreached(msgspec.Struct, frozen=True):
+    """A member behind the same router cannot be dialled, although others can."""
+
+    peer: Peer
+
+
 class InjectCrash(msgspec.Struct, frozen=True):
     """Have the actor of this kind fail. For tests of supervision."""
 

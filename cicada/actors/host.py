@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import os
 import random
@@ -11,38 +12,57 @@ import socket
 import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pykka
 
 from cicada.actors.alarm import Alarms, LoopClock
+from cicada.actors.correspondence import Correspondence, Holdings
 from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import Kind
-from cicada.actors.hosted import HostedPeer, Voice
+from cicada.actors.hosted import HostedPeer, Voice, incarnations
 from cicada.actors.loop import LoopDispatcher
-from cicada.actors.mailbox import BLOCKING
+from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import PeerSupervisor
-from cicada.actors.peerkeys import KeySource, PeerKeys, PinKeeper
-from cicada.actors.pump import Publish, Pump, Surroundings
+from cicada.actors.peerkeys import PeerKeys, PinKeeper
+from cicada.actors.pump import Pump, Surroundings
+from cicada.actors.residence import Fixtures
 from cicada.actors.ring import RingActor
 from cicada.actors.router import RouterActor
+from cicada.actors.settings import DEFAULTS, Settings
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted
-from cicada.ids import Address, Peer, canonical_address, is_loopback, is_unspecified, peer_at, split_address
+from cicada.ids import (
+    Address,
+    Peer,
+    canonical_address,
+    hidden_address,
+    is_loopback,
+    is_unspecified,
+    peer_at,
+    reach_of,
+    split_address,
+)
 from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.congestion import Window
 from cicada.keys.identity import Identity
 from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
-from cicada.keys.psks import Secrets
 from cicada.keys.trust import TrustStore
-from cicada.limits import DELIVERY, KEYS, RING, DeliveryLimits, RingLimits
-from cicada.routing.admission import Admission
+from cicada.limits import KEYS
+from cicada.nat.gateway import find_gateway
+from cicada.nat.io import NatNews
+from cicada.nat.reachability import Reachability
+from cicada.routing.admission import Admission, Quota
 from cicada.routing.allowance import Allowance
 from cicada.routing.behaviour import Behaviour
-from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.base import Endpoint
 from cicada.transport.zeromq import ZmqEndpoint
+
+if TYPE_CHECKING:
+    from cicada.actors.nat import NatActor
 
 _logger = logging.getLogger("cicada.host")
 _FREE_PORT_TRIES = 16
@@ -118,68 +138,98 @@ class Host:
         self.allowance = Allowance()
         self._hosted: set[HostedPeer] = set()
         self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
+        self._mapping: pykka.ActorRef[NatActor] | None = None
+        self._mapped: dict[HostedPeer, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start_peer(
         self,
+        settings: Settings = DEFAULTS,
         *,
         host: str,
         port: int,
         external_ip: str | None = None,
         external_port: int | None = None,
-        name: str = "",
-        publish: Publish | None = None,
-        on_new_peer: Callable[[Peer], None] | None = None,
-        swarm: str = "",
-        keys: KeySource | None = None,
-        secrets: Secrets | None = None,
-        encrypt: bool = True,
-        create: bool = True,
-        ring: RingLimits = RING,
-        mailbox: MailboxPolicy = BLOCKING,
-        delivery: DeliveryLimits = DELIVERY,
-        behaviour: Behaviour | None = None,
     ) -> HostedPeer:
-        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started.
-
-        ``keys``: where its keys and pins come from; None: fresh ones. ``secrets``: what it shares with others.
-        ``encrypt=False`` is for measurements on loopback, ``behaviour`` for tests there.
-        """
+        """Bind a peer and start its actors. Raises Unavailable or Misuse, and then nothing was started."""
         attachment = Attachment(self.endpoint)
-        address = self._listen(attachment, host, port, external_ip, external_port)
+        address, bound = self._listen(attachment, host, port, external_ip, external_port)
         try:
-            _check_harmless(behaviour, address, host)
-            lasting = self._keys(address, keys, encrypt)
+            _check_harmless(settings.behaviour, address, host)
+            keys = self._keys(address, settings)
+            hidden = _hidden(keys, settings.reachable)
         except BaseException:
             self.endpoint.unlisten(address)
             self._close_if_empty()
             raise
-        peer = peer_at(address)
+        local = address
+        if not settings.reachable:
+            self.endpoint.listen(hidden, attachment, bind_to=bound, shared=True)
+            self.endpoint.unlisten(address)
+            address = hidden
+        is_fixed = not settings.reachable or external_ip is not None or keys is None
+        reachability = Reachability(address, local, hidden, is_fixed=is_fixed)
+        hosted = self._host(settings, attachment, reachability, bound, keys)
+        if settings.publish is not None:
+            peer = hosted.peer
+            settings.publish(hosted.around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
+        if settings.map_ports:
+            self._map(hosted, split_address(bound)[1])
+        return hosted
+
+    def _host(
+        self,
+        settings: Settings,
+        attachment: Attachment,
+        reachability: Reachability,
+        bound: Address,
+        keys: PeerKeys | None,
+    ) -> HostedPeer:
         standstill = Standstill(self.dispatcher, self.clock, self.alarms)
-        around = Surroundings(
-            own=peer,
-            name=name or address,
+        around = self._around(settings, standstill, peer_at(reachability.own), reachability.local)
+        holdings = Holdings(
+            mailbox=Mailbox(settings.mailbox),
+            quota=Quota(self.admission),
+            now=self.clock.now,
+            create=settings.create,
+        )
+        boot = self.entropy.getrandbits(63) | 1
+        fixtures = Fixtures(
+            endpoint=self.endpoint,
+            bound=bound,
+            boot=boot,
+            swarm=settings.swarm,
+            incarnations=incarnations(self.clock),
+            entropy=self.entropy,
+            holdings=holdings,
+            correspondence=Correspondence(around, holdings, boot),
+            memory=None if keys is None else lambda peer: self._memory(peer, keys, settings),
+            on_failed=lambda reason: hosted.end("failed"),
+            on_new_peer=settings.on_new_peer,
+            on_pin=self._keeper(keys),
+            on_unreached=lambda peer: hosted.unreached(peer),
+        )
+        hosted = HostedPeer(self, around, standstill, attachment, fixtures, reachability)
+        self._hosted.add(hosted)
+        return hosted
+
+    def _around(self, settings: Settings, standstill: Standstill, own: Peer, local: Address) -> Surroundings:
+        return Surroundings(
+            own=own,
+            name=settings.name or own.address,
             dispatcher=standstill.dispatcher,
             clock=standstill.clock,
             alarms=standstill.alarms,
-            publish=None if publish is None else Voice(publish),
+            publish=None if settings.publish is None else Voice(settings.publish),
             tally=Counter(),
             refusals=Counter(),
             entropy=self.entropy,
-            ring=ring,
+            ring=settings.ring,
             allowance=self.allowance,
-            delivery=delivery,
-            behaviour=behaviour,
+            delivery=settings.delivery,
+            behaviour=settings.behaviour,
+            reach=reach_of(local),
         )
-        memory = None if lasting is None else self._memory(peer, lasting, swarm, secrets)
-        on_pin = self._keeper(lasting)
-        hosted = HostedPeer(
-            self, around, standstill, attachment, swarm, create, on_new_peer, memory, on_pin, mailbox
-        )
-        self._hosted.add(hosted)
-        if publish is not None:
-            publish(around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
-        return hosted
 
     def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
         """Run an application's hook off the loop, one at a time, in order."""
@@ -196,24 +246,52 @@ class Host:
     def gone(self, hosted: HostedPeer) -> None:
         """A peer has ended completely. The last one closes the host."""
         self._hosted.discard(hosted)
+        self._unmap(hosted)
         self._close_if_empty()
 
-    def _keys(self, address: Address, keys: KeySource | None, encrypt: bool) -> PeerKeys | None:
+    def _map(self, hosted: HostedPeer, port: int) -> None:
+        """Have the router forward ``port`` to a peer, for as long as it lives. Nothing waits for it."""
+        consider = hosted.news_of_mapping
+        if consider is None:
+            return
+        from cicada.actors.nat import MapPort, NatActor  # few peers need it, and its helper
+
+        if self._mapping is None:
+            self._mapping = NatActor.start()
+        loop = self.loop
+
+        def tell(news: NatNews) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the peer with it
+                loop.call_soon_threadsafe(consider, news)
+
+        self._mapped[hosted] = port
+        self._mapping.tell(MapPort(port=port, tell=tell))
+
+    def _unmap(self, hosted: HostedPeer) -> None:
+        port = self._mapped.pop(hosted, None)
+        if port is not None and self._mapping is not None:
+            from cicada.actors.nat import UnmapPort
+
+            self._mapping.tell(UnmapPort(port=port))
+
+    def _keys(self, address: Address, settings: Settings) -> PeerKeys | None:
         """None: nothing is encrypted."""
-        if encrypt:
-            return keys(address) if keys else PeerKeys(Identity.generate(self.entropy), TrustStore())
+        if settings.encrypt:
+            if settings.keys is not None:
+                return settings.keys(address)
+            return PeerKeys(Identity.generate(self.entropy), TrustStore())
         if not is_loopback(address):
             raise Misuse(f"{address} is not a loopback address: links that leave this machine are encrypted")
         _logger.warning("links of %s are NOT ENCRYPTED and nobody's word is checked", address)
         return None
 
-    def _memory(self, peer: Peer, keys: PeerKeys, swarm: str, secrets: Secrets | None) -> Memory:
+    def _memory(self, peer: Peer, keys: PeerKeys, settings: Settings) -> Memory:
         return Memory(
             peer,
             keys.identity,
-            swarm=swarm,
+            swarm=settings.swarm,
             wall_ms=self.clock.wall_ms,
-            secrets=secrets,
+            secrets=settings.secrets,
             trust=keys.trust,
             succession=keys.succession,
             accepting=self._accepting,
@@ -235,28 +313,29 @@ class Host:
         self.alarms.close()
         self.clock.close()
         self.endpoint.close()
+        if (
+            self._mapping is not None
+        ):  # it takes its time to delete what it made; the process waits for it at its end
+            self._mapping.stop(block=False)
         if self._hooks is not None:
             self._hooks.shutdown(wait=False)
 
     def _listen(
         self, attachment: Attachment, host: str, port: int, external_ip: str | None, external_port: int | None
-    ) -> Address:
-        """Bind, at a free port when ``port`` is 0, and return the address that others dial."""
+    ) -> tuple[Address, Address]:
+        """Bind, at a free port when ``port`` is 0, and return the address that others dial, and where it is bound."""
         for tries_left in reversed(range(_FREE_PORT_TRIES)):
             try:
                 bound = canonical_address(host, port or _free_port(host))
-                advertised = canonical_address(external_ip or host, external_port or split_address(bound)[1])
-                if is_unspecified(advertised):
-                    raise Misuse(
-                        f"{host} means every interface: say with external_ip which address others dial"
-                    )
+                dialled = external_ip or (_local_ip(host) if is_unspecified(bound) else host)
+                advertised = canonical_address(dialled, external_port or split_address(bound)[1])
                 self.endpoint.listen(advertised, attachment, bind_to=bound)
             except (Unavailable, Misuse) as error:
                 if port or not tries_left or isinstance(error, Misuse):
                     self._close_if_empty()
                     raise
             else:
-                return advertised
+                return advertised, bound
         raise Unavailable(f"no free port at {host} in {_FREE_PORT_TRIES} tries")
 
 
@@ -267,6 +346,23 @@ def _check_harmless(behaviour: Behaviour | None, address: Address, bound: str) -
     for each in (address, canonical_address(bound, split_address(address)[1])):
         if not is_loopback(each):
             raise Misuse(f"{each} is not a loopback address: a peer that does harm on purpose needs one")
+
+
+def _hidden(keys: PeerKeys | None, reachable: bool) -> Address:
+    """The address of a peer with these keys when nobody can dial it. Raises Misuse when it has none and needs it."""
+    if keys is not None:
+        return hidden_address(keys.identity.peer_id)
+    if not reachable:
+        raise Misuse("a peer that nobody can dial is known by its key: encrypt its links")
+    return Address("")
+
+
+def _local_ip(host: str) -> str:
+    """Of every interface the address by which the local network reaches this machine. Raises Misuse when it has none."""
+    gateway = None if ":" in host else find_gateway()
+    if gateway is None:
+        raise Misuse(f"{host} means every interface: say with external_ip which address others dial")
+    return gateway.local
 
 
 def _free_port(host: str) -> int:

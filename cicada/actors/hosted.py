@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from cicada.actors.alarm import LoopClock
-from cicada.actors.correspondence import Holdings
-from cicada.actors.family import Ref, Submit
+from cicada.actors.answers import refuse
+from cicada.actors.family import Enter, Move, Submit
 from cicada.actors.mailbox import Mailbox
-from cicada.actors.peer import PeerSupervisor
+from cicada.actors.moves import Moves
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
+from cicada.actors.residence import Fixtures, Residence
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
 from cicada.errors import MailboxFull
 from cicada.events import AnyEvent, PeerStopped
 from cicada.ids import Peer
-from cicada.keys.linkhandshake import LinkHandshakes
-from cicada.keys.memory import Memory
-from cicada.keys.pins import Pin
-from cicada.routing.admission import Quota
+from cicada.nat.io import NatNews
+from cicada.nat.reachability import BesideUnreached, Connecting, Reachability
 from cicada.routing.io import Reason
-from cicada.routing.mailstore import MailboxPolicy
 from cicada.transport.faults import FaultTable
-from cicada.wire.security import LinkSecurity, Unsecured
 
 if TYPE_CHECKING:
     from cicada.actors.host import Host
@@ -94,41 +91,27 @@ class HostedPeer:
         around: Surroundings,
         standstill: Standstill,
         attachment: Attachment,
-        swarm: str,
-        create: bool,
-        on_new_peer: Callable[[Peer], None] | None,
-        memory: Memory | None,
-        on_pin: Callable[[Pin, bytes], None] | None,
-        mailbox: MailboxPolicy,
+        fixtures: Fixtures,
+        reachability: Reachability,
     ) -> None:
         self._host = host
-        self._around = around
         self._standstill = standstill
-        self._attachment = attachment
-        self._holdings = Holdings(
-            mailbox=Mailbox(mailbox), quota=Quota(host.admission), now=host.clock.now, memory=memory
-        )
+        self._fixtures = fixtures
+        self._holdings = fixtures.holdings
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
-        self._supervisor: Ref = PeerSupervisor.start(
-            around,
-            attachment=attachment,
-            incarnations=_incarnations(host.clock),
-            boot=host.entropy.getrandbits(63) | 1,
-            swarm=swarm,
-            security=self._link_security(memory),
-            create=create,
-            holdings=self._holdings,
-            on_failed=lambda reason: self.end("failed"),
-            on_new_peer=on_new_peer,
-            on_pin=on_pin,
-            on_ended=self._on_ended,
-        )
+        self._home = Residence(fixtures, around, attachment, on_ended=self._on_ended)
+        self._moves = Moves(self, fixtures, reachability)
 
     @property
     def peer(self) -> Peer:
         """Who this is."""
-        return self._around.own
+        return self._home.around.own
+
+    @property
+    def around(self) -> Surroundings:
+        """Who it is at present, and the services of its event loop."""
+        return self._home.around
 
     @property
     def mailbox(self) -> Mailbox:
@@ -139,6 +122,11 @@ class HostedPeer:
     def contacts(self) -> tuple[Peer, ...]:
         """The proven peers it knows."""
         return self._holdings.contacts
+
+    @property
+    def fellows(self) -> tuple[Peer, ...]:
+        """By whom it finds those again that it belongs with, or is on its way to; nobody: it belongs with nobody."""
+        return self._holdings.contacts or self._holdings.seeds
 
     @property
     def failure(self) -> str:
@@ -156,11 +144,30 @@ class HostedPeer:
         self._standstill.end()
 
     def set_faults(self, table: FaultTable) -> None:
-        self._attachment.set_faults(table)
+        self._home.attachment.set_faults(table)
 
     def tell(self, message: object) -> None:
-        """To its supervisor."""
-        self._supervisor.tell(message)
+        """To its supervisor, or to the next one while it moves."""
+        if not self._moves.keeps(message):
+            self._home.supervisor.tell(message)
+
+    def refuse(self, asked: object, reason: Reason) -> None:
+        """Nobody will do what it was asked: whoever waits for it learns that."""
+        refuse(asked, self._fixtures.correspondence, reason)
+
+    def enter(self, enter: Enter) -> None:
+        """Have it enter the ring of others, as somebody whom they can reach."""
+        self._moves.consider(Connecting(enter.seeds[0].address))
+        self.tell(enter)
+
+    def unreached(self, peer: Peer) -> None:
+        """It could not dial another peer behind the same router."""
+        self._host.loop.call_soon(self._moves.consider, BesideUnreached(peer.address))
+
+    @property
+    def news_of_mapping(self) -> Callable[[NatNews], None] | None:
+        """What is to be told how a router maps its port; None: it needs no mapping."""
+        return self._moves.consider if self._moves.wants_mapping else None
 
     def reserve(self, size: int) -> None:
         """Claim the right to send a message of ``size`` bytes, which its receipt gives back. Raises MailboxFull when this
@@ -174,7 +181,7 @@ class HostedPeer:
 
     def now(self) -> float:
         """Seconds on the clock that deadlines are measured on."""
-        return self._around.clock.now()
+        return self._home.around.clock.now()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the peer."""
@@ -187,7 +194,7 @@ class HostedPeer:
     def stats(self) -> PeerStats:
         """Counters until now."""
         holdings = self._holdings
-        dropped = +Counter(self._around.tally)
+        dropped = +Counter(self._home.around.tally)
         if holdings.refused:
             dropped["sends-refused"] += holdings.refused
         return PeerStats(
@@ -195,7 +202,7 @@ class HostedPeer:
             delivered=holdings.delivered,
             failed=holdings.failed,
             dropped=dict(dropped),
-            refused=dict(self._around.refusals),
+            refused=dict(self._home.around.refusals),
             restarts=holdings.restarts,
         )
 
@@ -213,26 +220,40 @@ class HostedPeer:
         if self.ended:
             return
         self.ended = True
+        home = self._home
         if how == "killed":
-            self._attachment.cut()
+            home.attachment.cut()
         self._standstill.end()
-        self._host.endpoint.unlisten(self._around.own.address)
-        self._supervisor.stop(block=False)
-        if isinstance(self._around.publish, Voice):
-            self._around.publish.last(self._around.name, PeerStopped(how=how))
+        self._moves.close()
+        self._host.endpoint.unlisten(home.around.own.address)
+        home.supervisor.stop(block=False)
+        if isinstance(home.around.publish, Voice):
+            home.around.publish.last(home.around.name, PeerStopped(how=how))
 
-    def _link_security(self, memory: Memory | None) -> LinkSecurity:
-        return Unsecured() if memory is None else LinkHandshakes(memory, entropy=self._host.entropy)
+    def leave_home(self) -> Residence:
+        """Have the actors of its present residence end, for those of another."""
+        self._home.supervisor.tell(Move())
+        return self._home
 
-    def _on_ended(self) -> None:
-        if self._holdings.memory is not None:
-            self._holdings.memory.first.close()
+    def settle(self, around: Surroundings, attachment: Attachment, seeds: tuple[Peer, ...]) -> None:
+        """From now on it is at ``around.own``, where the attachment listens, and goes on with what belonged with it before."""
+        self._holdings.seeds, self._holdings.contacts = seeds, ()
+        self._home = Residence(self._fixtures, around, attachment, on_ended=self._on_ended)
+
+    def _on_ended(self, left_over: tuple[object, ...]) -> None:
+        if self._home.memory is not None:
+            self._home.memory.first.close()
+        if not self.ended and self._moves.go_on(left_over):
+            return
+        self._fixtures.correspondence.close()
+        for asked in (*left_over, *self._moves.take_waiting()):  # it ended while it moved
+            self.refuse(asked, Reason.CLOSED)
         if not self.gone.done():
             self.gone.set_result(None)
             self._host.gone(self)
 
 
-def _incarnations(clock: LoopClock) -> Iterator[int]:
+def incarnations(clock: LoopClock) -> Iterator[int]:
     """Wall-clock milliseconds, and always more than the last."""
     last = 0
     while True:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from cicada.errors import DeliveryTimeout, NotBound
-from cicada.ids import Address
+from cicada.ids import Address, is_hidden, split_address
 from cicada.routing.mailstore import ERROR, MailboxPolicy, MailStore
 
 BLOCKING: Final = MailboxPolicy()
@@ -23,10 +23,16 @@ BROADCASTS: Final[Lane] = ("", Address(""))
 
 
 class HostPort(NamedTuple):
-    """A numeric IP address and a port, in the shape sockets use. ``send`` and ``connect`` take it as a target."""
+    """A numeric IP address and a port, in the shape sockets use; of a peer that nobody can dial ``@`` with its peer id, and 0.
+    ``send`` takes it as a target."""
 
     host: str
     port: int
+
+    @classmethod
+    def of(cls, address: Address) -> HostPort:
+        """An address in that shape."""
+        return cls(address, 0) if is_hidden(address) else cls(*split_address(address))
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ the lookups that nobody has answered yet.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Callable
 from itertools import count
@@ -13,22 +12,23 @@ from typing import Any
 
 import msgspec
 
+from cicada.actors.answers import answer, refuse
 from cicada.actors.correspondence import Correspondence, Holdings
 from cicada.actors.crypto import AnyNegotiator, CryptoActor
 from cicada.actors.family import (
     ChangeSwarmKeys,
     Crash,
-    Enter,
     InjectCrash,
     Kind,
     Locate,
+    Move,
     Ref,
-    Submit,
     TakeSnapshot,
+    Unreached,
     Wired,
-    Withdraw,
 )
 from cicada.actors.loop import LoopActor
+from cicada.actors.membership import Membership
 from cicada.actors.pump import Surroundings
 from cicada.actors.ring import Incarnations, RingActor
 from cicada.actors.router import RouterActor
@@ -36,26 +36,21 @@ from cicada.actors.supervision import ChildSpec, Strategy, SupervisorSpec
 from cicada.actors.supervisor import ActorSupervisor, ChildExit
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.chord.io import (
-    CreateRing,
     FindOwner,
-    Joined,
-    JoinFailed,
-    JoinRing,
-    LeaveRing,
-    Left,
     LookupFailure,
     OwnerFound,
     OwnerNotFound,
     TableChanged,
 )
 from cicada.events import ChildExited, ChildRestarted, Escalated, MessageDropped
-from cicada.ids import Peer
+from cicada.ids import Peer, is_hidden
 from cicada.keys.io import PinLearned
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.negotiator import Negotiator
 from cicada.keys.pins import Pin
 from cicada.keys.plain import PlainNegotiator
 from cicada.limits import SUPERVISION
+from cicada.routing import io as routing
 from cicada.routing.io import (
     Deliver,
     Reason,
@@ -80,7 +75,7 @@ class PeerSupervisor(LoopActor):
     """Starts, wires and restarts a peer's actors, and stands between them and the application.
 
     A peer whose actors fail more often than the specification allows ends: ``on_failed`` is told why. ``on_ended`` is
-    called once, when nothing of the peer is left.
+    called once, when nothing of it is left; after Move with the requests that whoever takes its place has to answer.
     """
 
     bulk = frozenset({Deliver})
@@ -94,12 +89,13 @@ class PeerSupervisor(LoopActor):
         boot: int,
         swarm: str,
         security: LinkSecurity,
-        create: bool,
         holdings: Holdings,
+        correspondence: Correspondence,
         on_failed: Callable[[str], None],
-        on_ended: Callable[[], None],
+        on_ended: Callable[[tuple[object, ...]], None],
         on_new_peer: Callable[[Peer], None] | None,
         on_pin: Callable[[Pin, bytes], None] | None,
+        on_unreached: Callable[[Peer], None],
     ) -> None:
         super().__init__(around.dispatcher, around.tally)
         self._around = around
@@ -108,21 +104,20 @@ class PeerSupervisor(LoopActor):
         self._boot = boot
         self._swarm = swarm
         self._security = security
-        self._create = create
         self._holdings = holdings
         self._on_failed = on_failed
         self._on_ended = on_ended
         self._on_new_peer = on_new_peer
         self._on_pin = on_pin
+        self._on_unreached = on_unreached
         self._met: set[Peer] = {around.own}
-        self._correspondence = Correspondence(
-            around, holdings, lambda message: self._tell(Kind.ROUTER, message)
-        )
+        self._correspondence = correspondence
+        self._membership = Membership(around.own, holdings, self._tell)
         self._ids = count(1)
         self._searches: dict[int, _Search] = {}
-        self._entering: Enter | None = None
-        self._withdrawing: Withdraw | None = None
-        self._seeds: tuple[Peer, ...] = ()
+        self._finder = Kind.ROUTER if is_hidden(around.own.address) else Kind.RING
+        self._is_moving = False
+        self._left_over: tuple[object, ...] = ()
 
     @property
     def around(self) -> Surroundings:
@@ -133,13 +128,9 @@ class PeerSupervisor(LoopActor):
         self._handlers: dict[type, Callable[[Any], object]] = {
             ChildExit: self._on_child_exit,
             **self._correspondence.handlers(),
-            CreateRing: self._on_create,
-            Enter: self._on_enter,
-            Joined: self._on_joined,
-            JoinFailed: self._on_join_failed,
-            Withdraw: self._on_withdraw,
-            Left: self._on_left,
+            **self._membership.handlers(),
             Locate: self._on_locate,
+            routing.Locate: self._on_locate_for,
             OwnerFound: self._on_owner,
             OwnerNotFound: self._on_owner,
             TableChanged: self._on_table,
@@ -147,6 +138,8 @@ class PeerSupervisor(LoopActor):
             TakeSnapshot: lambda request: self._tell(Kind.RING, request),
             ChangeSwarmKeys: self._on_swarm_keys,
             InjectCrash: lambda request: self._tell(request.kind, Crash()),
+            Move: self._on_move,
+            Unreached: lambda told: self._on_unreached(told.peer),
         }
         self._children = ActorSupervisor(
             SPEC,
@@ -163,7 +156,8 @@ class PeerSupervisor(LoopActor):
         )
         self._children.start()
         self._wire()
-        self._stand_alone()
+        self._correspondence.serve(self._around, lambda message: self._tell(Kind.ROUTER, message))
+        self._membership.begin()
 
     def on_receive(self, message: Any) -> None:
         self._handlers[type(message)](message)
@@ -179,13 +173,11 @@ class PeerSupervisor(LoopActor):
 
     def overflowed(self, item: object) -> None:
         super().overflowed(item)
-        if isinstance(item, Submit):  # nobody else would settle its receipt
-            self._correspondence.give_up(item, Reason.OVERLOADED)
+        refuse(item, self._correspondence, Reason.OVERLOADED)
 
     def discard(self, item: object) -> None:
         super().discard(item)
-        if isinstance(item, Submit):
-            self._correspondence.give_up(item, Reason.CLOSED)
+        refuse(item, self._correspondence, Reason.CLOSED)
 
     # Children
 
@@ -236,23 +228,12 @@ class PeerSupervisor(LoopActor):
         self._holdings.restarts += 1
         self._publish(ChildRestarted(child=child, restarts=self._holdings.restarts))
         self._wire()
-        if child == Kind.RING.value:
-            self._bring_back_ring()
-        elif child == Kind.ROUTER.value:
+        self._membership.bring_back(child)
+        if child == self._finder.value:
+            for search in self._searches.values():
+                self._tell(self._finder, search.find)
+        if child == Kind.ROUTER.value:
             self._correspondence.go_on()
-
-    def _bring_back_ring(self) -> None:
-        entering = self._entering
-        if self._withdrawing is not None:
-            self._on_left(Left())
-        elif entering is not None:
-            self._tell(Kind.RING, JoinRing(entering.seeds, entering.deadline))
-        elif self._holdings.contacts or self._seeds:
-            self._tell(Kind.RING, JoinRing((*self._holdings.contacts, *self._seeds), math.inf))
-        else:
-            self._stand_alone()
-        for search in self._searches.values():
-            self._tell(Kind.RING, search.find)
 
     def _on_escalated(self, reason: str) -> None:
         self._holdings.failure = f"its actors kept failing: {reason}"
@@ -261,59 +242,25 @@ class PeerSupervisor(LoopActor):
 
     # The ring
 
-    def _on_enter(self, enter: Enter) -> None:
-        if self._entering is not None:
-            _answer(enter.reply, "it is joining already")
-            return
-        self._entering = enter
-        self._tell(Kind.RING, JoinRing(enter.seeds, enter.deadline))
-
-    def _on_joined(self, _: Joined) -> None:
-        if self._entering is not None:
-            self._seeds = self._entering.seeds
-            _answer(self._entering.reply, "")
-            self._entering = None
-
-    def _on_join_failed(self, output: JoinFailed) -> None:
-        if self._entering is not None:
-            _answer(self._entering.reply, output.reason)
-            self._entering = None
-        self._stand_alone()
-
-    def _on_withdraw(self, withdraw: Withdraw) -> None:
-        if self._withdrawing is not None:
-            _answer(self._withdrawing.reply, None)
-        self._withdrawing = withdraw
-        self._tell(Kind.RING, LeaveRing())
-
-    def _on_left(self, _: Left) -> None:
-        self._seeds = self._holdings.contacts = ()
-        if self._withdrawing is not None:
-            _answer(self._withdrawing.reply, None)
-            self._withdrawing = None
-        self._stand_alone()
-
-    def _on_create(self, _: CreateRing) -> None:
-        self._create = True
-        self._stand_alone()
-
-    def _stand_alone(self) -> None:
-        """Outside any other ring the peer is a ring of one, unless it shall wait until it joins: a peer that came back
-        and answered as a ring of one would tear the ring of those who still list it."""
-        if self._create:
-            self._tell(Kind.RING, CreateRing())
-
     def _on_locate(self, locate: Locate) -> None:
         search = _Search(FindOwner(next(self._ids), locate.place, locate.iterative), locate.reply)
         for id in [id for id, old in self._searches.items() if old.reply.done()]:
             del self._searches[id]  # given up by whoever asked
         self._searches[search.find.id] = search
-        self._tell(Kind.RING, search.find)
+        self._tell(self._finder, search.find)
+
+    def _on_locate_for(self, locate: routing.Locate) -> None:
+        """The Router asks, for a hidden peer that it serves."""
+        reply = self._around.dispatcher.loop.create_future()
+        reply.add_done_callback(
+            lambda answer: self._tell(Kind.ROUTER, routing.Located(locate.ticket, answer.result()))
+        )
+        self._on_locate(Locate(locate.place, False, reply))
 
     def _on_owner(self, output: OwnerFound | OwnerNotFound) -> None:
         search = self._searches.pop(output.id, None)
         if search is not None:
-            _answer(search.reply, output)
+            answer(search.reply, output)
 
     def _on_table(self, table: TableChanged) -> None:
         self._holdings.contacts = tuple(peer for peer in table.known if peer != self._around.own)
@@ -342,24 +289,33 @@ class PeerSupervisor(LoopActor):
             self._detach()
         else:
             transport.watch(lambda _: self._detach())  # it says CLOSE on its links first
+        if self._is_moving:
+            self._left_over = (*self._membership.hand_over(), *self._open_searches())
+            return
         self._correspondence.close()
+        self._membership.close()
         for search in self._searches.values():
-            _answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
-        if self._entering is not None:
-            _answer(self._entering.reply, "this peer was closed")
-        if self._withdrawing is not None:
-            _answer(self._withdrawing.reply, None)
+            answer(search.reply, OwnerNotFound(search.find.id, LookupFailure.NOT_MEMBER))
+
+    def _on_move(self, _: Move) -> None:
+        """Its ring is told that it goes, as far as that takes no time."""
+        self._is_moving = True
+        if self._membership.say_farewell(self.stop):
+            loop = self._around.dispatcher.loop
+            loop.call_later(SUPERVISION.farewell, lambda: self.actor_ref.stop(block=False))
+        else:
+            self.stop()
+
+    def _open_searches(self) -> tuple[Locate, ...]:
+        return tuple(
+            Locate(search.find.place, search.find.iterative, search.reply)
+            for search in self._searches.values()
+        )
 
     def _detach(self) -> None:
         self._attachment.reset()
-        self._on_ended()
+        self._on_ended(self._left_over)
 
     def _publish(self, event: ChildExited | ChildRestarted | Escalated | MessageDropped) -> None:
         if self._around.publish is not None:
             self._around.publish(self._around.name, event)
-
-
-def _answer(reply: asyncio.Future[Any], value: object) -> None:
-    """Answer a request unless whoever asked has gone."""
-    if not reply.done():
-        reply.set_result(value)

@@ -15,7 +15,7 @@ from cicada.actors.family import Crash, Ref, Wired
 from cicada.actors.loop import NOT_PLAIN, Dispatcher, LoopActor
 from cicada.clock import Clock
 from cicada.events import AnyEvent
-from cicada.ids import Peer
+from cicada.ids import Peer, Reach
 from cicada.limits import DELIVERY, RING, DeliveryLimits, RingLimits
 from cicada.routing.allowance import Allowance
 from cicada.routing.behaviour import Behaviour
@@ -53,6 +53,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     allowance: Allowance = msgspec.field(default_factory=Allowance)  # for others' unfinished messages
     delivery: DeliveryLimits = DELIVERY
     behaviour: Behaviour | None = None  # what harm it does on purpose
+    reach: Reach | None = (
+        None  # the least that an address must have for it to be dialled; None: its own address's
+    )
 
 
 class Core(Protocol):
@@ -68,6 +71,7 @@ class Core(Protocol):
 
 
 C = TypeVar("C", bound=Core)
+_SETS: dict[frozenset[type], frozenset[type]] = {}  # one for all actors that are alike: it has 0.7 KiB
 
 
 class Pump(LoopActor, Generic[C]):
@@ -82,7 +86,7 @@ class Pump(LoopActor, Generic[C]):
         self._armed_at = math.inf
         self._carriers: Handlers = {}
         self._specials: Handlers = {}
-        self._unusual: set[type] = set()  # what the core does not take as it is
+        self._unusual: frozenset[type] = NOT_PLAIN  # what the core does not take as it is
         self.wired: Wired | None = None
         # What is for the others is gathered and told at the end of the turn, all at once.
         self.to_supervisor: list[Any] = []
@@ -114,8 +118,8 @@ class Pump(LoopActor, Generic[C]):
         self._carriers.update({**self.carriers(), **carriers})
         self._specials.clear()
         self._specials.update({**own, **specials})
-        self._unusual.clear()
-        self._unusual.update(NOT_PLAIN, self._specials)
+        unusual = frozenset(NOT_PLAIN.union(self._specials))
+        self._unusual = _SETS.setdefault(unusual, unusual)
 
     def take(self, queue: deque[Any], limit: int) -> None:
         """A turn. All its inputs share one instant: what waits together came together."""
@@ -129,8 +133,8 @@ class Pump(LoopActor, Generic[C]):
                     for output in handle(item, now):
                         carriers[type(output)](output)
                 elif kind not in NOT_PLAIN:
-                    self._specials[kind](item)
-                    handle = self.core.handle  # it may be another one now
+                    self._specials.get(kind, self.feed)(item)
+                    unusual, handle = self._unusual, self.core.handle  # they may be others now
                 elif self.handle_special(item):
                     return
             self.end_turn()

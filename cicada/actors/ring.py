@@ -6,12 +6,15 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cicada.actors.family import TakeSnapshot, Wired
+from cicada.actors.family import TakeSnapshot, Unreached, Wired
 from cicada.actors.pump import Pump, Surroundings
 from cicada.chord import io
 from cicada.chord.node import RingNode
+from cicada.ids import Address, Reach, reach_of
+from cicada.nat.beside import Besides
 from cicada.routing.behaviour import ring_for
 from cicada.transport import linkio
+from cicada.wire.ring import State
 
 Incarnations = Iterator[int]
 """Strictly rising numbers for the lives of one peer's RingNodes."""
@@ -25,6 +28,9 @@ class RingActor(Pump[RingNode]):
         self._incarnations = incarnations
         self._table: io.TableChanged | None = None
         self._kept: frozenset[Any] = frozenset()
+        own = around.own.address
+        is_mapped = around.reach is Reach.NETWORK and reach_of(own) is Reach.WORLD
+        self._besides = Besides(own) if is_mapped else None
 
     def make_core(self) -> RingNode:
         seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
@@ -57,7 +63,29 @@ class RingActor(Pump[RingNode]):
             TakeSnapshot: self._take_snapshot,
             io.JoinRing: self._begin_anew,
             io.CreateRing: self._begin_anew,
+            **({} if self._besides is None else self._watched(self._besides)),
         }
+
+    def _watched(self, besides: Besides) -> dict[type, Callable[[Any], object]]:
+        """What tells whether other members are behind the same router, beside what it is to the node."""
+
+        def message(input: io.MessageReceived) -> None:
+            said, by = input.message, input.sender
+            if type(said) is State and self._table is not None and by in self._table.known:
+                named = (Address(each) for each in (said.predecessor, *said.successors))
+                besides.on_named(by.address, named, self._clock.now())
+            self.feed(input)
+
+        def proven(input: io.PeerProven) -> None:
+            besides.on_proven(input.peer.address)
+            self.feed(input)
+
+        def unreachable(input: io.PeerUnreachable) -> None:
+            if besides.on_unreachable(input.peer.address, input.reason, self._clock.now()):
+                self.to_supervisor.append(Unreached(input.peer))
+            self.feed(input)
+
+        return {io.MessageReceived: message, io.PeerProven: proven, io.PeerUnreachable: unreachable}
 
     def on_wired(self, wired: Wired) -> None:
         super().on_wired(wired)

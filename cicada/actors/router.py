@@ -43,11 +43,15 @@ class RouterActor(Pump[Router]):
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         return {
-            io.Forward: self.to_transport.append,
+            **dict.fromkeys((io.Forward, io.Keep, io.DialBack), self.to_transport.append),
             io.Deliver: self.to_supervisor.append,
             io.Settled: self.to_supervisor.append,
             io.Traced: self.to_supervisor.append,
             io.BroadcastSettled: self.to_supervisor.append,
+            **dict.fromkeys(
+                (io.Lodged, io.NotLodged, io.Locate, io.OwnerFound, io.OwnerNotFound),
+                self.to_supervisor.append,
+            ),
             io.Tell: self._observe,
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }
@@ -66,7 +70,10 @@ class RouterActor(Pump[Router]):
 
     def on_wired(self, wired: Wired) -> None:
         is_new = self.wired is None or self.wired.crypto != wired.crypto
+        has_no_links = self.wired is not None and self.wired.transport != wired.transport
         super().on_wired(wired)
+        if has_no_links:
+            self.feed(io.LinksLost())
         if is_new:
             self.feed(io.NegotiatorChanged())
 

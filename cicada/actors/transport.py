@@ -11,7 +11,7 @@ from cicada.actors.family import Ref
 from cicada.actors.obstruction import FaultsChanged, Obstruction
 from cicada.actors.pump import Pump, Surroundings
 from cicada.chord import io as ring
-from cicada.ids import Address
+from cicada.ids import Address, is_hidden
 from cicada.limits import ACTOR
 from cicada.routing import io as routing
 from cicada.transport import linkio
@@ -138,6 +138,7 @@ class TransportActor(Pump[Links]):
             indexes=self._attachment,
             entropy=self.around.entropy,
             security=self._security,
+            reach=self.around.reach if is_hidden(self.around.own.address) else None,
         )
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
@@ -147,12 +148,14 @@ class TransportActor(Pump[Links]):
             linkio.Transmit: self.carry_frame,
             linkio.RoutedReceived: self.to_router.append,
             linkio.RingReceived: lambda output: to_ring(ring.MessageReceived(output.sender, output.message)),
+            linkio.LodgingReceived: self._lodging,
+            linkio.KeptLost: lambda output: self.to_router.append(routing.RelayLost(output.peer)),
             linkio.Proven: lambda output: to_ring(ring.PeerProven(output.peer)),
             linkio.Unreachable: self._unreachable,
             **dict.fromkeys((Met, Identified, Unidentified), self.to_crypto.append),
             linkio.Connect: self.carry_connect,
             linkio.Release: self.carry_release,
-            linkio.Authenticated: lambda output: attachment.authenticated(output.connection),
+            linkio.Authenticated: self.authenticated,
             linkio.DropConnection: lambda output: attachment.endpoint.drop(output.connection, output.reason),
             linkio.Dropped: self._dropped,
             linkio.Refused: self._refused,
@@ -218,6 +221,10 @@ class TransportActor(Pump[Links]):
         self._obstruction = None
         self.divert({}, {})
 
+    def authenticated(self, output: linkio.Authenticated) -> None:
+        """A handshake finished."""
+        self._attachment.authenticated(output.connection)
+
     def _obstruct(self, table: FaultTable) -> None:
         about = table.about(self.around.own.address)
         if self._obstruction is None:
@@ -239,6 +246,10 @@ class TransportActor(Pump[Links]):
         self.to_router.append(
             routing.NextHopLost(output.peer, tuple(m for m in lost if type(m) not in _RING))  # type: ignore[misc]
         )
+
+    def _lodging(self, output: linkio.LodgingReceived) -> None:
+        source = self._attachment.endpoint.source(output.connection)
+        self.to_router.append(routing.LodgingHeard(output.sender, output.message, source))
 
     def _refused(self, output: linkio.Refused) -> None:
         self.around.refusals[output.reason] += 1

@@ -106,12 +106,15 @@ def to_toml(config: Config) -> str:
         header = f"[[{key}]]" if isinstance(value, tuple) else f"[{key}]"
         for table in tables:
             lines += [header, *_rows(table), ""]
+            for inner, section in table:
+                if isinstance(section, BaseModel):
+                    lines += [f"[{key}.{inner}]", *_rows(section), ""]
     return "\n".join(lines)
 
 
 def _rows(table: BaseModel) -> Iterator[str]:
     for name, value in table:
-        if value is not None:
+        if value is not None and not isinstance(value, BaseModel):
             # JSON's numbers, booleans and text without control characters are TOML's
             yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
 

@@ -135,6 +135,13 @@ class Group(Section):
         return tuple((self.peer_name(index), self.address_of(index)) for index in range(self.count))
 
 
+class Nat(Section):
+    """``[peer.nat]``. ``enabled``: have the router map the ports of peers that only the own network can dial. Off by default:
+    a swarm may have hundreds."""
+
+    enabled: bool = False
+
+
 class PeerSettings(Section):
     """``[peer]``: what holds for every peer. ``log_level`` is the least that its log keeps, until somebody changes it.
 
@@ -144,6 +151,7 @@ class PeerSettings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     identity: Literal["ephemeral", "persistent"] = "ephemeral"
     keys: str | None = None
+    nat: Nat = Nat()
 
 
 class Links(Section):
