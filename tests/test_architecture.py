@@ -27,6 +27,7 @@ LAYERS: Final = (
     ("cicada.config",),
     ("cicada.sim",),
     ("cicada.actors", "cicada.control"),
+    ("cicada.targets",),
     ("cicada.aio",),
     ("cicada.peer",),
     ("launcher", "visualizer", "samples"),
@@ -45,6 +46,9 @@ CONFINED: Final = {
     "pykka": ("cicada.actors",),
     "zmq": ("cicada.transport", "cicada.bus", "cicada.actors.remote", "cicada.control"),
     "pygame": ("visualizer",),
+    "miniupnpc": ("cicada.nat.client",),
+    "natpmp": ("cicada.nat.natpmp",),
+    "netifaces": ("cicada.nat.gateway",),
 }
 
 PURE: Final = (
@@ -55,6 +59,20 @@ PURE: Final = (
     "cicada.keys",
     "cicada.sim",
     "cicada.tokens",
+    "cicada.nat.advice",
+    "cicada.nat.beside",
+    "cicada.nat.debts",
+    "cicada.nat.epoch",
+    "cicada.nat.io",
+    "cicada.nat.lease",
+    "cicada.nat.mapper",
+    "cicada.nat.natpmp",
+    "cicada.nat.pcp",
+    "cicada.nat.reachability",
+    "cicada.nat.requests",
+    "cicada.nat.router",
+    "cicada.nat.ssdp",
+    "cicada.nat.upnp",
     "cicada.transport.framing",
     "cicada.transport.link",
     "cicada.transport.faults",
@@ -99,6 +117,8 @@ LONGER: Final[dict[str, str]] = {
 # Modules whose distribution has another name, and extras that are imported when they are there.
 DISTRIBUTIONS: Final = {
     "nacl": "pynacl",
+    "natpmp": "py-natpmp",
+    "netifaces": "netifaces-plus",
     "pydantic_core": "pydantic",
     "tree_sitter": "tree-sitter",
     "tree_sitter_toml": "tree-sitter-toml",

@@ -16,6 +16,7 @@ from cicada.chord.io import LookupFailure
 from cicada.routing.io import Verdict
 from cicada.wire import fields
 from cicada.wire.frames import FrameType
+from cicada.wire.routed import Lodging
 from tests.wire.catalogue import BODIES, MESSAGES, tag_of
 
 ROOT: Final = Path(__file__).parent.parent
@@ -30,6 +31,7 @@ DOCUMENTS: Final = [
 ]
 KINDS: Final[dict[Any, str]] = {int: "int", str: "str", bytes: "bin", tuple: "array", bool: "bool"}
 KINDS[fields.Number | None] = "Number or nil"
+KINDS[Lodging | None] = "Lodging or nil"
 
 
 def test_the_reference_of_the_wire_is_what_the_classes_say(rewrite: bool) -> None:
@@ -83,7 +85,8 @@ def reference() -> str:
             "Arrays of fields without a tag: the frame type, or the message that they are sealed in, names the class.\n",
             *bodies,
             "### Ring and routed messages\n",
-            "The number behind the name is the tag.\n",
+            "The number behind the name is the tag. Routed ones may hold an array of these fields, without a tag:\n",
+            described(Lodging, Lodging.__name__),
             *messages,
         ]
     )
@@ -102,13 +105,15 @@ def field_types() -> str:
 
 
 def described(kind: type[msgspec.Struct], title: str) -> str:
-    names = {hint: name for name, hint in named_types().items()}
+    names = named_types()
+    written = {name: text for base in kind.__mro__ for name, text in inspect.get_annotations(base).items()}
     hints = get_type_hints(kind, include_extras=True)
     rows = ["| field | type | default |", "|---|---|---|"]
     for field in msgspec.structs.fields(kind):
         hint = hints[field.name]
         default = "" if field.required else f"`{field.default!r}`"
-        rows.append(f"| {field.name} | {names.get(hint) or KINDS[hint]} | {default} |")
+        shown = written[field.name] if written[field.name] in names else KINDS[hint]
+        rows.append(f"| {field.name} | {shown} | {default} |")
     return f"#### {title}\n\n{markdown(inspect.getdoc(kind) or '')}\n\n" + "\n".join(rows) + "\n"
 
 

@@ -14,17 +14,23 @@ from hypothesis import strategies as st
 from cicada.errors import Misuse
 from cicada.ids import (
     LONGEST_ADDRESS,
+    LONGEST_NAME,
     RING_SIZE,
     Address,
     Peer,
     Place,
+    Reach,
     canonical_address,
+    hidden_address,
+    is_address,
     is_canonical,
+    is_hidden,
     is_loopback,
     peer_at,
     place_from_bytes,
     place_of,
     place_to_bytes,
+    reach_of,
     split_address,
 )
 
@@ -166,3 +172,55 @@ def test_what_is_not_a_text_and_a_number_is_no_address() -> None:
         canonical_address(["127.0.0.1"], 5000)  # type: ignore[arg-type]
     with pytest.raises(Misuse, match="not an address"):
         canonical_address("127.0.0.1", "5000")  # type: ignore[arg-type]
+
+
+PEER_ID = "0123456789abcdef" * 4
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_hidden_address_names_a_peer_id_and_nothing_that_can_be_dialled(raw: bytes) -> None:
+    address = hidden_address(raw.hex())
+    assert address == "@" + raw.hex()
+    assert len(address) == LONGEST_NAME
+    assert is_hidden(address)
+    assert is_address(address)
+    assert not is_canonical(address)
+    assert not is_loopback(address)
+    assert reach_of(address) is Reach.NOWHERE
+    assert place_of(address) == int.from_bytes(hashlib.sha256(address.encode()).digest(), "big")
+    assert peer_at(address) == Peer(address)
+    with pytest.raises(Misuse):
+        canonical_address(*split_address(f"{address}:20000"))
+
+
+@given(st.ip_addresses(), ports)
+def test_an_address_that_can_be_dialled_is_not_hidden(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int
+) -> None:
+    address = canonical_address(str(ip), port)
+    assert is_address(address)
+    assert not is_hidden(address)
+
+
+@pytest.mark.parametrize(
+    "peer_id",
+    [
+        "",
+        PEER_ID[:-1],
+        PEER_ID + "0",
+        PEER_ID.upper(),
+        PEER_ID[:-1] + "g",
+        PEER_ID[:-1] + "\uff11",
+        "@" + PEER_ID,
+        " " + PEER_ID[1:],
+    ],
+)
+def test_only_a_peer_id_makes_a_hidden_address(peer_id: str) -> None:
+    with pytest.raises(Misuse, match="not a peer id"):
+        hidden_address(peer_id)
+    assert not is_address("@" + peer_id)
+
+
+@given(st.text(max_size=80) | st.text("@0123456789abcdef:.[]", max_size=80))
+def test_whatever_else_is_no_address(text: str) -> None:
+    assert is_address(text) == (is_canonical(text) or (is_hidden(text) and len(text) == LONGEST_NAME))

@@ -11,6 +11,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def no_actor_is_left() -> Iterator[None]:
     """Actors that a test started must have ended when it ends; those of another test are stopped first."""
+    for ref in pykka.ActorRegistry.get_all():
+        pykka.ActorRegistry.unregister(ref)
     yield
     left = [str(ref) for ref in pykka.ActorRegistry.get_all()]
     for ref in pykka.ActorRegistry.get_all():

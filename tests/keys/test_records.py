@@ -10,20 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cicada.errors import MalformedMessage, PeerFault
-from cicada.ids import LONGEST_ADDRESS, Address
+from cicada.ids import LONGEST_ADDRESS, LONGEST_NAME, Address, hidden_address
 from cicada.keys.identity import SIGNATURE_BYTES, Identity, verify
 from cicada.keys.record import Record, read_record, sign_record
-from cicada.limits import KEYS, WIRE
+from cicada.keys.vouchers import sign_voucher
+from cicada.limits import KEYS, LODGING, WIRE
 from tests.keys.parties import secret
 
 NOW: Final = 1_790_000_000_000
 SWARM: Final = "meadow"
 ADDRESS: Final = Address("192.0.2.7:50000")
 IDENTITY: Final = Identity(secret("signing"), secret("static"))
+HIDDEN: Final = hidden_address(IDENTITY.peer_id)
 RAW: Final = sign_record(IDENTITY, ADDRESS, SWARM, NOW, NOW)
 BODY: Final = RAW[SIGNATURE_BYTES:]
 FIELDS: Final = msgpack.unpackb(BODY)
-ADDRESS_AT, SIGNING_AT, STATIC_AT, SEQUENCE_AT, EXPIRES_AT, SWARM_AT = range(6)
+ADDRESS_AT, SIGNING_AT, STATIC_AT, SEQUENCE_AT, EXPIRES_AT, SWARM_AT, VOUCHERS_AT = range(7)
 DOMAIN: Final = b"cicada-record-1"
 ED25519_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 SMALL_ORDER: Final = [
@@ -93,6 +95,7 @@ def test_the_body_is_plain_messagepack_in_the_order_of_the_fields() -> None:
         NOW,
         NOW + int(KEYS.record_seconds * 1000),
         SWARM,
+        [],
     ] == FIELDS
     assert read_record(signed(FIELDS), NOW, SWARM) == read_record(RAW, NOW, SWARM)
 
@@ -116,12 +119,15 @@ def test_bytes_behind_the_record_are_refused(tail: bytes) -> None:
     assert refused(IDENTITY.sign(DOMAIN + BODY + tail) + BODY + tail) == "record-malformed"
 
 
-def test_the_longest_names_fit_and_what_is_longer_than_a_record_is_refused() -> None:
-    address = Address("[2001:fdb8:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
-    assert len(address) == LONGEST_ADDRESS
-    longest = sign_record(IDENTITY, address, "\N{BUG}" * WIRE.max_text, NOW, NOW)
-    assert len(longest) == 459
-    assert read_record(longest, NOW, "\N{BUG}" * WIRE.max_text).address == address
+def test_the_longest_record_fits_and_what_is_longer_is_refused() -> None:
+    swarm = "\N{BUG}" * WIRE.max_text
+    relay = Address("[2001:fdb8:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
+    assert len(relay) == LONGEST_ADDRESS
+    assert len(HIDDEN) == LONGEST_NAME
+    voucher = sign_voucher(IDENTITY, relay, swarm, HIDDEN, NOW)
+    longest = sign_record(IDENTITY, HIDDEN, swarm, NOW, NOW, (voucher,) * LODGING.relays)
+    assert (len(voucher), len(longest)) == (159, 961)
+    assert read_record(longest, NOW, swarm).vouchers == (voucher,) * LODGING.relays
     room = KEYS.record_bytes - len(signed([*FIELDS, bytes(256)])) + 256
     assert read_record(signed([*FIELDS, bytes(room)]), NOW, SWARM).address == ADDRESS
     assert refused(signed([*FIELDS, bytes(room + 1)])) == "record-malformed"
@@ -185,6 +191,12 @@ def test_a_signing_key_with_which_anybody_could_sign_is_refused(public: bytes) -
         "[2001:DB8::7]:50000",
         "2001:db8::7:50000",
         "[fe80::1%eth0]:50000",
+        "@",
+        HIDDEN[:-1],
+        HIDDEN + "0",
+        HIDDEN.upper(),
+        HIDDEN + ":50000",
+        HIDDEN[1:],
     ],
 )
 def test_an_address_in_another_form_is_refused_although_signed(address: str) -> None:
@@ -215,9 +227,41 @@ def test_a_field_of_another_type_or_range_is_refused_although_signed(at: int, va
     assert refused(signed(altered(at, value))) == "record-malformed"
 
 
-@pytest.mark.parametrize("missing", [1, 2, 6])
+@pytest.mark.parametrize("missing", [2, 3, 7])
 def test_missing_fields_are_refused(missing: int) -> None:
     assert refused(signed(FIELDS[: len(FIELDS) - missing])) == "record-malformed"
+
+
+def test_a_record_without_the_field_of_vouchers_has_none() -> None:
+    assert read_record(signed(FIELDS[:VOUCHERS_AT]), NOW, SWARM).vouchers == ()
+
+
+def test_the_record_of_a_hidden_address_is_signed_by_the_key_that_the_address_hashes() -> None:
+    raw = sign_record(IDENTITY, HIDDEN, SWARM, NOW, NOW)
+    assert read_record(raw, NOW, SWARM).address == HIDDEN == hidden_address(IDENTITY.peer_id)
+    thief = Identity(secret("other signing"), secret("static"))
+    fields = altered(ADDRESS_AT, HIDDEN)
+    assert refused(sign_record(thief, HIDDEN, SWARM, NOW, NOW)) == "record-malformed"
+    assert refused(signed(fields, signer=thief)) == "record-signature"
+    fields[SIGNING_AT] = thief.signing_public
+    assert refused(signed(fields, signer=thief)) == "record-malformed"
+
+
+def test_an_address_that_can_be_dialled_has_no_vouchers() -> None:
+    voucher = sign_voucher(IDENTITY, ADDRESS, SWARM, ADDRESS, NOW)
+    assert refused(sign_record(IDENTITY, ADDRESS, SWARM, NOW, NOW, (voucher,))) == "record-malformed"
+    assert refused(signed(altered(VOUCHERS_AT, [b""]))) == "record-malformed"
+
+
+@pytest.mark.parametrize(
+    "vouchers",
+    [[b""] * (LODGING.relays + 1), [bytes(LODGING.voucher_bytes + 1)], ["x"], [None], b"x", None, 3],
+    ids=lambda value: repr(value)[:20],
+)
+def test_vouchers_of_another_number_size_or_type_are_refused_although_signed(vouchers: Any) -> None:
+    fields = altered(VOUCHERS_AT, vouchers)
+    fields[ADDRESS_AT] = HIDDEN
+    assert refused(signed(fields)) == "record-malformed"
 
 
 @pytest.mark.parametrize("later", [[0], [None, "later", b"later"], [[1, [2]], {"a": {"b": 1.5}}]], ids=str)

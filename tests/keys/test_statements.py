@@ -56,6 +56,7 @@ def test_a_statement_is_believed_at_first_contact_and_pins_nobody() -> None:
         wall_ms=NOW,
         trust=Trust.FIRST_CONTACT,
         peer_id=memory(ALICE).identity.peer_id,
+        origin=memory(ALICE).own.address,
     )
     assert len(bob.trust) == 0
     assert len(bob.neighbours) == 0

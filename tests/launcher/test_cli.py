@@ -25,7 +25,21 @@ ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "swarm-20.toml"
 VERBS = (
     *("demo", "up", "check", "status", "peers", "down", "join", "lookup"),
-    *("send", "broadcast", "load", "logs", "kill", "stop", "restart", "add", "scale", "sim", "fault", "keys"),
+    *(
+        "send",
+        "broadcast",
+        "load",
+        "logs",
+        "kill",
+        "stop",
+        "restart",
+        "add",
+        "scale",
+        "sim",
+        "fault",
+        "keys",
+        "nat",
+    ),
 )
 
 

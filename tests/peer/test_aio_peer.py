@@ -163,7 +163,7 @@ async def test_a_port_in_use_is_named() -> None:
 
 async def test_every_interface_is_no_address_that_others_could_dial() -> None:
     with pytest.raises(Misuse, match="external_ip"):
-        SwarmPeer("0.0.0.0", 0)
+        SwarmPeer("::", 0)
 
 
 async def test_links_that_are_not_encrypted_do_not_leave_this_machine() -> None:

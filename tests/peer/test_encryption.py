@@ -12,6 +12,7 @@ import pytest
 
 from cicada.actors.host import Host
 from cicada.actors.peerkeys import PeerKeys, PinKeeper
+from cicada.actors.settings import Settings
 from cicada.aio import HostPort, SwarmPeer
 from cicada.errors import Misuse, Unavailable
 from cicada.ids import Address, canonical_address
@@ -140,7 +141,7 @@ async def test_first_contacts_are_handed_out_to_be_kept() -> None:
     pins: list[Pin] = []
     host = Host.current()
     keys = PeerKeys(ONE, TrustStore(), keep=lambda some, _: pins.extend(some))
-    hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
+    hosted = host.start_peer(Settings(keys=lambda address: keys), host="127.0.0.1", port=0)
     a = SwarmPeer()
     a._hosted = hosted
     async with ring(a, encrypted(identity=TWO)) as (_, b):
@@ -160,12 +161,12 @@ async def test_a_pin_follows_a_succession_and_the_file_of_pins_does_too(tmp_path
     succession = sign_succession(old, TWO.signing_public)
     b, a = SwarmPeer(), SwarmPeer()
     rotated = PeerKeys(TWO, TrustStore(), succession=succession)
-    b._hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: rotated)
+    b._hosted = host.start_peer(Settings(keys=lambda address: rotated), host="127.0.0.1", port=0)
     kept = pin_of(b.listener, old)
     file = tmp_path / "pins"
     keep_pins(file, [kept])
     keys = PeerKeys(ONE, TrustStore.load([kept]), keep=partial(keep_pins, file))
-    a._hosted = host.start_peer(host="127.0.0.1", port=0, keys=lambda address: keys)
+    a._hosted = host.start_peer(Settings(keys=lambda address: keys), host="127.0.0.1", port=0)
     async with ring(b, a):
         assert (await a.send(b, b"x", require="pinned")).trust == "pinned"
 

@@ -11,6 +11,7 @@ import pytest
 from cicada.actors.family import InjectCrash, Kind
 from cicada.actors.host import Host, whose_turn
 from cicada.actors.hosted import HostedPeer
+from cicada.actors.settings import Settings
 
 PATIENCE = 10.0
 
@@ -38,7 +39,7 @@ def ear() -> Iterator[Ear]:
 
 
 def start(name: str) -> HostedPeer:
-    return Host.current().start_peer(host="127.0.0.1", port=0, name=name)
+    return Host.current().start_peer(Settings(name=name), host="127.0.0.1", port=0)
 
 
 async def end(*peers: HostedPeer) -> None:

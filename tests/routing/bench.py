@@ -68,8 +68,13 @@ NOT_IN_RING = TableChanged(head=None, predecessor=None, known=())
 class Bench:
     """A Router with its negotiator, the time, and what came out of it. Nothing is encrypted, so that tests can look."""
 
-    def __init__(self, limits: DeliveryLimits = LIMITS, table: TableChanged | None = IN_RING) -> None:
-        self.router = Router(OWN, OWN_BOOT, limits=limits, rng=Random(1))
+    def __init__(
+        self,
+        limits: DeliveryLimits = LIMITS,
+        table: TableChanged | None = IN_RING,
+        rng: Random | None = None,
+    ) -> None:
+        self.router = Router(OWN, OWN_BOOT, limits=limits, rng=rng or Random(1))
         self.negotiator = PlainNegotiator(OWN, OWN_BOOT, wall_ms=lambda: 0, rng=Random(2))
         self.now = 0.0
         self.last_id = 0

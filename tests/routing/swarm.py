@@ -32,10 +32,17 @@ from cicada.routing.io import (
     Alarm,
     BroadcastSettled,
     Deliver,
+    DialBack,
     Forward,
     Judged,
+    Keep,
+    Locate,
+    Lodged,
     NegotiatorChanged,
     NextHopLost,
+    NotLodged,
+    OwnerFound,
+    OwnerNotFound,
     RoutedReceived,
     RouterInput,
     RouterOutput,
@@ -47,10 +54,11 @@ from cicada.routing.io import (
 )
 from cicada.routing.router import Router
 from cicada.routing.stating import said
-from cicada.wire.routed import Broadcast, RouterMessage
+from cicada.wire.routed import Broadcast, LodgingBase, LodgingMessage, RouterMessage
 from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 Sent = tuple[Peer, Peer, RouterMessage]
+ForHidden = Keep | DialBack | Lodged | NotLodged | Locate | OwnerFound | OwnerNotFound
 LINK_TIMEOUT = 0.3
 UNKNOWN = Address("")
 MAX_STEPS = 400_000
@@ -344,6 +352,14 @@ class Swarm:
             for deliver in node.mailbox
         )
 
+    def say(self, sender: Peer, receiver: Peer, message: LodgingMessage) -> None:
+        """What a hidden peer and a relay say to each other."""
+        raise AssertionError("everybody here can be dialled")
+
+    def shelter(self, node: Node, output: ForHidden) -> None:
+        """What a Router wants because a peer is hidden."""
+        raise AssertionError("everybody here can be dialled")
+
     def _wake(self, peer: Peer, router: Router) -> None:
         node = self.nodes[peer]
         deadline = router.next_deadline()
@@ -355,9 +371,14 @@ class Swarm:
 
     def _carry_out(self, node: Node, output: RouterOutput) -> None:
         match output:
-            case Forward():
-                assert output.peer != node.peer, "nobody links with itself"
-                self._transmit(node.peer, output.peer, output.message)
+            case Forward(peer, message):
+                assert peer != node.peer, "nobody links with itself"
+                if isinstance(message, LodgingBase):
+                    self.say(node.peer, peer, message)
+                else:
+                    self._transmit(node.peer, peer, message)
+            case Keep() | DialBack() | Lodged() | NotLodged() | Locate() | OwnerFound() | OwnerNotFound():
+                self.shelter(node, output)
             case Deliver():
                 self._at(self.now, lambda: self._judge(node, output))
             case Settled():

@@ -45,9 +45,8 @@ def report(bench: Bench, data: Data, **masks: int) -> DataAck:
         boot=0,
         digest=bytes(16),
         data_hops=0,
-        **masks,
     )
-    return bench.ack_of(data, body)
+    return bench.ack_of(data, replace(body, **masks))
 
 
 def test_a_busy_destination_is_asked_again_by_the_same_ways_and_never_by_more() -> None:

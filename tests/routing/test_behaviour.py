@@ -21,7 +21,7 @@ from cicada.sim.names import peer_number
 from cicada.sim.swarm import Swarm
 from cicada.sim.warm import warm_start
 from cicada.wire.codec import encode
-from cicada.wire.routed import Contact, DataAck, NoSuchPeer, RouterMessage
+from cicada.wire.routed import Contact, DataAck, LodgingMessage, NoSuchPeer, RouterMessage
 from tests.routing.swarm import ideal_table, peers_at
 from tests.wire.catalogue import MESSAGE_SAMPLES
 
@@ -52,7 +52,7 @@ def relayed(router: Router, number: int, now: float = 0.0) -> list[RouterOutput]
     return router.handle(RoutedReceived(PEERS[5], question(number)), now)
 
 
-def left(outputs: list[RouterOutput]) -> list[RouterMessage]:
+def left(outputs: list[RouterOutput]) -> list[RouterMessage | LodgingMessage]:
     return [output.message for output in outputs if isinstance(output, Forward)]
 
 

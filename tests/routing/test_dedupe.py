@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cicada.ids import hidden_address, peer_at
 from cicada.limits import DeliveryLimits
 from cicada.routing.dedupe import DedupeWindow, Judgement
 from cicada.routing.io import Verdict
@@ -106,3 +107,35 @@ def test_who_has_another_key_cannot_use_up_the_ids_of_an_address() -> None:
     for message in (7, 1 << 62):
         assert window.judge(ORIGINS[0], 1, message, peer_id="liar", has_room=True, now=0.0) == FRESH
     assert window.judge(ORIGINS[0], 1, 7, peer_id="honest", has_room=True, now=0.0) == FRESH
+
+
+def test_hidden_origins_have_their_share_of_the_room_and_leave_the_rest_to_members() -> None:
+    window = DedupeWindow(DeliveryLimits(dedupe_origins=8, dedupe_hidden_share=0.25, dedupe_seconds=60.0))
+    hidden = [peer_at(hidden_address(f"{number:064x}")) for number in range(100)]
+    judged = [window.judge(peer, 1, 1, has_room=True, now=0.0) for peer in hidden]
+    assert judged == [FRESH] * 2 + [BUSY] * 98
+    assert [judge(window, 1, number) for number in range(4)] == [FRESH] * 4
+    assert window.judge(hidden[0], 1, 1, has_room=True, now=1.0) == AGAIN
+    assert (
+        window.judge(hidden[7], 1, 1, has_room=True, now=60.0) == FRESH
+    )  # the second was silent, and makes room
+    assert window.judge(hidden[0], 1, 1, has_room=True, now=60.0) == AGAIN
+    assert len(window) == 6
+
+
+def test_who_is_hidden_no_longer_takes_none_of_the_room_of_those_that_are() -> None:
+    window = DedupeWindow(DeliveryLimits(dedupe_origins=8, dedupe_hidden_share=0.25))
+    hidden = [peer_at(hidden_address(f"{number:064x}")) for number in range(3)]
+    for number, peer in enumerate(hidden[:2]):
+        assert window.judge(peer, 1, 1, peer_id=f"key {number}", has_room=True, now=0.0) == FRESH
+    assert window.judge(ORIGINS[0], 1, 1, peer_id="key 0", has_room=True, now=0.0) == AGAIN
+    assert window.judge(hidden[2], 1, 1, peer_id="key 2", has_room=True, now=0.0) == FRESH
+
+
+def test_a_flood_of_hidden_origins_leaves_a_bounded_window() -> None:
+    window = DedupeWindow(LIMITS)
+    for number in range(2000):
+        window.judge(peer_at(hidden_address(f"{number:064x}")), 1, 1, has_room=True, now=number * 100.0)
+        judge(window, 1, number % 4, boot=number, now=number * 100.0)
+    assert len(window) <= 3
+    assert len(window._hidden) <= 1

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from cicada.chord.io import TableChanged
-from cicada.ids import Peer, place_to_bytes
+from cicada.ids import Peer, hidden_address, peer_at, place_to_bytes
 from cicada.limits import BroadcastLimits, DeliveryLimits
 from cicada.routing.broadcastlog import BroadcastLog, id_of
 from cicada.routing.checks import Shares
@@ -38,6 +38,9 @@ def body(number: int, size: int = 100) -> Broadcast:
     )
 
 
+LODGER = peer_at(hidden_address("0d" * 32))
+
+
 class Bench:
     """The digests of one peer."""
 
@@ -47,7 +50,8 @@ class Bench:
         routes.update(TableChanged(head=others[0] if others else OWN, predecessor=PEERS[-1], known=others))
         self.counts: Counter[str] = Counter()
         self.log = BroadcastLog(limits)
-        self.digests = Digests(self.log, routes, limits, Random(1), self.counts)
+        self.lodgers: tuple[Peer, ...] = ()
+        self.digests = Digests(self.log, routes, limits, Random(1), self.counts, lambda: self.lodgers)
 
     def take(self, number: int, now: float = 0.0, size: int = 100) -> bytes:
         message = body(number, size)
@@ -216,3 +220,14 @@ def test_a_peer_that_every_delegate_keeps_it_from_pulls_it() -> None:
     swarm.run()
     assert [len(node.broadcasts) for peer, node in swarm.nodes.items() if peer != origin] == [1] * 39
     assert swarm.nodes[victim].router.counters()["pulls"] >= 1
+
+
+def test_hidden_peers_that_lodge_here_are_told_in_every_round_beside_the_partners() -> None:
+    bench = Bench()
+    bench.lodgers = (LODGER,)
+    id = bench.take(1)
+    for _ in range(3):
+        _, told = bench.round()
+        assert [forward.peer for forward in told].count(LODGER) == 1
+        assert len(told) > 1
+        assert {forward.message for forward in told} == {BroadcastDigest(ids=(id,), is_answer=False)}

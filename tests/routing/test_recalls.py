@@ -24,6 +24,7 @@ from cicada.routing.io import (
     Verdict,
 )
 from cicada.routing.router import Router
+from cicada.wire.routed import LodgingBase
 from tests.routing.swarm import peers_at
 
 ONE, OTHER = peers_at(34000, 2)
@@ -50,7 +51,7 @@ class Pair:
         own = ONE if peer == ONE else OTHER
         for output in self.routers[own].handle(input, self.now):
             if isinstance(output, Forward):
-                if not self.is_cut:
+                if not self.is_cut and not isinstance(output.message, LodgingBase):
                     self.feed(output.peer, RoutedReceived(own, output.message))
             elif isinstance(output, Deliver):
                 self.delivered.append(output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from msgspec.structs import replace
 
@@ -227,11 +229,20 @@ def test_a_destination_that_never_answers_times_out(bench: Bench) -> None:
     assert (settled.reason, settled.attempts) == (Reason.TIMED_OUT, 3)
 
 
-@pytest.mark.parametrize(("copies", "distinct"), [(1, 1), (2, 2), (5, 5), (6, 5)])
-def test_copies_leave_by_distinct_hops_as_far_as_there_are(bench: Bench, copies: int, distinct: int) -> None:
+@pytest.mark.parametrize("copies", [1, 2, 5, 6])
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_of_different_colours_leave_by_distinct_hops_and_strays_by_what_is_left(
+    copies: int, seed: int
+) -> None:
+    bench = Bench(rng=Random(seed))
     bench.meet()
     outputs = bench.send(copies=copies)
     assert len(outputs) == copies
-    assert len(set(hops(outputs))) >= distinct
-    numbers = [output.message.copy for output in outputs if isinstance(output, Forward)]  # type: ignore[union-attr]
-    assert numbers == list(range(copies))
+    sent = [output.message for output in outputs if isinstance(output, Forward)]
+    data = [message for message in sent if isinstance(message, Data)]
+    assert [each.copy for each in data] == list(range(copies))
+    first_hops = hops(outputs)
+    coloured = [hop for hop, each in zip(first_hops, data, strict=True) if not each.strayed]
+    assert len(set(coloured)) == len(coloured)
+    for number, each in enumerate(data):
+        assert not each.strayed or first_hops[number] not in first_hops[:number]

@@ -7,9 +7,10 @@ from random import Random
 from cicada.ids import Address, Peer
 from cicada.sim.agenda import Action, Agenda
 from cicada.sim.conditions import Conditions
-from cicada.sim.lanes import Lane, Message
+from cicada.sim.lanes import Lane
 from cicada.sim.names import peer_number
 from cicada.sim.network import Network
+from cicada.wire.codec import Message
 from cicada.wire.ring import Nudge, RingMessage
 
 Note = tuple[float, str, Peer, object]

@@ -24,9 +24,12 @@ from cicada.transport.linkio import (
     Emit,
     FramesArrived,
     Keep,
+    KeptLost,
     LinkInput,
     LinkOutput,
     LinkRow,
+    LodgingReceived,
+    Need,
     NotTaken,
     Prove,
     Proven,
@@ -169,8 +172,9 @@ class Host:
         incarnation: int,
         indexes: Indexes | None,
         security: LinkSecurity | None,
+        own: Address | None = None,
     ) -> None:
-        self.peer = peer_at(address(number))
+        self.peer = peer_at(own or address(number))
         self.network = network
         self.indexes = indexes or Indexes(1000 * (number + 1) + 100 * incarnation)
         self.links = Links(
@@ -190,6 +194,8 @@ class Host:
         self.dropped: list[Dropped] = []
         self.events: list[LinkEvent] = []
         self.released: list[ConnectionId] = []
+        self.lodging: list[LodgingReceived] = []
+        self.lost: list[Peer] = []
         self.sent: list[tuple[ConnectionId, Frame]] = []
 
     def send(self, to: Host, message: Message, source: Peer | None = None) -> None:
@@ -211,8 +217,8 @@ class Host:
     def prove(self, other: Host) -> None:
         self.feed(Prove(other.peer))
 
-    def keep(self, *others: Host) -> None:
-        self.feed(Keep(frozenset(other.peer for other in others)))
+    def keep(self, *others: Host, need: Need = Need.RING) -> None:
+        self.feed(Keep(frozenset(other.peer for other in others), need))
 
     def feed(self, event: LinkInput) -> None:
         self.network.carry_out(self, self.links.handle(event, self.network.now))
@@ -338,8 +344,10 @@ class Network:
         limits: LinkLimits | None = None,
         indexes: Indexes | None = None,
         security: LinkSecurity | None = None,
+        own: Address | None = None,
     ) -> Host:
-        """A new peer, or a new life of one. Its links are secured by ``security``, or not at all."""
+        """A new peer, or a new life of one. Its links are secured by ``security``, or not at all. ``own``: it is not at the address
+        of that number."""
         host = Host(
             self,
             number,
@@ -348,6 +356,7 @@ class Network:
             incarnation=incarnation,
             indexes=indexes,
             security=security,
+            own=own,
         )
         for pipe in self.pipes:
             for end, holder in pipe.ends.items():
@@ -419,6 +428,10 @@ class Network:
                     host.identities.append(output)
                 case Release(connection):
                     host.released.append(connection)
+                case LodgingReceived():
+                    host.lodging.append(output)
+                case KeptLost(peer):
+                    host.lost.append(peer)
                 case _:
                     pass
         for frame in refused:

@@ -7,8 +7,8 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
-from cicada.ids import Address, canonical_address, place_of, place_to_bytes
-from cicada.limits import WIRE
+from cicada.ids import Address, canonical_address, hidden_address, place_of, place_to_bytes
+from cicada.limits import LODGING, WIRE
 from cicada.wire import fields
 from cicada.wire.codec import HandshakeBody, Message
 from cicada.wire.frames import PROTOCOL_VERSION, Hello, Refusal, Welcome
@@ -36,8 +36,15 @@ from cicada.wire.routed import (
     Data,
     DataAck,
     GetRecord,
+    Lodging,
+    LodgingFind,
+    LodgingFound,
+    LodgingGranted,
+    LodgingRefused,
+    LodgingRequest,
     NoSuchPeer,
     NoSuchSession,
+    PutRecord,
     RecordIs,
 )
 from cicada.wire.sealed import AckBody, DataBody, SealedBody, SessionAnswer, SessionOpening
@@ -47,10 +54,20 @@ BODIES: Final[tuple[type[HandshakeBody | SealedBody], ...]] = (
     *get_args(HandshakeBody),
     *get_args(SealedBody),
 )
-OPTIONAL_ADDRESS: Final = frozenset({(State, "predecessor"), (Leaving, "predecessor")})
+OPTIONAL_ADDRESS: Final = frozenset(
+    {
+        (State, "predecessor"),
+        (Leaving, "predecessor"),
+        (Lodging, "home"),
+        (LodgingRequest, "candidate"),
+        (LodgingFound, "owner"),
+        (LodgingFound, "predecessor"),
+    }
+)
 
 A, B, C = (canonical_address("127.0.0.1", port) for port in (20000, 20001, 20002))
 SIX = canonical_address("2001:db8::7", 50000)
+HIDDEN = hidden_address("0123456789abcdef" * 4)
 PLACE = place_to_bytes(place_of(A))
 BORN = 1_800_000_000_000
 BOOT = fields.MAX_NUMBER
@@ -107,6 +124,17 @@ MESSAGE_SAMPLES: Final[dict[str, Message]] = {
     "data without a body": Data(
         target=PLACE, origin=SIX, hops=0, index=1, counter=1, attempt=6, copy=3, body=b""
     ),
+    "data for a hidden peer, from another": Data(
+        target=PLACE,
+        origin=HIDDEN,
+        hops=1,
+        lodging=Lodging(to=PLACE[::-1], home=B),
+        index=7,
+        counter=300,
+        attempt=1,
+        copy=0,
+        body=b"sealed body and tag",
+    ),
     "data ack": DataAck(
         target=PLACE,
         origin=A,
@@ -130,6 +158,17 @@ MESSAGE_SAMPLES: Final[dict[str, Message]] = {
         about=PLACE[::-1],
         record=bytes(range(200)),
         succession=bytes(133),
+    ),
+    "put record": PutRecord(
+        target=PLACE,
+        origin=HIDDEN,
+        hops=1,
+        lodging=Lodging(home=SIX),
+        about=PLACE[::-1],
+        record=bytes(range(200)),
+    ),
+    "put record, passed on": PutRecord(
+        target=PLACE, origin=A, hops=1, about=PLACE[::-1], record=bytes(range(200)), is_copy=True
     ),
     "record is not known": RecordIs(
         target=PLACE, origin=A, hops=1, request=3, about=PLACE, record=b"", succession=b""
@@ -163,6 +202,15 @@ MESSAGE_SAMPLES: Final[dict[str, Message]] = {
     "broadcast taken": BroadcastTaken(
         target=PLACE, origin=C, hops=1, id=DIGEST, record=bytes(range(200)), signature=bytes(range(64))
     ),
+    "lodging request": LodgingRequest(request=7),
+    "lodging request with a candidate": LodgingRequest(request=1 << 62, candidate=SIX),
+    "lodging granted": LodgingGranted(request=7, voucher=bytes(range(150)), others=(B, SIX), gap=PLACE),
+    "lodging find": LodgingFind(request=7, place=PLACE),
+    "lodging found": LodgingFound(request=7, owner=B, predecessor=SIX, route=(C, A), hops=3),
+    "lodging not found": LodgingFound(
+        request=7, owner="", predecessor="", route=(), hops=0, reason="not-member"
+    ),
+    "lodging refused": LodgingRefused(request=7, reason="full", others=(C,)),
 }
 
 BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
@@ -178,11 +226,17 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
         noise=bytes(range(200)),
     ),
     "hello in clear": Hello(version=PROTOCOL_VERSION, swarm="", dialled=A, own=B, index=1, incarnation=BORN),
+    "hello of a hidden peer": Hello(
+        version=PROTOCOL_VERSION, swarm="swarm-20", dialled=A, own=HIDDEN, index=1, incarnation=BORN
+    ),
     "welcome": Welcome(version=PROTOCOL_VERSION, index=1, incarnation=BORN, noise=bytes(range(100))),
     "refusal": Refusal(reason="unknown-address"),
     "data body": DataBody(origin_boot=5, message=300, boot=BOOT, copies=4, payload=b"hello!"),
     "last fragment": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"!", part=299, parts=300),
     "ordered body": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"hello!", after=299),
+    "data body of a hidden peer": DataBody(
+        origin_boot=5, message=300, boot=BOOT, payload=b"hello!", homes=(A, SIX)
+    ),
     "ack body": AckBody(
         message=300,
         counter=9,
@@ -194,6 +248,9 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
         altered=0b0010,
         unattributed=1,
         strayed=0b1000,
+    ),
+    "ack body of a hidden peer": AckBody(
+        message=300, counter=9, status=1, boot=BOOT, digest=DIGEST, data_hops=1, homes=(SIX,)
     ),
     "session opening": SessionOpening(
         record=bytes(range(200)), succession=b"", time_ms=BORN, boot=BOOT, index=fields.MAX_INDEX
@@ -211,6 +268,12 @@ def _way(start: bytes, k: int) -> bytes:
 
 
 addresses = st.builds(_address, st.ip_addresses(), st.integers(1, 65535))
+hidden_addresses = st.binary(min_size=32, max_size=32).map(lambda raw: hidden_address(raw.hex()))
+lodgings = st.builds(
+    Lodging,
+    st.just(b"") | st.binary(min_size=32, max_size=32),
+    st.just("") | addresses,
+)
 numbers = st.integers(0, fields.MAX_NUMBER)
 
 STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
@@ -224,7 +287,10 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.Index: st.integers(1, fields.MAX_INDEX),
     fields.Text: st.text(max_size=WIRE.max_text),
     fields.AddressText: addresses,
+    fields.NameText: addresses | hidden_addresses,
+    Lodging | None: st.none() | lodgings,
     fields.Addresses: st.lists(addresses, max_size=8).map(tuple),
+    fields.Homes: st.lists(addresses, max_size=LODGING.relays).map(tuple),
     fields.Path: st.lists(addresses, min_size=1, max_size=8).map(tuple),
     fields.PlaceBytes: st.binary(min_size=32, max_size=32),
     fields.Digest: st.binary(min_size=fields.DIGEST_BYTES, max_size=fields.DIGEST_BYTES),
@@ -237,6 +303,7 @@ STRATEGIES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     fields.Signature: st.binary(max_size=64),
     fields.Selector: st.binary(max_size=8),
     fields.RecordBytes: st.binary(max_size=300),
+    fields.VoucherBytes: st.binary(max_size=LODGING.voucher_bytes),
     fields.Succession: st.binary(max_size=150),
     fields.Extra: st.binary(max_size=64),
     fields.Way: st.just(b"") | st.builds(_way, st.binary(min_size=17, max_size=17), st.integers(1, 16)),
@@ -265,6 +332,8 @@ def legal(draw: st.DrawFn, kind: type[msgspec.Struct]) -> Any:
             values[name] = draw(st.just("") | strategy if (kind, name) in OPTIONAL_ADDRESS else strategy)
     if "position" in values:
         values["position"] %= len(values["path"])
+    if kind is LodgingFound and not (values["owner"] and values["predecessor"]):
+        values["reason"] = values["reason"] or "no-route"
     if kind is DataBody:
         values |= draw(st.sampled_from([_last_part, _ordered]))(values)
     return kind(**values)
@@ -283,6 +352,11 @@ def tag_of(kind: type[msgspec.Struct]) -> int | None:
 def wire_values(value: msgspec.Struct) -> list[Any]:
     """What an independent MessagePack reader must find."""
     tag = tag_of(type(value))
-    found = [getattr(value, name) for name in value.__struct_fields__]
-    plain = [list(item) if isinstance(item, tuple) else item for item in found]
+    plain = [_plain(getattr(value, name)) for name in value.__struct_fields__]
     return plain if tag is None else [tag, *plain]
+
+
+def _plain(found: Any) -> Any:
+    if isinstance(found, msgspec.Struct):
+        return wire_values(found)
+    return list(found) if isinstance(found, tuple) else found

@@ -6,9 +6,10 @@ import os
 import random
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import msgpack
 import msgspec
@@ -17,15 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cicada.errors import CicadaError, MalformedMessage
-from cicada.ids import is_canonical
+from cicada.ids import is_address
 from cicada.limits import KIB, MIB, WIRE
 from cicada.wire import fields
 from cicada.wire.codec import decode, decode_body, encode
 from cicada.wire.frames import Hello, Welcome, decode_frame
+from cicada.wire.routed import Data, Lodging, RouterMessage
 from cicada.wire.sealed import AckBody, DataBody, SessionAnswer, SessionOpening, decode_sealed, encode_body
 from tests.wire.catalogue import (
     BODIES,
     BODY_SAMPLES,
+    HIDDEN,
     MESSAGE_SAMPLES,
     MESSAGES,
     OPTIONAL_ADDRESS,
@@ -37,6 +40,11 @@ from tests.wire.catalogue import (
 ROUNDS = int(os.environ.get("CICADA_FUZZ", "20000"))
 SEED = 20260101
 DATA = wire_values(MESSAGE_SAMPLES["data"])
+HELLOS = (BODY_SAMPLES["hello"], BODY_SAMPLES["hello of a hidden peer"])
+WHERE_ADDRESSES_STAND = {
+    *("predecessor", "successors", "path", "hops"),  # of the ring
+    *("home", "candidate", "others", "owner", "route", "ids"),
+}
 FOUND = wire_values(MESSAGE_SAMPLES["found"])
 Bytes = Callable[[random.Random, bytes], bytes]
 
@@ -177,7 +185,7 @@ def trailing_defaults(kind: type[msgspec.Struct]) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "tag", [0, 12, 31, 40, 47, 49, 127, 1 << 40, -1, "State", None, 1.0, True, [1]], ids=str
+    "tag", [0, 12, 31, 41, 47, 49, 55, 61, 127, 1 << 40, -1, "State", None, 1.0, True, [1]], ids=str
 )
 def test_an_unknown_tag_is_malformed(tag: Any) -> None:
     refuse([tag, *DATA[1:]])
@@ -192,14 +200,14 @@ def test_anything_but_a_tagged_array_is_malformed(value: Any) -> None:
     "number", [-1, -(1 << 63), 1 << 63, (1 << 64) - 1, 1.0, "1", b"1", None, True], ids=repr
 )
 def test_a_number_below_zero_beyond_63_bits_or_of_another_type_is_malformed(number: Any) -> None:
-    for where in (3, 5, 6, 7, 8):
-        refuse([*DATA[:where], number, *DATA[where + 1 :]])
-    accept([*DATA[:6], fields.MAX_NUMBER, *DATA[7:]])
+    for name in ("hops", "index", "counter", "attempt", "copy"):
+        refuse(data(name, number))
+    accept(data("counter", fields.MAX_NUMBER))
 
 
 @pytest.mark.parametrize("size", [*range(1, fields.WAY_BYTES), fields.WAY_BYTES + 1])
 def test_a_way_of_another_size_is_malformed(size: int) -> None:
-    refuse([*DATA[:4], bytes([1]) * size, *DATA[5:]])
+    refuse(data("way", bytes([1]) * size))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +215,7 @@ def test_a_way_of_another_size_is_malformed(size: int) -> None:
     [(4, 3, True), (1, 0, True), (16, 15, True), (4, 4, False), (0, 0, False), (17, 0, False)],
 )
 def test_a_way_names_one_of_its_colours_which_are_few(k: int, colour: int, is_legal: bool) -> None:
-    (accept if is_legal else refuse)([*DATA[:4], bytes(17) + bytes((k, colour)), *DATA[5:]])
+    (accept if is_legal else refuse)(data("way", bytes(17) + bytes((k, colour))))
 
 
 @pytest.mark.parametrize(
@@ -234,43 +242,109 @@ def test_a_way_names_one_of_its_colours_which_are_few(k: int, colour: int, is_le
 )
 def test_an_address_that_is_not_canonical_is_malformed_wherever_it_stands(address: Any) -> None:
     for sample in MESSAGE_SAMPLES.values():
-        for values in with_one_address_replaced(sample, address):
+        for values, _ in with_one_address_replaced(sample, address):
             refuse(values)
-    for values in with_one_address_replaced(BODY_SAMPLES["hello"], address):
-        refuse_body(values, Hello)
+    for body in HELLOS:
+        for values, _ in with_one_address_replaced(body, address):
+            refuse_body(values, Hello)
 
 
-def with_one_address_replaced(sample: msgspec.Struct, other: Any) -> Iterator[list[Any]]:
-    """The values of a sample, once for each address in it. Fields that may be empty stay, when ``other`` is."""
+def test_the_name_of_a_hidden_peer_stands_only_where_nobody_is_to_dial_it() -> None:
+    seen = Counter[tuple[str, str]]()
+    for sample in MESSAGE_SAMPLES.values():
+        for values, where in with_one_address_replaced(sample, HIDDEN):
+            (accept if where == "origin" else refuse)(values)
+            seen[type(sample).__name__, where] += 1
+    assert {where for kind, where in seen if where != "origin"} == WHERE_ADDRESSES_STAND
+    assert {kind for kind, where in seen if where == "origin"} == {
+        kind.__name__ for kind in get_args(RouterMessage) if "origin" in kind.__struct_fields__
+    }
+    for values, _ in with_one_address_replaced(BODY_SAMPLES["hello"], HIDDEN):
+        assert wire_values(decode_body(msgpack.packb(values), Hello)) == values
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@",
+        HIDDEN[:-1],
+        HIDDEN + "0",
+        HIDDEN.upper(),
+        HIDDEN.replace("f", "g"),
+        HIDDEN[1:],
+        "@" + HIDDEN,
+        HIDDEN[:-1] + "\uff11",
+        HIDDEN + ":1",
+    ],
+)
+def test_what_only_looks_like_the_name_of_a_hidden_peer_is_malformed(name: str) -> None:
+    refuse(data("origin", name))
+    accept(data("origin", HIDDEN))
+
+
+@pytest.mark.parametrize(
+    "lodging",
+    [[], [PLACE], [PLACE, A, 0], 7, b"", "x", [A, PLACE], [PLACE, HIDDEN], [PLACE, "x"], [bytes(1), A], {}],
+    ids=repr,
+)
+def test_a_lodging_is_a_place_and_an_address_or_nothing(lodging: Any) -> None:
+    if isinstance(lodging, list) and lodging[:1] in ([], [PLACE]) and lodging[1:2] in ([], [A]):
+        decoded = decode(
+            msgpack.packb(data("lodging", lodging))
+        )  # missing fields are empty, later ones ignored
+        assert isinstance(decoded, Data)
+        assert decoded.lodging == Lodging(*lodging[:2])
+    else:
+        refuse(data("lodging", lodging))
+
+
+def with_one_address_replaced(sample: msgspec.Struct, other: Any) -> Iterator[tuple[list[Any], str]]:
+    """The values of a sample, once for each address in it, and the name of the field. Fields that may be empty stay, when
+    ``other`` is."""
     values = wire_values(sample)
+    skipped = len(values) - len(sample.__struct_fields__)
     for place, value in enumerate(values):
-        if isinstance(value, list):
+        name = sample.__struct_fields__[place - skipped] if place >= skipped else ""
+        inner = getattr(sample, name) if name else None
+        if isinstance(inner, msgspec.Struct):
+            for replaced, within in with_one_address_replaced(inner, other):
+                yield [*values[:place], replaced, *values[place + 1 :]], within
+        elif isinstance(value, list):
             for entry in range(len(value)):
-                yield [*values[:place], [*value[:entry], other, *value[entry + 1 :]], *values[place + 1 :]]
-        elif isinstance(value, str) and is_canonical(value):
-            name = sample.__struct_fields__[place - (len(values) - len(sample.__struct_fields__))]
-            if other != "" or (type(sample), name) not in OPTIONAL_ADDRESS:
-                yield [*values[:place], other, *values[place + 1 :]]
+                yield (
+                    [*values[:place], [*value[:entry], other, *value[entry + 1 :]], *values[place + 1 :]],
+                    name,
+                )
+        elif (
+            isinstance(value, str)
+            and is_address(value)
+            and (other != "" or (type(sample), name) not in OPTIONAL_ADDRESS)
+        ):
+            yield [*values[:place], other, *values[place + 1 :]], name
 
 
 def test_each_size_limit_admits_its_value_and_refuses_one_more() -> None:
     borders = [
-        ([*DATA[:10], bytes(WIRE.max_sealed), False], [*DATA[:10], bytes(WIRE.max_sealed + 1), False]),
-        ([*DATA[:9], bytes(8), *DATA[10:]], [*DATA[:9], bytes(7), *DATA[10:]]),
+        (data("body", bytes(WIRE.max_sealed)), data("body", bytes(WIRE.max_sealed + 1))),
+        (data("tag", bytes(8)), data("tag", bytes(7))),
         ([7, 0, bytes(WIRE.max_extra)], [7, 0, bytes(WIRE.max_extra + 1)]),
         ([*FOUND[:5], [A] * WIRE.max_list, *FOUND[6:]], [*FOUND[:5], [A] * (WIRE.max_list + 1), *FOUND[6:]]),
         ([*FOUND[:6], [A] * WIRE.max_path, 0], [*FOUND[:6], [A] * (WIRE.max_path + 1), 0]),
         ([*FOUND[:6], [A], 0], [*FOUND[:6], [], 0]),
         ([*FOUND[:6], [A, A], 1], [*FOUND[:6], [A, A], 2]),
         ([1, 0, b"", 7, PLACE, [A], 0], [1, 0, b"", 7, PLACE, [], 0]),
-        ([*DATA[:3], WIRE.max_path, *DATA[4:]], [*DATA[:3], WIRE.max_path + 1, *DATA[4:]]),
+        (data("hops", WIRE.max_path), data("hops", WIRE.max_path + 1)),
+        (data("lodging", [PLACE, A]), data("lodging", [bytes(31), A])),
+        (data("lodging", [b"", ""]), data("lodging", [bytes(33), ""])),
+        ([57, 7, bytes(192), [A], PLACE], [57, 7, bytes(193), [A], PLACE]),
+        ([58, 7, "full", [A] * WIRE.max_list], [58, 7, "full", [A] * (WIRE.max_list + 1)]),
         ([3, 0, b"", 1, "r" * WIRE.max_text, [A], 0], [3, 0, b"", 1, "r" * (WIRE.max_text + 1), [A], 0]),
     ]
     for legal, illegal in borders:
         accept(legal)
         refuse(illegal)
     for size in (0, 31, 33):
-        refuse([34, bytes(size), *DATA[2:]])
+        refuse(data("target", bytes(size)))
 
 
 @pytest.mark.parametrize("kind", [DataBody, AckBody, SessionOpening, SessionAnswer])
@@ -347,6 +421,12 @@ def test_malformed_message_is_a_fault_of_the_peer_that_catches_as_a_cicada_error
         decode(b"")
     assert isinstance(caught.value, MalformedMessage)
     assert caught.value.reason
+
+
+def data(name: str, value: Any) -> list[Any]:
+    """A Data with another value in one field."""
+    where = 1 + Data.__struct_fields__.index(name)
+    return [*DATA[:where], value, *DATA[where + 1 :]]
 
 
 def accept(values: list[Any]) -> None:

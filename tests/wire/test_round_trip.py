@@ -7,10 +7,12 @@ from typing import Any
 import msgpack
 from hypothesis import given
 
-from cicada.limits import KEYS, WIRE
+from cicada.ids import hidden_address
+from cicada.limits import KEYS, LODGING, WIRE
 from cicada.wire import fields
 from cicada.wire.codec import HandshakeBody, Message, decode, decode_body, encode
 from cicada.wire.frames import HEADER
+from cicada.wire.routed import Lodging
 from tests.wire.catalogue import (
     BODIES,
     BODY_SAMPLES,
@@ -55,6 +57,7 @@ def test_the_largest_message_of_each_class_fits_in_a_frame_with_room_for_a_seal(
     address = "[" + ":".join(["ffff"] * 8) + "]:65535"
     largest: dict[type, Any] = {
         str: address,
+        Lodging: Lodging(to=bytes(32), home=address),
         int: WIRE.max_path - 1,
         bool: True,
     }
@@ -77,11 +80,19 @@ def fill(name: str, value: Any, largest: dict[type, Any]) -> Any:
     """The largest legal value of a field."""
     if name == "way":
         return bytes(fields.WAY_BYTES - 2) + b"\x02\x01"
+    if name == "lodging":
+        return largest[Lodging]
+    if name == "origin":
+        return hidden_address("f" * 64)
     if isinstance(value, bytes):
         return bytes(
-            {"payload": WIRE.max_payload, "extra": WIRE.max_extra, "record": KEYS.record_bytes}.get(
-                name, len(value)
-            )
+            {
+                "payload": WIRE.max_payload,
+                "extra": WIRE.max_extra,
+                "record": KEYS.record_bytes,
+                "voucher": LODGING.voucher_bytes,
+                "body": WIRE.max_sealed,
+            }.get(name, len(value))
         )
     if isinstance(value, tuple) and value and isinstance(value[0], bytes):
         return (value[0],) * WIRE.max_digest
