@@ -17,11 +17,12 @@ from cicada.wire.ring import State
 class _Round:
     """A round under way."""
 
-    __slots__ = ("asked", "before", "candidate", "width")
+    __slots__ = ("asked", "before", "candidate", "heard", "width")
 
     def __init__(self, before: tuple[Peer, ...]) -> None:
         self.before = before
         self.asked: set[Peer] = set()  # heads and heads to be, as long as their answers are awaited
+        self.heard: set[Peer] = set()  # that answered while one before them was still to: not asked again for that
         self.candidate: Peer | None = None  # the head's predecessor, as long as its answer is awaited
         self.width = 1
 
@@ -91,6 +92,7 @@ class Stabilizer:
         elif sender == self._ring.successors.head and self._round.candidate is None:
             self._on_head_alive(sender, predecessor, rest)
         else:
+            self._round.heard.add(sender)
             self._ask_heads()
 
     def on_proven(self, peer: Peer) -> None:
@@ -121,8 +123,9 @@ class Stabilizer:
         if ring.successors.head is None:
             self._ask_predecessor()
             return
+        head = ring.successors.head
         for entry in ring.successors.entries[: current.width]:
-            if entry not in current.asked:
+            if entry not in current.asked and (entry == head or entry not in current.heard):
                 current.asked.add(entry)
                 self._ask(entry)
 

@@ -282,6 +282,19 @@ def test_a_head_that_is_no_member_is_walked_past_but_not_suspected() -> None:
     assert PEERS[5] not in bench.node.snapshot().quarantined
 
 
+def test_who_answers_while_the_head_before_it_is_silent_is_asked_again_only_as_head() -> None:
+    bench = member(PEERS[1], PEERS[3], PEERS[4], PEERS[5], PEERS[6], predecessor=PEERS[0])
+    bench.wake(GetState)
+    bench.give(PeerUnreachable(PEERS[3]))
+    assert [to for to, _ in bench.said(GetState)] == [PEERS[4], PEERS[5], PEERS[6]]
+    bench.answer(PEERS[5], PEERS[4], PEERS[6])
+    assert bench.said(GetState) == []
+    bench.give(PeerUnreachable(PEERS[4]))
+    assert [to for to, _ in bench.said(GetState)] == [PEERS[5]]
+    bench.answer(PEERS[5], PEERS[1], PEERS[6])
+    assert bench.node.snapshot().successors == (PEERS[5], PEERS[6])
+
+
 def test_a_silent_head_is_asked_again_and_then_suspected() -> None:
     bench = member(PEERS[1], PEERS[5], PEERS[6], predecessor=PEERS[0])
     bench.give(PeerProven(PEERS[6]))
