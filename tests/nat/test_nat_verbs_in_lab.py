@@ -85,7 +85,8 @@ def test_what_map_maps_is_reached_until_unmap(lab: Lab, listener: Listener, prot
     lab.router.start_daemon()
     options = ("--external", EXTERNAL, "--protocol", protocol)
     mapped = shown(lab, "map", PORT, *options, "--lease", "10m")
-    assert (mapped["protocol"], mapped["lease_s"]) == (protocol, 600)
+    assert mapped["protocol"] == protocol
+    assert 590 < mapped["lease_s"] <= 600  # by UPnP what is left of it is read back
     assert (mapped["external_ip"], mapped["external_port"]) == (lab.router.address, EXTERNAL)
     assert connects(lab.outside, lab.router.address, EXTERNAL)
     assert listener.caller() == lab.outside.address
