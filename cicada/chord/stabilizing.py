@@ -22,7 +22,7 @@ class _Round:
     def __init__(self, before: tuple[Peer, ...]) -> None:
         self.before = before
         self.asked: set[Peer] = set()  # heads and heads to be, as long as their answers are awaited
-        self.heard: set[Peer] = set()  # that answered while one before them was still to: not asked again for that
+        self.heard: set[Peer] = set()  # that answered while a head before them was still to
         self.candidate: Peer | None = None  # the head's predecessor, as long as its answer is awaited
         self.width = 1
 
