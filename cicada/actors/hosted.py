@@ -230,10 +230,9 @@ class HostedPeer:
         if isinstance(home.around.publish, Voice):
             home.around.publish.last(home.around.name, PeerStopped(how=how))
 
-    def leave_home(self) -> Residence:
+    def leave_home(self) -> None:
         """Have the actors of its present residence end, for those of another."""
         self._home.supervisor.tell(Move())
-        return self._home
 
     def settle(self, around: Surroundings, attachment: Attachment, seeds: tuple[Peer, ...]) -> None:
         """From now on it is at ``around.own``, where the attachment listens, and goes on with what belonged with it before."""

@@ -53,7 +53,8 @@ class Moves:
         self._candidate = Address("")
         self._next: Address | None = None  # where it is to be
         self._begins_anew = False  # there, with nobody of those that it belonged with
-        self._arriving: Attachment | None = None  # and what listens there
+        self._arriving: Attachment | None = None  # what listens where it moves to
+        self._arriving_at = Address("")
         self._seeds: tuple[Peer, ...] = ()  # whom it belonged with before
         self._waiting: list[object] = []
         self._is_over = False

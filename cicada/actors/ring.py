@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,14 +32,13 @@ class RingActor(Pump[RingNode]):
         self._besides = Besides(own) if is_mapped else None
 
     def make_core(self) -> RingNode:
-        seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
         around = self.around
         return ring_for(
             around.own,
             next(self._incarnations),
             behaviour=around.behaviour,
             limits=around.ring,
-            rng=random.Random(seed),
+            rng=around.entropy,  # shared: a generator of its own has 2.5 KiB
         )
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -28,13 +27,12 @@ class RouterActor(Pump[Router]):
         self._quota = quota
 
     def make_core(self) -> Router:
-        seed = int.from_bytes(self.around.entropy.randbytes(8), "big")
         return router_for(
             self.around.own,
             self._boot,
             behaviour=self.around.behaviour,
             limits=self.around.delivery,
-            rng=random.Random(seed),
+            rng=self.around.entropy,  # shared: a generator of its own has 2.5 KiB
             entropy=self.around.entropy,
             host_of=naming(self.around.ring.group_hosts),
             account=self._account,

@@ -1,4 +1,4 @@
-"""The laboratory, where it can be built."""
+"""The laboratory, where it can be built, and routers on loopback, which need nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cicada.nat.requests import Gateway
+from tests.nat.igd import Igd
 from tests.nat.lab import Lab, laboratory, why_no_lab
+from tests.nat.loopback import own_gateway
+from tests.nat.portserver import PortServer
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +29,23 @@ def lab(_lab_is_possible: None, tmp_path: Path) -> Iterator[Lab]:
     """A lab of its own for a test; it stands within a few tenths of a second. No router runs a daemon yet."""
     with laboratory(tmp_path) as built:
         yield built
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    """A router of this test's own on loopback, in place of the default route's."""
+    return own_gateway()
+
+
+@pytest.fixture
+def server(gateway: Gateway) -> Iterator[PortServer]:
+    """It speaks PCP and NAT-PMP."""
+    with PortServer(gateway.address).running() as running:
+        yield running
+
+
+@pytest.fixture
+def igd(gateway: Gateway) -> Iterator[Igd]:
+    """It speaks UPnP."""
+    with Igd(gateway.address).running() as running:
+        yield running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Final
 
 from tests.nat.lab import Host
@@ -20,6 +21,17 @@ def connects(host: Host, address: str, port: int) -> bool:
             dialling.connect((address, port))
         except (TimeoutError, ConnectionRefusedError):
             return False
+    return True
+
+
+def comes_to_connect(host: Host, address: str, port: int, seconds: float = 10.0) -> bool:
+    """Whether a connection is made sooner or later. A router that grants a port once more, as after a restart of which it tells
+    several times, has no rule for an instant."""
+    give_up = time.monotonic() + seconds
+    while not connects(host, address, port):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.05)
     return True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import msgspec
@@ -42,23 +41,6 @@ QUICK = msgspec.structs.replace(
     search_more=0.01,
 )
 NONCE = b"abcdefghijkl"
-
-
-@pytest.fixture
-def gateway() -> Gateway:
-    return own_gateway()
-
-
-@pytest.fixture
-def server(gateway: Gateway) -> Iterator[PortServer]:
-    with PortServer(gateway.address).running() as running:
-        yield running
-
-
-@pytest.fixture
-def igd(gateway: Gateway) -> Iterator[Igd]:
-    with Igd(gateway.address).running() as running:
-        yield running
 
 
 @pytest.fixture

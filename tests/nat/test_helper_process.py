@@ -33,17 +33,11 @@ from cicada.nat.requests import (
     Said,
 )
 from tests.nat.igd import Igd
-from tests.nat.loopback import own_gateway
 from tests.nat.portserver import PortServer
 from tests.nat.test_client import mapping
 
 PATIENCE = 10.0
 QUICK = msgspec.structs.replace(NAT, knock=0.1, search=0.1, pcp_deadline=0.02, upnp_deadline=1.0, overdue=0.5)
-
-
-@pytest.fixture
-def gateway() -> Gateway:
-    return own_gateway()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.nat import rawclients as raw
 from tests.nat.lab import NAT_PMP, PCP, UPNP, Lab, Standing
 from tests.nat.namespaces import has_ended
 from tests.nat.programs import Program
-from tests.nat.reaching import Listener, connects
+from tests.nat.reaching import Listener, comes_to_connect, connects
 
 PORT = 7001
 EACH_AND_ALL = [
@@ -75,9 +75,9 @@ def test_a_port_is_open_while_it_is_mapped_and_closed_afterwards(
             "at": lab.router.address,
         }
         for caller in (lab.outside, lab.elsewhere):
-            assert connects(caller, lab.router.address, PORT)
+            assert comes_to_connect(caller, lab.router.address, PORT)
             assert listener.caller() == caller.address
-        assert connects(lab.far, lab.router.address, PORT)
+        assert comes_to_connect(lab.far, lab.router.address, PORT)
         program.answer()
         assert program.process.wait(10.0) == 0
     assert lab.router.mappings() == []
@@ -110,7 +110,7 @@ def test_after_a_reboot_of_the_router_the_port_is_mapped_again(
         program.said(is_a("Mapped"))
         lab.router.reboot()
         lab.router.await_mappings(bool)
-        assert connects(lab.outside, lab.router.address, PORT)
+        assert comes_to_connect(lab.outside, lab.router.address, PORT)
 
 
 @pytest.mark.parametrize("protocols", UPNP_AND_ALL)
@@ -120,7 +120,7 @@ def test_another_wan_address_is_told(lab: Lab, listener: Listener, protocols: tu
         program.said(is_a("Mapped", external_ip=lab.router.address))
         lab.router.set_wan_address("44.128.99.7")
         program.said(is_a("Mapped", external_ip="44.128.99.7", external_port=PORT))
-        assert connects(lab.outside, "44.128.99.7", PORT)
+        assert comes_to_connect(lab.outside, "44.128.99.7", PORT)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_reboots_and_new_addresses_are_over_within_30_seconds_each(
         program.said(is_a("Mapped"))
         lab.router.reboot()
         lab.router.await_mappings(bool, seconds=30.0)
-        assert connects(lab.outside, lab.router.address, PORT)
+        assert comes_to_connect(lab.outside, lab.router.address, PORT)
         lab.router.set_wan_address("44.128.99.7")
         program.said(is_a("Mapped", external_ip="44.128.99.7"), seconds=30.0)
-        assert connects(lab.outside, "44.128.99.7", PORT)
+        assert comes_to_connect(lab.outside, "44.128.99.7", PORT)
 
 
 @pytest.mark.prove
@@ -163,7 +163,7 @@ def test_a_router_that_was_off_for_long_is_used_within_30_seconds(lab: Lab, list
         program.said(is_a("NotMapped"))
         lab.router.power_on()
         program.said(is_a("Mapped"), seconds=30.0)
-        assert connects(lab.outside, lab.router.address, PORT)
+        assert comes_to_connect(lab.outside, lab.router.address, PORT)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_port_that_another_host_has_mapped_stays_his_and_another_is_granted(
     with holding(lab, *QUICK) as program:
         granted = program.said(is_a("Mapped", protocol=protocol))["news"]["external_port"]
         assert granted != theirs.external_port
-        assert connects(lab.outside, lab.router.address, granted)
+        assert comes_to_connect(lab.outside, lab.router.address, granted)
         assert listener.caller() == lab.outside.address
         assert program.end() == 0
     assert lab.router.mappings() == [Standing("TCP", PORT, lab.other.address, PORT)]
@@ -212,7 +212,7 @@ def test_a_frozen_router_is_told_and_used_within_30_seconds_of_its_thaw(lab: Lab
         assert program.said()["what"] == "NotMapped"
         lab.router.thaw()
         program.said(is_a("Mapped"), seconds=30.0)
-        assert connects(lab.outside, lab.router.address, PORT)
+        assert comes_to_connect(lab.outside, lab.router.address, PORT)
 
 
 def test_a_router_that_freezes_loses_nothing_that_it_still_forwards(lab: Lab, listener: Listener) -> None:
@@ -220,7 +220,7 @@ def test_a_router_that_freezes_loses_nothing_that_it_still_forwards(lab: Lab, li
     with holding(lab, *QUICK) as program:
         program.said(is_a("Mapped"))
         lab.router.freeze()
-        assert connects(lab.outside, lab.router.address, PORT)
+        assert comes_to_connect(lab.outside, lab.router.address, PORT)
         assert program.end(seconds=3.5) == 0
     lab.router.thaw()
 

@@ -16,7 +16,6 @@ from cicada.limits import NAT
 from cicada.nat.io import Mapped, MappingLost, NatNews, NotMapped
 from cicada.nat.requests import Gateway
 from tests.nat.igd import Igd
-from tests.nat.loopback import own_gateway
 from tests.nat.portserver import PortServer
 
 PATIENCE = 20.0
@@ -34,17 +33,6 @@ QUICK = msgspec.structs.replace(
     unmap_deadline=0.3,
     overdue=0.2,
 )
-
-
-@pytest.fixture
-def gateway() -> Gateway:
-    return own_gateway()
-
-
-@pytest.fixture
-def igd(gateway: Gateway) -> Iterator[Igd]:
-    with Igd(gateway.address).running() as running:
-        yield running
 
 
 @pytest.fixture

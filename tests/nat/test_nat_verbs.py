@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -38,18 +37,6 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     for name in ("probe", "map_port", "unmap_port"):
         monkeypatch.setattr(manual, name, functools.partial(getattr(manual, name), gateway=found))
     return found
-
-
-@pytest.fixture
-def server(gateway: Gateway) -> Iterator[PortServer]:
-    with PortServer(gateway.address).running() as running:
-        yield running
-
-
-@pytest.fixture
-def igd(gateway: Gateway) -> Iterator[Igd]:
-    with Igd(gateway.address).running() as running:
-        yield running
 
 
 @pytest.mark.parametrize("verb", ["status", "probe", "map", "unmap"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -15,27 +13,10 @@ from cicada.nat.manual import PCP, ManualMapper, NatPMP, UPnP, map_port, probe, 
 from cicada.nat.portmapping import PortMapping
 from cicada.nat.requests import Gateway
 from tests.nat.igd import Igd
-from tests.nat.loopback import LOCAL, own_gateway
+from tests.nat.loopback import LOCAL
 from tests.nat.portserver import PortServer
 
 QUICK = msgspec.structs.replace(NAT, knock=0.1, search=0.3, pcp_deadline=0.3, natpmp_deadline=0.3)
-
-
-@pytest.fixture
-def gateway() -> Gateway:
-    return own_gateway()
-
-
-@pytest.fixture
-def igd(gateway: Gateway) -> Iterator[Igd]:
-    with Igd(gateway.address).running() as running:
-        yield running
-
-
-@pytest.fixture
-def server(gateway: Gateway) -> Iterator[PortServer]:
-    with PortServer(gateway.address).running() as running:
-        yield running
 
 
 def test_a_port_is_mapped_for_the_time_of_a_block(gateway: Gateway, igd: Igd) -> None:
