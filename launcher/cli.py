@@ -13,9 +13,15 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
-from launcher import faultverbs, keyverbs, logverb, natverbs, output, simverb, verbs
 from launcher.exits import Exit, exit_code
-from launcher.options import (
+from launcher.verbs import fault as faultverbs
+from launcher.verbs import keys as keyverbs
+from launcher.verbs import logs as logverb
+from launcher.verbs import nat as natverbs
+from launcher.verbs import output
+from launcher.verbs import sim as simverb
+from launcher.verbs import swarm as verbs
+from launcher.verbs.options import (
     ConfigArgument,
     CountsOption,
     JsonOption,

@@ -21,12 +21,12 @@ from cicada.commands import (
 from cicada.config import Config, parse_config
 from cicada.errors import Unavailable
 from cicada.limits import CLI
-from launcher import output
 from launcher.client import SwarmClient
 from launcher.detach import spawn_detached
 from launcher.exits import Exit
 from launcher.plan import plan_swarm
 from launcher.ports import port_problems
+from launcher.verbs import output
 
 _CONFIG = """\
 [swarm]

@@ -17,7 +17,7 @@ from cicada.keys.identity import Identity
 from cicada.keys.psks import SwarmKeys
 from cicada.limits import LAUNCHER
 from cicada.transport.faults import NO_FAULTS
-from launcher.logbook import LogBook
+from launcher.logs.book import LogBook
 from launcher.process import WorkerSpec
 from launcher.protocol import (
     AnyWorkerCommand,

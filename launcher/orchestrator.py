@@ -42,8 +42,9 @@ from cicada.commands import (
 )
 from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, CommandReceived
-from launcher.faults import Faults
-from launcher.loglevels import LogLevels
+from launcher.faults.control import Faults
+from launcher.keys.rotation import Rotation
+from launcher.logs.control import LogLevels
 from launcher.monitor import Monitor
 from launcher.plan import derived_seed
 from launcher.ports import require_free
@@ -51,7 +52,6 @@ from launcher.protocol import PeerView
 from launcher.requests import Requests
 from launcher.rolling import RollingRestart
 from launcher.roster import ENDED, LIVE, RETURNING, Member, State
-from launcher.rotation import Rotation
 from launcher.selectors import Selection, select
 from launcher.statistics import Statistics
 from launcher.swarm import Problems, Swarm

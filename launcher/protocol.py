@@ -14,8 +14,8 @@ from cicada.commands import SendResult
 from cicada.keys.psks import PreShared
 from cicada.routing.behaviour import Behaviour
 from cicada.transport.faults import NO_FAULTS, FaultTable
-from launcher.levels import LevelSetting
-from launcher.load import LoadShare
+from launcher.load.account import LoadShare
+from launcher.logs.levels import LevelSetting
 
 
 class WorkerCommand(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -21,7 +21,7 @@ from cicada.commands import (
 from cicada.errors import CicadaError, Misuse, PayloadTooLarge
 from cicada.ids import Place, canonical_address, place_from_bytes, place_of, place_to_bytes, split_address
 from cicada.limits import LAUNCHER, WIRE
-from launcher.loadrun import LoadRun
+from launcher.load.run import LoadRun
 from launcher.protocol import (
     CountBroadcast,
     FindOwner,

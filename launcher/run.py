@@ -15,7 +15,7 @@ import msgspec
 
 from cicada.config import Config
 from cicada.errors import RingNotReady
-from launcher.keychain import Keychain, read_key_files
+from launcher.keys.chain import Keychain, read_key_files
 from launcher.plan import Plan, plan_swarm
 from launcher.ports import require_free
 from launcher.process import start_fork_server

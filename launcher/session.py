@@ -28,18 +28,18 @@ from cicada.commands import AnyCommand, AnyReply, Refused
 from cicada.config import Config, to_toml
 from cicada.errors import Unavailable
 from cicada.limits import LAUNCHER
-from launcher.faults import Faults
-from launcher.keychain import Keychain
-from launcher.logbook import LogBook
-from launcher.loglevels import LogLevels
+from launcher.faults.control import Faults
+from launcher.keys.chain import Keychain
+from launcher.keys.rotation import Rotation
+from launcher.logs.book import LogBook
+from launcher.logs.control import LogLevels
+from launcher.logs.records import level_named
 from launcher.monitor import Monitor, RunState
 from launcher.orchestrator import Orchestrator
 from launcher.plan import Plan, derived_seed
 from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
-from launcher.records import level_named
 from launcher.roster import Roster
-from launcher.rotation import Rotation
 from launcher.runfolder import CONTROL_SOCKET, ControlFolder, RunFolder, RunInfo, git_revision
 from launcher.serving import CommandActor, recorded
 from launcher.statistics import Statistics

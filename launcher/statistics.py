@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from statistics import fmean, median
 
 from cicada.commands import MessageCounts, Status, WorkerStatus
-from launcher.faults import Faults
+from launcher.faults.control import Faults
 from launcher.monitor import Monitor
 from launcher.roster import ENDED, State
 from launcher.supervisor import WorkerSupervisor

@@ -13,7 +13,7 @@ from cicada.commands import SendResult
 from cicada.errors import CicadaError, Misuse
 from cicada.ids import Address, canonical_address, place_from_bytes, split_address
 from cicada.limits import LAUNCHER
-from launcher.loading import LoadWork
+from launcher.load.generator import LoadWork
 from launcher.protocol import (
     AnyWorkerReply,
     CollectLoad,

@@ -12,10 +12,10 @@ from cicada.bus.publisher import Publisher
 from cicada.clock import SystemClock
 from cicada.limits import LAUNCHER
 from launcher.hosting import Hosting
-from launcher.logbook import LogBook
+from launcher.logs.book import LogBook
+from launcher.logs.records import level_named
 from launcher.process import Ready, WorkerSpec
 from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
-from launcher.records import level_named
 from launcher.serving import CommandActor, log_to_stderr, recorded
 
 GC_THRESHOLDS = (20_000, 20, 50)

@@ -81,12 +81,12 @@ PURE: Final = (
     "launcher.plan",
     "launcher.waves",
     "launcher.readiness",
-    "launcher.load",
-    "launcher.ledger",
-    "launcher.records",
-    "launcher.eventlog",
-    "launcher.levels",
-    "launcher.faultbook",
+    "launcher.load.account",
+    "launcher.load.ledger",
+    "launcher.logs.records",
+    "launcher.logs.events",
+    "launcher.logs.levels",
+    "launcher.faults.book",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

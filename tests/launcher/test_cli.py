@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 from cicada.errors import CicadaError, ConfigError, DeliveryTimeout, Misuse, Unavailable
 from launcher.cli import app
 from launcher.exits import Exit, SwarmLost, exit_code
-from launcher.options import seconds
 from launcher.runfolder import open_run_folder
+from launcher.verbs.options import seconds
 
 from .fake_launcher import info
 
@@ -159,7 +159,7 @@ def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
 
 def test_a_defect_is_one_line_without_a_trace(tmp_path: Path) -> None:
     (tmp_path / "cicada_defect.py").write_text(
-        "import launcher.cli, launcher.options\nlauncher.cli._load = None\nlauncher.cli.main()\n"
+        "import launcher.cli, launcher.verbs.options\nlauncher.cli._load = None\nlauncher.cli.main()\n"
     )
     done = subprocess.run(
         [sys.executable, str(tmp_path / "cicada_defect.py"), "check", str(CONFIG)],

@@ -45,7 +45,7 @@ from cicada.commands import (
     WorkerStatus,
 )
 from launcher.cli import app
-from launcher.progress import ProgressLine, progress_wanted
+from launcher.verbs.progress import ProgressLine, progress_wanted
 
 from .fake_launcher import Answer, FakeLauncher, fake_launcher
 

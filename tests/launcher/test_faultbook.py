@@ -9,7 +9,7 @@ import pytest
 from cicada.commands import AnyFault, Delay, Drop, Duplicate, Freeze, Partition
 from cicada.errors import Misuse
 from cicada.ids import Address
-from launcher.faultbook import ActiveFault, FaultBook, check
+from launcher.faults.book import ActiveFault, FaultBook, check
 
 NOW = 50.0
 NAMES = tuple(f"core-{number}" for number in range(6))

@@ -15,9 +15,18 @@ from cicada.commands import RunLoad
 from cicada.errors import Misuse, PayloadTooLarge, Unavailable
 from cicada.ids import Address
 from cicada.limits import LOAD, WIRE
-from launcher.ledger import OTHER_REASONS, Count, Ledger, Mark, ledger_bytes
-from launcher.ledgerfile import LedgerFile
-from launcher.load import MIN_PAYLOAD, Accountant, LoadPeer, LoadPlan, LoadShare, merge, plan_load, progress
+from launcher.load.account import (
+    MIN_PAYLOAD,
+    Accountant,
+    LoadPeer,
+    LoadPlan,
+    LoadShare,
+    merge,
+    plan_load,
+    progress,
+)
+from launcher.load.ledger import OTHER_REASONS, Count, Ledger, Mark, ledger_bytes
+from launcher.load.ledgerfile import LedgerFile
 
 PEERS = tuple(LoadPeer(f"core-{index}", Address(f"127.0.0.1:{20000 + index}")) for index in range(5))
 BY_NAME = {peer.name: peer for peer in PEERS}

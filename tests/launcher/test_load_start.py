@@ -13,11 +13,11 @@ from cicada.aio import HostPort, Message, SwarmPeer
 from cicada.commands import LoadResult, RunLoad
 from cicada.errors import Unavailable
 from cicada.ids import Address, split_address
-from launcher.ledger import Count, Ledger, Mark, ledger_bytes
-from launcher.ledgerfile import LedgerFile
-from launcher.load import Accountant, LoadPeer, LoadPlan, LoadShare, plan_load
-from launcher.loading import LoadWork
-from launcher.loadrun import LoadRun
+from launcher.load.account import Accountant, LoadPeer, LoadPlan, LoadShare, plan_load
+from launcher.load.generator import LoadWork
+from launcher.load.ledger import Count, Ledger, Mark, ledger_bytes
+from launcher.load.ledgerfile import LedgerFile
+from launcher.load.run import LoadRun
 from launcher.plan import PlannedPeer
 from launcher.protocol import (
     AnyWorkerCommand,

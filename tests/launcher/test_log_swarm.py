@@ -20,8 +20,8 @@ from cicada.commands import (
     SetLogLevel,
     Status,
 )
-from launcher.logreading import RunLogs
-from launcher.records import TRACE, Record
+from launcher.logs.reading import RunLogs
+from launcher.logs.records import TRACE, Record
 from launcher.runfolder import LOG_FILE
 from tests.launcher.swarms import RunningSwarm, config, free_ports, running
 

@@ -20,10 +20,10 @@ from cicada.events import (
     PhaseChanged,
 )
 from cicada.limits import LogLimits
-from launcher.levels import LevelSetting
-from launcher.logbook import DEFECT, QUEUE_FULL, LogBook
-from launcher.logfiles import LogFiles, log_path, logged_names
-from launcher.records import TRACE, Level, Record, decoded
+from launcher.logs.book import DEFECT, QUEUE_FULL, LogBook
+from launcher.logs.files import LogFiles, log_path, logged_names
+from launcher.logs.levels import LevelSetting
+from launcher.logs.records import TRACE, Level, Record, decoded
 
 NEVER = 3600.0  # seconds: the writer looks at its end only
 JOINED = PhaseChanged(phase="member", reason="joined")

@@ -12,9 +12,9 @@ import pytest
 from cicada.config import to_toml
 from cicada.errors import Misuse, Unavailable
 from cicada.limits import LOG, LogLimits
-from launcher.logfiles import LogFiles, log_path
-from launcher.logreading import Follower, Line, RunLogs, Tail
-from launcher.records import Record
+from launcher.logs.files import LogFiles, log_path
+from launcher.logs.reading import Follower, Line, RunLogs, Tail
+from launcher.logs.records import Record
 from launcher.runfolder import CONFIG_FILE, LOGS
 from tests.launcher.swarms import config
 

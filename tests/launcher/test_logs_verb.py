@@ -19,8 +19,8 @@ from typer.testing import CliRunner, Result
 from cicada.commands import AnyCommand, AnyReply, Done, SetLogLevel
 from cicada.config import to_toml
 from launcher.cli import app
-from launcher.logfiles import LogFiles
-from launcher.records import Record
+from launcher.logs.files import LogFiles
+from launcher.logs.records import Record
 from launcher.runfolder import RunFolder, open_run_folder
 from tests.launcher.fake_launcher import FakeLauncher, fake_launcher
 from tests.launcher.swarms import PATIENCE, config

@@ -31,9 +31,9 @@ from cicada.events import (
     WorkerExited,
 )
 from cicada.limits import LOG
-from launcher.eventlog import ACTORS, RULES, SILENT
-from launcher.levels import Levels, LevelSetting
-from launcher.records import Filter, Level, Record, decoded, harmless, level_at, readable
+from launcher.logs.events import ACTORS, RULES, SILENT
+from launcher.logs.levels import Levels, LevelSetting
+from launcher.logs.records import Filter, Level, Record, decoded, harmless, level_at, readable
 
 LOOKUP = LookupFinished(place="ab" * 32, owner="127.0.0.1:7", hops=2, seconds=0.0015, lookup=41)
 FAILED = MessageSettled(

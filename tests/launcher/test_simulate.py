@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from launcher.cli import app
-from launcher.simulate import Choice, chosen
+from launcher.sim.simulate import Choice, chosen
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "sim"

@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from cicada.nat import manual
 from cicada.nat.manual import Probe
 from cicada.nat.requests import NAT_PMP, PCP, UPNP, Gateway
-from launcher import natwork
 from launcher.cli import app
+from launcher.nat import work as natwork
 from tests.nat.igd import Igd
 from tests.nat.loopback import own_gateway
 from tests.nat.portserver import PortServer

@@ -14,9 +14,9 @@ from typing import BinaryIO, NamedTuple
 
 from cicada.errors import CicadaError, Unavailable
 from cicada.limits import CLI, LOG
-from launcher.logfiles import log_path, logged_names
+from launcher.logs.files import log_path, logged_names
+from launcher.logs.records import Record, decoded
 from launcher.plan import WORKER_PREFIX, Plan, plan_swarm
-from launcher.records import Record, decoded
 from launcher.runfolder import CONFIG_FILE, LOGS, is_running
 from launcher.selectors import EVERYONE, Candidate, select
 

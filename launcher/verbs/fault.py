@@ -21,8 +21,8 @@ from cicada.commands import (
     Thaw,
 )
 from cicada.limits import CLI
-from launcher import output
-from launcher.options import (
+from launcher.verbs import output
+from launcher.verbs.options import (
     LATEST_RUN,
     ForOption,
     JsonOption,
@@ -33,7 +33,7 @@ from launcher.options import (
     SelectArgument,
     moment,
 )
-from launcher.verbs import connect
+from launcher.verbs.swarm import connect
 
 app = typer.Typer(no_args_is_help=True)
 

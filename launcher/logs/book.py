@@ -21,10 +21,10 @@ import msgspec
 from cicada.actors.host import whose_turn
 from cicada.events import AnyEvent
 from cicada.limits import LOG, LogLimits
-from launcher.eventlog import RULES
-from launcher.levels import Levels, LevelSetting
-from launcher.logfiles import LogFiles
-from launcher.records import TRACE, Detail, Facts, Level, Record, harmless, level_at
+from launcher.logs.events import RULES
+from launcher.logs.files import LogFiles
+from launcher.logs.levels import Levels, LevelSetting
+from launcher.logs.records import TRACE, Detail, Facts, Level, Record, harmless, level_at
 
 QUEUE_FULL = "more came than could be written"
 DEFECT = "a defect in what describes them"

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from cicada.errors import Unavailable
-from launcher.ledger import Ledger, ledger_bytes
+from launcher.load.ledger import Ledger, ledger_bytes
 
 _PRIVATE = 0o600
 _PIECE = 1024 * 1024

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cicada.errors import Misuse, Unavailable
 from cicada.sim.report import FAILED, HIGH, LOW, MEAN, Case, Report
 from cicada.sim.running import RunResult
-from launcher.simulate import figure_of
+from launcher.sim.simulate import figure_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from pathlib import Path
 from cicada.commands import LoadProgress, LoadResult, RunLoad
 from cicada.errors import Misuse, Unavailable
 from cicada.limits import LAUNCHER
-from launcher.ledgerfile import LedgerFile
-from launcher.load import LoadPeer, LoadShare, merge, plan_load, progress
+from launcher.load.account import LoadPeer, LoadShare, merge, plan_load, progress
+from launcher.load.ledgerfile import LedgerFile
 from launcher.protocol import CollectLoad, EndLoad, LoadReport, PrepareLoad, Report, StartLoad
 from launcher.roster import Member
 from launcher.swarm import Swarm

@@ -9,7 +9,7 @@ from cicada.commands import Done, RotateSwarmKey
 from cicada.errors import Unavailable
 from cicada.keys.store import read_swarm_key
 from cicada.limits import LAUNCHER
-from launcher.keychain import Keychain
+from launcher.keys.chain import Keychain
 from launcher.pool import WorkerPool
 from launcher.protocol import Report, SetKeys
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from launcher import output
 from launcher.exits import Exit
-from launcher.options import JsonOption, SetOption, assignments
+from launcher.verbs import output
+from launcher.verbs.options import JsonOption, SetOption, assignments
 
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="FILE", help="TOML file of the scenario.")]
 SeedOption = Annotated[
@@ -46,11 +46,11 @@ def sim(
     The peers are the real ring nodes and routers, on a simulated network; the same seed gives the same run.
     """
     changes = assignments(settings or (), "KEY=VALUE, for example --set sim.seeds=3")
-    from launcher.simtext import outcome_lines
-    from launcher.simulate import Choice, simulate
+    from launcher.sim.simulate import Choice, simulate
+    from launcher.sim.text import outcome_lines
 
     if plot is not None:
-        from launcher.plots import check_plot
+        from launcher.sim.plots import check_plot
 
         check_plot(plot)
     choice = Choice(file=file, seed=seed, peers=peers, case=case, settings=tuple(changes))
@@ -60,7 +60,7 @@ def sim(
     else:
         output.show(outcome_lines(outcome))
     if plot is not None:
-        from launcher.plots import draw
+        from launcher.sim.plots import draw
 
         draw(outcome.report, plot)
         output.progress(f"drawn into {plot}")

@@ -9,9 +9,10 @@ import msgspec
 import typer
 
 from cicada.limits import NAT
-from launcher import natwork, output
 from launcher.exits import Exit
-from launcher.options import JsonOption, seconds
+from launcher.nat import work as natwork
+from launcher.verbs import output
+from launcher.verbs.options import JsonOption, seconds
 
 if TYPE_CHECKING:
     from cicada.nat.io import NatNews

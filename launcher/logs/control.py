@@ -6,10 +6,10 @@ from collections import defaultdict
 
 from cicada.commands import SetLogLevel
 from cicada.limits import LAUNCHER
-from launcher.levels import Levels, LevelSetting
-from launcher.logbook import LogBook
+from launcher.logs.book import LogBook
+from launcher.logs.levels import Levels, LevelSetting
+from launcher.logs.records import Level
 from launcher.protocol import Report, SetLevels
-from launcher.records import Level
 from launcher.selectors import EVERYONE, Selection
 from launcher.swarm import Problems, Swarm
 

@@ -12,9 +12,10 @@ import typer
 from cicada.commands import Done, RotateSwarmKey, RotationPhase
 from cicada.errors import ConfigErrors, Misuse
 from cicada.limits import CLI
-from launcher import keywork, output
-from launcher.options import LATEST_RUN, JsonOption, RunOption
-from launcher.verbs import connect
+from launcher.keys import work as keywork
+from launcher.verbs import output
+from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption
+from launcher.verbs.swarm import connect
 
 app = typer.Typer(no_args_is_help=True)
 

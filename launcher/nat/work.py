@@ -15,12 +15,12 @@ import msgspec
 
 from cicada.errors import Unavailable
 from cicada.limits import CLI, NAT
-from launcher import output
+from launcher.verbs import output
 
 if TYPE_CHECKING:
     from cicada.nat.io import Mapped, NatNews
     from cicada.nat.manual import Probe, ProtocolProbe
-    from launcher.natdial import DialBack
+    from launcher.nat.dial import DialBack
 
 _SHARED: Final = ipaddress.IPv4Network("100.64.0.0/10")  # between a provider and its customers, RFC 6598
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -108,7 +108,7 @@ def report(probed: Probe) -> ProbeReport:
 
 def with_dial_back(found: ProbeReport, seed: str, port: int) -> ProbeReport:
     """The same, and whether members of the swarm at ``seed`` can dial this machine."""
-    from launcher.natdial import dial_back
+    from launcher.nat.dial import dial_back
 
     return msgspec.structs.replace(found, dialled_back=asyncio.run(dial_back(seed, port)))
 

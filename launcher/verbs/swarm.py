@@ -34,10 +34,10 @@ from cicada.commands import (
     Stop,
 )
 from cicada.limits import CLI, DELIVERY, LAUNCHER, LOAD, WIRE
-from launcher import output
 from launcher.exits import Exit
-from launcher.load import check_load
-from launcher.options import (
+from launcher.load.account import check_load
+from launcher.verbs import output
+from launcher.verbs.options import (
     LATEST_RUN,
     JsonOption,
     RunOption,
@@ -47,7 +47,7 @@ from launcher.options import (
     payload_of,
     seconds,
 )
-from launcher.progress import ProgressLine, progress_wanted
+from launcher.verbs.progress import ProgressLine, progress_wanted
 
 if TYPE_CHECKING:
     from launcher.client import SwarmClient

@@ -13,7 +13,7 @@ from cicada.errors import CicadaError, Misuse, Unavailable
 from cicada.events import AnyEvent, FaultEnded, FaultStarted
 from cicada.limits import LAUNCHER
 from cicada.transport.faults import NO_FAULTS
-from launcher.faultbook import ActiveFault, FaultBook, check
+from launcher.faults.book import ActiveFault, FaultBook, check
 from launcher.protocol import Report, SetFaults
 from launcher.roster import LIVE
 from launcher.selectors import Candidate, Selection, select

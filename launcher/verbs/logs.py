@@ -14,12 +14,12 @@ import typer
 from cicada.commands import Done, SetLogLevel
 from cicada.errors import Misuse
 from cicada.limits import CLI
-from launcher import output
-from launcher.options import LATEST_RUN, RunOption
-from launcher.records import Filter, level_named, readable
+from launcher.logs.records import Filter, level_named, readable
+from launcher.verbs import output
+from launcher.verbs.options import LATEST_RUN, RunOption
 
 if TYPE_CHECKING:
-    from launcher.logreading import Follower, Line, RunLogs
+    from launcher.logs.reading import Follower, Line, RunLogs
 
 
 class LevelName(enum.StrEnum):
@@ -82,7 +82,7 @@ def logs(
             return
         for line in done:
             output.progress(line)
-    from launcher.logreading import Follower, RunLogs
+    from launcher.logs.reading import Follower, RunLogs
 
     run_logs = RunLogs(run)
     shown = Filter(level=level_named(level.value), actor=actor.value if actor else "", text=grep)

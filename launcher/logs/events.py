@@ -47,7 +47,7 @@ from cicada.events import (
     WorkerExited,
     WorkerStarted,
 )
-from launcher.records import Detail, Facts, Level
+from launcher.logs.records import Detail, Facts, Level
 
 RING: Final = "ring"
 ROUTER: Final = "router"

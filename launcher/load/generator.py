@@ -12,8 +12,8 @@ from cicada.errors import CicadaError
 from cicada.ids import canonical_address, split_address
 from cicada.limits import LAUNCHER, LOAD
 from cicada.routing.io import Fate
-from launcher.ledgerfile import LedgerFile
-from launcher.load import Accountant, LoadShare, Shot
+from launcher.load.account import Accountant, LoadShare, Shot
+from launcher.load.ledgerfile import LedgerFile
 from launcher.protocol import LoadReport
 
 

@@ -21,7 +21,7 @@ from cicada.errors import Misuse, PayloadTooLarge
 from cicada.ids import Address
 from cicada.limits import DELIVERY, LOAD, WIRE
 from cicada.routing.io import Fate
-from launcher.ledger import Count, Ledger, Mark, percentile
+from launcher.load.ledger import Count, Ledger, Mark, percentile
 
 K = TypeVar("K")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from launcher.records import Level, level_named
+from launcher.logs.records import Level, level_named
 
 
 class LevelSetting(msgspec.Struct, frozen=True):
