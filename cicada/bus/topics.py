@@ -17,6 +17,7 @@ from cicada.events import (
     LinkClosed,
     LinkEvent,
     LinkOpened,
+    LoadEvent,
     LookupFinished,
     MessageSettled,
     NatEvent,
@@ -35,6 +36,7 @@ _FAMILIES: dict[str, UnionType] = {
     "key": KeyEvent,
     "nat": NatEvent,
     "run": RunEvent,
+    "load": LoadEvent,
 }
 
 _TOPICS: dict[type, bytes] = {

@@ -19,6 +19,7 @@ from cicada.events import (
     CommandReceived,
     Escalated,
     EventsLost,
+    ExpectationChecked,
     FaultEnded,
     FaultStarted,
     FingersChanged,
@@ -27,6 +28,9 @@ from cicada.events import (
     KeyConflict,
     LinkClosed,
     LinkOpened,
+    LoadEnded,
+    LoadInterval,
+    LoadStarted,
     LookupFinished,
     MessageDropped,
     MessageSettled,
@@ -42,7 +46,9 @@ from cicada.events import (
     PredecessorChanged,
     RelayMisbehaved,
     RunStateChanged,
+    ScheduledFaultDone,
     SuccessorsChanged,
+    ThresholdChecked,
     WaveRestarted,
     WorkerExited,
     WorkerStarted,
@@ -223,6 +229,40 @@ def _fault_ended(event: FaultEnded) -> Facts:
     return Facts(text=text, detail={"fault": event.fault, "peers": event.peers})
 
 
+def _scheduled(event: ScheduledFaultDone) -> Facts:
+    whom = f" {_named(event.peers)}" if event.peers else f" {event.select}"
+    text = f"timeline: {event.do}{whom}, due {event.due_s:g} s after the start{_because(event.problem)}"
+    return Facts(text=text, detail={"entry": event.entry, "peers": event.peers})
+
+
+def _expectation(event: ExpectationChecked) -> Facts:
+    verdict = "holds" if event.held else "does not hold"
+    return Facts(text=f"expected: {event.check} {verdict} after {event.at_s:g} s: {event.found}")
+
+
+def _load_started(event: LoadStarted) -> Facts:
+    ops = " ".join(f"{name}={share:.0%}" for name, share in event.ops.items())
+    return Facts(text=f"load {event.load} begins: {event.model} model, {ops}", detail={"load": event.load})
+
+
+def _load_interval(event: LoadInterval) -> Facts:
+    ended = sum(op.succeeded + op.failed for op in event.ops)
+    text = f"load {event.load}: {ended} operations ended in the {event.end_s - event.start_s:.1f} s until {event.end_s:.1f} s"
+    return Facts(text=text)
+
+
+def _load_ended(event: LoadEnded) -> Facts:
+    return Facts(
+        text=f"load {event.load} {event.outcome}{_because(event.verdict)}", detail={"load": event.load}
+    )
+
+
+def _threshold(event: ThresholdChecked) -> Facts:
+    value = "no figure" if event.value is None else f"{event.value:g}"
+    verdict = "holds" if event.held else "does not hold"
+    return Facts(text=f"threshold {event.threshold} {verdict}: {value}")
+
+
 def _events_lost(event: EventsLost) -> Facts:
     return Facts(text=f"{event.count} events were not told: {event.reason}", detail={"count": event.count})
 
@@ -296,6 +336,12 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     WaveRestarted: Rule(Level.INFO, "", _wave),
     FaultStarted: Rule(Level.WARNING, "", _fault_started),
     FaultEnded: Rule(Level.INFO, "", _fault_ended),
+    ScheduledFaultDone: Rule(Level.INFO, "", _scheduled),
+    ExpectationChecked: Rule(Level.INFO, "", _expectation),
+    LoadStarted: Rule(Level.INFO, "", _load_started),
+    LoadInterval: Rule(Level.DEBUG, "", _load_interval),
+    LoadEnded: Rule(Level.INFO, "", _load_ended),
+    ThresholdChecked: Rule(Level.INFO, "", _threshold, skips=lambda event: not event.final),
     EventsLost: Rule(Level.WARNING, "", _events_lost),
 }
 """Every kind of event that is logged."""
