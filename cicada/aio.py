@@ -317,6 +317,10 @@ class SwarmPeer:
         not finished goes over new ones."""
         self._bound().tell(ChangeSwarmKeys(keys))
 
+    def stop_mapping(self) -> None:
+        """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
+        self._bound().stop_mapping()
+
     def crash(self, kind: str) -> None:
         """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""
         self._bound().tell(InjectCrash(Kind(kind)))

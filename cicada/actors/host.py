@@ -246,7 +246,7 @@ class Host:
     def gone(self, hosted: HostedPeer) -> None:
         """A peer has ended completely. The last one closes the host."""
         self._hosted.discard(hosted)
-        self._unmap(hosted)
+        self.unmap(hosted)
         self._close_if_empty()
 
     def _map(self, hosted: HostedPeer, port: int) -> None:
@@ -267,7 +267,8 @@ class Host:
         self._mapped[hosted] = port
         self._mapping.tell(MapPort(port=port, tell=tell))
 
-    def _unmap(self, hosted: HostedPeer) -> None:
+    def unmap(self, hosted: HostedPeer) -> None:
+        """Have the router forward nothing to that peer, and ask it no more."""
         port = self._mapped.pop(hosted, None)
         if port is not None and self._mapping is not None:
             from cicada.actors.nat import UnmapPort

@@ -169,6 +169,10 @@ class HostedPeer:
         """What is to be told how a router maps its port; None: it needs no mapping."""
         return self._moves.consider if self._moves.wants_mapping else None
 
+    def stop_mapping(self) -> None:
+        """Have no router asked to map its port from now on."""
+        self._host.unmap(self)
+
     def reserve(self, size: int) -> None:
         """Claim the right to send a message of ``size`` bytes, which its receipt gives back. Raises MailboxFull when this
         process has too many on their way."""

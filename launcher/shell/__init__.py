@@ -1,0 +1,1 @@
+"""``cicada shell``: lines that are typed at a whole swarm, what they mean, and where they go."""
