@@ -1,15 +1,15 @@
 """Selectors: the words by which commands name peers.
 
 ``core-3`` is a peer, ``worker-1`` a worker, ``core`` a group, ``core:10%`` a share of a group, ``10%`` a share of the
-swarm, ``all`` the swarm.
+swarm, ``all`` the swarm; ``core-3,core-7`` are several of these.
 """
 
 from __future__ import annotations
 
 import difflib
-import random
 import re
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -36,14 +36,30 @@ class Selection(msgspec.Struct, frozen=True):
     workers: tuple[str, ...] = ()
 
 
-def select(
-    text: str, candidates: Iterable[Candidate], workers: Sequence[str], rng: random.Random
-) -> Selection:
+class Draws(Protocol):
+    """Whatever draws a share: a ``random.Random``, or something whose draws can be foretold."""
+
+    def sample(self, population: Sequence[str], k: int) -> list[str]:
+        """``k`` different members of the population."""
+
+
+def select(text: str, candidates: Iterable[Candidate], workers: Sequence[str], rng: Draws) -> Selection:
     """What ``text`` names among the candidates; a share is drawn with ``rng`` and holds at least one peer.
 
-    Raises Misuse when it names nothing, with the nearest names there are.
+    Raises Misuse when it, or a part of it, names nothing, with the nearest names there are.
     """
     everyone = tuple(candidates)
+    parts = [_select_one(part.strip(), everyone, workers, rng) for part in text.split(",")]
+    if len(parts) == 1:
+        return parts[0]
+    peers = {name for part in parts for name in part.peers}
+    named = dict.fromkeys(worker for part in parts for worker in part.workers)
+    if named and not all(part.workers for part in parts):
+        raise Misuse(f"{text!r}: name workers or peers, not both at once")
+    return Selection(tuple(c.name for c in everyone if c.name in peers), tuple(named))
+
+
+def _select_one(text: str, everyone: Sequence[Candidate], workers: Sequence[str], rng: Draws) -> Selection:
     share = _SHARE.fullmatch(text)
     if share:
         return _draw(text, everyone, share["group"], float(share["percent"]), rng)
@@ -64,7 +80,7 @@ def _named(text: str, everyone: Sequence[Candidate]) -> tuple[str, ...]:
 
 
 def _draw(
-    text: str, everyone: Sequence[Candidate], group: str | None, percent: float, rng: random.Random
+    text: str, everyone: Sequence[Candidate], group: str | None, percent: float, rng: Draws
 ) -> Selection:
     if not 0 < percent <= 100:
         raise Misuse(f"{text!r}: a share is more than 0% and at most 100%")

@@ -12,6 +12,7 @@ from cicada.actors.supervision import (
     Escalate,
     Exit,
     History,
+    Restart,
     Start,
     SupervisorSpec,
     decide,
@@ -20,7 +21,13 @@ from cicada.actors.supervision import (
 from cicada.config.model import Supervision
 from cicada.errors import CicadaError
 from cicada.events import AnyEvent, ChildRestarted, Escalated, WorkerExited, WorkerStarted
+from launcher.roster import Member, State
 from launcher.swarm import Swarm
+
+POLICIES = {"no": Restart.NEVER, "on-failure": Restart.ON_FAILURE, "always": Restart.ALWAYS}
+"""The words of a configuration for who is restarted."""
+
+_OF_ITS_OWN_ACCORD = "exit 0"
 
 _logger = logging.getLogger("cicada.launcher")
 
@@ -35,17 +42,26 @@ class WorkerSupervisor:
     ) -> None:
         self._swarm = swarm
         self._spec = SupervisorSpec(
-            children=tuple(ChildSpec(name=name) for name in swarm.pool.names),
+            children=tuple(
+                ChildSpec(name=name, restart=POLICIES[settings.restart]) for name in swarm.pool.names
+            ),
             max_restarts=settings.max_restarts,
             within_s=settings.within_s,
             backoff_s=settings.backoff_s,
         )
         self._publish = publish
         self._on_escalated = on_escalated
+        self._settings = settings
         self._history: History = ()
         self._restarts: Counter[str] = Counter()
         self._recoveries: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._deaths: dict[str, str] = {}
+
+    @property
+    def deaths(self) -> dict[str, str]:
+        """The workers that ended without being told to and were not brought back, and how they ended."""
+        return dict(self._deaths)
 
     @property
     def total_restarts(self) -> int:
@@ -64,22 +80,44 @@ class WorkerSupervisor:
 
     def exited(self, worker: str, pid: int, how: str) -> None:
         """A worker process has ended. Decides, and starts what was decided."""
-        self._publish("", WorkerExited(worker=worker, pid=pid, exit=how, expected=self._stopping))
+        told = self._stopping or self._swarm.pool.ended_as_told(worker)
+        self._publish("", WorkerExited(worker=worker, pid=pid, exit=how, expected=told))
         lost = self._swarm.roster.lose(worker)
         if self._stopping:
+            return
+        now = asyncio.get_running_loop().time()
+        if told and POLICIES[self._settings.restart] is not Restart.NEVER:
+            self._recover_at(
+                Start(worker, now + self._settings.backoff_s)
+            )  # a fault that was asked for is no failure
+            return
+        end = Exit(child=worker, failed=how != _OF_ITS_OWN_ACCORD, reason=how)
+        actions = decide(self._spec, self._history, end, now)
+        self._history = recorded(self._spec, self._history, end, now)
+        if not actions:
+            self._leave_dead(worker, pid, how, lost, told=told)
             return
         _logger.warning(
             "%s (process %d) ended: %s; %d peers are lost until it is back", worker, pid, how, len(lost)
         )
-        now = asyncio.get_running_loop().time()
-        end = Exit(child=worker, failed=True, reason=how)
-        actions = decide(self._spec, self._history, end, now)
-        self._history = recorded(self._spec, self._history, end, now)
         for action in actions:
             if isinstance(action, Start):
                 self._recover_at(action)
             elif isinstance(action, Escalate):
                 self._give_up(action)
+
+    def _leave_dead(self, worker: str, pid: int, how: str, lost: list[Member], *, told: bool) -> None:
+        """It stays dead, and its peers with it, until somebody restarts them."""
+        self._swarm.abandoned.add(worker)
+        policy = f'supervision.restart is "{self._settings.restart}"'
+        _logger.warning(
+            "%s (process %d) ended: %s; it stays dead with its %d peers, since %s",
+            *(worker, pid, how, len(lost), policy),
+        )
+        if not told:
+            self._deaths[worker] = how
+        problem = "" if told else f"died with {worker} ({how}), which stays dead: {policy}"
+        self._swarm.roster.mark((member.name for member in lost), State.KILLED, problem)
 
     def started(self, worker: str) -> None:
         """A worker process answers."""

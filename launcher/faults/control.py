@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 from collections.abc import Callable, Iterable, Sequence
 
 from cicada.commands import AnyFault, Done, FaultList, FaultRow, Heal, PairFault, Thaw
@@ -16,7 +15,7 @@ from cicada.transport.faults import NO_FAULTS
 from launcher.faults.book import ActiveFault, FaultBook, check
 from launcher.protocol import Report, SetFaults
 from launcher.roster import LIVE
-from launcher.selectors import Candidate, Selection, select
+from launcher.selectors import Candidate, Draws, Selection, select
 from launcher.swarm import Swarm
 
 _GREETING = "faults"
@@ -31,12 +30,11 @@ class Faults:
     Every worker has the whole state, again after each change: what one peer sends another is judged where it leaves.
     """
 
-    def __init__(self, swarm: Swarm, publish: Publish, rng: random.Random) -> None:
+    def __init__(self, swarm: Swarm, publish: Publish) -> None:
         self._swarm = swarm
         self._roster = swarm.roster
         self._pool = swarm.pool
         self._publish = publish
-        self._rng = rng
         self._book = FaultBook()
         self._told: dict[str, tuple[int, SetFaults]] = {}
         self._enforcing = asyncio.Lock()
@@ -47,11 +45,11 @@ class Faults:
         """Every fault in force."""
         return self._book.rows(_now())
 
-    async def apply(self, fault: AnyFault) -> FaultList:
-        """Set a fault. Raises Misuse for one that cannot be, Unavailable when a worker does not take its part; the others
-        have theirs then."""
+    async def apply(self, fault: AnyFault, draws: Draws) -> FaultList:
+        """Set a fault; ``draws`` draws its shares. Raises Misuse for one that cannot be, Unavailable when a worker does not
+        take its part; the others have theirs then."""
         check(fault)
-        active = self._resolve(fault)
+        active = self._resolve(fault, draws)
         row = active.row(_now())
         self._publish(
             "",
@@ -71,9 +69,9 @@ class Faults:
         await self._enforce()
         return FaultList(rows=(row,))
 
-    async def thaw(self, command: Thaw) -> Done:
+    async def thaw(self, command: Thaw, draws: Draws) -> Done:
         """Have those that stand still go on. Raises Misuse when none does that the selector names."""
-        chosen = self._standing_still(command.select)
+        chosen = self._standing_still(command.select, draws)
         workers = self._wholly_named(chosen)
         for worker in workers:
             self._pool.thaw(worker)  # also one that somebody else stopped
@@ -108,13 +106,13 @@ class Faults:
 
     # Who is meant
 
-    def _resolve(self, fault: AnyFault) -> ActiveFault:
+    def _resolve(self, fault: AnyFault, draws: Draws) -> ActiveFault:
         if isinstance(fault, PairFault):
-            one, other = self._sides(fault)
+            one, other = self._sides(fault, draws)
             return self._book.enter(fault, peers=one, others=other, now=_now())
         still = self._swarm.frozen()
         awake = [c for c in self._roster.candidates(*LIVE) if c.name not in still]
-        chosen = self._select(fault.select, awake)
+        chosen = self._select(fault.select, awake, draws)
         for worker in chosen.workers:
             if not self._pool.pid(worker) or self._pool.is_frozen(worker):
                 raise Misuse(f"{worker} does not run: see `cicada status`")
@@ -122,24 +120,24 @@ class Faults:
             raise Misuse(f"nobody that {fault.select!r} names is awake: see `cicada peers`")
         return self._book.enter(fault, peers=chosen.peers, workers=chosen.workers, now=_now())
 
-    def _sides(self, fault: PairFault) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _sides(self, fault: PairFault, draws: Draws) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """A share as the other side is drawn from those who are not of the one."""
         everyone = self._roster.candidates()
-        one = self._select(fault.one, everyone).peers
+        one = self._select(fault.one, everyone, draws).peers
         rest = [candidate for candidate in everyone if candidate.name not in set(one)]
         if not fault.other:
             if not rest:
                 raise Misuse(f"{fault.one!r} names everybody: there is nobody on the other side")
             return one, tuple(candidate.name for candidate in rest)
         pool = rest if fault.other.endswith("%") else everyone
-        return one, self._select(fault.other, pool).peers
+        return one, self._select(fault.other, pool, draws).peers
 
-    def _standing_still(self, text: str) -> Selection:
-        self._select(text, self._roster.candidates())
+    def _standing_still(self, text: str, draws: Draws) -> Selection:
+        self._select(text, self._roster.candidates(), draws)
         still = self._swarm.frozen()
         frozen = [candidate for candidate in self._roster.candidates() if candidate.name in still]
         try:
-            chosen = self._select(text, frozen)
+            chosen = self._select(text, frozen, draws)
         except Misuse:
             chosen = Selection(())
         if not chosen.peers:
@@ -161,8 +159,8 @@ class Faults:
                 )
         return list(dict.fromkeys([*whole, *(name for name in chosen.workers if name in workers)]))
 
-    def _select(self, text: str, candidates: Sequence[Candidate]) -> Selection:
-        return select(text, candidates, self._pool.names, self._rng)
+    def _select(self, text: str, candidates: Sequence[Candidate], draws: Draws) -> Selection:
+        return select(text, candidates, self._pool.names, draws)
 
     # What follows
 
