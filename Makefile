@@ -21,6 +21,10 @@ prove: export CICADA_PEERS ?= 200
 prove: export CICADA_PATHS ?= 200
 # Seconds for which a swarm is overloaded; from 60 on it has 200 peers.
 prove: export CICADA_OVERLOAD ?= 600
+# Peers of the chaos that is gone through twice: 20 for 20 s, or 200 for ten minutes each time.
+prove: export CICADA_CHAOS ?= 200
+# Commands of the documents that take minutes are run too, unless this says otherwise.
+prove: export CICADA_DOCS ?= full
 PROOF_TIMEOUT ?= 3600
 
 .PHONY: help demo test check format prove bench clean
@@ -75,7 +79,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(RUN): pyproject.toml $(VENV)/.created
-	$(BIN)/python -m pip install --quiet --editable ".[fast]"
+	$(BIN)/python -m pip install --quiet --editable ".[fast,load]"
 	@touch $@
 
 $(DEV): pyproject.toml $(RUN)

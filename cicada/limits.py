@@ -214,6 +214,19 @@ class FaultLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_held: int = 1 * MIB  # bytes held back for one link; four times what it may have unacknowledged
     retry: float = 0.02  # LinkLimits.blocked_retry: a frame whose delay is over finds its connection full
     max_delay: float = 60.0  # seconds; links give up after 4, so more is a partition by another name
+    max_occurrences: int = (
+        10_000  # of one entry of a timeline, about: one a second for almost three hours, 80 MB of names
+    )
+    at_once: int = (
+        64  # occurrences and expectations under way; the next one waits, as LAUNCHER.commands has it
+    )
+    expect_poll: float = 0.5  # seconds between two looks whether an expectation has come true
+    probes: int = (
+        20  # messages or lookups by which an expectation is judged: one in twenty may be told from none
+    )
+    probe_timeout: float = 10.0  # seconds for each of them, and for the broadcast
+    pareto_shape: float = 3.0  # Yao, Leonard, Wang, Loguinov: Modeling Heterogeneous User Churn (ICNP 2006)
+    churn_keeps: int = 2  # peers that churn leaves alive of a swarm: one of them alone is no ring
 
 
 class TrialLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -675,6 +688,25 @@ class ConfigLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_syntax_errors: int = 20  # then the file is not TOML at all
 
 
+class ScriptLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """``cicada peer`` and its runtime language. Seconds where nothing else is said."""
+
+    port: int = 49610  # 0xC1CA, that of the original Cicada
+    max_file: int = 1 * MIB  # bytes of a script; a thousand lines are a twentieth of this
+    max_count: int = 1_000_000  # of RECV; a guess: a script is not a load test
+    max_wait: float = 31_536_000.0  # a year; whoever means more means for ever, which is -1
+    timeout: float = 10.0  # of SEND, BCAST and LOOKUP, and of joining; the original waited as long for a join
+    mapping_attempts: int = 1000  # at most; the pauses between them grow to hours
+    join_attempt: float = 1.0  # for one of several addresses, then the next is tried; doubled each round
+    join_pause: float = 0.25  # before all of them are tried again; a peer starts in less than a second
+    grace: float = 5.0  # beyond the time-out that a receipt was given; the peer has ended then
+    linger: float = 0.3  # after a script, before its peer leaves, so that acks it owes and messages it relays are out; a guess
+    leave: float = 5.0  # for the farewell and the end
+    unread: int = 1024  # messages that the prompt has shown and RECV has not counted; older ones go
+    shown: int = 4096  # characters of one message on a terminal; --json shows all
+    own_peers: int = 5  # of the swarm that `cicada shell` starts for itself
+
+
 class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The stream of events."""
 
@@ -708,21 +740,56 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
 class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The load generator."""
 
-    default_rate: float = 200.0  # messages a second over the swarm; a tenth of what two cores carry
+    default_rate: float = 200.0  # operations a second over the swarm; a tenth of what two cores carry
     default_duration: float = 10.0  # seconds, when neither duration nor count is given
+    default_users: int = 10  # of a closed load
+    longest: float = 80_000.0  # seconds; a question to the launcher may wait for a day
+    max_timeout: float = 3_600.0  # seconds, of one operation; the histograms end there
     max_messages: int = 10_000_000  # of one run: accounting keeps half a byte for each in every worker
+    least_payload: int = 52  # bytes: which message it is, and a hash of itself
+    max_users: int = 10_000  # of a closed load; each has one operation in flight
+    closed_rate: float = 20_000.0  # most operations a second of a closed load; ten times what two cores carry
+    max_stages: int = 100
+    max_skew: float = 10.0  # of zipf; from 4 on nearly all goes to one peer
     late: float = 0.1  # seconds behind its intended time from which a start counts as late
     late_share: float = 0.01  # of all starts; above it the generator itself was the bottleneck
-    latency_ratio: float = (
-        1.001  # between two latencies that are told apart: three digits, as HDR histograms have
+    busy: float = 0.95  # share of all cores in use from which they are said to be the bottleneck
+    lag: float = 0.1  # seconds a generator's loop may stand still; as ``late``
+    in_flight: int = 65_536  # operations of one generator; the next is dropped. A peer lets no more in
+    burst: int = 256  # operations a late generator may begin before others get a turn on the loop; 5 ms
+    tick: float = 0.05  # seconds a generator sleeps at most; it measures the lag of its loop by it
+    interval: float = 1.0  # seconds between two looks at all accounts
+    membership: float = 0.25  # seconds between two looks at who is in the ring
+    unsure: float = (
+        5.0  # seconds around a change of the ring in which nobody can say who owns a place; it heals in 2-4
     )
-    latency_min: float = 1e-6  # seconds; no message crosses a loop in less
-    latency_max: float = 1e4  # seconds; longer ones count as this long, and no time-out is this long
+    lead: float = 0.1  # seconds until the first start, so that every worker has heard of it
+    cycle: int = (
+        1009  # operations after which their kinds repeat; a prime, so that users do not always do the same
+    )
+    side_bytes: int = 256 * 1024 * 1024  # of a worker's account, for broadcasts and lookups
+    pairs: int = 1_000_000  # of peers whose order of messages one worker follows; 100 MB
+    histogram_max: int = 3_600_000_000  # microseconds; an hour. Longer ones count as this long
+    histogram_digits: int = 3  # significant ones, as everybody's HDR histograms have
     trace: float = (
         2.5  # seconds until a receipt says what became of all copies; DELIVERY.trace_seconds and a turn
     )
     reasons: int = 32  # different reasons of failure that are counted apart; receipts know a dozen
     reason_bytes: int = 120  # of each that are kept; they are one line
+
+
+class ReportLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Reports of runs."""
+
+    together: float = 1.0  # seconds between two peers that end, or start, up to which they are one mark
+    rows: int = 5000  # of each kind of mark in a summary; ten minutes with one fault a second have 600
+    named: int = 5  # peers of a mark that are named
+    reasons: int = 64  # different failures that are told apart, the most frequent ones
+    text: int = 160  # characters of any text that others chose
+    drawn_loads: int = 8  # loads of a run that are drawn, the last ones; a picture has some 200 KB
+    screen_rows: int = 12  # failures and faults that one screen shows
+    page_rows: int = 200  # rows of one table of the page
+    labelled: int = 12  # marks in a picture that have a line down to the curves; more stay in their band
 
 
 class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -744,7 +811,6 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     lookup: float = 5.0
     load_grace: float = 5.0  # after the last receipt should have settled
     load_poll: float = 0.25
-    load_burst: int = 256  # messages a late sender may send before others get a turn on the loop; 5 ms
     broadcast_poll: float = 0.02
     detach: float = 30.0  # until a detached launcher's control plane answers
     port_problems: int = 10  # ports in use that are named one by one
@@ -761,7 +827,32 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     rolling_share: float = (
         0.1  # of the peers named restart at once; ten waves, each below what a list of 16 bears
     )
+    metrics: float = 2.0  # between two looks for the metrics endpoint; scrapers come every 15 or so
+    metrics_client: float = (
+        5.0  # a scraper that is silent for so long is cut off: they are served one at a time
+    )
+    worst_peers: int = 5  # named in a status: a handful is read, and the log has them all
     last_words: float = 0.05  # between a worker's last reply and its end, so that reply and events leave it
+    recorded: float = 2.0  # seconds for which a load's answer waits for its end to be recorded: four flushes of the recording
+
+
+class FootprintLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a swarm takes of a machine, as `cicada up --dry-run` expects it, and what `cicada doctor` calls little. Bytes are of
+    PSS: shared pages divided among those that share them."""
+
+    launcher_bytes: int = 68 * MIB  # launcher, fork server and resource tracker; measured 66 with 2 workers
+    worker_bytes: int = 20 * MIB  # without its peers; measured 20 (23 with 10 peers)
+    peer_bytes: int = 300 * KIB  # measured 302 KiB eleven minutes after the start, less before
+    launcher_processes: int = 3  # launcher, fork server and resource tracker
+    launcher_descriptors: int = 52  # without its workers; measured 61 with 2
+    descriptors_of_worker: int = 5  # that the launcher holds; measured, rounded up
+    recorded_bytes: int = 512 * MIB  # of one run's events at most: BusLimits.recording_max
+    memory_share: float = 0.7  # of the memory that is free; above it a load may make the system swap
+    peers_per_core: int = 500  # 1,000 peers on two cores prove their ring within a minute
+    peers_per_worker: int = 200  # room for fewer is little: most configurations ask for as many
+    disk_bytes: int = 64 * MIB  # less than this is no room for a run of a few minutes
+    resolution: float = 0.001  # seconds of the clock; latencies are reported to a tenth of a millisecond
+    oldest_clock: float = 1_767_225_600.0  # 2026-01-01: a wall clock before this was never set
 
 
 class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -779,6 +870,14 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     follow: float = 0.2  # between two looks at log files that are followed
     settle: float = 0.5  # a record of several followed logs is shown this late, so that all are in order
     progress: float = 0.25  # between two looks at a load that runs; people read no faster
+    ending: float = (
+        3.0  # a launcher that has closed its control socket may take this long to be gone; measured 0.1
+    )
+    completions: int = 200  # offered by Tab at once; a shell asks before it lists so many
+    watch: float = 1.0  # default of status --interval
+    watch_fastest: float = 0.25  # people read no faster, and every look costs the swarm something
+    watch_groups: int = 12  # shown on one screen, the worst first; the rest is counted
+    watch_workers: int = 3  # likewise
     progress_lines: float = 5.0  # between two lines about it where a line cannot be written over
     dial_back: float = 30.0  # seconds for a port to be mapped and dialled; UPnP alone may take 15
     hold_look: float = 1.0  # between two looks whether the actor that holds a mapping lives
@@ -807,8 +906,11 @@ ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()
 SUPERVISION: Final = SupervisionLimits()
 CONFIG: Final = ConfigLimits()
+SCRIPT: Final = ScriptLimits()
 BUS: Final = BusLimits()
 LOG: Final = LogLimits()
 LOAD: Final = LoadLimits()
+REPORT: Final = ReportLimits()
 LAUNCHER: Final = LauncherLimits()
+FOOTPRINT: Final = FootprintLimits()
 CLI: Final = CliLimits()

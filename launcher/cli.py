@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
 from launcher.exits import Exit, exit_code
+from launcher.verbs import doctor as doctorverb
 from launcher.verbs import fault as faultverbs
 from launcher.verbs import keys as keyverbs
+from launcher.verbs import load as loadverb
 from launcher.verbs import logs as logverb
+from launcher.verbs import metrics as metricsverb
 from launcher.verbs import nat as natverbs
 from launcher.verbs import output
+from launcher.verbs import peer as peerverb
+from launcher.verbs import report as reportverbs
+from launcher.verbs import schema as schemaverb
+from launcher.verbs import shell as shellverb
 from launcher.verbs import sim as simverb
+from launcher.verbs import status as statusverb
 from launcher.verbs import swarm as verbs
-from launcher.verbs.options import (
-    ConfigArgument,
-    CountsOption,
-    JsonOption,
-    NewRunOption,
-    SetOption,
-    assignments,
-    group_counts,
-    seconds,
-)
-
-if TYPE_CHECKING:
-    from cicada.config import Config
-    from launcher.run import Progress
+from launcher.verbs import up as upverbs
+from launcher.verbs.options import NewRunOption
 
 
 class _Guarded(TyperGroup):
@@ -94,83 +87,10 @@ def demo(run: NewRunOption = None) -> None:
     raise typer.Exit(run_demo(run))
 
 
-@app.command()
-def up(
-    config: ConfigArgument,
-    detach: Annotated[bool, typer.Option("-d", "--detach", help="Run it in the background.")] = False,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait", metavar="TIME", parser=seconds, help="Fail unless its ring is proven by then."
-        ),
-    ] = None,
-    counts: CountsOption = None,
-    settings: SetOption = None,
-    run: NewRunOption = None,
-) -> None:
-    """Start a swarm from a configuration.
-
-    \b
-      cicada up configs/swarm-20.toml
-      cicada up configs/swarm-200.toml -d --wait 60s
-      cicada up configs/swarm-20.toml -n core=50 --set swarm.seed=8
-
-    In the foreground it runs until Ctrl-C. With -d it runs until `cicada down`.
-    """
-    since = time.monotonic()
-    loaded = _load(config, counts, settings)
-    from launcher.detach import spawn_detached
-    from launcher.run import run_swarm
-
-    size = f"{loaded.peer_count} peers"
-    output.progress(f"starting {loaded.swarm.name}: {size} ...")
-    if detach:
-        _announce(spawn_detached(loaded, run, wait=wait, since=since), size)
-        where = f" --run {run}" if run else ""
-        output.progress(f"see `cicada status{where}`, end it with `cicada down{where}`")
-        return
-    code = run_swarm(loaded, run, wait=wait, on_ready=lambda progress: _announce(progress, size), since=since)
-    raise typer.Exit(code)
-
-
-@app.command()
-def check(
-    config: ConfigArgument,
-    counts: CountsOption = None,
-    settings: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check a configuration, and show what it would start. Every mistake is shown with its line and column.
-
-    \b
-      cicada check configs/swarm-200.toml
-    """
-    loaded = _load(config, counts, settings)
-    from launcher.summary import summarize, summary_lines
-
-    summary = summarize(loaded, os.cpu_count() or 1)
-    if as_json:
-        output.show_json(summary)
-    else:
-        output.show(summary_lines(str(config), summary))
-
-
-def _load(config: Path, counts: Sequence[str] | None, settings: Sequence[str] | None) -> Config:
-    sizes = group_counts(counts or ())
-    changes = assignments(settings or (), "KEY=VALUE, for example --set swarm.seed=7")
-    from cicada.config import load_config
-
-    return load_config(config, changes, sizes)
-
-
-def _announce(progress: Progress, size: str) -> None:
-    if progress.proven_after_s is not None:
-        output.progress(output.good("ring proven") + f": {size} after {progress.proven_after_s:.1f} s")
-    output.progress(f"running in {progress.run_dir}")
-
-
 for _verb in (
-    verbs.status,
+    upverbs.up,
+    upverbs.check,
+    statusverb.status,
     verbs.peers,
     logverb.logs,
     verbs.down,
@@ -178,14 +98,19 @@ for _verb in (
     verbs.lookup,
     verbs.send,
     verbs.broadcast,
-    verbs.load,
+    loadverb.load,
     verbs.kill,
     verbs.stop,
     verbs.restart,
     verbs.crash,
     verbs.add,
     verbs.scale,
+    peerverb.peer,
+    shellverb.shell,
     simverb.sim,
+    schemaverb.schema,
+    doctorverb.doctor,
+    metricsverb.metrics,
 ):
     app.command()(_verb)
 
@@ -193,6 +118,7 @@ for _verb in (
 app.add_typer(faultverbs.app, name="fault")
 app.add_typer(keyverbs.app, name="keys")
 app.add_typer(natverbs.app, name="nat")
+app.add_typer(reportverbs.app, name="report")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from cicada.control import RemoteRef, SyncRemoteRef
 from cicada.errors import CicadaError, DeliveryTimeout, Misuse, Unavailable
 from cicada.limits import CLI
 from launcher.exits import SwarmLost
-from launcher.runfolder import RunInfo, is_running, read_info
+from launcher.runfolder import RunInfo, is_running, processes_at, read_info
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -35,10 +36,28 @@ def find_run(folder: Path) -> RunInfo:
         return info
     if not info.ended:
         raise SwarmLost(
-            f"the swarm {info.name} in {folder} is lost: its launcher (pid {info.launcher_pid}) died; "
+            f"the swarm {info.name} in {folder} is lost: its launcher (pid {info.launcher_pid}) died; {_remains(info)}; "
             f"start it again with `cicada up {folder}/config.resolved.toml -d`"
         )
-    raise Unavailable(f"the swarm {info.name} in {folder} has ended: start it again with `cicada up`")
+    raise Unavailable(
+        f"the swarm {info.name} in {folder} has ended{_how(info)}: start it again with `cicada up`"
+    )
+
+
+def _how(info: RunInfo) -> str:
+    if info.exit_code is None:
+        return ""
+    why = f" ({'; '.join(info.verdict)})" if info.verdict else ""
+    return f" with exit code {info.exit_code}{why}"
+
+
+def _remains(info: RunInfo) -> str:
+    """What is left of a swarm whose launcher died, in words: the processes that hold its sockets, for as long as they do."""
+    pids = processes_at(Path(info.control).parent)
+    if not pids:
+        return "nothing of it runs, and what it recorded is in its folder"
+    named = ", ".join(map(str, pids))
+    return f"{len(pids)} of its processes are still ending ({named})"
 
 
 class SwarmClient:
@@ -68,17 +87,33 @@ class SwarmClient:
         look: AnyCommand,
         seen: type[S],
         show: Callable[[S], None],
-    ) -> R:
+        interrupt: AnyCommand,
+    ) -> tuple[R, bool]:
         """As ``ask``; meanwhile the launcher is asked ``look`` again and again, and each answer of class ``seen`` is
-        handed to ``show``.
+        handed to ``show``. The first Ctrl-C asks ``interrupt`` and waits on; the second raises KeyboardInterrupt. Also returns
+        whether there was one. On the main thread only.
         """
+        try:
+            answer, interrupted = asyncio.run(self._watched(command, timeout, look, seen, show, interrupt))
+        except Unavailable as error:
+            raise self._lost(error) from error
+        return _expected(answer, reply), interrupted
 
-        async def watched() -> AnyReply:
-            ref: RemoteRef[AnyCommand, AnyReply] = RemoteRef(
-                self.info.control, commands=AnyCommand, replies=AnyReply, what="launcher"
-            )
-            async with ref:
-                asked = asyncio.create_task(ref.ask(command, timeout))
+    async def _watched(
+        self,
+        command: AnyCommand,
+        timeout: float,
+        look: AnyCommand,
+        seen: type[S],
+        show: Callable[[S], None],
+        interrupt: AnyCommand,
+    ) -> tuple[AnyReply, bool]:
+        ref: RemoteRef[AnyCommand, AnyReply] = RemoteRef(
+            self.info.control, commands=AnyCommand, replies=AnyReply, what="launcher"
+        )
+        async with ref:
+            asked = asyncio.create_task(ref.ask(command, timeout))
+            with _Interrupt(ref, interrupt, asked) as interrupted:
                 try:
                     while not (await asyncio.wait([asked], timeout=CLI.progress))[0]:
                         with contextlib.suppress(
@@ -87,16 +122,14 @@ class SwarmClient:
                             answer = await ref.ask(look, CLI.read)
                             if isinstance(answer, seen):
                                 show(answer)
-                    return await asked
+                    return await asked, interrupted.happened
+                except asyncio.CancelledError:
+                    if interrupted.happened:
+                        raise KeyboardInterrupt from None
+                    raise
                 finally:
                     asked.cancel()
                     await asyncio.gather(asked, return_exceptions=True)
-
-        try:
-            answer = asyncio.run(watched())
-        except Unavailable as error:
-            raise self._lost(error) from error
-        return _expected(answer, reply)
 
     def wait_proven(self, timeout: float) -> Status:
         """The first status whose ring is proven. Raises DeliveryTimeout, saying what is wrong with it."""
@@ -135,6 +168,41 @@ class SwarmClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Interrupt:
+    """While it is entered, the first Ctrl-C asks the launcher something, and the second gives the question up."""
+
+    def __init__(
+        self,
+        ref: RemoteRef[AnyCommand, AnyReply],
+        command: AnyCommand,
+        question: asyncio.Task[AnyReply],
+    ) -> None:
+        self._ref = ref
+        self._command = command
+        self._question = question
+        self._asking: asyncio.Task[AnyReply] | None = None
+
+    @property
+    def happened(self) -> bool:
+        """Whether there was a Ctrl-C."""
+        return self._asking is not None
+
+    def __enter__(self) -> Self:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._received)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _received(self) -> None:
+        if self._asking is not None:
+            self._question.cancel()
+            return
+        self._asking = asyncio.get_running_loop().create_task(self._ref.ask(self._command, CLI.read))
 
 
 def _expected(answer: AnyReply, reply: type[R]) -> R:

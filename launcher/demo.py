@@ -24,13 +24,15 @@ from cicada.limits import CLI
 from launcher.client import SwarmClient
 from launcher.detach import spawn_detached
 from launcher.exits import Exit
+from launcher.load.hdr import require_histograms
 from launcher.plan import plan_swarm
 from launcher.ports import port_problems
 from launcher.verbs import output
+from launcher.verbs.loadlines import is_flawless, load_lines
 
 _CONFIG = """\
 [swarm]
-name = "demo"
+name = "{name}"
 seed = 7
 
 [[group]]
@@ -40,14 +42,14 @@ address = "127.0.0.1:{port}"
 """
 
 
-def demo_config() -> Config:
-    """A swarm of 20 on the first free ports. Raises Unavailable when there are none."""
-    for port in range(CLI.demo_first_port, CLI.demo_last_port - CLI.demo_peers, CLI.demo_peers):
-        config = parse_config(_CONFIG.format(count=CLI.demo_peers, port=port), file="demo")
+def demo_config(peers: int = CLI.demo_peers, name: str = "demo") -> Config:
+    """A swarm of so many on the first free ports. Raises Unavailable when there are none."""
+    for port in range(CLI.demo_first_port, CLI.demo_last_port - peers, CLI.demo_peers):
+        config = parse_config(_CONFIG.format(name=name, count=peers, port=port), file=name)
         if not port_problems(plan_swarm(config, os.cpu_count() or 1).peers):
             return config
     raise Unavailable(
-        f"no {CLI.demo_peers} free ports in a row between {CLI.demo_first_port} and {CLI.demo_last_port}"
+        f"no {peers} free ports in a row between {CLI.demo_first_port} and {CLI.demo_last_port}"
     )
 
 
@@ -100,10 +102,15 @@ def _show_load(swarm: SwarmClient) -> bool:
         f"{CLI.demo_messages} messages between random peers",
         f"cicada load --count {CLI.demo_messages} --rate {CLI.demo_rate:g}",
     )
+    try:
+        require_histograms()
+    except Unavailable as missing:
+        output.show([output.faint(f"left out: {missing}")])
+        return True
     command = RunLoad(rate=CLI.demo_rate, count=CLI.demo_messages)
     result = swarm.ask(command, LoadResult, CLI.demo_messages / CLI.demo_rate + command.timeout + CLI.grace)
-    output.show(output.load_lines(result))
-    return output.is_flawless(result)
+    output.show(load_lines(result))
+    return is_flawless(result)
 
 
 def _show_healing(swarm: SwarmClient) -> bool:

@@ -22,10 +22,16 @@ class SwarmLost(Unavailable):
     """A swarm that should be running is gone."""
 
 
+class Missed(CicadaError):
+    """It ran, and something that was expected of it is not so."""
+
+
 def exit_code(error: CicadaError) -> Exit:
     """The exit code for an error that ends a command."""
     if isinstance(error, SwarmLost):
         return Exit.SWARM_LOST
+    if isinstance(error, Missed):
+        return Exit.THRESHOLD
     if isinstance(error, ConfigError | Misuse):
         return Exit.USAGE
     return Exit.FAILURE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -45,7 +45,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Monitor:
-    """Keeps the run's state. ``since`` is the loop's time at which the run was asked for."""
+    """Keeps the run's state. ``since`` is the loop's time at which the run was asked for; ``tend`` is called after each look
+    of ``run``."""
 
     def __init__(
         self,
@@ -53,16 +54,20 @@ class Monitor:
         publish: Callable[[RunStateChanged], None],
         since: float,
         ring: RingLimits = RING,
+        tend: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._swarm = swarm
         self._ring = ring
         self._publish = publish
         self._since = since
+        self._tend = tend
         self._poked = asyncio.Event()
         self._changed = asyncio.Condition()
         self.state = RunState.STARTING
         self.detail = ""
         self.proven_after_s: float | None = None
+        self.last: Observation | None = None
+        """What was seen last; while all is well that is seldom: ask ``observe`` for how things are now."""
 
     @property
     def uptime_s(self) -> float:
@@ -93,9 +98,10 @@ class Monitor:
         seen = _ring_views(views, expected)
         ring = self._ring
         verdict = assess(expected.values(), seen, ring.successors, group_hosts=ring.group_hosts)
+        self.last = Observation(views=views, verdict=verdict)
         if self.state in OBSERVED:
             await self._conclude(verdict)
-        return Observation(views=views, verdict=verdict)
+        return self.last
 
     async def proven(self, timeout: float | None) -> bool:
         """Wait until the ring is proven. False: not within ``timeout`` seconds (None: for ever), or the run ended."""
@@ -126,6 +132,8 @@ class Monitor:
             try:
                 await self.observe()
                 await self._bring_in_stragglers()
+                if self._tend is not None:
+                    await self._tend()
             except CicadaError:  # the environment may refuse for a while; the next look may succeed
                 _logger.exception("the swarm could not be observed")
             await self._pause(loop.time() - started)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from cicada.commands import (
@@ -38,10 +39,11 @@ from cicada.commands import (
     SendToAll,
     SetLogLevel,
     Stop,
+    StopLoad,
     Thaw,
 )
 from cicada.errors import CicadaError, Misuse
-from cicada.events import AnyEvent, CommandReceived
+from cicada.events import AnyEvent, CommandReceived, WorkerStarted
 from launcher.faults.control import Faults
 from launcher.keys.rotation import Rotation
 from launcher.logs.control import LogLevels
@@ -52,13 +54,18 @@ from launcher.protocol import PeerView
 from launcher.requests import Requests
 from launcher.rolling import RollingRestart
 from launcher.roster import ENDED, LIVE, RETURNING, Member, State
-from launcher.selectors import Selection, select
+from launcher.selectors import Draws, Selection, select
 from launcher.statistics import Statistics
 from launcher.swarm import Problems, Swarm
 
 Publish = Callable[[str, AnyEvent], None]
 
 _READING = GetStatus | GetPeers | GetLoad | GetFaults
+
+
+def _is_frequent(command: AnyCommand) -> bool:
+    """Whether it comes several times a second, so that nothing is looked at for its sake."""
+    return isinstance(command, GetLoad) or (isinstance(command, GetStatus) and not command.fresh)
 
 
 class Orchestrator:
@@ -77,6 +84,7 @@ class Orchestrator:
         seed: int,
         folder: Path,
         on_down: Callable[[], None],
+        recorded: Callable[[type[AnyEvent]], Awaitable[None]],
     ) -> None:
         self._swarm = swarm
         self._roster = swarm.roster
@@ -86,10 +94,17 @@ class Orchestrator:
         self._faults = faults
         self.rotation = rotation
         self._rolling = RollingRestart(swarm, monitor, publish)
-        self._requests = Requests(swarm, random.Random(derived_seed(seed, "requests")), folder)
+        draws = random.Random(derived_seed(seed, "requests"))
+        self.requests = Requests(swarm, draws, folder, lambda event: publish("", event), recorded)
         self._publish = publish
-        self._draws = random.Random(derived_seed(seed, "selectors"))
+        self._draws: Draws = random.Random(derived_seed(seed, "selectors"))
         self._on_down = on_down
+
+    def drawing(self, draws: Draws) -> Orchestrator:
+        """The same for somebody who draws shares in a way of his own."""
+        other = copy.copy(self)
+        other._draws = draws
+        return other
 
     async def carry_out(self, command: AnyCommand) -> AnyReply:
         """Do it; what cannot be done is Refused with the reason and what to do."""
@@ -100,24 +115,24 @@ class Orchestrator:
         except CicadaError as error:
             return Refused(reason=str(error), misuse=isinstance(error, Misuse))
         finally:
-            if not isinstance(command, GetLoad):  # it comes several times a second and changes nothing
+            if not _is_frequent(command):
                 self._monitor.poke()
 
     async def _dispatch(self, command: AnyCommand) -> AnyReply:
         match command:
             case GetStatus():
-                return await self._statistics.status()
+                return await self._statistics.status(fresh=command.fresh)
             case GetPeers():
                 return await self._peers(command)
-            case Lookup() | Send() | SendToAll() | RunLoad() | GetLoad():
-                return await self._requests.carry_out(command)
+            case Lookup() | Send() | SendToAll() | RunLoad() | GetLoad() | StopLoad():
+                return await self.requests.carry_out(command)
             case SetLogLevel():
                 selection = self._selection(command.select)
                 return _named(selection.peers, await self._levels.set(command, selection))
             case Freeze() | Partition() | Delay() | Drop() | Duplicate():
-                return await self._faults.apply(command)
+                return await self._faults.apply(command, self._draws)
             case Thaw():
-                return await self._faults.thaw(command)
+                return await self._faults.thaw(command, self._draws)
             case Heal():
                 return await self._faults.heal(command)
             case GetFaults():
@@ -143,8 +158,7 @@ class Orchestrator:
                 members = self._select(command.select, LIVE)
                 return _done(members, await self._swarm.stop(members, State.STOPPED))
             case Restart():
-                members = self._select(command.select)
-                return _done(members, await self._swarm.restart(members))
+                return await self._restart(command)
             case Add():
                 return await self._add(command.group, command.count)
             case Scale():
@@ -168,6 +182,12 @@ class Orchestrator:
         if ended and len(ended) == len(named):
             raise Misuse(f"{ended[0]} has ended: bring it back with `cicada restart {command.select}`")
         return _done([member for member in named if member.state is State.JOINED], problems)
+
+    async def _restart(self, command: Restart) -> AnyReply:
+        members = self._select(command.select)
+        for worker in await self._swarm.start_abandoned(members):
+            self._publish("", WorkerStarted(worker=worker, pid=self._swarm.pool.pid(worker)))
+        return _done(members, await self._swarm.restart(members))
 
     async def _kill(self, command: Kill) -> AnyReply:
         selection = self._selection(command.select, LIVE)

@@ -37,6 +37,7 @@ class Worker:
         )
         self.answers = False
         self.is_held = False
+        self.is_told = False
         self._is_stopping = False
         self._asking: set[asyncio.Future[AnyWorkerReply]] = set()
         self._quiet = asyncio.Event()
@@ -112,6 +113,7 @@ class WorkerPool:
         self._workers: dict[str, Worker] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._greetings: dict[str, dict[str, AnyWorkerCommand]] = {}
+        self._ended_as_told: set[str] = set()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +131,14 @@ class WorkerPool:
             return int(psutil.Process(self.pid(name)).memory_info().rss) if self.pid(name) else 0
         except psutil.Error:
             return 0
+
+    def cpu_s(self, name: str) -> float:
+        """Seconds of processor time that the worker has used, 0 when it does not run."""
+        try:
+            used = psutil.Process(self.pid(name)).cpu_times() if self.pid(name) else None
+        except psutil.Error:
+            return 0.0
+        return used.user + used.system if used else 0.0
 
     async def start(self, name: str) -> int:
         """Start the worker and wait until it answers; returns its process id. Raises Unavailable when it does not.
@@ -178,7 +188,13 @@ class WorkerPool:
 
     def kill(self, name: str) -> None:
         """Kill the worker's process (SIGKILL), as a fault would. Raises Unavailable when it does not run."""
-        self._running(name).process.kill()
+        worker = self._running(name)
+        worker.is_told = True
+        worker.process.kill()
+
+    def ended_as_told(self, name: str) -> bool:
+        """Whether the worker's last end was by ``kill``. It is so from before ``on_exit`` on."""
+        return name in self._ended_as_told
 
     def answers(self, name: str) -> bool:
         """Whether the worker is up and does not stand still."""
@@ -250,4 +266,5 @@ class WorkerPool:
             del self._workers[name], self._watchers[name]
         await worker.ref.close()
         worker.process.close()
+        (self._ended_as_told.add if worker.is_told else self._ended_as_told.discard)(name)
         self._on_exit(name, worker.pid, how)

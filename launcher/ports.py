@@ -1,4 +1,4 @@
-"""Whether the addresses of a plan can be listened at, asked before anything starts."""
+"""Who listens where: whether the addresses of a plan are free, asked before anything starts."""
 
 from __future__ import annotations
 

@@ -60,10 +60,15 @@ Ready = Callable[[], None]
 
 
 def start_fork_server() -> None:
-    """Begin to start the fork server, and return without waiting for it."""
+    """Begin to start the fork server, and return without waiting for it. Raises Unavailable when the system refuses."""
     _context.set_forkserver_preload(PRELOADED)
-    with _no_main_module():
-        multiprocessing.forkserver.ensure_running()
+    try:
+        with _no_main_module():
+            multiprocessing.forkserver.ensure_running()
+    except OSError as error:
+        raise Unavailable(
+            f"cannot start the fork server: {error.strerror or error}; try `cicada doctor`"
+        ) from None
 
 
 class WorkerProcess:

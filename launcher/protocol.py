@@ -14,7 +14,7 @@ from cicada.commands import SendResult
 from cicada.keys.psks import PreShared
 from cicada.routing.behaviour import Behaviour
 from cicada.transport.faults import NO_FAULTS, FaultTable
-from launcher.load.account import LoadShare
+from launcher.load.plan import LoadShare
 from launcher.logs.levels import LevelSetting
 
 
@@ -144,19 +144,29 @@ class CountBroadcast(WorkerCommand, frozen=True, kw_only=True, tag=True):
 class PrepareLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """Account from now on for what hosted peers receive of this load; send nothing yet. Answered by Report.
 
-    The account is kept in the file ``ledger``, where the launcher reads it whatever becomes of the worker.
+    The account is kept in the file ``ledger``, where the launcher reads it whatever becomes of the worker. ``began``: when it
+    started, on the machine's monotonic clock, if it has.
     """
 
     share: LoadShare
     ledger: str
+    began: float | None = None
 
 
 class StartLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """Begin to send the share, since every worker is prepared to account for it. Answered by Report."""
+    """Begin the share at this instant of the machine's monotonic clock, since every worker is prepared to account for it.
+    What was to begin in the first ``skip_s`` seconds is left out: the worker was dead then. Answered by Report."""
+
+    at: float
+    skip_s: float = 0.0
+
+
+class HaltLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Begin nothing more of the share, and wait for what is in flight. Answered by Report."""
 
 
 class CollectLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
-    """Whether the load is finished. Answered by LoadReport."""
+    """How far the share is. Answered by LoadReport."""
 
 
 class EndLoad(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -190,6 +200,7 @@ AnyWorkerCommand = (
     | CountBroadcast
     | PrepareLoad
     | StartLoad
+    | HaltLoad
     | CollectLoad
     | EndLoad
     | SetLevels
@@ -266,9 +277,13 @@ class Reached(WorkerReply, frozen=True, kw_only=True, tag=True):
 
 
 class LoadReport(WorkerReply, frozen=True, kw_only=True, tag=True):
-    """Answer to CollectLoad. ``finished``: everything was sent and every receipt settled."""
+    """Answer to CollectLoad. ``finished``: nothing more begins and everything ended. ``lag_s``: the longest that the loop stood
+    still since the last report. ``failure``: why the generator is no more."""
 
     finished: bool
+    in_flight: int = 0
+    lag_s: float = 0.0
+    failure: str = ""
 
 
 AnyWorkerReply = Report | Views | Counters | Owner | SendResult | Reached | LoadReport

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cicada.commands import (
     AnyReply,
     BroadcastResult,
+    Done,
     GetLoad,
     LoadResult,
     Lookup,
@@ -17,8 +19,10 @@ from cicada.commands import (
     Send,
     SendResult,
     SendToAll,
+    StopLoad,
 )
-from cicada.errors import CicadaError, Misuse, PayloadTooLarge
+from cicada.errors import CicadaError, Misuse, PayloadTooLarge, Unavailable
+from cicada.events import AnyEvent
 from cicada.ids import Place, canonical_address, place_from_bytes, place_of, place_to_bytes, split_address
 from cicada.limits import LAUNCHER, WIRE
 from launcher.load.run import LoadRun
@@ -36,7 +40,7 @@ from launcher.readiness import owner_of
 from launcher.roster import LIVE, Member
 from launcher.swarm import Swarm
 
-Request = Lookup | Send | SendToAll | RunLoad | GetLoad
+Request = Lookup | Send | SendToAll | RunLoad | GetLoad | StopLoad
 
 _HEX_PLACE = 64  # digits
 
@@ -44,16 +48,28 @@ _HEX_PLACE = 64  # digits
 class Requests:
     """Asks a peer of the swarm on somebody's behalf; which one is drawn when it was not said.
 
-    ``folder`` is the run's: accounts of loads lie there while they are kept.
+    ``folder`` is the run's: accounts of loads lie there while they are kept. ``recorded`` returns once the
+    recording has the last event of a kind.
     """
 
-    def __init__(self, swarm: Swarm, rng: random.Random, folder: Path) -> None:
+    def __init__(
+        self,
+        swarm: Swarm,
+        rng: random.Random,
+        folder: Path,
+        publish: Callable[[AnyEvent], None],
+        recorded: Callable[[type[AnyEvent]], Awaitable[None]],
+    ) -> None:
         self._swarm = swarm
         self._roster = swarm.roster
         self._rng = rng
         self._broadcasting = asyncio.Lock()
         self._folder = folder
+        self._publish = publish
+        self._recorded = recorded
+        self._loads = 0
         self._load: LoadRun | None = None
+        self._loading: asyncio.Task[LoadResult] | None = None
 
     async def carry_out(self, request: Request) -> AnyReply:
         """The swarm's answer. Raises Misuse and Unavailable when it cannot be asked."""
@@ -66,20 +82,39 @@ class Requests:
                 async with self._broadcasting:
                     return await self._send_to_all(request)
             case RunLoad():
-                return await self._run_load(request)
+                return await self.run_load(request)
             case GetLoad():
-                if self._load is None:
-                    raise Misuse("no load runs: start one with `cicada load`")
-                return self._load.progress()
+                return self._running_load().progress()
+            case StopLoad():
+                self._running_load().stop()
+                return Done()
 
-    async def _run_load(self, request: RunLoad) -> LoadResult:
+    async def run_load(self, request: RunLoad) -> LoadResult:
+        """Run a load to its end. One at a time: raises Misuse while another runs, Unavailable when the swarm ends first."""
         if self._load is not None:
-            raise Misuse("a load runs already: wait for its end")
-        self._load = LoadRun(self._swarm, request, self._folder)
+            raise Misuse("a load runs already: wait for its end, or end it with `cicada load --stop`")
+        self._loads += 1
+        self._load = LoadRun(self._swarm, request, self._folder, self._publish, self._loads)
+        self._loading = loading = asyncio.create_task(self._load.carry_out(), name="load")
         try:
-            return await self._load.carry_out()
+            await asyncio.wait([loading])
+            if loading.cancelled():
+                raise Unavailable("the swarm ended during the load: its events say what it did until then")
+            return loading.result()
         finally:
+            loading.cancel()
             self._load = None
+
+    async def close(self) -> None:
+        """Break the load off, if one runs, since the swarm ends; its accounts are removed and its end is told."""
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+            await asyncio.wait([self._loading], timeout=LAUNCHER.shutdown)
+
+    def _running_load(self) -> LoadRun:
+        if self._load is None:
+            raise Misuse("no load runs: start one with `cicada load`")
+        return self._load
 
     async def _lookup(self, request: Lookup) -> LookupResult:
         place = self._place(request.value)

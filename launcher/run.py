@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from cicada.commands import TimelineStatus
 from cicada.config import Config
-from cicada.errors import RingNotReady
+from cicada.config.source import read_text
+from cicada.errors import CicadaError, RingNotReady, Unavailable
+from launcher.exits import Exit
+from launcher.faults.schedule import Schedule, schedule
+from launcher.faults.traces import read_traces
 from launcher.keys.chain import Keychain, read_key_files
+from launcher.metrics.endpoint import require_extra
 from launcher.plan import Plan, plan_swarm
 from launcher.ports import require_free
 from launcher.process import start_fork_server
-from launcher.runfolder import RUNS, RunFolder, already_running, is_running, open_run_folder, running_swarms
+from launcher.runfolder import (
+    RUNS,
+    RunFolder,
+    already_running,
+    is_running,
+    open_run_folder,
+    read_info,
+    running_swarms,
+)
 from launcher.serving import log_to_stderr
 from launcher.session import SOURCE, Session
+from launcher.verbs import output
 
-OK = 0
-LOST = 4
-INTERRUPTED = 130
+OnProgress = Callable[["Progress"], None]
+OnStep = Callable[[str], None]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +52,57 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     proven_after_s: float | None = None
 
 
-OnProgress = Callable[[Progress], None]
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended: why it is lost, who died of those that were not told to, what was missed of what was expected, how
+    many occurrences of the timeline could not be done, and whether all of it came to its end."""
+
+    run_dir: str = ""
+    lost: str = ""
+    died: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    failed: int = 0
+    timeline: TimelineStatus | None = None
+    complete: bool = True
+    interrupted: bool = False
+
+    @property
+    def code(self) -> Exit:
+        """The exit code that follows."""
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        if self.lost:
+            return Exit.SWARM_LOST
+        if self.died or not self.complete:
+            return Exit.FAILURE
+        return Exit.THRESHOLD if self.missed else Exit.OK
+
+
+def ending_lines(ending: Ending) -> Iterator[str]:
+    """What somebody ought to know of how a run ended, one line each."""
+    for name in ending.died:
+        yield f"died and was not brought back: {name}"
+    for missed in ending.missed:
+        yield f"missed: {missed}"
+    if ending.failed:
+        yield f"{ending.failed} occurrences of the timeline could not be done"
+    if not ending.complete:
+        yield "ended before the timeline of the configuration was over"
+
+
+def report_lines(ending: Ending) -> Iterator[str]:
+    """Write the report of a run that had a timeline or a load, and tell what it says; or why there is none."""
+    from launcher.report import read_summary, write_report
+    from launcher.report.text import lines
+
+    if ending.timeline is None:
+        return
+    folder = Path(ending.run_dir)
+    try:
+        written = write_report(folder)
+        yield from lines(read_summary(folder))
+        yield f"report in {written}"
+    except CicadaError as error:
+        yield f"no report: {error}"
 
 
 def run_swarm(
@@ -47,17 +112,21 @@ def run_swarm(
     wait: float | None = None,
     on_started: OnProgress | None = None,
     on_ready: OnProgress | None = None,
+    on_step: OnStep | None = None,
     since: float | None = None,
-) -> int:
-    """Run a swarm in this process until it is told to end, and return the exit code: 0, 4 (lost) or 130 (Ctrl-C).
+    stay: bool = False,
+) -> Ending:
+    """Run a swarm in this process until it is told to end, or its timeline is over; with ``stay`` it goes on after that.
 
     ``run_dir`` is the run folder (None: a new one under ``runs``). ``on_started`` is called once the control plane
-    answers, ``on_ready`` once the ring is first proven. With ``wait`` the ring must be proven within that many seconds.
+    answers, ``on_ready`` once the ring is first proven, ``on_step`` with a line about every step of the timeline. With
+    ``wait`` the ring must be proven within that many seconds.
     ``since`` is the time.monotonic() at which the user asked for it; proven_after_s counts from there.
 
-    Raises Misuse when a swarm runs in that folder, Unavailable when something cannot be started, RingNotReady when the
-    ring was not proven in time. Whatever happens, nothing of the swarm is left when this returns or raises. On the
-    main thread only: Ctrl-C and SIGTERM end the swarm gracefully, a second one at once.
+    Raises Misuse when a swarm runs in that folder, Unavailable when something cannot be started or, once all has ended, when
+    events are missing from the run's record, RingNotReady when the ring was not proven in time. Whatever happens, nothing
+    of the swarm is left when this returns or raises. On the main thread only: Ctrl-C and SIGTERM end the swarm
+    gracefully, a second one at once.
     """
     begun = time.monotonic() if since is None else since
     log_to_stderr(SOURCE)
@@ -65,7 +134,15 @@ def run_swarm(
     plan, folder = prepare(config, run_dir)
     with folder:
         return run_prepared(
-            config, plan, folder, since=begun, wait=wait, on_started=on_started, on_ready=on_ready
+            config,
+            plan,
+            folder,
+            since=begun,
+            wait=wait,
+            on_started=on_started,
+            on_ready=on_ready,
+            on_step=on_step,
+            stay=stay,
         )
 
 
@@ -73,6 +150,9 @@ def prepare(config: Config, run_dir: Path | None) -> tuple[Plan, RunFolder]:
     """The plan and the locked run folder of a swarm that can be started now. Raises as run_swarm does."""
     plan = plan_swarm(config, os.cpu_count() or 1)
     read_key_files(config)
+    if config.metrics.listen:
+        require_extra()
+    planned_schedule(config)
     if run_dir is not None and is_running(run_dir):
         raise already_running(run_dir)
     beside = RUNS if run_dir is None else run_dir.parent
@@ -89,42 +169,95 @@ def run_prepared(
     wait: float | None = None,
     on_started: OnProgress | None = None,
     on_ready: OnProgress | None = None,
-) -> int:
+    on_step: OnStep | None = None,
+    stay: bool = False,
+) -> Ending:
     """As run_swarm, from what ``prepare`` returned."""
     keychain = Keychain(config, read_key_files(config))
-    session = (config, plan, folder, keychain, since)
-    return asyncio.run(_run(session, wait, on_started or _ignore, on_ready or _ignore))
+    schedule = planned_schedule(config)
+
+    def make() -> Session:
+        return Session(config, plan, folder, keychain, schedule, since, on_step or _ignore)
+
+    return asyncio.run(_run(make, folder, wait, on_started or _ignore, on_ready or _ignore, stay=stay))
+
+
+def planned_schedule(config: Config) -> Schedule:
+    """What the timeline does and when. Raises ConfigErrors when a trace that it names is wrong or cannot be read."""
+    traces = read_traces(config, lambda file: read_text(Path(file)))
+    return schedule(config, config.swarm.seed, traces)
 
 
 async def _run(
-    parts: tuple[Config, Plan, RunFolder, Keychain, float],
+    make: Callable[[], Session],
+    folder: RunFolder,
     wait: float | None,
     on_started: OnProgress,
     on_ready: OnProgress,
-) -> int:
-    session, folder = Session(*parts), parts[2]
+    *,
+    stay: bool,
+) -> Ending:
+    session = make()
     with _Interrupts(session) as interrupts:
         async with session:
             started = Progress(run_dir=str(folder.path), control=session.control, launcher_pid=os.getpid())
             on_started(started)
-            rising = asyncio.create_task(_rise(session, wait, started, on_ready), name="rise")
+            course = asyncio.create_task(_course(session, wait, started, on_ready, stay=stay), name="course")
             try:
-                lost = await _until_over(session, rising)
+                lost = await _until_over(session, course)
             finally:
-                rising.cancel()
-    if interrupts.interrupted:
-        return INTERRUPTED
-    return LOST if lost else OK
+                await _cancelled(course)
+            died, timeline = session.deaths, session.timeline
+    if session.recording_problem:
+        raise Unavailable(f"the swarm has ended; {session.recording_problem}")
+    ending = Ending(
+        run_dir=str(folder.path),
+        lost=lost,
+        died=died,
+        missed=timeline.missed,
+        failed=timeline.failed,
+        timeline=timeline.status(),
+        complete=timeline.is_over or timeline.is_empty,
+        interrupted=interrupts.interrupted,
+    )
+    _note(folder, ending)
+    return ending
 
 
-async def _until_over(session: Session, rising: asyncio.Task[None]) -> str:
+def _note(folder: RunFolder, ending: Ending) -> None:
+    """Whoever looks later, as at a detached run, learns how it ended."""
+    info = read_info(folder.path)
+    if info is not None:
+        verdict = tuple(ending_lines(ending))
+        folder.write_info(msgspec.structs.replace(info, exit_code=int(ending.code), verdict=verdict))
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _until_over(session: Session, course: asyncio.Task[None]) -> str:
     """Why the swarm is lost; empty when it was told to end. Raises what keeps it from rising."""
     over = asyncio.ensure_future(session.over)
-    waiting: set[asyncio.Future[None] | asyncio.Future[str]] = {rising, over}
+    waiting: set[asyncio.Future[None] | asyncio.Future[str]] = {course, over}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if rising.done():
-        rising.result()
+    if course.done():
+        course.result()
     return await over
+
+
+async def _course(
+    session: Session, wait: float | None, started: Progress, on_ready: OnProgress, *, stay: bool
+) -> None:
+    """From the first process to the end of the timeline; with one the run ends with it, unless it is to stay."""
+    await _rise(session, wait, started, on_ready)
+    if session.timeline.is_empty or session.over.done():
+        return
+    await session.timeline.run()
+    if not stay:
+        session.end("")
 
 
 async def _rise(session: Session, wait: float | None, started: Progress, on_ready: OnProgress) -> None:
@@ -138,7 +271,7 @@ async def _rise(session: Session, wait: float | None, started: Progress, on_read
         raise RingNotReady(f"the ring was not proven within {wait:g} s: {seen.verdict.in_words()}")
 
 
-def _ignore(_: Progress) -> None:
+def _ignore(_: object) -> None:
     """Nobody wants to know."""
 
 
@@ -167,6 +300,8 @@ class _Interrupts:
         self._signals += 1
         self.interrupted = self.interrupted or number == signal.SIGINT
         if self._signals == 1:
+            if number == signal.SIGINT:
+                output.progress("ending the swarm; Ctrl-C again ends it at once")
             self._session.end("")
         else:
             self._session.end_immediately()

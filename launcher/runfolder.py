@@ -7,6 +7,7 @@ alive.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -32,6 +33,7 @@ LOG_FILE = "launcher.log"
 LOGS = "logs"
 CONTROL_SOCKET = "launcher"
 
+_ELSEWHERE = "make room, or name another folder with --run"
 _LOCK_FILE = "run.lock"
 _PRIVATE = 0o700
 _SOCKET_PATH = 107  # bytes, the terminating zero included: sun_path of Linux, less on no other system we know
@@ -57,6 +59,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     seed: int
     argv: tuple[str, ...]
+    exit_code: int | None = None  # of the launcher, once it knows; None also when the swarm did not come up
+    verdict: tuple[str, ...] = ()  # what somebody ought to know of how it ended
     ended: str = ""  # when the launcher took the swarm down; empty while it runs, and for ever if it died
 
 
@@ -83,12 +87,18 @@ class RunFolder:
         return self.path / LOGS
 
     def write_config(self, toml: str) -> None:
-        """Keep the configuration with everything resolved."""
+        """Keep the configuration with everything resolved. Raises Unavailable when that cannot be written."""
         _write(self.path / CONFIG_FILE, toml.encode())
 
     def write_info(self, info: RunInfo) -> None:
-        """Tell others where the launcher is. Readers see the old file or the new one, never half of it."""
-        _write(self.path / RUN_FILE, msgspec.json.format(msgspec.json.encode(info)) + b"\n")
+        """Tell others where the launcher is. Readers see the old file or the new one, never half of it; but for a full disk,
+        where the old one is written over, as that takes no room. Raises Unavailable when neither can be done."""
+        content = msgspec.json.format(msgspec.json.encode(info)) + b"\n"
+        try:
+            _write(self.path / RUN_FILE, content)
+        except Unavailable:
+            if not _written_over(self.path / RUN_FILE, content):
+                raise
 
     def close(self) -> None:
         """Let go of the lock; the folder stays."""
@@ -117,9 +127,11 @@ def open_run_folder(name: str, path: Path | None = None, runs: Path = RUNS) -> R
         opened = RunFolder(folder.resolve(), _locked(folder))
         _keep_earlier_run(opened.path)
         opened.logs.mkdir(mode=_PRIVATE)
+        _point_latest(opened.path)
     except OSError as error:
-        raise Unavailable(f"cannot make the run folder {folder}: {error.strerror}") from None
-    _point_latest(opened.path)
+        raise Unavailable(
+            f"cannot make the run folder {folder}: {(error.strerror or str(error)).lower()}; {_ELSEWHERE}"
+        ) from None
     return opened
 
 
@@ -165,12 +177,18 @@ def running_swarms(*parents: Path) -> dict[int, str]:
 
 
 class ControlFolder:
-    """A private folder for the run's sockets, short enough for their paths; removed by ``close``."""
+    """A private folder for the run's sockets, short enough for their paths; removed by ``close``. Raises Unavailable when it
+    cannot be made."""
 
     def __init__(self) -> None:
-        preferred = Path(tempfile.gettempdir())
-        parent = preferred if _fits(preferred) else Path("/tmp")  # noqa: S108 (mkdtemp makes the folder private)
-        self.path = Path(tempfile.mkdtemp(prefix="cicada-", dir=parent))
+        try:
+            preferred = Path(tempfile.gettempdir())
+            parent = preferred if _fits(preferred) else Path("/tmp")  # noqa: S108 (mkdtemp makes the folder private)
+            self.path = Path(tempfile.mkdtemp(prefix="cicada-", dir=parent))
+        except OSError as error:
+            raise Unavailable(
+                f"cannot make a folder for sockets: {error.strerror or error}; set TMPDIR to one that can be written"
+            ) from None
 
     def socket(self, name: str) -> str:
         """The path of a socket in the folder."""
@@ -179,6 +197,18 @@ class ControlFolder:
     def close(self) -> None:
         """Remove the folder and whatever is in it. Idempotent."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def processes_at(folder: Path) -> list[int]:
+    """The processes that hold a socket in this folder, so far as this user may see them."""
+    import psutil  # not needed by whoever finds a swarm that runs
+
+    try:
+        connections = psutil.net_connections("unix")
+    except psutil.Error:
+        return []
+    here = f"{folder}/"
+    return sorted({c.pid for c in connections if c.pid and str(c.laddr).startswith(here)})
 
 
 def git_revision() -> str:
@@ -236,8 +266,26 @@ def _point_latest(folder: Path) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    fresh.write_bytes(content)
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise Unavailable(
+            f"cannot write {path}: {(error.strerror or str(error)).lower()}; {_ELSEWHERE}"
+        ) from None
+
+
+def _written_over(path: Path, content: bytes) -> bool:
+    """Whether the file is there, has room for the content, and holds it now."""
+    try:
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+    except OSError:
+        return False
+    return True
 
 
 def _fits(parent: Path) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TextIO
 
 from cicada.actors.loop import LoopActor, LoopDispatcher
 from cicada.actors.remote import RemoteCall
@@ -62,8 +63,13 @@ class CommandActor(LoopActor):
 
 def log_to_stderr(who: str) -> None:
     """Have this process, called ``who``, say on standard error what somebody ought to look at."""
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)  # what peers tell in detail goes to their own logs
+    log_to(sys.stderr, who, logging.WARNING)  # what peers tell in detail goes to their own logs
+
+
+def log_to(stream: TextIO, who: str, level: int) -> None:
+    """Have this process, called ``who``, write records of this level and above to a stream."""
+    handler = logging.StreamHandler(stream)
+    handler.setLevel(level)
     handler.setFormatter(_Discreet(_FORMAT.format(who=who)))
     logging.basicConfig(handlers=[handler])
 

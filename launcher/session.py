@@ -7,8 +7,8 @@ import contextlib
 import logging
 import os
 import platform
-import random
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -26,17 +26,23 @@ from cicada.bus.topics import state_topics
 from cicada.clock import SystemClock
 from cicada.commands import AnyCommand, AnyReply, Refused
 from cicada.config import Config, to_toml
-from cicada.errors import Unavailable
+from cicada.errors import CicadaError, Unavailable
+from cicada.events import AnyEvent
 from cicada.limits import LAUNCHER
 from launcher.faults.control import Faults
+from launcher.faults.schedule import Schedule
+from launcher.faults.timeline import Timeline
+from launcher.keeper import PeerKeeper
 from launcher.keys.chain import Keychain
 from launcher.keys.rotation import Rotation
+from launcher.load.configured import ConfiguredLoad
 from launcher.logs.book import LogBook
 from launcher.logs.control import LogLevels
 from launcher.logs.records import level_named
+from launcher.metrics.endpoint import MetricsEndpoint
 from launcher.monitor import Monitor, RunState
 from launcher.orchestrator import Orchestrator
-from launcher.plan import Plan, derived_seed
+from launcher.plan import Plan
 from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
 from launcher.roster import Roster
@@ -57,10 +63,18 @@ _logger = logging.getLogger("cicada.launcher")
 
 
 class Session:
-    """A run, an async context manager: inside, its control plane answers; afterwards nothing of it is left."""
+    """A run, an async context manager: inside, its control plane answers; afterwards nothing of it is left. ``say`` is told a
+    line about every step of its timeline."""
 
     def __init__(
-        self, config: Config, plan: Plan, folder: RunFolder, keychain: Keychain, since: float
+        self,
+        config: Config,
+        plan: Plan,
+        folder: RunFolder,
+        keychain: Keychain,
+        schedule: Schedule,
+        since: float,
+        say: Callable[[str], None],
     ) -> None:
         self._config = config
         self._folder = folder
@@ -73,6 +87,7 @@ class Session:
         events = f"ipc://{self._control.socket(_PUBLISHERS)}"
         self._proxy = BusProxy(events, f"ipc://{self._control.socket(_SUBSCRIBERS)}")
         self._publisher = Publisher(events, SOURCE, clock=SystemClock())
+        self._recorder = Recorder(folder.events, clock=SystemClock())
         self._log = LogBook(folder.logs, SOURCE, level_named(config.peer.log_level))
         publish = self._log.tapped(self._publisher.publish)
         specs = {name: self._spec(name, events) for name in plan.workers}
@@ -80,17 +95,25 @@ class Session:
         self._keychain = keychain
         self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
         ring = config.ring.limits()
-        self.monitor = Monitor(self.swarm, lambda event: publish("", event), since, ring)
+        self._keeper = PeerKeeper(self.swarm, config.supervision, publish)
+        self.monitor = Monitor(self.swarm, lambda event: publish("", event), since, ring, self._keeper.tend)
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
-        draws = random.Random(derived_seed(config.swarm.seed, "faults"))
-        self.faults = Faults(self.swarm, publish, draws)
-        statistics = Statistics(
-            folder.run, config.swarm.name, self.swarm, self.monitor, self._supervisor, self.faults
+        self.faults = Faults(self.swarm, publish)
+        self._statistics = Statistics(
+            folder.run,
+            config.swarm.name,
+            self.swarm,
+            self.monitor,
+            self._supervisor,
+            self._keeper,
+            self.faults,
+            lambda: self.timeline.status(),
+            lambda: self.recording_problem,
         )
         self.orchestrator = Orchestrator(
             self.swarm,
             self.monitor,
-            statistics,
+            self._statistics,
             LogLevels(self.swarm, self._log),
             self.faults,
             Rotation(self.pool, keychain),
@@ -98,12 +121,30 @@ class Session:
             seed=config.swarm.seed,
             folder=folder.path,
             on_down=lambda: self.end(""),
+            recorded=self._recorded,
         )
+        asked = config.load_command
+        load = None if asked is None else ConfiguredLoad(asked, self.orchestrator.requests)
+        self.timeline = Timeline(config, schedule, self.orchestrator, self.swarm, publish, say, load)
+
+    @property
+    def deaths(self) -> tuple[str, ...]:
+        """Who ended without being told to and was not brought back, and how."""
+        ends = self._supervisor.deaths | self._keeper.deaths
+        return tuple(f"{name} ({how})" for name, how in ends.items())
 
     @property
     def control(self) -> str:
         """The path of the launcher's control socket."""
         return self._control.socket(CONTROL_SOCKET)
+
+    @property
+    def recording_problem(self) -> str:
+        """Why events are missing from the run's record; empty while none are. A recording that is full has what it may hold."""
+        if not self._recorder.problem:
+            return ""
+        missing = f"{self._recorder.dropped} events are missing from {self._folder.events}"
+        return f"{missing}: {self._recorder.problem}"
 
     def end(self, reason: str) -> None:
         """The run is to end. The first reason counts."""
@@ -133,6 +174,7 @@ class Session:
                 await self.monitor.enter(RunState.FAILED, self.over.result())
             await self.monitor.enter(RunState.STOPPING)
             self._supervisor.stop()
+            await self.orchestrator.requests.close()
             self.faults.close()
             await _cancelled(self._observing)
             await self.pool.shut_down(0.0 if self._immediately else LAUNCHER.shutdown)
@@ -177,23 +219,45 @@ class Session:
         )
         self._stack.callback(actor.stop, block=False)
         self._stack.enter_context(export(actor, self.control, commands=AnyCommand, replies=AnyReply))
+        await self._serve_metrics()
         info = await self._info()
         self._folder.write_info(info)
         self._stack.callback(self._note_end, info)
+
+    async def _serve_metrics(self) -> None:
+        if self._config.metrics.listen:
+            endpoint = self._stack.enter_context(MetricsEndpoint(self._config.metrics.listen))
+            refreshing = asyncio.create_task(self._refresh(endpoint), name="metrics")
+            self._stack.push_async_callback(_cancelled, refreshing)
+
+    async def _refresh(self, endpoint: MetricsEndpoint) -> None:
+        while True:
+            try:
+                endpoint.show(await self._statistics.status(fresh=False))
+            except CicadaError:  # the next look may succeed
+                _logger.exception("the metrics could not be refreshed")
+            await asyncio.sleep(LAUNCHER.metrics)
 
     def _note_end(self, info: RunInfo) -> None:
         """Whoever looks later can tell a swarm that was taken down from one whose launcher died."""
         self._folder.write_info(msgspec.structs.replace(info, ended=_now()))
 
     async def _record(self) -> None:
-        recorder = Recorder(self._folder.events, clock=SystemClock())
-        recorder.open()
-        self._stack.callback(recorder.close)
+        self._recorder.open()
+        self._stack.callback(self._recorder.close)
         subscriber = await self._stack.enter_async_context(
             Subscriber(self._proxy.subscribers, state_topics())
         )
-        recording = asyncio.create_task(record(subscriber, recorder), name="recording")
+        recording = asyncio.create_task(record(subscriber, self._recorder), name="recording")
         self._stack.push_async_callback(_cancelled, recording)
+
+    async def _recorded(self, kind: type[AnyEvent]) -> None:
+        """Wait until the recording has the last event of this kind, for so long as that may take."""
+        sequence = self._publisher.told(kind)
+        for _ in range(round(LAUNCHER.recorded / LAUNCHER.subscription_poll)):
+            if self._recorder.has(SOURCE, kind, sequence):
+                return
+            await asyncio.sleep(LAUNCHER.subscription_poll)
 
     async def _info(self) -> RunInfo:
         return RunInfo(

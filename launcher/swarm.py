@@ -27,7 +27,6 @@ from launcher.protocol import (
     StopPeers,
     TakeViews,
     Views,
-    sum_counters,
 )
 from launcher.roster import LIVE, Member, Roster, State
 from launcher.waves import Wave, gap_wave, one_seed_wave
@@ -45,6 +44,7 @@ class Swarm:
         self.roster = roster
         self.pool = pool
         self.changes = asyncio.Lock()
+        self.abandoned: set[str] = set()  # dead workers that supervision does not bring back
         self._counted: dict[str, Counters] = {}
         self._next_wave = gap_wave if waves else one_seed_wave
 
@@ -64,6 +64,15 @@ class Swarm:
             back = [member for member in self.roster.hosted_by(worker) if member.state is State.LOST]
             problems = await self.start(back)
             return problems | await self.join(back)
+
+    async def start_abandoned(self, members: Iterable[Member]) -> list[str]:
+        """Start those workers of the members that are dead for good. Returns which. Raises Unavailable when one does not
+        start."""
+        dead = [name for name in dict.fromkeys(m.worker for m in members) if name in self.abandoned]
+        for name in dead:
+            await self.pool.start(name)
+            self.abandoned.discard(name)
+        return dead
 
     async def start(self, members: Iterable[Member]) -> Problems:
         """Have the members listen. Those that can are UP, the others IDLE with their problem.
@@ -108,6 +117,7 @@ class Swarm:
         as if they were new."""
         chosen = list(members)
         problems = await self.stop((m for m in chosen if m.state in LIVE), State.STOPPED)
+        await self.kill([m for m in chosen if m.state is State.FAILED])  # what is left of those that gave up
         back = [m for m in chosen if m.name not in problems and m.state is not State.LOST]
         return problems | await self.begin(back)
 
@@ -155,8 +165,9 @@ class Swarm:
                 self.roster.mark([view.name], State.FAILED, f"gave up: {view.failed}")
         return seen
 
-    async def counters(self) -> Counters:
-        """Sums over all peers; what a killed worker had counted is gone with it, a frozen one's count stands still."""
+    async def counters(self) -> dict[str, Counters]:
+        """Sums over the peers of each worker; what a killed worker had counted is gone with it, a frozen one's count stands
+        still."""
         commands = {name: ReadCounters() for name in self.pool.names if self.pool.pid(name)}
         replies = await self.pool.ask_each(commands, Counters, LAUNCHER.views)
         before, self._counted = self._counted, {}
@@ -165,7 +176,7 @@ class Swarm:
                 self._counted[name] = reply
             elif name in before and self.pool.is_frozen(name):
                 self._counted[name] = before[name]
-        return sum_counters(self._counted.values())
+        return dict(self._counted)
 
     async def _start_worker(self, name: str) -> str:
         try:

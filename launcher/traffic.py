@@ -13,13 +13,14 @@ from cicada.commands import SendResult
 from cicada.errors import CicadaError, Misuse
 from cicada.ids import Address, canonical_address, place_from_bytes, split_address
 from cicada.limits import LAUNCHER
-from launcher.load.generator import LoadWork
+from launcher.load.work import LoadWork
 from launcher.protocol import (
     AnyWorkerReply,
     CollectLoad,
     CountBroadcast,
     EndLoad,
     FindOwner,
+    HaltLoad,
     LoadReport,
     Owner,
     PrepareLoad,
@@ -39,6 +40,7 @@ TrafficCommand = (
     | CountBroadcast
     | PrepareLoad
     | StartLoad
+    | HaltLoad
     | CollectLoad
     | EndLoad
 )
@@ -84,19 +86,16 @@ class Traffic:
                 return Reached(peers=len(self._reached))
             case PrepareLoad():
                 return await self._prepare_load(command)
-            case StartLoad():
-                return self._start_load()
-            case CollectLoad():
-                return self._collect_load()
+            case StartLoad() | HaltLoad() | CollectLoad():
+                return await self._run_load(command)
             case EndLoad():
                 await self.end_load()
                 return Report()
 
     def received(self, name: str, message: Message) -> None:
         """Hosted peer ``name`` took this out of its mailbox."""
-        if message.kind == "broadcast":
-            if message.data == self._watched:
-                self._reached.add(name)
+        if message.kind == "broadcast" and message.data == self._watched:
+            self._reached.add(name)
         elif self._load is not None:
             self._load.received(name, message)
 
@@ -150,26 +149,31 @@ class Traffic:
         return Report(done=(command.via,))
 
     async def _prepare_load(self, command: PrepareLoad) -> Report:
-        if self._load is not None and not self._load.finished:
+        if self._load is not None and not (await self._load.report()).finished:
             return Report(failed={"load": "another load runs: wait for its end"})
         await self.end_load()
-        peers = {name: hosted.peer for name, hosted in self._hosted.items()}
         try:
-            self._load = LoadWork(command.share, peers, Path(command.ledger))
+            self._load = LoadWork(command.share, self._sender, Path(command.ledger), command.began)
         except CicadaError as error:
             return Report(failed={"load": str(error)})
         return Report()
 
-    def _start_load(self) -> Report:
+    def _sender(self, name: str) -> SwarmPeer | None:
+        """A peer that runs here now; it may be another than when the load began."""
+        hosted = self._hosted.get(name)
+        return hosted.peer if hosted is not None and hosted.peer.bound else None
+
+    async def _run_load(self, command: StartLoad | HaltLoad | CollectLoad) -> LoadReport | Report:
         if self._load is None:
             return Report(failed={"load": "no load is prepared"})
-        self._load.start()
+        match command:
+            case StartLoad():
+                self._load.start(command.at, command.skip_s)
+            case HaltLoad():
+                self._load.stop()
+            case CollectLoad():
+                return await self._load.report()
         return Report()
-
-    def _collect_load(self) -> LoadReport | Report:
-        if self._load is None:
-            return Report(failed={"load": "no load runs"})
-        return self._load.report()
 
 
 def _failed_send(reason: str) -> SendResult:

@@ -39,7 +39,7 @@ class Awaited:
             raise Misuse("result() would stop the event loop it waits for: use 'await receipt'")
         if not self.settled:
             settled = threading.Event()
-            self._when_settled(settled.set)
+            self.when_settled(settled.set)
             if not settled.wait(timeout):
                 raise DeliveryTimeout(f"no word about the {self.about} within {timeout} s")
         return self
@@ -48,7 +48,7 @@ class Awaited:
         if not self.settled:
             loop = asyncio.get_running_loop()
             waiter: asyncio.Future[None] = loop.create_future()
-            self._when_settled(lambda: _wake(loop, waiter))
+            self.when_settled(lambda: _wake(loop, waiter))
             yield from waiter.__await__()
         return self
 
@@ -61,7 +61,7 @@ class Awaited:
                 return
             callback()
 
-    def _when_settled(self, callback: Callable[[], object]) -> None:
+    def when_settled(self, callback: Callable[[], object]) -> None:
         """Have it called once: in the thread that settles this, or here when that has happened meanwhile."""
         self._waiting.append(callback)
         if self.settled:

@@ -87,6 +87,10 @@ class Publisher:
             self.lost += 1
             self._untold += 1
 
+    def told(self, kind: type[AnyEvent]) -> int:
+        """The sequence of the last event of this kind, 0: of none."""
+        return self._sequences[kind]
+
     def _tell_loss(self) -> bool:
         """Say how many were lost, if any. False while there is no room even for that."""
         if self._untold and self.wants(EventsLost):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +15,17 @@ import msgspec
 from cicada.bus.subscriber import Subscriber
 from cicada.clock import Clock
 from cicada.errors import DeliveryTimeout, Unavailable
-from cicada.events import Envelope, EventsLost
+from cicada.events import AnyEvent, Envelope, EventsLost
 from cicada.limits import BUS, BusLimits
+
+_logger = logging.getLogger("cicada.bus.recording")
 
 
 class Recorder:
     """Appends envelopes to ``path`` in pieces; after ``recording_max`` bytes it drops and counts instead.
 
-    The last line of a full recording is an EventsLost that says why it ends. ``dropped`` counts what came later.
+    The last line of a full recording is an EventsLost that says why it ends. ``dropped`` counts what came later, or what the
+    disk did not take from the first ``problem`` on.
     """
 
     def __init__(self, path: Path, *, clock: Clock, limits: BusLimits = BUS) -> None:
@@ -32,7 +36,9 @@ class Recorder:
         self._pending = bytearray()
         self._size = 0
         self._file: BinaryIO | None = None
+        self._last: dict[tuple[str, type[AnyEvent]], int] = {}
         self.dropped = 0
+        self.problem = ""
 
     def open(self) -> None:
         """Append after the whole lines that the file has; a torn one is removed. Raises Unavailable if unwritable."""
@@ -45,6 +51,7 @@ class Recorder:
 
     def append(self, envelope: Envelope) -> None:
         """Record one event; it reaches the file with the next flush."""
+        self._last[envelope.source, type(envelope.event)] = envelope.sequence
         if self.dropped:
             self.dropped += 1
             return
@@ -57,13 +64,22 @@ class Recorder:
         if len(self._pending) >= self._limits.recording_flush_bytes:
             self.flush()
 
+    def has(self, source: str, kind: type[AnyEvent], sequence: int) -> bool:
+        """Whether the file holds this event, or would, if it took events still. What was appended is flushed for it."""
+        if self._last.get((source, kind), 0) < sequence:
+            return False
+        self.flush()
+        return True
+
     def flush(self) -> None:
         """Hand everything to the operating system. A failing disk costs the recording, never the swarm."""
         if self._file is None or not self._pending:
             return
         try:
             written = self._file.write(self._pending)
-        except OSError:
+        except OSError as error:
+            self.problem = (error.strerror or str(error)).lower()
+            _logger.warning("events are no longer recorded in %s: %s", self._path, self.problem)
             self.dropped += self._pending.count(b"\n")
             self._pending.clear()
         else:

@@ -1,7 +1,8 @@
 """What may be asked of a running swarm's launcher, and what it answers: two closed families.
 
 The command line, the visualizer and applications send these through control.RemoteRef. A **selector** names peers:
-``core-3`` (a peer), ``worker-1`` (a worker), ``core`` or ``core:10%`` (of a group), ``10%`` or ``all`` (of the swarm).
+``core-3`` (a peer), ``worker-1`` (a worker), ``core`` or ``core:10%`` (of a group), ``10%`` or ``all`` (of the swarm);
+``core-3,core-7`` are several of these.
 """
 
 from __future__ import annotations
@@ -29,18 +30,26 @@ from cicada.commands.faults import (
 )
 from cicada.commands.load import (
     GetLoad,
+    Latency,
     LoadProgress,
     LoadResult,
+    OpResult,
     RunLoad,
+    Stage,
+    StopLoad,
+    Threshold,
+    ThresholdResult,
 )
 from cicada.commands.replies import (
     BroadcastResult,
+    GroupStatus,
     LookupResult,
     MessageCounts,
     PeerRow,
     Peers,
     SendResult,
     Status,
+    TimelineStatus,
     WorkerStatus,
 )
 from cicada.commands.requests import (
@@ -78,6 +87,7 @@ AnyCommand = (
     | SetLogLevel
     | RunLoad
     | GetLoad
+    | StopLoad
     | AnyFault
     | Thaw
     | Heal
@@ -123,11 +133,14 @@ __all__ = [
     "Heal",
     "Join",
     "Kill",
+    "Latency",
     "LoadProgress",
     "LoadResult",
     "Lookup",
     "LookupResult",
+    "GroupStatus",
     "MessageCounts",
+    "OpResult",
     "PairFault",
     "Partition",
     "PeerRow",
@@ -143,8 +156,13 @@ __all__ = [
     "SendResult",
     "SendToAll",
     "SetLogLevel",
+    "Stage",
     "Status",
     "Stop",
+    "StopLoad",
     "Thaw",
+    "TimelineStatus",
+    "Threshold",
+    "ThresholdResult",
     "WorkerStatus",
 ]

@@ -8,17 +8,6 @@ from cicada.commands.base import Reply
 from cicada.commands.faults import FaultRow
 
 
-class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker process."""
-
-    name: str
-    pid: int
-    peers: int
-    restarts: int
-    rss_bytes: int
-    state: str
-
-
 class MessageCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Application messages, over all peers since the start."""
 
@@ -28,6 +17,56 @@ class MessageCounts(msgspec.Struct, frozen=True, kw_only=True):
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker process. ``cpu_s``: processor time that it has used; ``messages``, ``traffic`` and ``refused`` are as
+    in Status, of its peers in this life of the process."""
+
+    name: str
+    pid: int
+    peers: int
+    restarts: int
+    rss_bytes: int
+    state: str
+    cpu_s: float = 0.0
+    messages: MessageCounts = MessageCounts()
+    traffic: dict[str, int] = msgspec.field(default_factory=dict)
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The peers of one group, each counted once: ``joined`` are in the ring and answer; ``joining`` listen and are not in it
+    yet, or have not started; of ``suspect`` ones nothing is known (silent, frozen, or waiting for their worker to come
+    back); ``dead`` ones have ended or could not start. ``restarts``: of their actors."""
+
+    name: str
+    peers: int
+    joined: int
+    joining: int
+    suspect: int
+    dead: int
+    restarts: int = 0
+
+
+class TimelineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the timeline of the configuration is. ``state``: waiting (for the first proof of the ring), running or over.
+
+    Times are seconds from that proof; ``next_s`` and ``upcoming`` are of what is due next (None: nothing is). ``failed``
+    could not be done; ``held`` and ``missed`` are of ``expected`` that were looked at, the missed ones in words.
+    """
+
+    state: str
+    elapsed_s: float
+    ends_s: float
+    planned: int
+    done: int
+    failed: int
+    expected: int
+    held: int
+    missed: tuple[str, ...] = ()
+    next_s: float | None = None
+    upcoming: str = ""
+
+
 class Status(Reply, frozen=True, kw_only=True, tag=True):
     """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth. Frozen
     peers are not dead, and the truth is without them until they are thawed.
@@ -35,7 +74,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
     ``refused``: who was not let in or not believed, by reason, over all peers since the start. ``harmful``: how many peers do
-    harm on purpose, by behaviour.
+    harm on purpose, by behaviour. ``worst``: some of the peers that are not as they should be, the worst first, in words.
     ``traffic``: what crossed the endpoints of the live workers since their start, all frames and bytes of links included.
     """
 
@@ -63,6 +102,9 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     faults: tuple[FaultRow, ...] = ()
     refused: dict[str, int] = msgspec.field(default_factory=dict)
     harmful: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: tuple[GroupStatus, ...] = ()
+    worst: tuple[str, ...] = ()
+    timeline: TimelineStatus | None = None
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,11 @@ from cicada.commands.base import Command
 
 
 class GetStatus(Command, frozen=True, kw_only=True, tag=True):
-    """Status of the swarm, with fresh snapshots of every live peer compared with the sorted truth."""
+    """Status of the swarm, with fresh snapshots of every live peer compared with the sorted truth. Not ``fresh``: with those
+    that the launcher took last, at most ``LauncherLimits.poll_calm`` seconds ago, so that asking every second costs little.
+    """
+
+    fresh: bool = True
 
 
 class GetPeers(Command, frozen=True, kw_only=True, tag=True):
@@ -51,7 +55,8 @@ class SendToAll(Command, frozen=True, kw_only=True, tag=True):
 
 
 class Kill(Command, frozen=True, kw_only=True, tag=True):
-    """End peers, which stay dead until Restart. ``hard``: without a farewell. A worker gets SIGKILL and is supervised back."""
+    """End peers, which stay dead until Restart. ``hard``: without a farewell. A worker gets SIGKILL and is supervised back,
+    which counts as no failure; it stays dead until Restart where supervision restarts nobody."""
 
     select: str
     hard: bool = False

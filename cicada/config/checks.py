@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from cicada.config.load import load_problems
 from cicada.config.positions import Path
 from cicada.config.source import Document
+from cicada.config.timelinechecks import timeline_problems
 from cicada.errors import Misuse
 from cicada.ids import MAX_PORT, canonical_address, split_address
 
@@ -36,10 +38,13 @@ def problems_between(document: Document) -> Iterator[Problem]:
     yield from _workers(document)
     yield from _plain_links(document)
     yield from _bad_groups(document)
+    yield from load_problems(document)
     yield from _names(document)
     ranges = tuple(_ranges(document))
     yield from _past_the_last_port(ranges)
     yield from _overlaps(ranges)
+    yield from _metrics(document, ranges)
+    yield from timeline_problems(document)
 
 
 def _workers(document: Document) -> Iterator[Problem]:
@@ -140,3 +145,17 @@ def _overlaps(ranges: tuple[Range, ...]) -> Iterator[Problem]:
             problem = f"port {port} would be both {mine}'s and {theirs}'s (group[{earlier.index}]); {remedy}"
             yield ("group", later.index, "address"), problem
             break
+
+
+def _metrics(document: Document, ranges: tuple[Range, ...]) -> Iterator[Problem]:
+    """The endpoint of metrics has a port of its own."""
+    metrics = document.get("metrics")
+    listen = metrics.get("listen") if isinstance(metrics, dict) else None
+    try:
+        host, port = split_address(canonical_address(*split_address(str(listen))))
+    except Misuse:
+        return  # it is left out, or is no address, which is said elsewhere
+    for ports in ranges:
+        if ports.host == host and ports.first <= port <= ports.last:
+            peer = f"{ports.name}-{port - ports.first}"
+            yield ("metrics", "listen"), f"port {port} is {peer}'s: choose another one"

@@ -10,12 +10,15 @@ from typing import Generic, TypeVar
 import msgspec
 from pydantic import BaseModel, ValidationError
 
+from cicada.commands import RunLoad
 from cicada.config.checks import Problem, problems_between
+from cicada.config.load import LoadFile, load_command, load_problems
 from cicada.config.messages import Examples, describe, explain, is_about_key
 from cicada.config.model import Config
-from cicada.config.overrides import Applied, apply, overrides_from
+from cicada.config.overrides import Applied, Override, apply, overrides_from
 from cicada.config.positions import Path, Position, Positions
 from cicada.config.source import Document, Source, parse, read_text
+from cicada.config.timelinechecks import EXAMPLES
 from cicada.errors import ConfigError, ConfigErrors
 
 Settings = Sequence[tuple[str, str]]
@@ -30,6 +33,11 @@ class Schema(msgspec.Struct, Generic[Whole], frozen=True, kw_only=True):
     rules: Callable[[Document], Iterable[Problem]]
 
 
+LOAD_EXAMPLES: Examples = {
+    ("load", "stage", "rate"): "rate = 200",
+    ("load", "stage", "duration"): 'duration = "30s"',
+    ("threshold", "that"): 'that = "send.p99 < 50ms"',
+}
 SWARM_FILE = Schema(
     model=Config,
     examples={
@@ -39,9 +47,13 @@ SWARM_FILE = Schema(
         ("group", "name"): 'name = "core"',
         ("group", "count"): "count = 20",
         ("group", "address"): 'address = "127.0.0.1:20000"',
+        **EXAMPLES,
+        **LOAD_EXAMPLES,
     },
     rules=problems_between,
 )
+
+LOAD_FILE = Schema(model=LoadFile, examples=LOAD_EXAMPLES, rules=load_problems)
 
 
 def load_config(
@@ -56,6 +68,19 @@ def load_config(
     return _beside(FilePath(path).resolve().parent, config)
 
 
+def load_from(path: str | FilePath | None, options: Sequence[Override]) -> RunLoad:
+    """The load of a TOML file, or without one that of the options alone, which win over the file. Raises ConfigErrors with every
+    mistake."""
+    if path is None:
+        alone = parse_as(LOAD_FILE, "", file="options", options=options)
+        return load_command(alone.load, alone.thresholds, 0)
+    config = parse_as(SWARM_FILE, read_text(FilePath(path)), file=str(path), options=options)
+    command = config.load_command
+    if command is None:
+        raise ConfigErrors((ConfigError("missing: add [load] with rate and duration", file=str(path)),))
+    return command
+
+
 def _beside(folder: FilePath, config: Config) -> Config:
     """The files that the configuration names stand beside it, unless their paths say otherwise."""
 
@@ -64,7 +89,8 @@ def _beside(folder: FilePath, config: Config) -> Config:
 
     swarm = config.swarm.model_copy(update={"key_file": found(config.swarm.key_file)})
     peer = config.peer.model_copy(update={"keys": found(config.peer.keys)})
-    return config.model_copy(update={"swarm": swarm, "peer": peer})
+    faults = tuple(fault.model_copy(update={"file": found(fault.file)}) for fault in config.faults)
+    return config.model_copy(update={"swarm": swarm, "peer": peer, "faults": faults})
 
 
 def parse_config(
@@ -81,13 +107,14 @@ def parse_as(
     file: str = "<text>",
     overrides: Settings = (),
     counts: Mapping[str, int] | None = None,
+    options: Sequence[Override] = (),
 ) -> Whole:
-    """The same for any kind of file. Raises ConfigErrors with every mistake."""
+    """The same for any kind of file; ``options`` have flags of their own. Raises ConfigErrors with every mistake."""
     source = parse(text)
     errors = [(position, _error(file, position, problem)) for position, problem in source.errors]
     if not source.readable:
         raise ConfigErrors(tuple(error for _, error in errors))
-    applied = apply(source.document, overrides_from(overrides, counts or {}))
+    applied = apply(source.document, (*overrides_from(overrides, counts or {}), *options))
     config, problems = _check(schema, source)
     errors += _located(file, source, applied, problems)
     in_file = [error for _, error in sorted(errors, key=lambda entry: entry[0])]
@@ -100,23 +127,46 @@ def parse_as(
 def to_toml(config: Config) -> str:
     """A configuration as TOML that parses back to the same value, defaults written out."""
     lines: list[str] = []
-    for name, value in config:
-        key = Config.model_fields[name].alias or name
-        tables = value if isinstance(value, tuple) else (value,)
-        header = f"[[{key}]]" if isinstance(value, tuple) else f"[{key}]"
-        for table in tables:
-            lines += [header, *_rows(table), ""]
-            for inner, section in table:
-                if isinstance(section, BaseModel):
-                    lines += [f"[{key}.{inner}]", *_rows(section), ""]
+    for key, value in _fields(config):
+        lines += _tables(key, value)
     return "\n".join(lines)
 
 
-def _rows(table: BaseModel) -> Iterator[str]:
-    for name, value in table:
-        if value is not None and not isinstance(value, BaseModel):
-            # JSON's numbers, booleans and text without control characters are TOML's
-            yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
+def _tables(key: str, value: object) -> Iterator[str]:
+    """A table, or several, with those inside."""
+    for table in value if isinstance(value, tuple) else (value,):
+        if not isinstance(table, BaseModel):
+            continue  # it is left out
+        yield f"[[{key}]]" if isinstance(value, tuple) else f"[{key}]"
+        inner = list(_fields(table))
+        for name, entry in inner:
+            if entry is not None and not _is_table(entry):
+                yield f"{name} = {_written(entry)}"
+        yield ""
+        for name, entry in inner:
+            if _is_table(entry):
+                yield from _tables(f"{key}.{name}", entry)
+
+
+def _fields(table: BaseModel) -> Iterator[tuple[str, object]]:
+    """Keys as they are written, and values."""
+    fields = type(table).model_fields
+    return ((fields[name].alias or name, value) for name, value in table)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, BaseModel) or (
+        isinstance(value, tuple) and all(isinstance(entry, BaseModel) for entry in value)
+    )
+
+
+def _written(value: object) -> str:
+    """A value as TOML: JSON's numbers, booleans, lists and text without control characters are TOML's too."""
+    if isinstance(value, dict):
+        return (
+            "{ " + ", ".join(f"{json.dumps(key)} = {_written(entry)}" for key, entry in value.items()) + " }"
+        )
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _check(schema: Schema[Whole], source: Source) -> tuple[Whole | None, list[tuple[Path, str, bool]]]:
@@ -140,10 +190,16 @@ def _located(
     for path, problem, about_key in problems:
         words = f"{describe(path)}: {problem}"
         position = positions.of_key(path) if about_key else positions.of_value(path)
-        if path in applied.flags:
-            yield _AFTER_FILE, ConfigError(words, file=applied.flags[path])
+        if flag := _flag_of(path, applied):
+            yield _AFTER_FILE, ConfigError(words, file=flag)
         else:
             yield position, _error(file, position, words)
+
+
+def _flag_of(path: Path, applied: Applied) -> str:
+    """The flag that the value at ``path``, or a table around it, comes from; empty: it comes from the file."""
+    around = (path[:length] for length in range(len(path), 0, -1))
+    return next((applied.flags[part] for part in around if part in applied.flags), "")
 
 
 _AFTER_FILE = Position(2**31, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -48,7 +48,7 @@ def is_about_key(error: ErrorDetails) -> bool:
 
 def _unknown_key(error: ErrorDetails, whole: type[BaseModel]) -> str:
     *around, key = error["loc"]
-    known = _keys_of(_table(whole, str(around[0])) if around else whole)
+    known = _keys_of(_table(whole, around))
     kind = "key" if around else "section"
     return f"unknown {kind}{suggestion(str(key), known)}"
 
@@ -57,13 +57,27 @@ def _keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _table(whole: type[BaseModel], section: str) -> type[BaseModel]:
-    """The model of a section, whether it is one table, several, or may be left out."""
-    for name, field in whole.model_fields.items():
-        if section == (field.alias or name):
-            inner = [field.annotation, *get_args(field.annotation)]
-            return next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
-    raise KeyError(section)
+def _table(whole: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """The model of the table at ``path``, whether it is one table, several, or may be left out."""
+    model = whole
+    for part in path:
+        field = _field(model, part) if isinstance(part, str) else None
+        if field is not None:
+            model = next((kind for kind in _kinds(field.annotation) if _is_model(kind)), model)
+    return model
+
+
+def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
+    return next((f for name, f in model.model_fields.items() if key == (f.alias or name)), None)
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """An annotation and all that are inside it."""
+    return [annotation, *(kind for inner in get_args(annotation) for kind in _kinds(inner))]
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _missing(error: ErrorDetails, examples: Examples) -> str:
@@ -76,7 +90,9 @@ def _wrong_type(expected: str) -> Callable[[ErrorDetails], str]:
 
 
 def _several(location: tuple[int | str, ...]) -> str:
-    return f"[[{location[0]}]] tables" if len(location) == 1 else "a list"
+    keys = [part for part in location if isinstance(part, str)]
+    is_table = keys == list(location) and (len(keys) == 1 or keys[-1] == "stage")
+    return f"[[{'.'.join(keys)}]] tables" if is_table else "a list"
 
 
 def _out_of_range(words: str, key: str) -> Callable[[ErrorDetails], str]:
@@ -93,10 +109,9 @@ def _not_one_of(error: ErrorDetails, whole: type[BaseModel]) -> str:
 
 
 def _choices(location: tuple[int | str, ...], whole: type[BaseModel]) -> tuple[str, ...]:
-    field: FieldInfo | None = _table(whole, str(location[0])).model_fields.get(str(location[-1]))
-    annotation = field.annotation if field else Literal[()]
-    inner = [annotation, *get_args(annotation)]  # what may be left out is a union with None
-    literal = next((kind for kind in inner if get_origin(kind) is Literal), Literal[()])
+    field = _field(_table(whole, location[:-1]), str(location[-1]))
+    kinds = _kinds(field.annotation) if field else []
+    literal = next((kind for kind in kinds if get_origin(kind) is Literal), Literal[()])
     return tuple(str(choice) for choice in get_args(literal))
 
 

@@ -6,9 +6,12 @@ import re
 from typing import Annotated, Literal
 
 from msgspec.structs import replace
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from cicada.commands import RunLoad
+from cicada.config.load import Load, Thresholds, load_command
+from cicada.config.section import Section, problem
+from cicada.config.timeline import Expect, Fault
 from cicada.errors import Misuse
 from cicada.ids import Address, canonical_address, split_address
 from cicada.limits import CONFIG, DELIVERY, RING, SUPERVISION, DeliveryLimits, RingLimits
@@ -20,28 +23,41 @@ RESERVED_NAMES = frozenset({"all", "worker", "launcher"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NUMBERED = re.compile(r".*-[0-9]+")
 _PERCENT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
+_AUTO_OR_COUNT = WithJsonSchema(
+    {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": CONFIG.max_workers}]}
+)
+_SHARE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            {"type": "string", "pattern": rf"^{_PERCENT.pattern.replace('?P<number>', '?:')}$"},
+        ]
+    }
+)
+_NAMED = {"pattern": f"^{_NAME.pattern}$", "maxLength": CONFIG.max_name}
+_NAME_OF_GROUP = {
+    **_NAMED,
+    "not": {"anyOf": [{"enum": sorted(RESERVED_NAMES)}, {"pattern": f"^{_NUMBERED.pattern}$"}]},
+}
+_ADDRESS = {"pattern": r"^([0-9.]+|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%\S+)?\]?):[0-9]{1,5}$"}
 _LARGEST_SEED = 2**63 - 1  # what TOML can hold
 _FEWEST_PLACES = 5 * RING.successors  # a list of 4r, and room for those who are to be in it
 
 
-def _problem(text: str) -> PydanticCustomError:
-    return PydanticCustomError("cicada", "{text}", {"text": text})
-
-
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
-        raise _problem("a name starts with a letter and has only letters, digits, '-' and '_'")
+        raise problem("a name starts with a letter and has only letters, digits, '-' and '_'")
     if len(value) > CONFIG.max_name:
-        raise _problem(f"a name has at most {CONFIG.max_name} characters, this one has {len(value)}")
+        raise problem(f"a name has at most {CONFIG.max_name} characters, this one has {len(value)}")
     return value
 
 
 def _group_name(value: str) -> str:
     value = _name(value)
     if value in RESERVED_NAMES:
-        raise _problem(f"{value!r} already has a meaning in selectors: choose another name")
+        raise problem(f"{value!r} already has a meaning in selectors: choose another name")
     if _NUMBERED.fullmatch(value):
-        raise _problem("ends like a peer's name (name-number): choose another name")
+        raise problem("ends like a peer's name (name-number): choose another name")
     return value
 
 
@@ -50,11 +66,11 @@ def _address(value: str) -> str:
         host, port = split_address(value)
         canonical = canonical_address(host, port)
     except Misuse as error:
-        raise _problem(_address_problem(value, str(error))) from None
+        raise problem(_addressproblem(value, str(error))) from None
     return canonical
 
 
-def _address_problem(value: str, reason: str) -> str:
+def _addressproblem(value: str, reason: str) -> str:
     host, colon, port = value.rpartition(":")
     if colon and host and not host.startswith("[") and re.search("[A-Za-z]", host) and ":" not in host:
         return f'{host!r} is a host name: write its numeric address, for example "127.0.0.1:{port}"'
@@ -66,7 +82,7 @@ def _workers(value: object) -> object:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= CONFIG.max_workers:
         return value
-    raise _problem(f'expected "auto" or a whole number from 1 to {CONFIG.max_workers}')
+    raise problem(f'expected "auto" or a whole number from 1 to {CONFIG.max_workers}')
 
 
 def _share(value: object) -> object:
@@ -75,20 +91,7 @@ def _share(value: object) -> object:
         return float(match["number"]) / 100
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    raise _problem('expected a share such as "5%" or 0.05')
-
-
-class Section(BaseModel):
-    """Base of all tables: closed, immutable, strictly typed; its own errors never quote the file."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-        validate_default=True,
-    )
+    raise problem('expected a share such as "5%" or 0.05')
 
 
 class Swarm(Section):
@@ -97,9 +100,9 @@ class Swarm(Section):
     ``key_file``: without its key nobody links with a peer of the swarm.
     """
 
-    name: Annotated[str, AfterValidator(_name)]
+    name: Annotated[str, AfterValidator(_name), Field(json_schema_extra=_NAMED)]
     seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] = 0
-    workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers)] = "auto"
+    workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers), _AUTO_OR_COUNT] = "auto"
     peers_per_worker: Annotated[int, Field(ge=1)] | None = None
     key_file: str | None = None
 
@@ -110,11 +113,11 @@ class Group(Section):
     ``behaviour``: what harm they do to messages of others, to ``behaviour_share`` of them; for tests on one machine.
     """
 
-    name: Annotated[str, AfterValidator(_group_name)]
+    name: Annotated[str, AfterValidator(_group_name), Field(json_schema_extra=_NAME_OF_GROUP)]
     count: Annotated[int, Field(ge=1)]
-    address: Annotated[str, AfterValidator(_address)]
+    address: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS)]
     behaviour: Kind | None = None
-    behaviour_share: Annotated[float, BeforeValidator(_share), Field(gt=0, le=1)] = 1.0
+    behaviour_share: Annotated[float, BeforeValidator(_share), Field(gt=0, le=1), _SHARE] = 1.0
 
     @property
     def harm(self) -> Behaviour | None:
@@ -161,8 +164,13 @@ class Links(Section):
 
 
 class Supervision(Section):
-    """``[supervision]`` of workers: more than ``max_restarts`` failures ``within_s`` seconds are given up."""
+    """``[supervision]`` of workers: more than ``max_restarts`` failures ``within_s`` seconds are given up.
 
+    ``restart``: "always", also those that ended of their own accord; "on-failure", those that crashed or were killed; "no":
+    who died stays dead. The first restart waits ``backoff_s``, each further one twice as long.
+    """
+
+    restart: Literal["no", "on-failure", "always"] = "always"
     max_restarts: Annotated[int, Field(ge=0)] = SUPERVISION.max_restarts
     within_s: Annotated[float, Field(gt=0)] = SUPERVISION.within
     backoff_s: Annotated[float, Field(ge=0)] = SUPERVISION.backoff
@@ -199,17 +207,36 @@ class Delivery(Section):
         return replace(DELIVERY, direct=self.direct, coloured=self.coloured)
 
 
+class Metrics(Section):
+    """``[metrics]``, with the extra ``metrics``. ``listen``: where the launcher answers Prometheus, as "127.0.0.1:9610". Whoever
+    reaches that address can read the figures, so keep it on loopback unless others are to."""
+
+    listen: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS)] | None = None
+
+
 class Config(Section):
     """A whole, valid configuration. Peers of all groups have different names and addresses."""
 
     swarm: Swarm
-    groups: Annotated[tuple[Group, ...], Field(alias="group", strict=False)]
+    groups: Annotated[
+        tuple[Group, ...], Field(alias="group", strict=False, json_schema_extra={"minItems": 1})
+    ]
     peer: PeerSettings = PeerSettings()
     links: Links = Links()
     supervision: Supervision = Supervision()
     launch: Launch = Launch()
     ring: Ring = Ring()
     delivery: Delivery = Delivery()
+    metrics: Metrics = Metrics()
+    faults: Annotated[tuple[Fault, ...], Field(alias="fault", strict=False)] = ()
+    expects: Annotated[tuple[Expect, ...], Field(alias="expect", strict=False)] = ()
+    load: Load | None = None
+    thresholds: Thresholds = ()
+
+    @property
+    def load_command(self) -> RunLoad | None:
+        """The load of ``[load]`` with its thresholds, drawn from the swarm's seed unless it has its own."""
+        return None if self.load is None else load_command(self.load, self.thresholds, self.swarm.seed)
 
     @property
     def peer_count(self) -> int:

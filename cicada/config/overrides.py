@@ -16,11 +16,12 @@ from cicada.config.source import Document
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
-    """``flag`` is what the user typed."""
+    """``flag`` is what the user typed. ``instead_of``: keys of the same table that it leaves no room for."""
 
     flag: str
     keys: tuple[str, ...]
     value: object
+    instead_of: tuple[str, ...] = ()
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,8 @@ def apply(document: Document, overrides: Sequence[Override]) -> Applied:
     flags: dict[Path, str] = {}
     errors: list[tuple[str, str]] = []
     for override in overrides:
+        _make_room(document, override)
+    for override in overrides:
         outcome = _apply_one(document, override)
         if isinstance(outcome, str):
             errors.append((override.flag, outcome))
@@ -56,11 +59,21 @@ def apply(document: Document, overrides: Sequence[Override]) -> Applied:
     return Applied(flags=flags, errors=tuple(errors))
 
 
+def _make_room(document: Document, override: Override) -> None:
+    table = document.get(override.keys[0])
+    if isinstance(table, dict):
+        for key in override.instead_of:
+            table.pop(key, None)
+
+
 def _apply_one(document: Document, override: Override) -> Path | str:
     """The path that was set, or what is wrong."""
     section, *rest = override.keys
     if section == "group":
         return _apply_to_group(document, rest, override.value)
+    if not rest and isinstance(override.value, list):
+        document[section] = override.value
+        return (section,)
     if len(rest) != 1:
         return "write SECTION.KEY=VALUE, for example swarm.seed=7"
     table = document.setdefault(section, {})

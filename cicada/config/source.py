@@ -33,7 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_text(path: FilePath) -> str:
-    """The text of a configuration file. Raises ConfigErrors when it cannot be one."""
+    """The text of a configuration file, or of one that it names. Raises ConfigErrors when it cannot be one."""
     try:
         if path.stat().st_size > CONFIG.max_file:
             raise _only(path, f"larger than {CONFIG.max_file} bytes: this is not a configuration")

@@ -72,9 +72,11 @@ class LoadEnded(Event, frozen=True, kw_only=True, tag=True):
     ``verdict`` says in words when the figures are not the swarm's (the generator or the processors were the
     bottleneck); empty: they are. ``messages`` holds what was counted where messages arrive, over the whole load but
     its warm-up: sent, delivered, acknowledged, lost, failed, duplicated, altered, wrong_peer, out_of_order,
-    acknowledged_lost, unfinished, died_with_worker. ``hops`` counts acknowledged messages by links crossed.
-    ``copies``: what became of all copies. ``broadcasts``: sent, reached, expected, complete (those that reached
-    everybody). ``lookups``: right, wrong, failed.
+    acknowledged_lost, unfinished, died_with_worker, and to_absent: those of them that did not arrive and were for peers out of
+    the ring. ``hops`` counts acknowledged messages by links crossed. ``copies``: what became of all copies. ``broadcasts``:
+    sent, reached, expected, complete (those that reached everybody), duplicated, and spread_p50_us, spread_p99_us,
+    spread_max_us: the times from the intended start after which so many of all receptions had happened. ``lookups``:
+    right, wrong, failed, unsure (somebody came or went about that time).
     """
 
     load: int

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from msgspec.structs import replace
 from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
-from cicada.config.model import Ring, Section
+from cicada.config.model import Ring
+from cicada.config.section import Seconds, Section, duration
+from cicada.config.section import problem as _problem
+from cicada.config.section import shown as _shown
 from cicada.ids import Peer
 from cicada.limits import DELIVERY, WIRE, DeliveryLimits
 from cicada.routing.behaviour import Kind
@@ -19,28 +21,13 @@ from cicada.sim.names import MOST_HOSTS, peer_number, spread
 TIMED = ("heads", "ideal", "noticed")
 """Checks that come true at some moment; the others are figures of a whole run, or of all runs."""
 
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _ROUNDS = re.compile(r"(?P<number>\d+(?:\.\d+)?) rounds?")
 _HOSTS = re.compile(r"(?:(?P<number>\d{1,9})|(?P<share>.+%) of) hosts?")
 _SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%")
 
 
-def _problem(text: str) -> PydanticCustomError:
-    return PydanticCustomError("cicada", "{text}", {"text": text})
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, float):
-        return value  # a default
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise _problem(f'expected a time such as "10s", "250ms" or "2m", got {_shown(value)}')
-    return float(match["number"]) * _UNITS[match["unit"]]
-
-
 def _within(value: object) -> object:
-    if isinstance(value, str) and (_DURATION.fullmatch(value) or _ROUNDS.fullmatch(value)):
+    if isinstance(value, str) and (duration(value) is not None or _ROUNDS.fullmatch(value)):
         return value
     raise _problem(f'expected "18 rounds" or a time such as "10s", got {_shown(value)}')
 
@@ -76,11 +63,6 @@ def _numbers(value: object) -> object:
     return tuple(map(_number, value)) if isinstance(value, list | tuple) else _number(value)
 
 
-def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else "a list" if isinstance(value, list) else str(value)
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
 Within = Annotated[str, BeforeValidator(_within)]
 Amount = Annotated[str | int, BeforeValidator(_amount)]
 Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]
@@ -285,7 +267,7 @@ def bound(expect: Expect, position: int) -> float:
     """What the expectation asks for in the case at this position of the sweep: seconds, rounds, or a figure."""
     if expect.within is not None:
         match = _ROUNDS.fullmatch(expect.within)
-        return float(match["number"]) if match else float(str(_seconds(expect.within)))
+        return float(match["number"]) if match else duration(expect.within) or 0.0
     asked = expect.at_most if expect.at_most is not None else expect.at_least
     if isinstance(asked, tuple):
         return asked[position]

@@ -330,7 +330,12 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     ChildRestarted: Rule(Level.WARNING, SUPERVISOR, _restarted),
     Escalated: Rule(Level.ERROR, SUPERVISOR, _escalated),
     WorkerStarted: Rule(Level.INFO, SUPERVISOR, _worker_started),
-    WorkerExited: Rule(Level.WARNING, SUPERVISOR, _worker_exited, skips=lambda event: event.expected),
+    WorkerExited: Rule(
+        Level.WARNING,
+        SUPERVISOR,
+        _worker_exited,
+        skips=lambda event: event.expected and event.exit == "exit 0",
+    ),
     RunStateChanged: Rule(Level.INFO, "", _run_state),
     CommandReceived: Rule(Level.INFO, "", _command),
     WaveRestarted: Rule(Level.INFO, "", _wave),

@@ -180,7 +180,7 @@ class Follower:
         lines = list(heapq.merge(self._held, fresh, key=_time))
         ready = len(lines)
         if len(self._tails) > 1 and not last:
-            ready = bisect_right(lines, _stamp(time.time() - CLI.settle), key=_time)
+            ready = bisect_right(lines, stamp(time.time() - CLI.settle), key=_time)
         self._held = lines[ready:]
         return lines[:ready]
 
@@ -204,7 +204,8 @@ def _time(line: Line) -> str:
     return line.record.time
 
 
-def _stamp(seconds: float) -> str:
+def stamp(seconds: float) -> str:
+    """Seconds since 1970 as the time of a record."""
     whole, millis = divmod(int(seconds * 1000), 1000)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{millis:03d}Z"
 

@@ -7,12 +7,14 @@ left out, control characters cannot reach a terminal, and it is cut.
 from __future__ import annotations
 
 import enum
+import re
 
 import msgspec
 
 from cicada.errors import without_bytes
 from cicada.limits import LOG
 
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?Z?")
 _CUT = " ..."
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
@@ -84,17 +86,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which records somebody wants to see: of at least this level, of this actor, with this text (empty: any)."""
+    """Which records somebody wants to see: of at least this level, of this actor, with this text (empty: any), and not before
+    ``since``, which is written as the times of records are, or begins as they do."""
 
     level: Level = Level.DEBUG
     actor: str = ""
     text: str = ""
+    since: str = ""
 
     def takes(self, record: Record) -> bool:
         """Whether a record passes."""
         return (
             Level.__members__.get(record.level.upper(), Level.ERROR) >= self.level
             and self.actor in ("", record.actor)
+            and self.since <= record.time
             and (not self.text or self.text in readable(record))
         )
 
@@ -107,6 +112,13 @@ def readable(record: Record, width: int = 0) -> str:
     where = f", at {trace[-1]}" if isinstance(trace, tuple) and trace else ""
     text = f"{record.text}{times}{where}"
     return f"{when}  {record.level:<7}  {record.name:<{width}}  {record.actor:<10}  {text}"
+
+
+def instant(text: str) -> str:
+    """A time of day as a person writes it, so that it compares with the times of records: ``2026-11-25 18:40``, with or without
+    seconds, or the date alone. Empty when it is none."""
+    match = _INSTANT.fullmatch(text.strip())
+    return "" if match is None else "T".join(part for part in match.groups() if part)
 
 
 def harmless(text: str) -> str:

@@ -14,9 +14,9 @@ import typer
 from cicada.commands import Done, SetLogLevel
 from cicada.errors import Misuse
 from cicada.limits import CLI
-from launcher.logs.records import Filter, level_named, readable
-from launcher.verbs import output
-from launcher.verbs.options import LATEST_RUN, RunOption
+from launcher.logs.records import Filter, instant, level_named, readable
+from launcher.verbs import completion, output
+from launcher.verbs.options import LATEST_RUN, RunOption, seconds
 
 if TYPE_CHECKING:
     from launcher.logs.reading import Follower, Line, RunLogs
@@ -46,13 +46,24 @@ _COLOURS = {"debug": output.faint, "warning": output.warn, "error": output.bad}
 
 def logs(
     select: Annotated[
-        str, typer.Argument(metavar="PEER", help="core-3, worker-1, launcher, core, core:10%, 10% or all.")
+        str,
+        typer.Argument(
+            metavar="PEER",
+            help="core-3, worker-1, launcher, core, core:10%, 10% or all.",
+            autocompletion=completion.selectors,
+        ),
     ] = "all",
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the swarm ends.")] = False,
     level: Annotated[LevelName, typer.Option("--level", help="Show records of at least this level.")] = (
         LevelName.DEBUG
     ),
     grep: Annotated[str, typer.Option("--grep", metavar="TEXT", help="Show lines with this text.")] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="Not before: 30s ago, or 2026-11-25 18:40 (UTC, as shown)."
+        ),
+    ] = "",
     lines: Annotated[
         int | None, typer.Option("-n", "--lines", min=0, help="Show only so many of the records there are.")
     ] = None,
@@ -61,37 +72,51 @@ def logs(
         LevelName | None,
         typer.Option("--set-level", help="Log from this level on, from now on; shows no records without -f."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the records as they are: JSON lines.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON lines.")] = False,
     run: RunOption = LATEST_RUN,
 ) -> None:
     """Show what peers log, of a swarm that runs or has ended; or change how much they log.
 
     \b
-      cicada logs core-3
       cicada logs worker-1 --level warning -n 50
+      cicada logs --since 30s --grep dropped
       cicada logs core-3 --set-level debug --actor ring -f
 
     A worker means its peers and the process itself. Records of several logs are shown in order of time.
     """
+    begin = _begin(since)
     if set_level is not None:
         done = _set_level(run, select, set_level, actor)
         if not follow:
             output.show(done)
             return
-        for line in done:
-            output.progress(line)
+        output.progress("\n".join(done))
     from launcher.logs.reading import Follower, RunLogs
 
     run_logs = RunLogs(run)
-    shown = Filter(level=level_named(level.value), actor=actor.value if actor else "", text=grep)
+    shown = Filter(level=level_named(level.value), actor=actor.value if actor else "", text=grep, since=begin)
     printer = _Printer(shown, as_json=as_json, width=max(map(len, run_logs.names(select))))
     follower = Follower(run_logs, select)
     if follow:
         _follow(follower, run_logs, printer, lines)
     else:
         printer.show(follower.all(), lines)
+
+
+def _begin(text: str) -> str:
+    """The time from which on records are shown, as records have it; empty: all."""
+    if not text:
+        return ""
+    from launcher.logs.reading import stamp
+
+    if found := instant(text):
+        return found
+    try:
+        return stamp(time.time() - seconds(text.removesuffix("ago")))
+    except typer.BadParameter:
+        raise typer.BadParameter(
+            f"{text!r} is not a time: write 30s or 10m, that long ago, or 2026-11-25 18:40"
+        ) from None
 
 
 class _Printer:

@@ -10,21 +10,22 @@ from typing import Annotated
 import typer
 
 from cicada.errors import Misuse, PayloadTooLarge
-
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|)")
+from launcher.verbs import completion
 
 _ZERO = re.compile(r"0+(?:\.0+)?\s*(?:ms|s|m|h|)")
 _PERCENT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*%?")
 
 LATEST_RUN = Path("runs/latest")
 
-_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
-
 
 def seconds(text: str | float) -> float:
     """``250ms``, ``60s``, ``2m``, ``1h`` or plain seconds, above 0. Typer hands defaults over as they are."""
-    match = _DURATION.fullmatch(str(text).strip())
-    value = float(match["number"]) * _UNITS[match["unit"]] if match else 0.0
+    from cicada.config.quantities import seconds_in  # loads pydantic, for which help must not wait
+
+    try:
+        value = seconds_in(str(text))
+    except Misuse:
+        value = 0.0
     if value <= 0:
         raise typer.BadParameter(f"{text!r} is not a time: write 60s, 2m or 250ms")
     return value
@@ -78,13 +79,27 @@ def payload_of(text: str, most: int) -> bytes:
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file that describes the swarm.")]
 SelectArgument = Annotated[
     str,
-    typer.Argument(metavar="SELECT", help="core-3, worker-1, core, core:10%, 10% or all."),
+    typer.Argument(
+        metavar="SELECT",
+        help="core-3, worker-1, core, core:10%, 10% or all.",
+        autocompletion=completion.selectors,
+    ),
 ]
 OneArgument = Annotated[
-    str, typer.Argument(metavar="A", help="One side: a selector, as worker-1 or core:50%.")
+    str,
+    typer.Argument(
+        metavar="A",
+        help="One side: a selector, as worker-1 or core:50%.",
+        autocompletion=completion.selectors,
+    ),
 ]
 OtherArgument = Annotated[
-    str, typer.Argument(metavar="B", help="The other side; a share is drawn from those who are not of A.")
+    str,
+    typer.Argument(
+        metavar="B",
+        help="The other side; a share is drawn from those who are not of A.",
+        autocompletion=completion.selectors,
+    ),
 ]
 PercentArgument = Annotated[
     float, typer.Argument(metavar="PERCENT", parser=percent, help="Share of the messages, as 10%.")
@@ -93,16 +108,33 @@ ForOption = Annotated[
     float | None,
     typer.Option("--for", metavar="TIME", parser=seconds, help="End it by itself after this time."),
 ]
-RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="Run folder of the swarm.")]
+RunOption = Annotated[
+    Path,
+    typer.Option(
+        "--run", metavar="DIR", help="Run folder of the swarm.", autocompletion=completion.run_folders
+    ),
+]
 NewRunOption = Annotated[
     Path | None, typer.Option("--run", metavar="DIR", help="Run folder; otherwise a new one under runs/.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ViaOption = Annotated[
-    str, typer.Option("--via", metavar="PEER", help="Peer that asks or sends; otherwise any.")
+    str,
+    typer.Option(
+        "--via",
+        metavar="PEER",
+        help="Peer that asks or sends; otherwise any.",
+        autocompletion=completion.peers,
+    ),
 ]
 CountsOption = Annotated[
-    list[str] | None, typer.Option("-n", metavar="GROUP=COUNT", help="Size of a group; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "-n",
+        metavar="GROUP=COUNT",
+        help="Size of a group; may be repeated.",
+        autocompletion=completion.counts,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -11,15 +11,14 @@ from cicada.commands import (
     BroadcastResult,
     Done,
     FaultRow,
-    LoadResult,
     LookupResult,
     PeerRow,
     Peers,
     Reply,
     SendResult,
     Status,
+    TimelineStatus,
 )
-from cicada.limits import LOAD
 
 _MIB = 1024 * 1024
 _NAMED = 5
@@ -38,10 +37,19 @@ def show(lines: Iterable[str]) -> None:
 
 def show_json(value: object) -> None:
     """Print data for programs, indented, in the order of its fields."""
+    typer.echo(msgspec.json.format(_json(value)).decode())
+
+
+def show_json_line(value: object) -> None:
+    """The same on one line, for a stream of such values."""
+    typer.echo(_json(value).decode())
+
+
+def _json(value: object) -> bytes:
     plain = msgspec.to_builtins(value)
     if isinstance(plain, dict) and isinstance(value, Reply):
         del plain["type"]  # which of the replies it is follows from what was asked
-    typer.echo(msgspec.json.format(msgspec.json.encode(plain)).decode())
+    return msgspec.json.encode(plain)
 
 
 def good(text: str) -> str:
@@ -76,11 +84,13 @@ def status_lines(status: Status) -> Iterator[str]:
     dead = f", {status.dead} dead" if status.dead else ""
     frozen = f", {status.frozen} frozen" if status.frozen else ""
     yield f"  peers     {status.joined} of {status.peers} joined{dead}{frozen}"
+    if len(status.groups) > 1 or status.joined < status.peers:
+        yield from _group_lines(status)
     believed = f"{status.estimated_size:.0f} members, {status.churn_per_s:.2f} come or go a second"
     yield f"  estimate  {believed} {faint('(median of what peers believe)')}"
     for index, worker in enumerate(status.workers):
         memory = f"{worker.rss_bytes / _MIB:.0f} MiB"
-        restarts = f", {_counted(worker.restarts, 'restart')}" if worker.restarts else ""
+        restarts = f", {counted(worker.restarts, 'restart')}" if worker.restarts else ""
         label = "workers" if index == 0 else ""
         yield f"  {label:<9} {worker.name}  pid {worker.pid}  {worker.peers} peers, {memory}{restarts}  {worker.state}"
     messages = status.messages
@@ -94,9 +104,39 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  restarts  {status.restarts}"
     for index, line in enumerate(fault_lines(status.faults)):
         yield bad(f"  {'' if index else 'faults':<9} {line}")
-    yield f"  up        {_duration(status.uptime_s)}  {faint(f'launcher pid {status.launcher_pid}')}"
+    if status.timeline is not None:
+        yield from _timeline_lines(status.timeline)
+    yield f"  up        {duration(status.uptime_s)}  {faint(f'launcher pid {status.launcher_pid}')}"
     for problem in status.problems:
         yield bad(f"  problem   {problem}")
+
+
+def timeline_line(timeline: TimelineStatus) -> str:
+    """How far a timeline is, in one line."""
+    running = timeline.state == "running"
+    where = f"at {timeline.elapsed_s:.0f} of {timeline.ends_s:.0f} s" if running else timeline.state
+    failed = bad(f", {timeline.failed} could not be done") if timeline.failed else ""
+    checked = f"{timeline.held} of {timeline.expected} expectations held"
+    return f"timeline  {where}; {timeline.done} of {timeline.planned} done{failed}; {checked}"
+
+
+def _timeline_lines(timeline: TimelineStatus) -> Iterator[str]:
+    """How far a timeline is, what comes next, and what was missed so far."""
+    yield f"  {timeline_line(timeline)}"
+    if timeline.next_s is not None:
+        yield f"            {faint(f'next: {timeline.upcoming} at {timeline.next_s:g} s')}"
+    for missed in timeline.missed:
+        yield bad(f"            missed: {missed}")
+
+
+def _group_lines(status: Status) -> Iterator[str]:
+    for index, group in enumerate(status.groups):
+        counts = {"joining": group.joining, "suspect": group.suspect, "dead": group.dead}
+        others = "".join(f", {count} {what}" for what, count in counts.items() if count)
+        words = f"{group.name}: {group.joined} of {group.peers} joined{others}"
+        yield f"  {'' if index else 'groups':<9} {words if group.joined == group.peers else warn(words)}"
+    for index, text in enumerate(status.worst):
+        yield warn(f"  {'' if index else 'worst':<9} {text}")
 
 
 def _ring(status: Status) -> str:
@@ -126,9 +166,9 @@ def _in_order(counts: dict[str, int]) -> str:
 def fault_lines(rows: Iterable[FaultRow]) -> Iterator[str]:
     """One line for each fault: what it does to whom, and for how long."""
     for row in rows:
-        sides = f"{row.one} ({_counted(len(row.peers), 'peer')})"
+        sides = f"{row.one} ({counted(len(row.peers), 'peer')})"
         if row.others:
-            sides += f" and {row.other or 'the rest'} ({_counted(len(row.others), 'peer')})"
+            sides += f" and {row.other or 'the rest'} ({counted(len(row.others), 'peer')})"
         left = "" if row.left_s is None else f", {row.left_s:.0f} s left"
         yield f"#{row.fault} {row.kind}{_effect(row)}  {sides}, for {row.age_s:.0f} s{left}"
 
@@ -184,7 +224,7 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def done_lines(verb: str, done: Done) -> Iterator[str]:
     """Which peers a command concerned."""
     names = ", ".join(done.peers[:_NAMED]) + (", ..." if len(done.peers) > _NAMED else "")
-    yield f"{verb} {_counted(len(done.peers), 'peer')}{': ' if names else ''}{names}"
+    yield f"{verb} {counted(len(done.peers), 'peer')}{': ' if names else ''}{names}"
 
 
 def lookup_lines(result: LookupResult) -> Iterator[str]:
@@ -194,17 +234,17 @@ def lookup_lines(result: LookupResult) -> Iterator[str]:
         return
     verdict = good("right") if result.right else bad("wrong owner")
     yield f"{result.owner_name or result.owner}  {result.owner}  {verdict}"
-    took = f"{_counted(result.hops, 'hop')} in {result.seconds * 1000:.1f} ms"
+    took = f"{counted(result.hops, 'hop')} in {result.seconds * 1000:.1f} ms"
     yield f"  {took}: {' > '.join(result.route)}" if result.route else f"  {took}"
 
 
 def send_lines(result: SendResult) -> Iterator[str]:
     """How a receipt settled."""
-    attempts = _counted(result.attempts, "attempt")
+    attempts = counted(result.attempts, "attempt")
     if result.status == "delivered":
         yield (
             f"{good('delivered')} in {result.round_trip_s * 1000:.1f} ms "
-            f"over {_counted(result.hops, 'hop')}, {attempts}"
+            f"over {counted(result.hops, 'hop')}, {attempts}"
         )
     else:
         yield f"{bad('failed')}: {result.reason}, {attempts}"
@@ -219,48 +259,13 @@ def broadcast_lines(result: BroadcastResult) -> Iterator[str]:
     )
 
 
-def load_lines(result: LoadResult) -> Iterator[str]:
-    """What became of a load."""
-    paint = good if is_flawless(result) else bad
-    yield paint(f"{result.delivered} of {result.sent} messages delivered exactly once and intact")
-    yield f"  rate      {result.achieved_rate:.0f} of {result.rate:.0f} messages a second, for {result.seconds:.1f} s"
-    yield (
-        f"  wrong     {result.lost} lost, {result.duplicated} duplicated, {result.altered} altered, "
-        f"{result.wrong_peer} at a wrong peer, {result.acknowledged_lost} acknowledged but lost"
-    )
-    yield (
-        f"  latency   p50 {result.latency_p50_s * 1000:.1f} ms, p99 {result.latency_p99_s * 1000:.1f} ms, "
-        f"max {result.latency_max_s * 1000:.1f} ms"
-    )
-    yield f"  hops      mean {result.hops_mean:.2f}, p99 {result.hops_p99:.0f}, max {result.hops_max}"
-    if set(result.copies) - {"intact"} or sum(result.copies.values()) > result.sent:
-        yield f"  copies    {', '.join(f'{count} {fate}' for fate, count in result.copies.items())}"
-    if result.failures:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.failures.items()))
-        yield bad(f"  receipts  {result.failed} failed: {reasons}")
-    if result.died:
-        yield bad(
-            f"  died      {', '.join(result.died)}, so {result.planned - result.sent} messages were never sent, "
-            f"{result.unfinished} have no receipt, and {result.died_with_worker} were acknowledged and died unread"
-        )
-    elif result.unfinished:
-        yield bad(f"  receipts  {result.unfinished} did not settle in time")
-    if result.late_starts > LOAD.late_share * result.sent:
-        yield bad(f"  unreliable: {result.late_starts} messages left late, so the sender was the bottleneck")
-
-
-def is_flawless(result: LoadResult) -> bool:
-    """Whether every message was sent, arrived once, intact, at the right peer, and its sender knows."""
-    wrong = result.lost, result.failed, result.duplicated, result.altered, result.wrong_peer
-    open_ends = result.unfinished, result.died_with_worker
-    return 0 < result.sent >= result.planned and not any(wrong) and not any(open_ends)
-
-
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """``1 peer``, ``2 peers``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _duration(value: float) -> str:
+def duration(value: float) -> str:
+    """Whole seconds, minutes and hours, as people say them."""
     minutes, rest = divmod(int(value), 60)
     hours, minutes = divmod(minutes, 60)
     parts = (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s")

@@ -14,29 +14,22 @@ from cicada.commands import (
     BroadcastResult,
     Crash,
     Done,
-    GetLoad,
     GetPeers,
-    GetStatus,
     Join,
     Kill,
-    LoadProgress,
-    LoadResult,
     Lookup,
     LookupResult,
     Peers,
     Restart,
-    RunLoad,
     Scale,
     Send,
     SendResult,
     SendToAll,
-    Status,
     Stop,
 )
-from cicada.limits import CLI, DELIVERY, LAUNCHER, LOAD, WIRE
+from cicada.limits import CLI, DELIVERY, LAUNCHER, WIRE
 from launcher.exits import Exit
-from launcher.load.account import check_load
-from launcher.verbs import output
+from launcher.verbs import completion, output
 from launcher.verbs.options import (
     LATEST_RUN,
     JsonOption,
@@ -47,12 +40,9 @@ from launcher.verbs.options import (
     payload_of,
     seconds,
 )
-from launcher.verbs.progress import ProgressLine, progress_wanted
 
 if TYPE_CHECKING:
     from launcher.client import SwarmClient
-
-_PROVEN = "proven"
 
 
 class Kind(enum.StrEnum):
@@ -69,32 +59,6 @@ def connect(run: Path) -> SwarmClient:
     from launcher.client import SwarmClient
 
     return SwarmClient(run)
-
-
-def status(
-    as_json: JsonOption = False,
-    wait: Annotated[
-        str, typer.Option("--wait", metavar="proven", help="Wait until the ring is proven.")
-    ] = "",
-    timeout: TimeoutOption = CLI.proven,
-    run: RunOption = LATEST_RUN,
-) -> None:
-    """Show the state of a swarm.
-
-    \b
-      cicada status
-      cicada status --json --wait proven --timeout 60s
-
-    The ring is proven when fresh snapshots of every live peer equal the sorted truth.
-    """
-    if wait not in ("", _PROVEN):
-        raise typer.BadParameter(f"one can wait for {_PROVEN!r} only, not for {wait!r}")
-    with connect(run) as swarm:
-        found = swarm.wait_proven(timeout) if wait else swarm.ask(GetStatus(), Status, CLI.read)
-    if as_json:
-        output.show_json(found)
-    else:
-        output.show(output.status_lines(found))
 
 
 def peers(select: SelectArgument = "all", as_json: JsonOption = False, run: RunOption = LATEST_RUN) -> None:
@@ -114,7 +78,12 @@ def peers(select: SelectArgument = "all", as_json: JsonOption = False, run: RunO
 
 def lookup(
     value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="A peer's name, an address, or a place in hex.")
+        str,
+        typer.Argument(
+            metavar="VALUE",
+            help="A peer's name, an address, or a place in hex.",
+            autocompletion=completion.peers,
+        ),
     ],
     via: ViaOption = "",
     iterative: Annotated[
@@ -140,7 +109,10 @@ def lookup(
 
 
 def send(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A peer's name or address.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="A peer's name or address.", autocompletion=completion.peers),
+    ],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A text, or - for standard input.")],
     via: ViaOption = "",
     duplicates: Annotated[
@@ -265,7 +237,7 @@ def crash(
 
 
 def add(
-    group: Annotated[str, typer.Argument(metavar="GROUP")],
+    group: Annotated[str, typer.Argument(metavar="GROUP", autocompletion=completion.groups)],
     count: Annotated[int, typer.Argument(metavar="COUNT", min=1)] = 1,
     run: RunOption = LATEST_RUN,
 ) -> None:
@@ -278,7 +250,7 @@ def add(
 
 
 def scale(
-    group: Annotated[str, typer.Argument(metavar="GROUP")],
+    group: Annotated[str, typer.Argument(metavar="GROUP", autocompletion=completion.groups)],
     count: Annotated[int, typer.Argument(metavar="COUNT", min=0)],
     run: RunOption = LATEST_RUN,
 ) -> None:
@@ -288,74 +260,6 @@ def scale(
       cicada scale core 300
     """
     _change(run, Scale(group=group, count=count), "started or stopped")
-
-
-def load(
-    rate: Annotated[float, typer.Option("--rate", help="Messages a second, over the whole swarm.")] = (
-        LOAD.default_rate
-    ),
-    duration: Annotated[
-        float | None, typer.Option("--duration", metavar="TIME", parser=seconds, help="How long to send.")
-    ] = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="How many messages to send.")] = None,
-    payload: Annotated[int, typer.Option("--payload", help="Bytes of each message.")] = 64,
-    timeout: TimeoutOption = DELIVERY.timeout,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed chooses the same pairs of peers.")] = 0,
-    duplicates: Annotated[
-        int | None,
-        typer.Option(
-            "--duplicates", min=0, help="Extra copies of each attempt; by default as many as needed."
-        ),
-    ] = None,
-    group: Annotated[str, typer.Option("--group", help="Between peers of this group only.")] = "",
-    progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="Show how far it is; by default on a terminal."),
-    ] = None,
-    as_json: JsonOption = False,
-    run: RunOption = LATEST_RUN,
-) -> None:
-    """Send acknowledged messages between random pairs of peers, and account for every one.
-
-    \b
-      cicada load --count 10000 --rate 500
-      cicada load --duration 30s --payload 1024 --json
-
-    Peers that do harm on purpose take no part. Open loop: messages leave on time whether or not earlier ones have arrived,
-    and latency counts from that time. Exit code 3 unless every message arrived exactly once, intact, at the right peer.
-    """
-    command = RunLoad(
-        rate=rate,
-        count=count,
-        duration=duration,
-        payload=payload,
-        timeout=timeout,
-        seed=seed,
-        duplicates=duplicates,
-        group=group,
-    )
-    _run_load(command, run, progress=progress_wanted(progress, as_json=as_json), as_json=as_json)
-
-
-def _run_load(command: RunLoad, run: Path, *, progress: bool, as_json: bool) -> None:
-    messages = check_load(command)
-    expected = messages / command.rate
-    with connect(run) as swarm:
-        output.progress(f"sending {messages} messages in {expected:.1f} s ...")
-        timeout = expected + command.timeout + CLI.grace
-        if progress:
-            with ProgressLine() as line:
-                result = swarm.ask_and_watch(
-                    command, LoadResult, timeout, look=GetLoad(), seen=LoadProgress, show=line.show
-                )
-        else:
-            result = swarm.ask(command, LoadResult, timeout)
-    if as_json:
-        output.show_json(result)
-    else:
-        output.show(output.load_lines(result))
-    if not output.is_flawless(result):
-        raise typer.Exit(Exit.THRESHOLD)
 
 
 def down(
