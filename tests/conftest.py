@@ -19,7 +19,11 @@ GROUPS = {
     **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py", "chord"), "processes"),
     **dict.fromkeys(("actors", "bus", "peer", "transport"), "loops"),
     "nat": "routers",
+    **dict.fromkeys(
+        ("test_docs_commands.py", "launcher/test_resilience.py", "launcher/test_watch.py"), "commands"
+    ),
     **dict.fromkeys(("launcher/test_swarm_faults.py", "launcher/test_swarm_keys.py"), "loops"),
+    **{f"launcher/test_report_{part}.py": "computing" for part in ("diff", "files", "fold", "text")},
 }
 T = TypeVar("T")
 
@@ -39,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """With four processes (``make test``), one has the tests of real processes, one those of sockets and loops, and one those of
-    routers, which all mostly wait, and in their order; the fourth has those that compute."""
+    routers, which all mostly wait, and in their order; the fourth has those that compute. Whoever is done first runs the
+    commands of the documents and others that users type."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix("tests/")

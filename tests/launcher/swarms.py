@@ -78,6 +78,10 @@ class RunningSwarm:
         assert isinstance(reply, expected), reply
         return reply
 
+    def reply(self, command: AnyCommand) -> AnyReply:
+        """Whatever the launcher replies."""
+        return self._ref.ask(command, PATIENCE)
+
     def refusal(self, command: AnyCommand) -> str:
         return self.ask(command, Refused).reason
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from cicada.commands import GetPeers, LoadResult, Peers, RunLoad
-from launcher.verbs.output import load_lines, peer_lines, status_lines
+from launcher.verbs.loadlines import load_lines
+from launcher.verbs.output import peer_lines, status_lines
 from tests.launcher.swarms import RunningSwarm, config, free_ports, running
 
 HONEST, ALTERING, DROPPING = 10, 4, 2

@@ -23,6 +23,7 @@ from .fake_launcher import info
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "swarm-20.toml"
+CHAOS = ROOT / "configs" / "chaos-200.toml"
 VERBS = (
     *("demo", "up", "check", "status", "peers", "down", "join", "lookup"),
     *(
@@ -39,6 +40,9 @@ VERBS = (
         "fault",
         "keys",
         "nat",
+        "schema",
+        "doctor",
+        "metrics",
     ),
 )
 
@@ -78,7 +82,7 @@ def test_no_arguments_show_the_help() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["chek"], "Did you mean 'check'?"),
+        (["chek"], "Did you mean 'check'"),
         (["up"], "Missing argument"),
         (["up", CONFIG, "--wait", "soon"], "is not a time"),
         (["up", CONFIG, "--wait", "0"], "is not a time"),
@@ -87,9 +91,11 @@ def test_no_arguments_show_the_help() -> None:
         (["up", CONFIG, "--set", "seed"], "write KEY=VALUE"),
         (["up", CONFIG, "-n", "cor=3"], "did you mean 'core'?"),
         (["up", "nowhere.toml"], "nowhere.toml: no such file"),
+        (["up", CONFIG, "--json"], "--json is for --dry-run"),
+        (["doctor", "-n", "core=3"], "name it"),
         (["status", "--wait", "ready"], "not for 'ready'"),
         (["load", "--payload", "3"], "at least 52"),
-        (["load", "--rate", "0"], "the rate must be"),
+        (["load", "--rate", "0"], "load.rate: must be more than 0"),
         (["load", "--count", "5", "--duration", "1s"], "not both"),
         (["crash", "core-1", "brain"], "'transport', 'ring', 'router', 'crypto'"),
         (["add", "core", "0"], "greater than or equal to 1"),
@@ -116,6 +122,55 @@ def test_check_as_json_is_data() -> None:
     summary = json.loads(run("check", CONFIG, "--json").stdout)
     assert (summary["name"], summary["seed"], summary["peers"]) == ("swarm-20", 7, 20)
     assert summary["groups"][0]["last"] == "127.0.0.1:20019"
+
+
+def test_a_dry_run_starts_nothing_and_shows_what_would_be_started(tmp_path: Path) -> None:
+    result = run(
+        "up", CONFIG, "-n", "core=3", "--set", "swarm.workers=2", "--dry-run", "--run", tmp_path / "run"
+    )
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        *(str(CONFIG), "core:", "processes", "ports", "descriptors", "memory", "disk", "key"),
+    ]
+    assert "3 TCP: 127.0.0.1 20000 to 20002" in result.stdout
+    assert f"cicada doctor {CONFIG}" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_as_json_is_data() -> None:
+    plan = json.loads(run("up", CONFIG, "--set", "swarm.workers=4", "--dry-run", "--json").stdout)
+    assert (plan["name"], plan["peers"], plan["workers"], plan["also"]) == ("swarm-20", 20, 4, {})
+    assert plan["needs"]["processes"] == 7
+    assert plan["needs"]["ports"] == [{"group": "core", "host": "127.0.0.1", "first": 20000, "last": 20019}]
+
+
+def test_the_schema_is_printed_as_json() -> None:
+    printed = json.loads(run("schema").stdout)
+    assert printed["properties"]["group"]["items"] == {"$ref": "#/$defs/Group"}
+
+
+def test_check_shows_the_timeline_and_its_schedule_which_the_seed_decides() -> None:
+    text = run("check", CHAOS).stdout
+    assert "at 30 s: kill core:10% for 30 s" in text
+    assert "expected: ring_proven at the end within 90 s" in text
+    listed = [run("check", CHAOS, "--schedule", "--set", f"swarm.seed={seed}").stdout for seed in (1, 1, 2)]
+    assert listed[0] == listed[1] != listed[2]
+    plan = json.loads(run("check", CHAOS, "--schedule", "--json").stdout)
+    assert (plan["seed"], len(plan["expectations"])) == (7, 12)
+    first = plan["occurrences"][0]
+    assert (first["do"], first["due_s"], len(first["peers"])) == ("kill", 30.0, 15)
+
+
+def test_check_reads_the_traces_that_a_timeline_names(tmp_path: Path) -> None:
+    path = tmp_path / "traced.toml"
+    entry = '[[fault]]\ndo = "churn"\nmodel = "trace"\nfile = "day.churn"\n'
+    path.write_text(f"{CONFIG.read_text()}\n{entry}")
+    result = run("check", path)
+    assert (result.exit_code, "day.churn: no such file" in result.stderr) == (2, True)
+    (tmp_path / "day.churn").write_text("1 core-0 D\n2 core-0 up\n")
+    result = run("check", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{tmp_path / 'day.churn'}:2:10: 'up': write U for up" in result.stderr
 
 
 def test_check_shows_every_mistake_on_a_line_of_its_own(tmp_path: Path) -> None:
@@ -159,7 +214,7 @@ def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
 
 def test_a_defect_is_one_line_without_a_trace(tmp_path: Path) -> None:
     (tmp_path / "cicada_defect.py").write_text(
-        "import launcher.cli, launcher.verbs.options\nlauncher.cli._load = None\nlauncher.cli.main()\n"
+        "import launcher.cli, launcher.verbs.up\nlauncher.verbs.up._load = None\nlauncher.cli.main()\n"
     )
     done = subprocess.run(
         [sys.executable, str(tmp_path / "cicada_defect.py"), "check", str(CONFIG)],

@@ -85,7 +85,7 @@ def test_a_rotation_in_the_middle_of_a_look_neither_hides_nor_repeats_a_record(
             write(tmp_path, *map(record, range(12, 24)))
         return log_path(folder, name, generation)
 
-    monkeypatch.setattr("launcher.logreading.log_path", path_while_somebody_writes)
+    monkeypatch.setattr("launcher.logs.reading.log_path", path_while_somebody_writes)
     found = read(tail)
     monkeypatch.undo()
     write(tmp_path, record(24))

@@ -81,6 +81,11 @@ def texts(result: Result) -> list[str]:
         (("all", "--level", "info", "-n", "1"), ["second"]),
         (("all", "--grep", "ird"), ["third"]),
         (("all", "--grep", "core-2"), ["second"]),
+        (("all", "--since", "2026-11-25 00:00:02"), ["second", "third"]),
+        (("all", "--since", "2026-11-25T00:00:02.001Z"), ["third"]),
+        (("all", "--since", "2026-11-25"), ["first", "second", "third"]),
+        (("all", "--since", "2026-11-26"), []),
+        (("all", "--since", "100000h"), ["first", "second", "third"]),
         (("all", "--actor", "router"), ["second"]),
     ],
 )
@@ -106,6 +111,7 @@ def test_as_json_records_are_lines_as_they_were_written(run: Path) -> None:
     [
         (("core-9",), 2, "did you mean"),
         (("core-1", "--level", "loud"), 2, "'debug'"),
+        (("core-1", "--since", "noon"), 2, "is not a time: write 30s"),
         (("core-1", "-n", "-1"), 2, "greater than or equal to 0"),
         (("launcher", "--set-level", "debug"), 2, "not of the launcher alone"),
         (("core-1", "--set-level", "debug"), 1, "no swarm in"),

@@ -33,7 +33,7 @@ from cicada.events import (
 from cicada.limits import LOG
 from launcher.logs.events import ACTORS, RULES, SILENT
 from launcher.logs.levels import Levels, LevelSetting
-from launcher.logs.records import Filter, Level, Record, decoded, harmless, level_at, readable
+from launcher.logs.records import Filter, Level, Record, decoded, harmless, instant, level_at, readable
 
 LOOKUP = LookupFinished(place="ab" * 32, owner="127.0.0.1:7", hops=2, seconds=0.0015, lookup=41)
 FAILED = MessageSettled(
@@ -145,6 +145,7 @@ def test_a_worker_that_was_told_to_end_is_no_warning() -> None:
     assert skips is not None
     assert skips(WorkerExited(worker="worker-1", pid=1, exit="exit 0", expected=True))
     assert not skips(WorkerExited(worker="worker-1", pid=1, exit="SIGKILL", expected=False))
+    assert not skips(WorkerExited(worker="worker-1", pid=1, exit="SIGKILL", expected=True))
 
 
 WORDS = st.text(st.characters(exclude_characters="'\"\\"), max_size=20)
@@ -251,3 +252,19 @@ def test_the_settings_of_levels_make_equal_levels(settings: list[LevelSetting]) 
             for level in Level:
                 assert levels.wants(name, actor, level) == again.wants(name, actor, level)
                 assert level >= levels.floor or not levels.wants(name, actor, level)
+
+
+@pytest.mark.parametrize(
+    ("written", "compares_as"),
+    [
+        ("2026-11-25", "2026-11-25"),
+        (" 2026-11-25 18:40 ", "2026-11-25T18:40"),
+        ("2026-11-25T18:40:01", "2026-11-25T18:40:01"),
+        ("2026-11-25T18:40:01.5Z", "2026-11-25T18:40:01.5"),
+        ("18:40", ""),
+        ("30s", ""),
+        ("", ""),
+    ],
+)
+def test_a_time_of_day_compares_with_those_of_records(written: str, compares_as: str) -> None:
+    assert instant(written) == compares_as

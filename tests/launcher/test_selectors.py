@@ -84,3 +84,16 @@ def test_what_names_nothing_is_refused(text: str) -> None:
 def test_a_misspelt_name_gets_a_suggestion() -> None:
     with pytest.raises(Misuse, match=r"did you mean .*core"):
         chosen("coer")
+
+
+def test_a_list_is_all_that_its_parts_name_in_order_and_once() -> None:
+    assert chosen("edge-1, core-3,edge-1").peers == ("core-3", "edge-1")
+    assert set(chosen("core-3,edge").peers) == {"core-3", *chosen("edge").peers}
+    assert chosen("worker-1,worker-0") == Selection(tuple(NAMES), ("worker-1", "worker-0"))
+
+
+def test_a_list_does_not_mix_workers_with_peers_and_names_its_wrong_part() -> None:
+    with pytest.raises(Misuse, match="not both at once"):
+        chosen("worker-1,core-2")
+    with pytest.raises(Misuse, match="called 'cor-3'; did you mean"):
+        chosen("core-1,cor-3")

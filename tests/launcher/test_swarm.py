@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from cicada.bus.recording import read_recording
 from cicada.commands import (
@@ -18,6 +20,7 @@ from cicada.commands import (
     Crash,
     Done,
     GetPeers,
+    GetStatus,
     Kill,
     LoadResult,
     Lookup,
@@ -37,7 +40,8 @@ from cicada.events import ChildRestarted, PeerStarted, RunStateChanged, WorkerEx
 from launcher.detach import spawn_detached
 from launcher.run import Progress
 from launcher.runfolder import is_running, read_info
-from tests.launcher.swarms import RunningSwarm, config, free_ports, running, still_running
+from launcher.summary import summarize
+from tests.launcher.swarms import PATIENCE, RunningSwarm, config, free_ports, running, still_running
 
 PEERS = 20
 SPARE_PORTS = 10
@@ -47,7 +51,9 @@ GONE_WITHIN = 5.0  # seconds after the launcher was killed
 @pytest.fixture(scope="module")
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSwarm]:
     """A swarm that all tests of this module share. Each leaves it whole, with all its first peers."""
-    made = config(PEERS, first_port=free_ports(PEERS + SPARE_PORTS))
+    first = free_ports(PEERS + SPARE_PORTS + 1)
+    metrics = f'\n[metrics]\nlisten = "127.0.0.1:{first + PEERS + SPARE_PORTS}"\n'
+    made = config(PEERS, first_port=first, extra=metrics)
     with running(made, tmp_path_factory.mktemp("runs") / "run") as made_swarm:
         yield made_swarm
 
@@ -75,6 +81,42 @@ def test_status_proves_the_ring_of_all_peers(swarm: RunningSwarm) -> None:
     assert 0 < status.proven_after_s < status.uptime_s
     assert sum(worker.peers for worker in status.workers) == PEERS
     assert all(psutil.pid_exists(worker.pid) and worker.rss_bytes > 0 for worker in status.workers)
+
+
+def test_it_takes_of_the_machine_what_a_dry_run_says(swarm: RunningSwarm) -> None:
+    needs = summarize(swarm.config, 2).needs
+    processes = swarm.processes()
+    assert len(processes) == needs.processes
+    taken = sum(process.memory_full_info().pss for process in processes)
+    assert 0.5 * needs.memory_bytes < taken < 1.5 * needs.memory_bytes
+    workers = [psutil.Process(worker.pid) for worker in swarm.status().workers]
+    assert max(worker.num_fds() for worker in workers) < needs.worker_descriptors
+    assert swarm.launcher.num_fds() < 1.25 * needs.launcher_descriptors
+
+
+def test_a_status_counts_the_peers_of_each_group(swarm: RunningSwarm) -> None:
+    status = swarm.ask(GetStatus(fresh=False), Status)
+    assert [(group.name, group.peers, group.joined) for group in status.groups] == [("core", PEERS, PEERS)]
+    assert sum(worker.messages.sent for worker in status.workers) == status.messages.sent
+    assert all(worker.cpu_s > 0 for worker in status.workers)
+    swarm.ask(Kill(select="core-3", hard=True), Done)
+    status = swarm.wait_for(lambda status: status.groups[0].dead == 1)
+    assert (status.groups[0].joined, status.worst) == (PEERS - 1, ())
+    swarm.ask(Restart(select="core-3"), Done)
+
+
+def test_it_serves_metrics_where_its_configuration_says(swarm: RunningSwarm) -> None:
+    url = f"http://{swarm.config.metrics.listen}/metrics"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        found = [
+            sample
+            for family in text_string_to_metric_families(answer.read().decode())
+            for sample in family.samples
+        ]
+    peers = sum(sample.value for sample in found if sample.name == "cicada_peers")
+    assert peers == PEERS
+    labels = {label for sample in found for label in sample.labels}
+    assert labels <= {"name", "run", "group", "state", "worker", "reason", "kind"}
 
 
 def test_a_lookup_finds_the_owner_that_the_sorted_truth_names(swarm: RunningSwarm) -> None:
@@ -314,9 +356,9 @@ def test_workers_that_die_too_often_end_the_swarm_as_lost(tmp_path: Path) -> Non
     made = config(4, first_port=free_ports(4), extra="[supervision]\nmax_restarts = 1\nwithin_s = 60.0")
     with running(made, tmp_path / "run") as swarm:
         processes = swarm.processes()
-        swarm.ask(Kill(select="worker-0"), Done)
+        os.kill(swarm.status().workers[0].pid, signal.SIGKILL)
         swarm.wait_for(lambda status: status.ring_proven and status.workers[0].restarts == 1)
-        swarm.ask(Kill(select="worker-1"), Done)
+        os.kill(swarm.status().workers[1].pid, signal.SIGKILL)
         assert not still_running(processes, GONE_WITHIN)
     states = [
         envelope.event.state
