@@ -16,13 +16,18 @@ from xdist.scheduler import LoadScopeScheduling
 LEFTOVER_SECONDS = 5.0
 # Who has a test. Groups take about as long; what computes beside what waits costs it nothing.
 GROUPS = {
-    **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py", "chord"), "processes"),
+    **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py"), "processes"),
     **dict.fromkeys(("actors", "bus", "peer", "transport"), "loops"),
     "nat": "routers",
-    **dict.fromkeys(
-        ("test_docs_commands.py", "launcher/test_resilience.py", "launcher/test_watch.py"), "commands"
-    ),
-    **dict.fromkeys(("launcher/test_swarm_faults.py", "launcher/test_swarm_keys.py"), "loops"),
+    "test_docs_commands.py": "commands",
+    **{
+        f"launcher/test_{part}.py": "commands"
+        for part in (
+            *("resilience", "watch", "peer_verb", "peer_prompt", "shell", "script_runner", "report_verb"),
+            *("timeline_swarm", "load_swarm", "load_deaths", "load_start", "bad_group", "swarm_faults"),
+            "swarm_keys",
+        )
+    },
     **{f"launcher/test_report_{part}.py": "computing" for part in ("diff", "files", "fold", "text")},
 }
 T = TypeVar("T")
@@ -42,9 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """With four processes (``make test``), one has the tests of real processes, one those of sockets and loops, and one those of
-    routers, which all mostly wait, and in their order; the fourth has those that compute. Whoever is done first runs the
-    commands of the documents and others that users type."""
+    """With five processes (``make test``), one has the tests of real processes, one those of what users type, one those of sockets
+    and loops, and one those of routers, which all mostly wait, and in their order; the fifth has those that compute."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix("tests/")

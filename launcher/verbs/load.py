@@ -167,19 +167,22 @@ def _run_load(command: RunLoad, run: Path, *, quiet: bool, as_json: bool) -> Non
         output.show_json(result)
     else:
         output.show(load_lines(result))
-    _report(run)
+    _report(run, quiet=quiet)
     if code := _exit_code(result, interrupted=interrupted):
         raise typer.Exit(code)
 
 
-def _report(run: Path) -> None:
+def _report(run: Path, *, quiet: bool) -> None:
     """The load is over whatever becomes of its report."""
     from launcher.report import write_report
 
     try:
-        output.progress(f"report in {write_report(run)}")
+        written = write_report(run)
     except Unavailable as error:
-        output.progress(str(error))
+        output.progress(f"no report: {error}")
+        return
+    if not quiet:
+        output.progress(f"report in {written}")
 
 
 def _in_words(command: RunLoad) -> str:

@@ -91,6 +91,7 @@ def fake_launcher(run: Path, answer: Answer) -> Iterator[FakeLauncher]:
     with tempfile.TemporaryDirectory(prefix="cli-") as sockets, open_run_folder("fake", run) as folder:
         control = Path(sockets) / "launcher"
         folder.write_info(msgspec.structs.replace(info(str(control)), run=folder.run))
+        folder.events.touch()
         launcher = FakeLauncher(folder, control, answer)
         launcher.start()
         try:

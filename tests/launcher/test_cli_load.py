@@ -178,7 +178,7 @@ def test_all_that_is_wrong_with_options_is_said_at_once_each_with_its_option(run
         "--stage: load.stage[0].rate: 'x' is not a rate: write 200, or 100..500 for a ramp",
         "--threshold: threshold[0].that: 'lost=0' is not a threshold: write \"send.p99 < 50ms\", "
         '"delivered.rate >= 0.999" or "lost == 0"',
-        "--timeout soon: load.timeout: 'soon' is not a time: write 60s, 2m or 250ms",
+        '--timeout soon: load.timeout: expected a time such as "10s", "250ms" or "2m", got "soon"',
         '--users many: load.users: expected a whole number, got "many"',
     ]
 
