@@ -43,7 +43,7 @@ demo: $(RUN)
 	$(BIN)/cicada demo
 
 test: $(DEV)
-	$(BIN)/python -m pytest --numprocesses 5 --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 6 --dist loadscope $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check $(SOURCE)

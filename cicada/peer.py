@@ -194,6 +194,10 @@ class SwarmPeer:
         asked = value._peer if isinstance(value, SwarmPeer) else value
         return self._run(self._peer.get_route(asked, timeout), timeout)
 
+    def stop_mapping(self) -> None:
+        """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
+        self._call(self._peer.stop_mapping)
+
     def disconnect(self, timeout: float = 5.0) -> None:
         """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
         self._run(self._peer.disconnect(timeout), timeout)

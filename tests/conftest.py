@@ -19,6 +19,7 @@ GROUPS = {
     **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py"), "processes"),
     **dict.fromkeys(("actors", "bus", "peer", "transport"), "loops"),
     "nat": "routers",
+    **dict.fromkeys(("sim", "paper", "launcher/test_simulate.py"), "simulations"),
     "test_docs_commands.py": "commands",
     **{
         f"launcher/test_{part}.py": "commands"
@@ -47,8 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """With five processes (``make test``), one has the tests of real processes, one those of what users type, one those of sockets
-    and loops, and one those of routers, which all mostly wait, and in their order; the fifth has those that compute."""
+    """With six processes (``make test``), one has the tests of real processes, one those of what users type, one those of sockets
+    and loops, and one those of routers, which all mostly wait, and in their order; the others have those that compute."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix("tests/")

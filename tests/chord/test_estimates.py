@@ -98,6 +98,7 @@ def test_churn_fades_when_nothing_happens() -> None:
     assert estimates.loss(full, 600.0) < 1e-6
 
 
+@pytest.mark.prove
 def test_fingers_are_looked_up_more_often_the_faster_members_go() -> None:
     """Long after the deaths, when no look-up brings news any more; only the memory of them differs."""
     lookups = []

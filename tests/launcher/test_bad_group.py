@@ -53,6 +53,7 @@ def test_status_and_peers_say_who_does_harm(swarm: RunningSwarm) -> None:
     assert sum("(alter)" in line for line in peer_lines(Peers(rows=rows))) == ALTERING
 
 
+@pytest.mark.prove
 def test_a_load_goes_between_honest_peers_and_says_what_became_of_copies(swarm: RunningSwarm) -> None:
     result = swarm.ask(RunLoad(rate=40.0, count=120, duplicates=3, timeout=20.0), LoadResult, 60.0)
     assert result.delivered == result.sent == 120

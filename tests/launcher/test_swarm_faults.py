@@ -199,6 +199,7 @@ def test_a_frozen_worker_that_is_killed_comes_back_unfrozen(swarm: RunningSwarm)
     wait_for_ends(swarm, number, "worker-ended")
 
 
+@pytest.mark.prove
 def test_a_delay_shows_in_the_latency_of_messages_and_survives_the_restart_of_a_worker(
     swarm: RunningSwarm,
 ) -> None:
@@ -232,6 +233,7 @@ def test_messages_that_are_lost_or_repeated_between_peers_are_delivered_once(
     assert (result.acknowledged_lost, result.duplicated, result.altered, result.wrong_peer) == (0, 0, 0, 0)
 
 
+@pytest.mark.prove
 def test_a_rolling_restart_waits_for_the_proof_between_its_waves(swarm: RunningSwarm) -> None:
     before = {row.name: row.address for row in swarm.ask(GetPeers(), Peers).rows}
     done = swarm.ask(Restart(select="core:20%", rolling=True, at_once=2, timeout=20.0), Done)

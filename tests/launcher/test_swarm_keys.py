@@ -97,6 +97,7 @@ def test_the_key_changes_under_load_and_nothing_is_lost(
     assert "lacks the key" in enter(closed, key)
 
 
+@pytest.mark.prove
 def test_a_worker_that_died_comes_back_with_the_keys_of_now(
     closed: RunningSwarm, key: Path, tmp_path: Path
 ) -> None:

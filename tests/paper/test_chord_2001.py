@@ -85,7 +85,7 @@ def test_twenty_identifiers_for_each_server_even_the_load_out() -> None:
     assert skew == pytest.approx(1.6, abs=4 / servers**0.5)
 
 
-@pytest.mark.parametrize("count", [64, 256, 1024])
+@pytest.mark.parametrize("count", [64, 256, pytest.param(1024, marks=pytest.mark.prove)])
 def test_no_node_has_more_than_one_plus_order_log_n_times_its_share(count: int) -> None:
     """Theorem 1.1: each node has at most (1 + e) K/N keys, where e is O(log N), and without virtual nodes no less.
 

@@ -109,6 +109,7 @@ def test_what_is_said_twice_late_or_to_the_wrong_is_delivered_once(kind: str) ->
     assert (messages.wrong, messages.lost) == ({}, 0)
 
 
+@pytest.mark.prove
 def test_the_same_scenario_over_plain_chord_stands_beside_it() -> None:
     of = scenario(bad("20%", "drop"), delivery='attempts = 3\nbeside = "plain"')
     found = result(of)

@@ -412,6 +412,7 @@ def test_with_all_rules_nothing_is_caught(story: Story) -> None:
     story()
 
 
+@pytest.mark.prove
 def test_avoiding_suspects_is_a_help_and_no_rule_that_the_ring_rests_on(monkeypatch: Patch) -> None:
     suspects_are_avoided(monkeypatch)
     histories()
