@@ -22,7 +22,7 @@ from cicada.commands import (
     StopLoad,
 )
 from cicada.errors import CicadaError, Misuse, PayloadTooLarge, Unavailable
-from cicada.events import AnyEvent
+from cicada.events import AnyEvent, LoadEnded
 from cicada.ids import Place, canonical_address, place_from_bytes, place_of, place_to_bytes, split_address
 from cicada.limits import LAUNCHER, WIRE
 from launcher.load.run import LoadRun
@@ -90,7 +90,8 @@ class Requests:
                 return Done()
 
     async def run_load(self, request: RunLoad) -> LoadResult:
-        """Run a load to its end. One at a time: raises Misuse while another runs, Unavailable when the swarm ends first."""
+        """Run a load until its end is recorded. One at a time: raises Misuse while another runs, Unavailable when the swarm ends
+        first."""
         if self._load is not None:
             raise Misuse("a load runs already: wait for its end, or end it with `cicada load --stop`")
         self._loads += 1
@@ -100,10 +101,12 @@ class Requests:
             await asyncio.wait([loading])
             if loading.cancelled():
                 raise Unavailable("the swarm ended during the load: its events say what it did until then")
-            return loading.result()
+            result = loading.result()
         finally:
             loading.cancel()
             self._load = None
+        await self._recorded(LoadEnded)  # whoever has the answer makes a report of the recording
+        return result
 
     async def close(self) -> None:
         """Break the load off, if one runs, since the swarm ends; its accounts are removed and its end is told."""
