@@ -15,7 +15,7 @@ from launcher.load.histogram import nearest_rank, percentile
 from launcher.load.ledger import Count, Ledger, Mark
 from launcher.load.membership import Membership
 from launcher.load.payloads import place_sought
-from launcher.load.plan import BROADCAST, LOOKUP, SEND, LoadPlan
+from launcher.load.plan import BROADCAST, LOOKUP, SEND, LoadPlan, Shot
 
 _PLACE_BYTES = 8
 
@@ -30,19 +30,37 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: tuple[ThresholdResult, ...] = ()
 
 
+class SoFar(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a load that goes on: the time in it, and the messages whose receipts had settled a while before, as bits: long enough
+    for what arrived to be out of its mailbox."""
+
+    now: float
+    settled: int
+
+
+def settled(ledgers: Iterable[Ledger]) -> int:
+    """The messages whose receipts have settled, as bits."""
+    union = 0
+    for ledger in ledgers:
+        union |= ledger.marks(Mark.ACKNOWLEDGED) | ledger.marks(Mark.FAILED)
+    return union
+
+
 def add_up(
     plan: LoadPlan,
     ledgers: Iterable[Ledger],
     membership: Membership,
     bereft: Mapping[str, float] | None = None,
+    so_far: SoFar | None = None,
 ) -> Figures:
     """The account of the whole load. A message received at two workers counts as delivered once and duplicated once.
 
     ``bereft`` are the peers whose workers died, and when, in seconds from the start, that was over: what was for them until
-    then, was acknowledged and was not read is reported apart. Takes some seconds for millions of messages that went astray.
+    then, was acknowledged and was not read is reported apart. ``so_far``: the load goes on, and of what is in flight nothing is
+    known, so it counts as neither sent nor unfinished. Takes some seconds for millions of messages that went astray.
     """
     every = tuple(ledgers)
-    fates = _fates(plan, every, bereft or {})
+    fates = _fates(plan, every, bereft or {}, so_far)
     banks = [ledger.main for ledger in every]
     ops = sum_ops(banks)
     sends = ops.get(SEND, OpFigures())
@@ -73,7 +91,7 @@ def add_up(
         hops=hops,
         groups=sum_groups(plan.groups, banks) if SEND in ops else {},
         copies={fate.value: total for fate, count in FATES.items() if (total := _counted(every, count))},
-        broadcasts=_broadcasts(plan, every, ops, membership),
+        broadcasts=_broadcasts(plan, every, ops, membership, so_far),
         lookups=_lookups(plan, every, ops, membership),
     )
 
@@ -136,12 +154,18 @@ class _Fates(msgspec.Struct, frozen=True, kw_only=True):
     twice: int
 
 
-def _fates(plan: LoadPlan, ledgers: Sequence[Ledger], bereft: Mapping[str, float]) -> _Fates:
-    received, twice = _union(ledger.marks(Mark.RECEIVED) for ledger in ledgers)
+def _fates(
+    plan: LoadPlan, ledgers: Sequence[Ledger], bereft: Mapping[str, float], so_far: SoFar | None
+) -> _Fates:
     sent, _ = _union(ledger.marks(Mark.SENT) for ledger in ledgers)
     acknowledged, _ = _union(ledger.marks(Mark.ACKNOWLEDGED) for ledger in ledgers)
     failed, _ = _union(ledger.marks(Mark.FAILED) for ledger in ledgers)
+    received, twice = _union(ledger.marks(Mark.RECEIVED) for ledger in ledgers)
     unfinished = sent & ~acknowledged & ~failed
+    if so_far is not None:
+        acknowledged &= so_far.settled
+        sent = (sent & so_far.settled) | received
+        unfinished = 0
     unread = acknowledged & ~received
     died = _bound_for(plan, unread, bereft) if unread and bereft else 0
     return _Fates(
@@ -196,13 +220,21 @@ def _union(bitmaps: Iterable[int]) -> tuple[int, int]:
 
 
 def _broadcasts(
-    plan: LoadPlan, ledgers: Sequence[Ledger], ops: Mapping[str, OpFigures], membership: Membership
+    plan: LoadPlan,
+    ledgers: Sequence[Ledger],
+    ops: Mapping[str, OpFigures],
+    membership: Membership,
+    so_far: SoFar | None,
 ) -> dict[str, int]:
-    """Expected is everybody else who was in the ring from the start of a broadcast until its time was up."""
-    if BROADCAST not in ops:
+    """Expected is everybody else who was in the ring from the start of a broadcast until its time was up. Of a load that goes
+    on there are those whose time is up, and none of a closed one, where nobody knows when that is."""
+    if BROADCAST not in ops or (so_far is not None and plan.users):
         return {}
+    ranks = {rank for ledger in ledgers for rank in ledger.begun_broadcasts()}
+    if so_far is not None:
+        ranks = {rank for rank in ranks if _broadcast(plan, rank).at + plan.timeout <= so_far.now}
     reached = expected = twice = everybody = 0
-    for rank in {rank for ledger in ledgers for rank in ledger.begun_broadcasts()}:
+    for rank in ranks:
         got, repeated = _union(ledger.reached(rank) for ledger in ledgers)
         due = _due(plan, rank, membership)
         here = (got & due).bit_count()
@@ -210,7 +242,7 @@ def _broadcasts(
         everybody += here == due.bit_count()
     spread = added_counts(ledger.main.spreads() for ledger in ledgers)
     return {
-        "sent": ops[BROADCAST].started,
+        "sent": ops[BROADCAST].started if so_far is None else len(ranks),
         "reached": reached,
         "expected": expected,
         "complete": everybody,
@@ -222,9 +254,13 @@ def _broadcasts(
 _SPREAD: Final = {"spread_p50_us": 0.50, "spread_p99_us": 0.99, "spread_max_us": 1.0}
 
 
+def _broadcast(plan: LoadPlan, rank: int) -> Shot:
+    return plan.shot(plan.draws.number_of(BROADCAST, rank), 0.0 if plan.users else None)
+
+
 def _due(plan: LoadPlan, rank: int, membership: Membership) -> int:
     """Whom a broadcast was to reach, as bits."""
-    shot = plan.shot(plan.draws.number_of(BROADCAST, rank), 0.0 if plan.users else None)
+    shot = _broadcast(plan, rank)
     end = plan.duration if plan.users else shot.at + plan.timeout
     stayed = membership.stayed(shot.at, end)
     return sum(

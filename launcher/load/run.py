@@ -8,24 +8,24 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cicada.commands import LoadProgress, LoadResult, RunLoad, ThresholdResult
-from cicada.errors import Misuse, Unavailable
+from cicada.errors import Unavailable
 from cicada.events import AnyEvent, LoadEnded, LoadStarted, ThresholdChecked
-from cicada.ids import is_loopback
 from cicada.limits import LAUNCHER, LOAD
 from launcher.load.figures import Figures, sum_groups, sum_ops
 from launcher.load.hdr import encode, require_histograms
 from launcher.load.ledger import Layout, Ledger
 from launcher.load.ledgerfile import LedgerFile
+from launcher.load.members import eligible, require_own
 from launcher.load.membership import Membership
-from launcher.load.merge import Ending, add_up, result
+from launcher.load.merge import Ending, SoFar, add_up, result, settled
 from launcher.load.plan import LoadPeer, LoadShare
 from launcher.load.spec import plan_load
 from launcher.load.strain import ProcessorUse
-from launcher.load.thresholds import check
+from launcher.load.thresholds import broken, check
 from launcher.load.verdict import verdict
 from launcher.load.watch import LoadWatch
 from launcher.protocol import (
@@ -37,7 +37,7 @@ from launcher.protocol import (
     Report,
     StartLoad,
 )
-from launcher.roster import Member, State
+from launcher.roster import State
 from launcher.swarm import Swarm
 
 _RUN_BITS = 64
@@ -64,8 +64,8 @@ class LoadRun:
         self, swarm: Swarm, command: RunLoad, folder: Path, publish: Publish, number: int = 1
     ) -> None:
         require_histograms()
-        members = _eligible(swarm.joined(), command.group)
-        _require_own(members, command)
+        members = eligible(swarm.joined(), command.group)
+        require_own(members, command)
         run = secrets.randbits(_RUN_BITS)
         peers = [LoadPeer(member.name, member.address) for member in members]
         self._command = command
@@ -89,6 +89,8 @@ class LoadRun:
         self._membership = Membership()
         self._use = ProcessorUse()
         self._lag = 0.0
+        self._settled = 0
+        self._broken: tuple[ThresholdResult, ...] = ()
         self._open_files(folder)
         self._watch = LoadWatch(number, self._plan, self._ledgers, encode)
 
@@ -303,10 +305,12 @@ class LoadRun:
             if threshold.abort_on_fail and self._elapsed() >= max(threshold.after, self._plan.warmup)
         ]
         if due and not self._halt.is_set():
-            broken = [found for found in check(due, await self._figures()) if not found.held]
-            for found in broken:
+            so_far = SoFar(now=self._elapsed(), settled=self._settled)
+            self._settled = await asyncio.to_thread(settled, self._ledgers)
+            self._broken = broken(due, await self._figures(so_far))
+            for found in self._broken:
                 self._announce_threshold(found, final=False)
-            if broken:
+            if self._broken:
                 self.stop(ABORTED)
 
     def _processes(self) -> list[int]:
@@ -325,14 +329,17 @@ class LoadRun:
 
     # End
 
-    async def _figures(self) -> Figures:
+    async def _figures(self, so_far: SoFar | None = None) -> Figures:
         bereft = {name: at for worker, at in self._deaths.items() for name in self._hosted[worker]}
-        return await asyncio.to_thread(add_up, self._plan, self._ledgers, self._membership, bereft)
+        return await asyncio.to_thread(add_up, self._plan, self._ledgers, self._membership, bereft, so_far)
 
     async def _result(self) -> LoadResult:
         self._note_deaths()
         figures = await self._figures()
-        thresholds = check(self._command.thresholds, figures)
+        missed = {found.that: found for found in self._broken}
+        thresholds = tuple(
+            missed.get(found.that, found) for found in check(self._command.thresholds, figures)
+        )
         for threshold in thresholds:
             self._announce_threshold(threshold, final=True)
         words = verdict(figures.ops, self._watch.strain)
@@ -376,23 +383,3 @@ class LoadRun:
         for file in self._files.values():
             with contextlib.suppress(OSError, BufferError):  # the result matters more than what stays behind
                 file.remove()
-
-
-def _require_own(members: Iterable[Member], command: RunLoad) -> None:
-    """A load is for one's own machine; what crosses a network may be somebody's."""
-    beyond = [member for member in members if not is_loopback(member.address)]
-    if beyond and not command.own_network:
-        raise Misuse(
-            f"{beyond[0].name} is at {beyond[0].address}, which is no loopback address: "
-            "say --i-own-this-network (own_network = true) if nobody else is disturbed"
-        )
-
-
-def _eligible(members: Iterable[Member], group: str) -> list[Member]:
-    """Who may send and be sent to: what is said of messages holds between peers that keep to the rules."""
-    honest = [member for member in members if member.planned.behaviour is None]
-    chosen = [member for member in honest if group in ("", member.planned.group)]
-    if group and not chosen:
-        groups = ", ".join(sorted({member.planned.group for member in honest})) or "none"
-        raise Misuse(f"nobody of group {group!r} can send: peers that keep to the rules are in {groups}")
-    return chosen

@@ -18,6 +18,16 @@ def check(thresholds: Iterable[Threshold], figures: Figures) -> tuple[ThresholdR
     return tuple(_checked(threshold, figures) for threshold in thresholds)
 
 
+def broken(thresholds: Iterable[Threshold], figures: Figures) -> tuple[ThresholdResult, ...]:
+    """Those that do not hold of a load that goes on. One without a figure may have one yet, unless all that its figure would be
+    of has failed."""
+    return tuple(
+        found
+        for found in check(thresholds, figures)
+        if not found.held and (found.value is not None or _all_failed(found.that, figures))
+    )
+
+
 def value_in_words(found: ThresholdResult) -> str:
     """The figure in the unit that it is compared in."""
     if found.value is None:
@@ -37,6 +47,11 @@ def _checked(threshold: Threshold, figures: Figures) -> ThresholdResult:
     condition = condition_in(threshold.that)
     value = figure(condition.metric, figures)
     return ThresholdResult(that=threshold.that, value=value, held=condition.holds(value))
+
+
+def _all_failed(threshold: str, figures: Figures) -> bool:
+    op = figures.ops.get(condition_in(threshold).metric.partition(".")[0])
+    return op is not None and op.failed > 0 and not op.succeeded
 
 
 def figure(metric: str, figures: Figures) -> float | None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import cast
 
+from cicada.commands import RunLoad, Threshold
+from cicada.errors import CicadaError
 from cicada.events import AnyEvent, LoadEnded
+from launcher.load.ledger import Layout
+from launcher.load.ledgerfile import LedgerFile
+from launcher.load.membership import Membership
+from launcher.load.merge import SoFar, add_up, settled
+from launcher.load.run import LoadRun
+from launcher.load.thresholds import broken, figure
+from launcher.protocol import HaltLoad, LoadReport, PrepareLoad
 from launcher.requests import Requests
 from launcher.swarm import Swarm
+from tests.launcher.load_cases import PEERS, Account, plan
+from tests.launcher.test_load_account import deliver, everybody
 from tests.launcher.test_load_start import ONE, FakeSwarm
 
 
@@ -23,3 +35,74 @@ async def test_the_answer_to_a_load_comes_when_its_end_is_in_the_recording(tmp_p
     requests = Requests(cast(Swarm, swarm), random.Random(1), tmp_path, swarm.events.append, recorded)
     assert (await requests.run_load(ONE)).outcome == "finished"
     assert waited == [LoadEnded]
+
+
+def test_of_a_load_that_goes_on_what_is_in_flight_is_neither_sent_nor_lost_nor_unfinished() -> None:
+    load = plan()
+    account = Account(load)
+    shots = list(load.shots())
+    for shot in shots:
+        account.started(shot, 0.0)
+    for shot in shots[:4]:
+        account.succeeded(shot, began=shot.at, ended=shot.at + 0.01)
+        deliver(account, load, shot)
+    before = SoFar(now=0.1, settled=settled([account.ledger]))
+    account.succeeded(shots[4], began=0.0, ended=0.2)  # which lies in a mailbox
+    found = add_up(load, [account.ledger], everybody(), so_far=before)
+    assert (found.messages["sent"], found.messages["delivered"], found.messages["lost"]) == (4, 4, 0)
+    assert (found.messages["unfinished"], figure("delivered.rate", found)) == (0, 1.0)
+    later = SoFar(now=1.1, settled=settled([account.ledger]))
+    found = add_up(load, [account.ledger], everybody(), so_far=later)
+    assert (found.messages["sent"], found.messages["acknowledged_lost"]) == (5, 1)
+
+
+def test_of_a_load_that_goes_on_a_broadcast_counts_when_its_time_is_up() -> None:
+    load = plan(ops={"broadcast": 1.0}, timeout=1.0)
+    account = Account(load)
+    for shot in load.shots():
+        account.started(shot, 0.0)
+    for now, sent in ((0.5, 0), (1.055, 6), (2.0, 20)):
+        found = add_up(load, [account.ledger], everybody(), so_far=SoFar(now=now, settled=0))
+        assert (found.broadcasts["sent"], found.broadcasts["expected"]) == (sent, sent * (len(PEERS) - 1))
+
+
+def test_a_threshold_that_has_no_figure_yet_ends_no_load_unless_everything_failed() -> None:
+    load = plan()
+    account = Account(load)
+    thresholds = [Threshold("send.p99 < 1s"), Threshold("delivered.rate >= 0.999"), Threshold("lost == 0")]
+
+    def ends() -> list[str]:
+        found = add_up(load, [account.ledger], Membership(), so_far=SoFar(now=1.0, settled=0))
+        return [one.that for one in broken(thresholds, found)]
+
+    first = load.shot(0)
+    account.started(first, 0.0)
+    assert ends() == []
+    account.failed(first, "timed out")
+    assert ends() == ["send.p99 < 1s"]
+
+
+class Recovering(FakeSwarm):
+    """Its first operation fails, and a hundred succeed once it is told to stop."""
+
+    def finish(self, worker: str) -> LoadReport | CicadaError:
+        greeting = self.greetings["worker-0"]
+        assert isinstance(greeting, PrepareLoad)
+        with LedgerFile(Path(greeting.ledger), Layout.of(greeting.share.plan)) as file:
+            send = file.ledger.main.ops["send"]
+            if not self.of(HaltLoad):
+                send.failed("timed out")
+                return LoadReport(finished=False)
+            for _ in range(100):
+                send.took(0.001, 0.001)
+        return LoadReport(finished=True)
+
+
+async def test_a_threshold_that_ended_a_load_is_missed_whatever_comes_in_later(tmp_path: Path) -> None:
+    swarm = Recovering()
+    limit = Threshold("errors.rate < 50%", abort_on_fail=True)
+    command = RunLoad(rate=1.0, duration=600.0, thresholds=(limit,))
+    async with asyncio.timeout(10.0):
+        result = await LoadRun(cast(Swarm, swarm), command, tmp_path, swarm.events.append).carry_out()
+    assert result.outcome == "aborted"
+    assert [(found.value, found.held) for found in result.thresholds] == [(1.0, False)]

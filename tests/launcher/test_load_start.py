@@ -205,6 +205,17 @@ class EndlessSwarm(FakeSwarm):
         return LoadReport(finished=bool(self.of(HaltLoad)), lag_s=0.25)
 
 
+class FailingSwarm(EndlessSwarm):
+    """Its operations fail."""
+
+    def finish(self, worker: str) -> LoadReport:
+        greeting = self.greetings["worker-0"]
+        assert isinstance(greeting, PrepareLoad)
+        with LedgerFile(Path(greeting.ledger), Layout.of(greeting.share.plan)) as file:
+            file.ledger.main.ops["send"].failed("timed out")
+        return super().finish(worker)
+
+
 async def test_a_load_ends_early_when_it_is_stopped_or_a_threshold_aborts_it(tmp_path: Path) -> None:
     stopped = EndlessSwarm()
     command = RunLoad(rate=1.0, duration=600.0)
@@ -216,7 +227,7 @@ async def test_a_load_ends_early_when_it_is_stopped_or_a_threshold_aborts_it(tmp
     async with asyncio.timeout(10.0):
         assert (await going).outcome == "stopped"
 
-    aborted = EndlessSwarm()
+    aborted = FailingSwarm()
     limit = Threshold("send.p99 < 1s", abort_on_fail=True)
     run = LoadRun(
         cast(Swarm, aborted),
