@@ -748,6 +748,9 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_messages: int = 10_000_000  # of one run: accounting keeps half a byte for each in every worker
     least_payload: int = 52  # bytes: which message it is, and a hash of itself
     max_users: int = 10_000  # of a closed load; each has one operation in flight
+    pause: float = (
+        0.1  # seconds that a user of a closed load waits at least after a failure; people take longer
+    )
     closed_rate: float = 20_000.0  # most operations a second of a closed load; ten times what two cores carry
     max_stages: int = 100
     max_skew: float = 10.0  # of zipf; from 4 on nearly all goes to one peer

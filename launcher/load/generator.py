@@ -179,7 +179,7 @@ class Generator(LoopActor):
         peer = self._peers(self._names[shot.source])
         if peer is None or self._in_flight >= LOAD.in_flight:
             self._accountant.dropped(shot, NO_SOURCE if peer is None else TOO_MANY)
-            self._pace.ended(shot.number, self._elapsed())
+            self._pace.ended(shot.number, self._elapsed(), failed=True)
             return
         began = self._elapsed()
         self._accountant.started(shot, began - shot.at)
@@ -238,7 +238,7 @@ class Generator(LoopActor):
     def _on_ended(self, message: _Ended) -> None:
         shot, outcome = message.shot, message.outcome
         self._in_flight -= 1
-        self._pace.ended(shot.number, message.now)
+        self._pace.ended(shot.number, message.now, failed=bool(message.failure))
         if message.failure:
             self._accountant.failed(shot, message.failure)
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import heappop, heappush
 from typing import Protocol
 
+from cicada.limits import LOAD
 from launcher.load.plan import LoadShare, Shot
 
 
@@ -19,8 +20,8 @@ class Pace(Protocol):
         """The next operation, if it is due."""
         ...
 
-    def ended(self, number: int, now: float) -> None:
-        """An operation that began has ended, or could not begin."""
+    def ended(self, number: int, now: float, *, failed: bool = False) -> None:
+        """An operation that was taken has ended; ``failed``: otherwise than it should, or it could not begin."""
         ...
 
     def skip(self, seconds: float) -> None:
@@ -55,7 +56,7 @@ class OpenPace:
         self._next = next(self._shots, None)
         return due
 
-    def ended(self, number: int, now: float) -> None:
+    def ended(self, number: int, now: float, *, failed: bool = False) -> None:
         """Changes nothing."""
 
     def skip(self, seconds: float) -> None:
@@ -74,14 +75,15 @@ class OpenPace:
 class ClosedPace:
     """Each user of these sources begins an operation when the one before has ended, and the user has thought.
 
-    The first ones begin spread over one time to think. User u begins the operations u, u + users, u + 2 users, ...
+    The first ones begin spread over one time to think. User u begins the operations u, u + users, u + 2 users, ... After one
+    that failed a user pauses for ``LOAD.pause`` at least: where peers are gone, operations fail at once, thousands a second.
     """
 
     def __init__(self, share: LoadShare) -> None:
         self._plan = plan = share.plan
         sources = frozenset(share.sources)
         users = [user for user in range(plan.users) if plan.peers[plan.draws.source(user)].name in sources]
-        self._waiting = deque((plan.think * user / plan.users, user) for user in users if user < plan.count)
+        self._waiting = [(plan.think * user / plan.users, user) for user in users if user < plan.count]
         self._in_flight = 0
         self._until = plan.duration
 
@@ -91,17 +93,18 @@ class ClosedPace:
     def take(self, now: float) -> Shot | None:
         if not self._waiting or self._waiting[0][0] > now:
             return None
-        _, number = self._waiting.popleft()
+        _, number = heappop(self._waiting)
         if now >= self._until:
             return None
         self._in_flight += 1
         return self._plan.shot(number, now)
 
-    def ended(self, number: int, now: float) -> None:
+    def ended(self, number: int, now: float, *, failed: bool = False) -> None:
         self._in_flight -= 1
-        due, following = now + self._plan.think, number + self._plan.users
+        pause = max(self._plan.think, LOAD.pause) if failed else self._plan.think
+        due, following = now + pause, number + self._plan.users
         if due < self._until and following < self._plan.count:
-            self._waiting.append((due, following))
+            heappush(self._waiting, (due, following))
 
     def skip(self, seconds: float) -> None:
         """Which operations its users began before, nobody knows: nothing is left of this share."""

@@ -175,6 +175,28 @@ def test_a_peer_that_takes_nothing_or_is_not_there_costs_its_own_operations_only
     assert in_virtual_time(run) == ({"closed": 80}, {"its source does not run": 20})
 
 
+def test_users_of_a_closed_load_whose_peer_is_gone_or_takes_nothing_pause_before_they_try_again() -> None:
+    class Unwilling(NullPeer):
+        def send(self, *_: Any, **__: Any) -> Any:
+            raise Unavailable("closed")
+
+    async def run(loop: VirtualLoop) -> tuple[int, int, int]:
+        plan = plan_load(RunLoad(model="closed", users=5, duration=10.0), loopback(5), 1)
+        well = NullPeer(lambda done: loop.call_later(0.01, done))
+        peers = {peer.name: well for peer in plan.peers[2:]} | {plan.peers[1].name: Unwilling()}
+        with work_on(plan, peers.get, loop.time) as (work, file):
+            work.start(loop.time())
+            while not (await work.report()).finished:
+                await asyncio.sleep(0.05)
+            await work.end()
+            op = file.ledger.main.ops["send"]
+            return op[Tally.SUCCEEDED], op[Tally.FAILED], op[Tally.DROPPED]
+
+    succeeded, failed, dropped = in_virtual_time(run)
+    assert succeeded == pytest.approx(3 * 1000, rel=0.01)
+    assert (failed, dropped) == (pytest.approx(100, abs=3), pytest.approx(100, abs=3))
+
+
 def test_a_generator_that_has_a_defect_says_so_and_keeps_nobody_waiting() -> None:
     class Broken(NullPeer):
         def send(self, *_: Any, **__: Any) -> Any:
