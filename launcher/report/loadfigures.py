@@ -38,17 +38,16 @@ class _Interval:
 
     @property
     def busy(self) -> bool:
-        """Whether operations began in it, or should have: while the last ones settle, none do."""
+        """Whether operations began in it, or should have."""
         return self.target > 0 or any(op.started for parts in self.ops.values() for op in parts)
 
 
 def load_figures(load: LoadReport, trouble: Trouble) -> Load:
     """All figures of a load. Raises Unavailable when latencies cannot be read for want of the library."""
     intervals = _intervals(load.intervals)
-    measured = [interval for interval in intervals if not interval.warmup]
-    busy = [interval for interval in measured if interval.busy]
-    measured_s = sum(interval.end_s - interval.start_s for interval in busy)
-    target = sum(interval.target * (interval.end_s - interval.start_s) for interval in busy)
+    measured = _until_last_begun([interval for interval in intervals if not interval.warmup])
+    measured_s = sum(interval.end_s - interval.start_s for interval in measured)
+    target = sum(interval.target * (interval.end_s - interval.start_s) for interval in measured)
     names = _names(load.started, intervals)
     merged = _Merged(trouble)
     ops = tuple(_op(name, intervals, measured_s, merged) for name in names)
@@ -74,6 +73,13 @@ def load_figures(load: LoadReport, trouble: Trouble) -> Load:
         died=tuple(map(plain, ended.died)),
         series=tuple(map(_point, intervals)),
     )
+
+
+def _until_last_begun(intervals: list[_Interval]) -> list[_Interval]:
+    """Without those at the end, in which the last operations settle. In one before, in which nothing began, the users of a
+    closed load waited for a swarm that stood still: that is part of how much they got done."""
+    busy = [index for index, interval in enumerate(intervals) if interval.busy]
+    return intervals[: busy[-1] + 1] if busy else []
 
 
 _NO_END: Final = LoadEnded(load=0, outcome="unknown", verdict="", seconds=0.0)

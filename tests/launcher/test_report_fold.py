@@ -120,6 +120,17 @@ def test_the_time_in_which_the_last_operations_settle_is_no_part_of_the_rate() -
     assert (load.measured_s, load.overall.rate, load.target) == (1.0, 10.0, 200.0)
 
 
+def test_the_time_in_which_a_swarm_stood_still_before_its_users_lowers_the_rate() -> None:
+    load = the_load(
+        at(0.0, started(model="closed", users=1, warmup_s=0.0)),
+        at(1.0, interval(0.0, [op("send", [1000] * 9)], target=0.0)),
+        at(2.0, interval(1.0, [op("send", [], started=0)], target=0.0)),
+        at(3.0, interval(2.0, [op("send", [1000] * 9)], target=0.0)),
+        at(4.0, interval(3.0, [op("send", [], started=0)], target=0.0)),
+    )
+    assert (load.measured_s, load.overall.rate) == (3.0, 6.0)
+
+
 def test_of_a_threshold_the_last_word_counts() -> None:
     def checked(value: float, held: bool, final: bool) -> ThresholdChecked:
         return ThresholdChecked(load=1, threshold="send.p99 < 50ms", value=value, held=held, final=final)
