@@ -12,12 +12,13 @@ from cicada.commands import LoadResult, ThresholdResult
 from launcher.load.account import FATES
 from launcher.load.figures import Figures, OpFigures, added_counts, op_result, sum_groups, sum_ops
 from launcher.load.histogram import nearest_rank, percentile
-from launcher.load.ledger import Count, Ledger, Mark
+from launcher.load.ledger import Count, Ledger, Mark, Tally
 from launcher.load.membership import Membership
 from launcher.load.payloads import place_sought
 from launcher.load.plan import BROADCAST, LOOKUP, SEND, LoadPlan, Shot
 
 _PLACE_BYTES = 8
+_ROUNDING: Final = 1e-6  # of an operation; the time of a number is no binary fraction
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +84,8 @@ def add_up(
     hops: Counter[int] = Counter()
     for bank in banks:
         hops.update(bank.hops())
-    last = max((ledger.seconds for ledger in every), default=0.0)
     return Figures(
-        seconds=max(0.0, last - plan.warmup),
+        seconds=max(0.0, _begun_until(plan, every) - plan.warmup),
         ops=ops,
         messages=messages,
         hops=hops,
@@ -136,6 +136,22 @@ def planned(plan: LoadPlan) -> int:
     if plan.users:
         return 0
     return plan.count - (plan.schedule.first_from(plan.warmup) if plan.warmup else 0)
+
+
+def _begun_until(plan: LoadPlan, ledgers: Iterable[Ledger]) -> float:
+    """When the next operation would have begun after the last that did: ten at ten a second take a second, and not nine tenths.
+    In a closed load, when the last one did. 0 when none did."""
+    last = max((ledger.seconds for ledger in ledgers if _has_begun(ledger)), default=None)
+    if last is None:
+        return 0.0
+    if plan.users:
+        return last
+    following = plan.schedule.at(int(plan.schedule.begun(last) + _ROUNDING) + 1)
+    return max(last, min(plan.duration, following))
+
+
+def _has_begun(ledger: Ledger) -> bool:
+    return any(op[Tally.STARTED] for bank in (ledger.main, ledger.warm) for op in bank.ops.values())
 
 
 def _counted(ledgers: Iterable[Ledger], what: Count) -> int:
