@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from cicada.limits import REPORT
+
+_ROUNDS_UP: Final = 0.9995  # of a unit: with three digits this is one, and 1e+03 of the unit below
 
 
 def plain(text: str, most: int = REPORT.text) -> str:
@@ -31,9 +34,9 @@ def seconds(value: float | None) -> str:
     size = abs(value)
     if size >= 100:
         return duration(value)
-    if size >= 1 or size == 0:
+    if size >= _ROUNDS_UP or size == 0:
         return f"{value:.3g} s"
-    return f"{value * 1000:.3g} ms" if size >= 0.001 else f"{value * 1_000_000:.3g} us"
+    return f"{value * 1000:.3g} ms" if size >= _ROUNDS_UP / 1000 else f"{value * 1_000_000:.3g} us"
 
 
 def duration(value: float) -> str:
@@ -48,7 +51,7 @@ def duration(value: float) -> str:
 
 def number(value: float) -> str:
     """A count with its thousands apart, or a rate with three digits."""
-    if value == int(value) or abs(value) >= 1000:
+    if value == int(value) or abs(value) >= 1000 * _ROUNDS_UP:
         return f"{round(value):,}"
     return f"{value:.3g}"
 

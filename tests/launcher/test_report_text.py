@@ -151,6 +151,8 @@ def test_times_have_three_digits_and_a_unit(value: float | None, text: str) -> N
         (duration(3600.0), "1 h"),
         (duration(3725.0), "1 h 2 min 5 s"),
         (number(1234567), "1,234,567"),
+        (number(999.7), "1,000"),
+        (number(999.4), "999"),
         (number(0.12345), "0.123"),
         (number(-3.0), "-3"),
         (percent(0.99995), "> 99.99%"),
@@ -212,3 +214,14 @@ def test_a_closed_load_and_one_that_the_generator_held_up_say_so() -> None:
     assert "9 of 50 operations began late, 4 never" in text
     assert "copies      40 intact, 3 lost" in text
     assert "died        worker-1" in text
+
+
+@given(st.floats(1e-6, 99.0))
+def test_a_short_time_has_no_power_of_ten(value: float) -> None:
+    assert "e" not in seconds(value)
+    assert "e" not in number(value * 1000)
+
+
+def test_a_time_that_rounds_up_to_a_unit_is_one_of_it() -> None:
+    assert (seconds(0.9996), seconds(0.9994)) == ("1 s", "999 ms")
+    assert (seconds(0.0009996), seconds(0.0009994)) == ("1 ms", "999 us")
