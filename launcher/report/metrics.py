@@ -74,7 +74,7 @@ def _of_load(load: Load) -> Iterator[tuple[str, Metric]]:
         ("lookups", load.lookups),
     ):
         yield from (
-            (f"{table}.{name}", _count(count, known=_has_end(load))) for name, count in counts.items()
+            (f"{table}.{name}", _count(count, known=_has_account(load))) for name, count in counts.items()
         )
     yield from _of_messages(load.messages)
     yield from _of_broadcasts(load.broadcasts)
@@ -121,9 +121,9 @@ def _of_latency(latency: Latency | None) -> Iterator[tuple[str, float | None]]:
             yield field.encode_name, None if latency is None else getattr(latency, field.name)
 
 
-def _has_end(load: Load) -> bool:
-    """Whether the account was drawn up: before its end nobody knows what was lost."""
-    return load.outcome != "unknown"
+def _has_account(load: Load) -> bool:
+    """Whether the account was drawn up: before its end, and of a load that broke off, nobody knows what was lost."""
+    return load.outcome not in {"unknown", "failed"} or bool(load.messages)
 
 
 def _count(value: int, *, known: bool = True) -> Metric:

@@ -125,6 +125,14 @@ def test_conditions_are_about_the_change_or_the_second_runs_own_value(condition:
     assert checked.condition == condition
 
 
+def test_a_load_that_broke_off_without_an_account_is_not_known_to_have_lost_nothing() -> None:
+    before = exactly(10, 100)
+    told = [at(0.0, started()), at(1.0, interval(0.0, [op("send", [1000] * 9)]))]
+    broken_off = ended(outcome="failed", messages={}, hops={}, copies={}, broadcasts={}, lookups={})
+    found = diff(before, summarize(fold([*told, at(2.0, broken_off)])), [parse_condition("lost > 0")])
+    assert (found.failed, found.conditions[0].b) == (True, None)
+
+
 def test_a_condition_without_a_figure_is_met_as_nobody_knows_that_it_is_not() -> None:
     conditions = [parse_condition("send.p99 > +10%"), parse_condition("lost > 0")]
     silent = summarize(fold([at(0.0, started()), at(1.0, interval(0.0, [op("send", [], failed=3)]))]))
