@@ -685,6 +685,7 @@ class ConfigLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_file: int = 1 * MIB  # bytes; a swarm of a thousand groups is a tenth of this
     max_name: int = 48  # characters of a swarm's or group's name: folders and peers are named after it
     max_workers: int = 256  # processes on one machine; a guess
+    max_seed: int = 2**63 - 1  # what TOML can hold
     max_syntax_errors: int = 20  # then the file is not TOML at all
 
 
@@ -752,6 +753,7 @@ class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
         0.1  # seconds that a user of a closed load waits at least after a failure; people take longer
     )
     closed_rate: float = 20_000.0  # most operations a second of a closed load; ten times what two cores carry
+    max_rate: float = 1e9  # operations a second, and the largest weight of one; nobody offers as many
     max_stages: int = 100
     max_skew: float = 10.0  # of zipf; from 4 on nearly all goes to one peer
     late: float = 0.1  # seconds behind its intended time from which a start counts as late

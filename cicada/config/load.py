@@ -11,11 +11,11 @@ from cicada.commands import RunLoad, Stage, Threshold
 from cicada.config.loadrules import OPS, SEND, problems_of
 from cicada.config.overrides import suggestion
 from cicada.config.positions import Path
-from cicada.config.quantities import RATE, rates_in, sizes_in, stage_in, targets_in, weights_in
+from cicada.config.quantities import RATE, rates_in, real, sizes_in, stage_in, targets_in, weights_in
 from cicada.config.section import Seconds, Section, problem, read_as, text_like, written
 from cicada.config.source import Document
 from cicada.config.thresholds import condition_in
-from cicada.limits import DELIVERY
+from cicada.limits import CONFIG, DELIVERY
 
 
 def _sizes(value: object) -> object:
@@ -32,7 +32,7 @@ def _rate(value: object) -> object:
         if low != high:
             raise problem("one rate only: a ramp is a stage")
         return low
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return real(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _stage(value: object) -> object:
@@ -64,7 +64,7 @@ def _weights_in(value: object) -> dict[str, float]:
     if isinstance(value, dict) and all(
         isinstance(weight, int | float) and not isinstance(weight, bool) for weight in value.values()
     ):
-        return {str(op): float(weight) for op, weight in value.items()}
+        return {str(op): real(weight) for op, weight in value.items()}
     raise problem("expected weights such as { send = 80, lookup = 15, broadcast = 5 }")
 
 
@@ -119,7 +119,7 @@ class Load(Section):
     targets: Annotated[str, AfterValidator(_targets)] = "uniform"
     group: str = ""
     own_network: bool = False
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Annotated[int, Field(ge=0, le=CONFIG.max_seed)] | None = None
     timeout: Seconds = DELIVERY.timeout
     stages: Annotated[
         tuple[Annotated[StageTable, BeforeValidator(_stage)], ...], Field(alias="stage", strict=False)

@@ -59,10 +59,12 @@ def problems_of(command: RunLoad) -> Iterator[Problem]:
     unknown = sorted(set(command.ops) - set(OPS))
     if unknown:
         yield "ops", f"there is no operation {unknown[0]!r}: use {', '.join(OPS)}"
-    if any(not 0 <= weight < float("inf") for weight in command.ops.values()) or not any(
-        command.ops.values()
-    ):
-        yield "ops", "the weights of operations must be 0 or more, and one of them above 0"
+    weights = command.ops.values()
+    if any(not 0 <= weight <= LOAD.max_rate for weight in weights) or not any(weights):
+        yield (
+            "ops",
+            f"the weights of operations must be from 0 to {LOAD.max_rate:,.0f}, and one of them above 0",
+        )
     least, most = LOAD.least_payload, WIRE.max_payload if BROADCAST in command.ops else WIRE.max_message
     if command.payload < least:
         yield "payload", f"a payload of {command.payload} bytes cannot be accounted for: use at least {least}"
@@ -90,11 +92,20 @@ def _problems_of_pace(command: RunLoad) -> Iterator[Problem]:
         yield from _problems_of_users(command)
     elif command.users is not None or command.think:
         yield "users", "users and think are of the closed model: add model=closed, or give a rate"
-    if command.rate is not None and not 0 < command.rate < float("inf"):
-        yield "rate", "the rate must be a number of operations a second above 0"
+    if command.rate is not None and not 0 < command.rate <= LOAD.max_rate:
+        yield (
+            "rate",
+            f"the rate must be a number of operations a second above 0, and at most {LOAD.max_rate:,.0f}",
+        )
+        return
+    if command.count is not None and not 1 <= command.count <= LOAD.max_messages:
+        yield "count", _too_many(command.count)
         return
     if command.stages:
-        yield from _problems_of_stages(command)
+        problems = list(_problems_of_stages(command))
+        yield from problems
+        if problems:
+            return
     elif command.count is not None and command.duration is not None and command.model == OPEN:
         yield "count", "give a count or a duration, not both"
         return
@@ -120,10 +131,13 @@ def _problems_of_stages(command: RunLoad) -> Iterator[Problem]:
         yield "stage", f"{len(command.stages)} stages: use at most {LOAD.max_stages}"
     for number, stage in enumerate(command.stages, 1):
         right = 0 < stage.seconds <= LOAD.longest and all(
-            0 <= rate < float("inf") for rate in (stage.first, stage.last)
+            0 <= rate <= LOAD.max_rate for rate in (stage.first, stage.last)
         )
         if not right:
-            yield "stage", f"stage {number}: use rates of 0 or more, and a duration above 0 s"
+            yield (
+                "stage",
+                f"stage {number}: use rates from 0 to {LOAD.max_rate:,.0f} a second, and a duration above 0 s",
+            )
 
 
 def _problems_of_length(command: RunLoad) -> Iterator[Problem]:
@@ -133,9 +147,14 @@ def _problems_of_length(command: RunLoad) -> Iterator[Problem]:
         return
     count = operations(command)
     if not 1 <= count <= LOAD.max_messages:
-        yield "count", f"a load of {count} messages: use 1 to {LOAD.max_messages}"
+        yield "count", _too_many(count)
     if not 0 <= command.warmup < seconds:
         yield (
             "warmup",
             f"a warm-up of {command.warmup:g} s: the load lasts {seconds:g} s, so nothing would be left",
         )
+
+
+def _too_many(count: int) -> str:
+    shown = count if count < LOAD.max_messages**2 else "too many"
+    return f"a load of {shown} messages: use 1 to {LOAD.max_messages}"

@@ -40,7 +40,6 @@ _NAME_OF_GROUP = {
     "not": {"anyOf": [{"enum": sorted(RESERVED_NAMES)}, {"pattern": f"^{_NUMBERED.pattern}$"}]},
 }
 _ADDRESS = {"pattern": r"^([0-9.]+|\[?[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%\S+)?\]?):[0-9]{1,5}$"}
-_LARGEST_SEED = 2**63 - 1  # what TOML can hold
 _FEWEST_PLACES = 5 * RING.successors  # a list of 4r, and room for those who are to be in it
 
 
@@ -101,7 +100,7 @@ class Swarm(Section):
     """
 
     name: Annotated[str, AfterValidator(_name), Field(json_schema_extra=_NAMED)]
-    seed: Annotated[int, Field(ge=0, le=_LARGEST_SEED)] = 0
+    seed: Annotated[int, Field(ge=0, le=CONFIG.max_seed)] = 0
     workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers), _AUTO_OR_COUNT] = "auto"
     peers_per_worker: Annotated[int, Field(ge=1)] | None = None
     key_file: str | None = None

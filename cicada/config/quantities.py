@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 from cicada.errors import Misuse
@@ -28,9 +29,10 @@ def seconds_in(text: str) -> float:
 def bytes_in(text: str) -> int:
     """``256``, ``256B``, ``4KiB`` or ``1MiB``."""
     match = SIZE.fullmatch(text.strip())
-    if match is None:
+    size = float(match["number"]) * _SIZES[match["unit"]] if match is not None else inf
+    if size == inf:
         raise Misuse(f"{text!r} is not a size: write 256B, 4KiB or 1MiB")
-    return round(float(match["number"]) * _SIZES[match["unit"]])
+    return round(size)
 
 
 def sizes_in(text: str) -> tuple[int, int]:
@@ -82,6 +84,15 @@ def stage_in(text: str) -> dict[str, object]:
 
 def _rate_in(text: str) -> float:
     match = RATE.fullmatch(text.strip())
-    if match is None:
+    rate = float(match["number"]) if match is not None else inf
+    if rate == inf:
         raise Misuse(f"{text!r} is not a rate: write 200, or 100..500 for a ramp")
-    return float(match["number"])
+    return rate
+
+
+def real(number: float) -> float:
+    """A number of any size as a float; an integer beyond all floats is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf

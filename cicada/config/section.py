@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cicada.config.quantities import DURATION, seconds_in
+from cicada.config.quantities import DURATION, real, seconds_in
 from cicada.errors import Misuse
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def shown(value: object) -> str:
 def duration(value: object) -> float | None:
     """The seconds that a text such as "10s" or "250ms" says, or a number; None: it is no time."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if value >= 0 else None
+        return real(value) if value >= 0 else None
     try:
         return seconds_in(value) if isinstance(value, str) else None
     except Misuse:

@@ -17,6 +17,7 @@ from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption
 from launcher.verbs.progress import ProgressLine
 
 Text = str | None
+_DIGITS = 100  # a text of more is taken for no number
 
 
 def _option(flag: str, metavar: str, words: str) -> typer.models.OptionInfo:
@@ -141,7 +142,8 @@ def _command(config: Path | None, given: dict[str, object], thresholds: Sequence
 
 def _whole(text: str | None) -> object:
     """A number where it is one; what else it is, its check says with its name."""
-    return int(text) if text is not None and text.removeprefix("-").isdecimal() else text
+    is_number = text is not None and text.removeprefix("-").isdecimal() and len(text) < _DIGITS
+    return int(text) if text is not None and is_number else text
 
 
 def _run_load(command: RunLoad, run: Path, *, quiet: bool, as_json: bool) -> None:

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from cicada.commands import RunLoad, Stage, Threshold
 from cicada.config import parse_config, to_toml
+from cicada.config.loader import LOAD_FILE, load_from, parse_as
+from cicada.config.overrides import Override
 from cicada.config.quantities import bytes_in, rates_in, seconds_in, sizes_in, targets_in, weights_in
 from cicada.errors import ConfigErrors, Misuse
+from launcher.verbs.load import _whole
 
 SWARM = """[swarm]
 name = "small"
@@ -193,3 +196,35 @@ def test_no_text_makes_a_parser_fail_otherwise_than_with_what_to_write(text: str
         else:
             continue
         assert "write" in said
+
+
+_ENDLESS = "9" * 400
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rate = 1e308",
+        *(
+            f"{key} = {_ENDLESS}"
+            for key in ("rate", "duration", "count", "payload", "seed", "users", "think")
+        ),
+        *(f'{key} = "{_ENDLESS}"' for key in ("rate", "duration", "payload", "timeout")),
+        f'stage = ["{_ENDLESS[:308]}:10s"]',
+        f"stage = [{{ rate = {_ENDLESS}, duration = 1 }}]",
+        f"ops = {{ send = {_ENDLESS} }}",
+        "ops = { send = 1e308, lookup = 1e308 }",
+    ],
+)
+def test_a_number_beyond_all_bounds_is_one_clear_message(line: str) -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_as(LOAD_FILE, f"[load]\n{line}\n")
+    assert all(error.line == 2 for error in raised.value.errors)
+
+
+@pytest.mark.parametrize("digits", [40, 400, 5000])
+@pytest.mark.parametrize("key", ["count", "seed", "users", "duplicates"])
+def test_an_option_with_too_many_digits_is_one_clear_message(key: str, digits: int) -> None:
+    option = Override(flag=f"--{key}", keys=("load", key), value=_whole("9" * digits))
+    with pytest.raises(ConfigErrors, match=f"--{key}"):
+        load_from(None, [option])
