@@ -94,8 +94,8 @@ class Requests:
         first."""
         if self._load is not None:
             raise Misuse("a load runs already: wait for its end, or end it with `cicada load --stop`")
-        self._loads += 1
-        self._load = LoadRun(self._swarm, request, self._folder, self._publish, self._loads)
+        self._load = LoadRun(self._swarm, request, self._folder, self._publish, self._loads + 1)
+        self._loads += 1  # one that is refused has no number
         self._loading = loading = asyncio.create_task(self._load.carry_out(), name="load")
         try:
             await asyncio.wait([loading])

@@ -157,10 +157,14 @@ class LoadRun:
                 raise
             return await self._result()
         finally:
-            for worker in self._hosted:
-                self._pool.greet(worker, _GREETING, None)
-            await self._pool.ask_each(dict.fromkeys(self._hosted, EndLoad()), Report, LAUNCHER.report_grace)
-            self._remove_files()
+            try:
+                for worker in self._hosted:
+                    self._pool.greet(worker, _GREETING, None)
+                await self._pool.ask_each(
+                    dict.fromkeys(self._hosted, EndLoad()), Report, LAUNCHER.report_grace
+                )
+            finally:  # a swarm that ends meanwhile waits for no answer
+                self._remove_files()
 
     # Begin
 

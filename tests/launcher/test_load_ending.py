@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from cicada.commands import RunLoad, Threshold
-from cicada.errors import CicadaError
+from cicada.errors import CicadaError, Misuse
 from cicada.events import AnyEvent, LoadEnded
 from launcher.load.ledger import Layout
 from launcher.load.ledgerfile import LedgerFile
@@ -16,12 +19,12 @@ from launcher.load.membership import Membership
 from launcher.load.merge import SoFar, add_up, settled
 from launcher.load.run import LoadRun
 from launcher.load.thresholds import broken, figure
-from launcher.protocol import HaltLoad, LoadReport, PrepareLoad
+from launcher.protocol import AnyWorkerReply, EndLoad, HaltLoad, LoadReport, PrepareLoad
 from launcher.requests import Requests
 from launcher.swarm import Swarm
 from tests.launcher.load_cases import PEERS, Account, plan
 from tests.launcher.test_load_account import deliver, everybody
-from tests.launcher.test_load_start import ONE, FakeSwarm
+from tests.launcher.test_load_start import ONE, FakeSwarm, is_empty
 
 
 async def test_the_answer_to_a_load_comes_when_its_end_is_in_the_recording(tmp_path: Path) -> None:
@@ -35,6 +38,54 @@ async def test_the_answer_to_a_load_comes_when_its_end_is_in_the_recording(tmp_p
     requests = Requests(cast(Swarm, swarm), random.Random(1), tmp_path, swarm.events.append, recorded)
     assert (await requests.run_load(ONE)).outcome == "finished"
     assert waited == [LoadEnded]
+
+
+async def test_a_load_that_is_refused_has_no_number(tmp_path: Path) -> None:
+    swarm = FakeSwarm()
+
+    async def recorded(_: type[AnyEvent]) -> None:
+        pass
+
+    requests = Requests(cast(Swarm, swarm), random.Random(1), tmp_path, swarm.events.append, recorded)
+    with pytest.raises(Misuse):
+        await requests.run_load(RunLoad(group="nobody"))
+    assert (await requests.run_load(ONE)).load == 1
+
+
+class Silent(FakeSwarm):
+    """Its workers go on, and do not answer when the load ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_ending = asyncio.Event()
+
+    def finish(self, worker: str) -> LoadReport | CicadaError:
+        return LoadReport(finished=False)
+
+    async def ask_each(
+        self, commands: Mapping[str, object], *asked: object
+    ) -> dict[str, AnyWorkerReply | CicadaError]:
+        if any(isinstance(command, EndLoad) for command in commands.values()):
+            self.is_ending.set()
+            await asyncio.Event().wait()
+        return await super().ask_each(commands, *asked)
+
+
+async def test_a_swarm_that_ends_while_a_load_is_broken_off_leaves_no_account(tmp_path: Path) -> None:
+    """Ctrl-C cancels the timeline with its load, and then the swarm ends what is left of it."""
+    swarm = Silent()
+    command = RunLoad(rate=1.0, duration=600.0)
+    run = LoadRun(cast(Swarm, swarm), command, tmp_path, swarm.events.append)
+    going = asyncio.create_task(run.carry_out())
+    async with asyncio.timeout(10.0):
+        while not swarm.events:
+            await asyncio.sleep(0.01)
+        going.cancel()
+        await swarm.is_ending.wait()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+    assert is_empty(tmp_path)
 
 
 def test_of_a_load_that_goes_on_what_is_in_flight_is_neither_sent_nor_lost_nor_unfinished() -> None:
