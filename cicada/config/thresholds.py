@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from cicada.config.loadrules import OPS
 from cicada.config.overrides import suggestion
 from cicada.config.quantities import rates_in, seconds_in
 from cicada.errors import Misuse
@@ -27,7 +28,6 @@ class Unit(enum.Enum):
     COUNT = "a number, as 0"
 
 
-OPS: Final = ("send", "lookup", "broadcast")
 PERCENTILES: Final = {
     "p50": 0.50,
     "p75": 0.75,

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from cicada.commands import Latency, OpResult
+from cicada.config.thresholds import PERCENTILES
 from launcher.load.histogram import Counts, percentile
 from launcher.load.ledger import Bank, OpBank, Tally
 
-PERCENTILES = {
-    "p50": 0.50,
-    "p75": 0.75,
-    "p90": 0.90,
-    "p95": 0.95,
-    "p99": 0.99,
-    "p99_9": 0.999,
-    "p99_99": 0.9999,
-    "max": 1.0,
-}
+_PERCENTILES: Final = {name.replace(".", "_"): share for name, share in PERCENTILES.items()}
 
 
 class OpFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +105,7 @@ def _added(parts: Iterable[Counter[str]]) -> Counter[str]:
 
 def latency(counts: Counts) -> Latency:
     """The usual percentiles of a histogram."""
-    return Latency(**{name: percentile(counts, share) for name, share in PERCENTILES.items()})
+    return Latency(**{name: percentile(counts, share) for name, share in _PERCENTILES.items()})
 
 
 def op_result(op: str, figures: OpFigures, seconds: float) -> OpResult:

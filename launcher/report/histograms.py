@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any, Final
@@ -10,11 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from cicada.errors import Unavailable
+from cicada.limits import LOAD
+from launcher.load.histogram import highest_in, mean
 
 MISSING: Final = "latencies need hdrhistogram: pip install 'cicada-swarm[load]'"
 _MICROSECOND: Final = 1e-6
-_HALF: Final = 1024
-_LOWEST, _HIGHEST, _DIGITS = 1, 3_600_000_000, 3  # microseconds up to an hour
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,7 @@ class Histogram:
     """A histogram that others are added to. Raises Unavailable when the library is not installed."""
 
     def __init__(self) -> None:
-        self._histogram = _library().HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
+        self._histogram = _library().HdrHistogram(1, LOAD.histogram_max, LOAD.histogram_digits)
 
     def add(self, encoded: str) -> bool:
         """Add one in the V2 encoding, base64; empty: nothing. False when it is none, and then nothing is added."""
@@ -87,12 +88,11 @@ class Histogram:
             return Spread()
         end = histogram.get_counts_array_index(histogram.get_max_value()) + 1
         counts = histogram.encoder.get_counts()[:end]
-        seen = [(*_bucket(index), count) for index, count in enumerate(counts) if count]
-        summed = sum((lowest + width // 2) * count for lowest, width, count in seen)
+        seen = Counter({slot: count for slot, count in enumerate(counts) if count})
         return Spread(
-            values=tuple((lowest + width - 1) * _MICROSECOND for lowest, width, _ in seen),
-            counts=tuple(count for _, _, count in seen),
-            mean=summed / total * _MICROSECOND,
+            values=tuple(highest_in(slot) * _MICROSECOND for slot in seen),
+            counts=tuple(seen.values()),
+            mean=mean(seen) or 0.0,
         )
 
 
@@ -102,15 +102,6 @@ def spread_of(encoded: Iterable[str]) -> Spread:
     for one in encoded:
         merged.add(one)
     return merged.spread()
-
-
-def _bucket(index: int) -> tuple[int, int]:
-    """Lowest value and width of a bucket. With three digits the first 2048 are exact; then come halves of 1024, each of
-    twice the width of the one before."""
-    if index < 2 * _HALF:
-        return index, 1
-    shift = index // _HALF - 1
-    return (index % _HALF + _HALF) << shift, 1 << shift
 
 
 def _decoded(encoded: str) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cicada.limits import REPORT
+from launcher.load.histogram import nearest_rank
 from launcher.report.fold import WITH_THE_RUN
 from launcher.report.model import Expectation, Fault, Load, Op, Restart, Summary, Threshold
 from launcher.report.plaintext import counted, duration, number, percent, seconds
@@ -187,12 +189,7 @@ def hop_account(hops: dict[int, int]) -> str:
     if not total:
         return "none"
     mean = sum(links * count for links, count in hops.items()) / total
-    seen, last = 0, max(hops)
-    for links in sorted(hops):
-        seen += hops[links]
-        if seen >= 0.99 * total:
-            return f"mean {mean:.2f}, p99 {links}, max {last}"
-    return f"mean {mean:.2f}, max {last}"
+    return f"mean {mean:.2f}, p99 {nearest_rank(Counter(hops), 0.99)}, max {max(hops)}"
 
 
 def _failures(ops: Iterable[Op]) -> Iterator[str]:
