@@ -300,11 +300,11 @@ class OpBank:
 
     def failures(self) -> Counter[str]:
         """Why operations failed, and how many did."""
-        return Counter(dict(self._failures.named()))
+        return self._failures.counts()
 
     def drops(self) -> Counter[str]:
         """Why operations never began, and how many."""
-        return Counter(dict(self._drops.named()))
+        return self._drops.counts()
 
 
 class _Reasons:
@@ -327,6 +327,13 @@ class _Reasons:
         text = reason.encode()[: LOAD.reason_bytes]
         self._places[slot][_WORD : _WORD + len(text)] = text
         return slot
+
+    def counts(self) -> Counter[str]:
+        """Reasons that differ only beyond what is kept of them are one."""
+        total: Counter[str] = Counter()
+        for reason, times in self.named():
+            total[reason] += times
+        return total
 
     def named(self) -> Iterator[tuple[str, int]]:
         for place in self._places:

@@ -415,6 +415,18 @@ def test_more_reasons_than_are_kept_apart_are_counted_together() -> None:
     assert (failures.total(), failures[OTHER_REASONS]) == (LOAD.reasons + 5, 6)
 
 
+def test_reasons_that_begin_alike_beyond_what_is_kept_of_them_are_one_in_both_lives_of_a_worker() -> None:
+    load = plan()
+    account = Account(load)
+    long = "x" * LOAD.reason_bytes
+    first, *others = list(load.shots())[:4]
+    account.failed(first, long + "1")
+    account.failed(others[0], long + "2")
+    again = account.lives_on()
+    again.failed(others[1], long + "1")
+    assert again.ledger.main.ops["send"].failures() == {long: 3}
+
+
 @given(st.sets(st.integers(0, 300)))
 def test_the_bits_of_a_number_are_those_that_were_set(numbers: set[int]) -> None:
     assert list(bits(sum(1 << number for number in numbers))) == sorted(numbers)
