@@ -91,15 +91,13 @@ def ending_lines(ending: Ending) -> Iterator[str]:
 
 def report_lines(ending: Ending) -> Iterator[str]:
     """Write the report of a run that had a timeline or a load, and tell what it says; or why there is none."""
-    from launcher.report import read_summary, write_report
-    from launcher.report.text import lines
+    from launcher.report.files import TEXT_FILE, write_report
 
     if ending.timeline is None:
         return
-    folder = Path(ending.run_dir)
     try:
-        written = write_report(folder)
-        yield from lines(read_summary(folder))
+        written = write_report(Path(ending.run_dir))
+        yield from (written / TEXT_FILE).read_text(encoding="utf-8").splitlines()
         yield f"report in {written}"
     except CicadaError as error:
         yield f"no report: {error}"

@@ -47,7 +47,8 @@ def _threshold(found: ThresholdResult) -> str:
 def _totals(result: LoadResult) -> Iterator[str]:
     paint = good if is_flawless(result) else bad
     if result.sent or not result.ops:
-        yield paint(f"{result.delivered} of {result.sent} messages delivered exactly once and intact")
+        once = "intact" if result.duplicated else "exactly once and intact"
+        yield paint(f"{result.delivered} of {result.sent} messages delivered {once}")
     asked = f" of {result.rate:.0f}" if result.rate else ""
     yield f"  rate      {result.achieved_rate:.0f}{asked} operations a second, for {result.seconds:.1f} s"
     dropped = sum(op.dropped for op in result.ops)

@@ -86,7 +86,7 @@ def show(
     from launcher.report.files import PAGE_FILE, SUMMARY_FILE, TEXT_FILE, copy_page, write_report
 
     folder = write_report(run, html=not no_html)
-    typer.echo((folder / (SUMMARY_FILE if as_json else TEXT_FILE)).read_text(), nl=False)
+    typer.echo((folder / (SUMMARY_FILE if as_json else TEXT_FILE)).read_text(encoding="utf-8"), nl=False)
     if copy is not None:
         copy_page(folder, copy)
         output.progress(f"page: {copy}")

@@ -32,6 +32,7 @@ from cicada.commands import (
 )
 from cicada.limits import CLI
 from launcher.cli import app
+from launcher.verbs.loadlines import load_lines
 from launcher.verbs.progress import ProgressLine, progress_line, sparkline
 
 from .fake_launcher import Answer, fake_launcher
@@ -395,3 +396,11 @@ def test_a_load_during_which_a_worker_died_says_what_that_means(run: Path) -> No
 def test_a_load_shows_why_receipts_failed(run: Path) -> None:
     reply = change(LOADED, failed=2, failures={"timed out": 2})
     assert "2 failed: 2 timed out" in ask(run, reply, "load", "--count", "100")[0].stdout
+
+
+@pytest.mark.parametrize(
+    ("duplicated", "words"), [(0, "delivered exactly once and intact"), (3, "delivered intact")]
+)
+def test_nobody_is_told_exactly_once_when_messages_came_twice(duplicated: int, words: str) -> None:
+    told = "\n".join(load_lines(change(LOADED, duplicated=duplicated)))
+    assert f"100 of 100 messages {words}" in told

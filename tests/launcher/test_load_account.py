@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicada.commands import LoadResult, Stage
+from cicada.commands import LoadResult
 from cicada.errors import Unavailable
 from cicada.ids import Address, peer_at
 from cicada.limits import LOAD
@@ -189,25 +189,6 @@ def test_starts_far_behind_their_time_are_counted_as_late() -> None:
         account.started(shot, behind)
     total = added(plan(), [account])
     assert (total.sent, total.late_starts, total.seconds, total.achieved_rate) == (4, 2, 2.0, 2.0)
-
-
-@pytest.mark.parametrize("rate", [0.3, 1.0, 7.0, 100.0])
-@pytest.mark.parametrize("count", [1, 2, 10])
-def test_a_load_that_began_on_time_has_the_rate_that_was_asked_for(rate: float, count: int) -> None:
-    load = plan(rate=rate, count=count)
-    account = Account(load)
-    for shot in load.shots():
-        account.started(shot, 0.0)
-    total = added(load, [account])
-    assert (total.seconds, total.achieved_rate) == (pytest.approx(count / rate), pytest.approx(rate))
-
-
-def test_the_time_of_a_load_that_was_stopped_ends_where_the_next_operation_would_have_begun() -> None:
-    load = plan(stages=(Stage(1.0, 10.0, 10.0), Stage(10.0, 2.0, 2.0)))
-    account = Account(load)
-    for shot in list(load.shots())[:12]:
-        account.started(shot, 0.0)
-    assert added(load, [account]).seconds == pytest.approx(2.0)
 
 
 def test_what_begins_in_the_warm_up_is_in_no_figure() -> None:
@@ -413,18 +394,6 @@ def test_more_reasons_than_are_kept_apart_are_counted_together() -> None:
     failures = account.lives_on().ledger.main.ops["send"].failures()
     assert len(failures) == LOAD.reasons
     assert (failures.total(), failures[OTHER_REASONS]) == (LOAD.reasons + 5, 6)
-
-
-def test_reasons_that_begin_alike_beyond_what_is_kept_of_them_are_one_in_both_lives_of_a_worker() -> None:
-    load = plan()
-    account = Account(load)
-    long = "x" * LOAD.reason_bytes
-    first, *others = list(load.shots())[:4]
-    account.failed(first, long + "1")
-    account.failed(others[0], long + "2")
-    again = account.lives_on()
-    again.failed(others[1], long + "1")
-    assert again.ledger.main.ops["send"].failures() == {long: 3}
 
 
 @given(st.sets(st.integers(0, 300)))
