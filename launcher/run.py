@@ -22,6 +22,7 @@ from launcher.exits import Exit
 from launcher.faults.schedule import Schedule, schedule
 from launcher.faults.traces import read_traces
 from launcher.keys.chain import Keychain, read_key_files
+from launcher.load.hdr import require_histograms
 from launcher.metrics.endpoint import require_extra
 from launcher.plan import Plan, plan_swarm
 from launcher.ports import require_free
@@ -150,6 +151,8 @@ def prepare(config: Config, run_dir: Path | None) -> tuple[Plan, RunFolder]:
     read_key_files(config)
     if config.metrics.listen:
         require_extra()
+    if config.load is not None:
+        require_histograms()
     planned_schedule(config)
     if run_dir is not None and is_running(run_dir):
         raise already_running(run_dir)

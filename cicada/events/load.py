@@ -69,7 +69,7 @@ class LoadInterval(Event, frozen=True, kw_only=True, tag=True):
 class LoadEnded(Event, frozen=True, kw_only=True, tag=True):
     """The load is over. ``outcome``: finished, stopped (somebody asked), aborted (a threshold), or failed.
 
-    ``verdict`` says in words when the figures are not the swarm's (the generator or the processors were the
+    ``verdict`` says in words when the figures are not the swarm's (the generator failed, or it or the processors were the
     bottleneck); empty: they are. ``messages`` holds what was counted where messages arrive, over the whole load but
     its warm-up: sent, delivered, acknowledged, lost, failed, duplicated, altered, wrong_peer, out_of_order,
     acknowledged_lost, unfinished, died_with_worker, and to_absent: those of them that did not arrive and were for peers out of

@@ -90,6 +90,7 @@ class LoadRun:
         self._use = ProcessorUse()
         self._lag = 0.0
         self._settled = 0
+        self._failure = ""
         self._broken: tuple[ThresholdResult, ...] = ()
         self._open_files(folder)
         self._watch = LoadWatch(number, self._plan, self._ledgers, encode)
@@ -295,7 +296,8 @@ class LoadRun:
     def _take(self, worker: str, report: LoadReport) -> None:
         self._lag = max(self._lag, report.lag_s)
         if report.failure:
-            _logger.error("the generator in %s failed: %s", worker, report.failure)
+            self._failure = f"the generator in {worker} failed: {report.failure}"
+            _logger.error("%s", self._failure)
             self.stop(FAILED)
 
     async def _look(self) -> None:
@@ -346,7 +348,7 @@ class LoadRun:
         )
         for threshold in thresholds:
             self._announce_threshold(threshold, final=True)
-        words = verdict(figures.ops, self._watch.strain)
+        words = self._failure or verdict(figures.ops, self._watch.strain)
         self._announce_end(figures, self._outcome, words)
         ending = Ending(
             load=self._number,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,8 @@ from typing import cast
 import pytest
 
 from cicada.commands import RunLoad, Threshold
-from cicada.errors import CicadaError, Misuse
+from cicada.config import parse_config
+from cicada.errors import CicadaError, Misuse, Unavailable
 from cicada.events import AnyEvent, LoadEnded
 from launcher.load.ledger import Layout
 from launcher.load.ledgerfile import LedgerFile
@@ -21,6 +23,7 @@ from launcher.load.run import LoadRun
 from launcher.load.thresholds import broken, figure
 from launcher.protocol import AnyWorkerReply, EndLoad, HaltLoad, LoadReport, PrepareLoad
 from launcher.requests import Requests
+from launcher.run import prepare
 from launcher.swarm import Swarm
 from tests.launcher.load_cases import PEERS, Account, plan
 from tests.launcher.test_load_account import deliver, everybody
@@ -157,3 +160,26 @@ async def test_a_threshold_that_ended_a_load_is_missed_whatever_comes_in_later(t
         result = await LoadRun(cast(Swarm, swarm), command, tmp_path, swarm.events.append).carry_out()
     assert result.outcome == "aborted"
     assert [(found.value, found.held) for found in result.thresholds] == [(1.0, False)]
+
+
+class Defective(FakeSwarm):
+    """The generator of its worker-1 meets a defect."""
+
+    def finish(self, worker: str) -> LoadReport | CicadaError:
+        return LoadReport(finished=True, failure="KeyError: 7" if worker == "worker-1" else "")
+
+
+async def test_a_load_whose_generator_fails_says_which_and_why(tmp_path: Path) -> None:
+    swarm = Defective()
+    result = await LoadRun(cast(Swarm, swarm), ONE, tmp_path, swarm.events.append).carry_out()
+    assert (result.outcome, result.verdict) == ("failed", "the generator in worker-1 failed: KeyError: 7")
+
+
+def test_a_swarm_with_a_load_that_cannot_be_measured_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
+    swarm = '[swarm]\nname = "a"\n[[group]]\nname = "core"\ncount = 2\naddress = "127.0.0.1:20000"\n'
+    with pytest.raises(Unavailable, match=r"pip install 'cicada-swarm\[load\]'"):
+        prepare(parse_config(f"{swarm}[load]\nrate = 10\n"), tmp_path / "run")
+    assert is_empty(tmp_path)
