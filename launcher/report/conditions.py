@@ -70,8 +70,9 @@ def parse_condition(text: str) -> Condition:
     number = float(match["number"])
     if unit == "%" and not sign:
         likely = "+" if how.startswith(">") else "-"
+        itself = f", or for a share itself '{metric} {how} {number / 100:g}'" if number <= 100 else ""
         raise Misuse(
-            f"--fail-if {text!r}: a change has a sign: write '{metric} {how} {likely}{match['number']}%'"
+            f"--fail-if {text!r}: a change has a sign: write '{metric} {how} {likely}{match['number']}%'{itself}"
         )
     if unit not in _TIMES and unit not in {"", "%"}:
         raise Misuse(

@@ -148,6 +148,7 @@ def test_a_condition_without_a_figure_is_met_as_nobody_knows_that_it_is_not() ->
         ("", "write a figure, a comparison and a bound"),
         ("p99 > 10%", "write 'p99 > +10%'"),
         ("rate < 5%", "write 'rate < -5%'"),
+        ("delivered.rate < 99.9%", "for a share itself 'delivered.rate < 0.999'"),
         ("p99 == +10%", "as 'p99 > +10%'"),
         ("p99 = 10%", "as 'p99 > +10%'"),
         ("lost != 0", "as 'lost > 0'"),
