@@ -152,6 +152,7 @@ def _run_load(command: RunLoad, run: Path, *, quiet: bool, as_json: bool) -> Non
     from launcher.verbs.loadlines import load_lines
 
     longest = sum(stage.seconds for stage in stages_of(command))
+    folder = run.resolve()  # meanwhile another run may become the latest
     with SwarmClient(run) as swarm:
         if not quiet:
             output.progress(f"{_in_words(command)} ...")
@@ -169,7 +170,7 @@ def _run_load(command: RunLoad, run: Path, *, quiet: bool, as_json: bool) -> Non
         output.show_json(result)
     else:
         output.show(load_lines(result))
-    _report(run, quiet=quiet)
+    _report(folder, quiet=quiet)
     if code := _exit_code(result, interrupted=interrupted):
         raise typer.Exit(code)
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from typer.testing import CliRunner
 
-from cicada.commands import RunLoad, Threshold
+from cicada.commands import AnyCommand, AnyReply, RunLoad, Threshold
 from cicada.config import parse_config
 from cicada.errors import CicadaError, Misuse, Unavailable
 from cicada.events import AnyEvent, LoadEnded
+from launcher.cli import app
 from launcher.load.ledger import Layout
 from launcher.load.ledgerfile import LedgerFile
 from launcher.load.membership import Membership
@@ -25,7 +27,9 @@ from launcher.protocol import AnyWorkerReply, EndLoad, HaltLoad, LoadReport, Pre
 from launcher.requests import Requests
 from launcher.run import prepare
 from launcher.swarm import Swarm
+from tests.launcher.fake_launcher import fake_launcher
 from tests.launcher.load_cases import PEERS, Account, plan
+from tests.launcher.test_cli_load import LOADED
 from tests.launcher.test_load_account import deliver, everybody
 from tests.launcher.test_load_start import ONE, FakeSwarm, is_empty
 
@@ -183,3 +187,20 @@ def test_a_swarm_with_a_load_that_cannot_be_measured_does_not_start(
     with pytest.raises(Unavailable, match=r"pip install 'cicada-swarm\[load\]'"):
         prepare(parse_config(f"{swarm}[load]\nrate = 10\n"), tmp_path / "run")
     assert is_empty(tmp_path)
+
+
+def test_the_report_of_a_load_is_about_its_run_when_another_one_has_become_the_latest(tmp_path: Path) -> None:
+    other, latest = tmp_path / "other", tmp_path / "latest"
+    other.mkdir()
+
+    def answer(command: AnyCommand) -> AnyReply:
+        if isinstance(command, RunLoad):
+            latest.unlink()
+            latest.symlink_to(other)
+        return LOADED
+
+    with fake_launcher(tmp_path / "run", answer) as launcher:
+        result = CliRunner().invoke(app, ["load", "--count", "100", "--run", str(latest)])
+    assert result.exit_code == 0, result.output
+    assert (launcher.folder / "report" / "summary.txt").exists()
+    assert is_empty(other)
