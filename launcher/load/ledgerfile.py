@@ -42,7 +42,11 @@ class LedgerFile:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise Unavailable(f"the load's account cannot be kept in {path}: {error.strerror}") from None
-        return cls(path, layout)
+        try:
+            return cls(path, layout)
+        except Unavailable:
+            path.unlink(missing_ok=True)
+            raise
 
     def close(self) -> None:
         """Let go of the mapping; the file stays. Idempotent."""

@@ -386,6 +386,7 @@ class LoadRun:
         return 0.0 if self._started is None else time.monotonic() - self._started
 
     def _remove_files(self) -> None:
-        for file in self._files.values():
+        files, self._files = self._files, {}  # whoever asks how far it is must not read what is gone
+        for file in files.values():
             with contextlib.suppress(OSError, BufferError):  # the result matters more than what stays behind
                 file.remove()

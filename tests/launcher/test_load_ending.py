@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import sys
 from collections.abc import Mapping
@@ -164,6 +165,25 @@ async def test_a_threshold_that_ended_a_load_is_missed_whatever_comes_in_later(t
         result = await LoadRun(cast(Swarm, swarm), command, tmp_path, swarm.events.append).carry_out()
     assert result.outcome == "aborted"
     assert [(found.value, found.held) for found in result.thresholds] == [(1.0, False)]
+
+
+async def test_how_far_a_load_is_can_be_asked_when_its_account_has_just_been_removed(tmp_path: Path) -> None:
+    swarm = FakeSwarm()
+    run = LoadRun(cast(Swarm, swarm), ONE, tmp_path, swarm.events.append)
+    await run.carry_out()
+    assert run.progress().planned == 1
+
+
+def test_an_account_that_cannot_be_mapped_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr("launcher.load.ledgerfile.mmap.mmap", refuse)
+    with pytest.raises(Unavailable, match="no memory"):
+        LedgerFile.create(tmp_path / "a.ledger", Layout.of(plan()))
+    assert is_empty(tmp_path)
 
 
 class Defective(FakeSwarm):
