@@ -68,7 +68,8 @@ def group_counts(texts: Sequence[str]) -> dict[str, int]:
 
 def payload_of(text: str, most: int) -> bytes:
     """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, Misuse when there are none."""
-    payload = typer.get_binary_stream("stdin").read(most + 1) if text == "-" else text.encode()
+    typed = text.encode(errors="surrogateescape")  # arguments that are no text are the bytes that they were
+    payload = typer.get_binary_stream("stdin").read(most + 1) if text == "-" else typed
     if len(payload) > most:
         raise PayloadTooLarge(len(payload), most)
     if not payload:
