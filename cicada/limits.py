@@ -867,6 +867,7 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     proven: float = 60.0  # default of status --timeout
     down: float = 30.0  # from asking for the end to the end of the launcher
     poll: float = 0.1  # between two looks at a swarm that is waited for
+    longest: float = 3_153_600_000.0  # a time that is typed: a hundred years; far beyond it clocks overflow
     follow: float = 0.2  # between two looks at log files that are followed
     settle: float = 0.5  # a record of several followed logs is shown this late, so that all are in order
     progress: float = 0.25  # between two looks at a load that runs; people read no faster

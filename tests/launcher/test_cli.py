@@ -262,6 +262,12 @@ def test_times_are_read_with_their_unit(text: str | float, value: float) -> None
     assert seconds(text) == value
 
 
+@pytest.mark.parametrize("text", ["876001h", "9" * 20 + "h", "9" * 400])
+def test_a_time_has_an_end(text: str) -> None:
+    with pytest.raises(BadParameter, match="write at most 876000h"):
+        seconds(text)
+
+
 @given(st.text(alphabet="0123456789.-+e smhinfa", max_size=8))
 def test_any_other_time_is_refused_or_above_zero(text: str) -> None:
     try:
