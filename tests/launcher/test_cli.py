@@ -165,8 +165,9 @@ def test_check_reads_the_traces_that_a_timeline_names(tmp_path: Path) -> None:
     path = tmp_path / "traced.toml"
     entry = '[[fault]]\ndo = "churn"\nmodel = "trace"\nfile = "day.churn"\n'
     path.write_text(f"{CONFIG.read_text()}\n{entry}")
-    result = run("check", path)
-    assert (result.exit_code, "day.churn: no such file" in result.stderr) == (2, True)
+    for asked in (("check", path), ("up", path, "--dry-run")):
+        result = run(*asked)
+        assert (result.exit_code, "day.churn: no such file" in result.stderr) == (2, True)
     (tmp_path / "day.churn").write_text("1 core-0 D\n2 core-0 up\n")
     result = run("check", path)
     assert (result.exit_code, result.stdout) == (2, "")
