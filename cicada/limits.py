@@ -703,6 +703,7 @@ class ScriptLimits(msgspec.Struct, frozen=True, kw_only=True):
     linger: float = 0.3  # after a script, before its peer leaves, so that acks it owes and messages it relays are out; a guess
     leave: float = 5.0  # for the farewell and the end
     unread: int = 1024  # messages that the prompt has shown and RECV has not counted; older ones go
+    unawaited: int = 1024  # peers that came and ended no WAIT yet; a script has fewer of these
     shown: int = 4096  # characters of one message on a terminal; --json shows all
     own_peers: int = 5  # of the swarm that `cicada shell` starts for itself
 
