@@ -704,6 +704,7 @@ class ScriptLimits(msgspec.Struct, frozen=True, kw_only=True):
     linger: float = 0.3  # after a script, before its peer leaves, so that acks it owes and messages it relays are out; a guess
     leave: float = 5.0  # for the farewell and the end
     unread: int = 1024  # messages that the prompt has shown and RECV has not counted; older ones go
+    unawaited: int = 1024  # peers that came and ended no WAIT yet; a script has fewer of these
     shown: int = 4096  # characters of one message on a terminal; --json shows all
     own_peers: int = 5  # of the swarm that `cicada shell` starts for itself
 
@@ -872,6 +873,7 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     proven: float = 60.0  # default of status --timeout
     down: float = 30.0  # from asking for the end to the end of the launcher
     poll: float = 0.1  # between two looks at a swarm that is waited for
+    longest: float = 3_153_600_000.0  # a time that is typed: a hundred years; far beyond it clocks overflow
     follow: float = 0.2  # between two looks at log files that are followed
     settle: float = 0.5  # a record of several followed logs is shown this late, so that all are in order
     progress: float = 0.25  # between two looks at a load that runs; people read no faster

@@ -69,6 +69,10 @@ async def resolved(target: tuple[str, int] | str | Addressed) -> Peer:
     host, port = _parts(target)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port)
+    except UnicodeError:  # of the codec for names: it has no words for people
+        raise Misuse(
+            f"host {host!r} cannot be resolved: a part of its name is empty or longer than 63 characters"
+        ) from None
     except OSError as error:
         raise Misuse(f"host {host!r} cannot be resolved: {error.strerror or error}") from None
     numeric = min(found, key=lambda info: info[0])[4]

@@ -123,6 +123,10 @@ app.add_typer(reportverbs.app, name="report")
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    if (
+        sys.stdin is None
+    ):  # whoever started it has closed it: as from /dev/null, which also keeps sockets off its number
+        sys.stdin = open(os.devnull)  # noqa: SIM115  # for as long as the process lives
     try:
         app(prog_name="cicada")
     except Exception as error:  # the outermost boundary: a defect is one message too

@@ -19,7 +19,7 @@ from cicada.actors.supervision import (
 )
 from cicada.config.model import Supervision
 from cicada.events import AnyEvent, ChildRestarted
-from launcher.roster import Member, State
+from launcher.roster import RETURNING, Member, State
 from launcher.supervisor import POLICIES
 from launcher.swarm import Swarm
 
@@ -42,8 +42,9 @@ class PeerKeeper:
 
     @property
     def deaths(self) -> dict[str, str]:
-        """The peers that gave up and were not brought back, and why they did; also those about which nothing was decided
-        yet, when that could be one thing only."""
+        """The peers that gave up and were not brought back, by nobody, and why they did; also those about which nothing was
+        decided yet, when that could be one thing only."""
+        self._forget_returned()
         if POLICIES[self._settings.restart] is not Restart.NEVER:
             return dict(self._deaths)
         undecided = {m.name: m.problem for m in self._swarm.roster.having(State.FAILED)}
@@ -58,6 +59,7 @@ class PeerKeeper:
         """Decide about those that gave up since the last call, and bring back whose time has come."""
         failed = {member.name: member for member in self._swarm.roster.having(State.FAILED)}
         self._due = {name: due for name, due in self._due.items() if name in failed}
+        self._forget_returned()
         for name, member in failed.items():
             if name not in self._due:
                 self._due[name] = self._decide(member)
@@ -66,6 +68,12 @@ class PeerKeeper:
         if ready and not self._swarm.changes.locked():
             async with self._swarm.changes:
                 await self._bring_back([member for member in ready if member.state is State.FAILED])
+
+    def _forget_returned(self) -> None:
+        roster = self._swarm.roster
+        self._deaths = {
+            name: problem for name, problem in self._deaths.items() if roster[name].state not in RETURNING
+        }
 
     def _decide(self, member: Member) -> float | None:
         """When it is to come back; None: never."""

@@ -25,7 +25,8 @@ class PortRange(msgspec.Struct, frozen=True, kw_only=True):
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What one swarm takes. ``worker_descriptors`` is the limit that the fullest worker needs, in its place the launcher's.
 
-    ``disk_bytes``: what its logs and its recording may grow to.
+    ``disk_bytes``: what its logs and its recording may grow to. ``modules``: those of extras without which it does not start,
+    or its load does not.
     """
 
     peers: int
@@ -38,6 +39,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     disk_bytes: int
     key_files: tuple[str, ...]
+    modules: tuple[str, ...]
 
 
 def needs_of(config: Config, plan: Plan) -> Needs:
@@ -58,6 +60,11 @@ def needs_of(config: Config, plan: Plan) -> Needs:
         ),
         disk_bytes=(peers + workers + 1) * LOG.files * LOG.file + FOOTPRINT.recorded_bytes,
         key_files=tuple(file for file in (config.swarm.key_file, config.peer.keys) if file),
+        modules=tuple(
+            module
+            for module, is_needed in (("prometheus_client", config.metrics.listen), ("hdrh", config.load))
+            if is_needed
+        ),
     )
 
 

@@ -258,7 +258,7 @@ def _named(names: tuple[str, ...], problems: Problems) -> Done | Refused:
     if not problems:
         return Done(peers=names)
     first = "; ".join(f"{name}: {problem}" for name, problem in list(problems.items())[:3])
-    return Refused(reason=f"failed for {len(problems)} of {len(names)} peers: {first}")
+    return Refused(reason=f"failed for {len(problems)} of {len(names)} peers: {first}", peers=names)
 
 
 def _row(member: Member, view: PeerView | None, frozen: bool) -> PeerRow:

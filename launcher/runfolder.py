@@ -31,6 +31,7 @@ RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "launcher.log"
 LOGS = "logs"
+REPORT_FOLDER = "report"
 CONTROL_SOCKET = "launcher"
 
 _ELSEWHERE = "make room, or name another folder with --run"
@@ -247,7 +248,7 @@ def _locked(folder: Path) -> int:
 
 def _keep_earlier_run(folder: Path) -> None:
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    for kept in (EVENTS_FILE, LOG_FILE, LOGS):
+    for kept in (EVENTS_FILE, LOG_FILE, LOGS, REPORT_FOLDER):
         earlier = folder / kept
         if earlier.exists():
             earlier.rename(earlier.with_name(f"{earlier.stem}.before-{stamp}{earlier.suffix}"))

@@ -86,13 +86,15 @@ def _draw(
         raise Misuse(f"{text!r}: a share is more than 0% and at most 100%")
     pool = _named(group or EVERYONE, everyone)
     if not pool:
-        raise Misuse(_nothing(group or text, everyone, ()))
+        raise Misuse(_nothing(group or EVERYONE, everyone, ()))
     size = max(1, round(len(pool) * percent / 100))
     drawn = set(rng.sample(pool, size))
     return Selection(tuple(name for name in pool if name in drawn))
 
 
 def _nothing(text: str, everyone: Sequence[Candidate], workers: Sequence[str]) -> str:
+    if text == EVERYONE:
+        return "there is no peer to act on: see `cicada peers`"
     known = [EVERYONE, *dict.fromkeys(c.group for c in everyone), *workers, *(c.name for c in everyone)]
     near = difflib.get_close_matches(text, known, n=_SUGGESTIONS)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -60,8 +60,8 @@ class WorkerSupervisor:
 
     @property
     def deaths(self) -> dict[str, str]:
-        """The workers that ended without being told to and were not brought back, and how they ended."""
-        return dict(self._deaths)
+        """The workers that ended without being told to and were not brought back, by nobody, and how they ended."""
+        return {worker: how for worker, how in self._deaths.items() if worker in self._swarm.abandoned}
 
     @property
     def total_restarts(self) -> int:
@@ -114,7 +114,9 @@ class WorkerSupervisor:
             "%s (process %d) ended: %s; it stays dead with its %d peers, since %s",
             *(worker, pid, how, len(lost), policy),
         )
-        if not told:
+        if told:
+            self._deaths.pop(worker, None)  # that end was of a life before
+        else:
             self._deaths[worker] = how
         problem = "" if told else f"died with {worker} ({how}), which stays dead: {policy}"
         self._swarm.roster.mark((member.name for member in lost), State.KILLED, problem)

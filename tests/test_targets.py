@@ -62,6 +62,12 @@ async def test_a_host_that_nobody_knows_is_named_in_the_error() -> None:
         await resolved(("no-such-host.invalid", 50000))
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.invalid"])
+async def test_a_name_that_no_host_can_have_is_named_in_the_error_too(host: str) -> None:
+    with pytest.raises(Misuse, match="cannot be resolved: a part of its name"):
+        await resolved((host, 50000))
+
+
 @pytest.mark.parametrize(
     "target",
     ["@", "@5e", HIDDEN[:-1], HIDDEN + "0", HIDDEN.upper(), ("@somebody", 50000), HIDDEN + ":50000"],

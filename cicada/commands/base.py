@@ -14,10 +14,12 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Refused(Reply, frozen=True, kw_only=True, tag=True):
-    """The command could not be carried out: what is wrong and what to do. ``misuse``: whoever asked must ask otherwise."""
+    """The command could not be carried out: what is wrong and what to do. ``misuse``: whoever asked must ask otherwise.
+    ``peers``: for whom it was carried out, or may have been, when it failed for some only."""
 
     reason: str
     misuse: bool = False
+    peers: tuple[str, ...] = ()
 
 
 class Done(Reply, frozen=True, kw_only=True, tag=True):

@@ -17,7 +17,7 @@ from cicada.config.messages import Examples, describe, explain, is_about_key
 from cicada.config.model import Config
 from cicada.config.overrides import Applied, Override, apply, overrides_from
 from cicada.config.positions import Path, Position, Positions
-from cicada.config.source import Document, Source, parse, read_text
+from cicada.config.source import Document, Source, cut_integers, parse, read_text
 from cicada.config.timelinechecks import EXAMPLES
 from cicada.errors import ConfigError, ConfigErrors
 
@@ -171,7 +171,9 @@ def _written(value: object) -> str:
 
 def _check(schema: Schema[Whole], source: Source) -> tuple[Whole | None, list[tuple[Path, str, bool]]]:
     """The value, if there is one, and every problem: path, words, whether the key itself is wrong."""
-    problems = [(path, problem, False) for path, problem in schema.rules(source.document)]
+    too_large = dict.fromkeys(cut_integers(source.document), "no number is that large")
+    rules = ((path, problem) for path, problem in schema.rules(source.document) if path not in too_large)
+    problems = [(path, problem, False) for path, problem in (*too_large.items(), *rules)]
     try:
         return schema.model.model_validate(source.document), problems
     except ValidationError as error:
@@ -179,6 +181,8 @@ def _check(schema: Schema[Whole], source: Source) -> tuple[Whole | None, list[tu
     for item in found:
         if item["type"] == "missing" and source.errors:
             continue  # it may stand on a line that could not be read
+        if item["loc"] in too_large:
+            continue
         problems.append((item["loc"], explain(item, schema.model, schema.examples), is_about_key(item)))
     return None, problems
 

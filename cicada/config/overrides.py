@@ -110,6 +110,6 @@ def suggestion(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
 def _value(text: str) -> object:
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # it is no TOML, or a number or list beyond all measure
         return text
     return document["value"] if len(document) == 1 else text

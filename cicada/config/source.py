@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
 
-from cicada.config.positions import Position
+from cicada.config.positions import Path, Position
 from cicada.errors import ConfigError, ConfigErrors
 from cicada.limits import CONFIG
 
 Document = dict[str, Any]
 
 _UNREADABLE = "__unreadable__"
+_LARGEST = 2**63 - 1  # TOML has integers of 64 bits; its reader for Python has no such bound
+_ENDLESS = re.compile(r"[0-9_]{4300,}")  # digits that Python makes no number of
 
 _AT = re.compile(
     r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
@@ -73,10 +76,36 @@ def parse(text: str) -> Source:
                 break
             errors.append((position, problem))
             lines[position.line - 1] = _placeholder(position.line, lines[position.line - 1])
+        except ValueError:
+            position = _endless(lines)
+            errors.append((position, "not valid TOML: a number of so many digits"))
+            lines[position.line - 1] = ""
+        except RecursionError:
+            errors.append((Position(1, 1), "not valid TOML: brackets within brackets, too deep"))
+            break
         else:
             document.pop(_UNREADABLE, None)
             return Source(text="\n".join(lines), document=document, errors=tuple(errors))
     return Source(text="", document={}, errors=tuple(errors), readable=False)
+
+
+def cut_integers(value: object, path: Path = ()) -> Iterator[Path]:
+    """Where a document has integers beyond 64 bits; each is cut to the largest there is, so that rules can count with it."""
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, entry in tuple(entries):
+        if isinstance(entry, int) and abs(entry) > _LARGEST:
+            value[key] = _LARGEST if entry > 0 else -_LARGEST  # type: ignore[index]  # it has entries
+            yield (*path, key)
+        else:
+            yield from cut_integers(entry, (*path, key))
+
+
+def _endless(lines: list[str]) -> Position:
+    """The first number that is too long to be read."""
+    found = ((number, _ENDLESS.search(line)) for number, line in enumerate(lines, 1))
+    return next((Position(number, match.start() + 1) for number, match in found if match), Position(1, 1))
 
 
 def _placeholder(number: int, line: str) -> str:

@@ -5,6 +5,7 @@ All times count from the first proof of the ring.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -45,7 +46,7 @@ def _sides(value: object) -> tuple[str, str]:
 def _bound(value: object) -> float | str:
     if isinstance(value, str) and percent_of(value) is not None:
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     raise problem(f'expected a number, or a share such as "99%", got {shown(value)}')
 

@@ -63,7 +63,7 @@ EXAMPLES: dict[tuple[str, ...], str] = {
 """What to write for a key that is missing."""
 
 _SHARE = re.compile(r"(?:(?P<group>.+):)?(?P<percent>\d+(?:\.\d+)?)%")
-_NUMBERED = re.compile(r"(?P<name>.+)-(?P<number>\d+)")
+_NUMBERED = re.compile(r"(?P<name>.+)-(?P<number>\d{1,9})")
 
 
 def timeline_problems(document: Document) -> Iterator[tuple[Path, str]]:
@@ -163,9 +163,12 @@ class Selectable:
                 if text not in self._counts:
                     yield key, f"no group {text!r}{suggestion(text, self._counts)}"
                 continue
-            for part in text.split(","):
-                if problem := self._problem(part.strip(), is_churn=fault.get("do") == "churn"):
+            parts = [part.strip() for part in text.split(",")]
+            for part in parts:
+                if problem := self._problem(part, is_churn=fault.get("do") == "churn"):
                     yield key, problem
+            if len({self._is_worker(part) for part in parts}) > 1:
+                yield key, "name workers or peers, not both at once"
 
     def too_many(self, fault: Table) -> Found:
         """Whether an entry would happen so often that nobody can mean it."""
@@ -197,6 +200,10 @@ class Selectable:
         if numbered and numbered["name"] in self._counts:
             return self._peer_problem(numbered["name"], int(numbered["number"]))
         return f"no peer to act on is called {text!r}{suggestion(text, ['all', *self._counts])}"
+
+    def _is_worker(self, text: str) -> bool:
+        numbered = _NUMBERED.fullmatch(text)
+        return numbered is not None and numbered["name"] == "worker"
 
     def _worker_problem(self, number: int, *, is_churn: bool) -> str:
         if is_churn:

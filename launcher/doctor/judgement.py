@@ -92,7 +92,7 @@ def examine(machine: Machine, needs: Needs | None = None) -> tuple[Finding, ...]
         _sockets(machine),
         _clock(machine),
         _display(machine),
-        *_extras(machine),
+        *_extras(machine, needs),
     )
 
 
@@ -244,11 +244,13 @@ def _display(machine: Machine) -> Finding:
     )
 
 
-def _extras(machine: Machine) -> Iterator[Finding]:
+def _extras(machine: Machine, needs: Needs | None) -> Iterator[Finding]:
+    needed = set() if needs is None else set(needs.modules)
     for extra, modules in machine.missing.items():
         about = f"extra {extra}"
         if modules:
             found = f"{', '.join(modules)} not installed: {_WITHOUT[extra]}"
-            yield _warn(about, found, f"pip install 'cicada-swarm[{extra}]'")
+            judged = _fail if needed.intersection(modules) else _warn
+            yield judged(about, found, f"pip install 'cicada-swarm[{extra}]'")
         else:
             yield _ok(about, "installed")

@@ -114,18 +114,24 @@ class FaultBook:
         for active in list(self._active.values()):
             if not isinstance(active.fault, Freeze):
                 continue
-            if active.workers:
-                leaving = active.peers if set(active.workers) <= set(workers) else ()
-            else:
-                leaving = tuple(name for name in active.peers if name in peers)
-            if leaving or set(active.workers) & set(workers):
-                ended.append(msgspec.structs.replace(active, peers=leaving))
-                self._keep(active, tuple(name for name in active.peers if name not in leaving))
+            thawed = tuple(name for name in active.workers if name in workers)
+            if active.workers and not thawed:
+                continue  # a process goes on as a whole
+            is_over = bool(thawed) and thawed == active.workers
+            leaving = active.peers if is_over else tuple(name for name in active.peers if name in peers)
+            if leaving or thawed:
+                ended.append(msgspec.structs.replace(active, peers=leaving, workers=thawed))
+                self._keep_without(active, leaving, thawed)
         return ended
 
-    def _keep(self, active: ActiveFault, peers: tuple[str, ...]) -> None:
-        if peers:
-            self._active[active.number] = msgspec.structs.replace(active, peers=peers)
+    def _keep_without(self, active: ActiveFault, peers: Collection[str], workers: Collection[str]) -> None:
+        left = msgspec.structs.replace(
+            active,
+            peers=tuple(name for name in active.peers if name not in peers),
+            workers=tuple(name for name in active.workers if name not in workers),
+        )
+        if left.peers or left.workers:
+            self._active[active.number] = left
         else:
             del self._active[active.number]
 

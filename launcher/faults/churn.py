@@ -115,4 +115,7 @@ def _pareto(fault: Fault, pool: Sequence[str], rng: Random) -> Iterator[Turn]:
 
 
 def _life(scale: float, shape: float, rng: Random) -> float:
-    return float(scale * ((1.0 - rng.random()) ** (-1.0 / shape) - 1.0))
+    try:
+        return float(scale * ((1.0 - rng.random()) ** (-1.0 / shape) - 1.0))
+    except OverflowError:  # a shape near 0 has tails beyond all numbers
+        return math.inf

@@ -189,8 +189,11 @@ class Timeline:
                 command_of(self._config.faults[occurrence.entry], occurrence)
             )
         finally:
-            if key in self._ended:
-                self._ended[key].set_result(_concerned(reply))
+            ended = self._ended.get(key)
+            if (
+                ended is not None and not ended.done()
+            ):  # cancelled with who waited for it, when the load is aborted
+                ended.set_result(_concerned(reply))
         return reply
 
     def _returns(self, occurrence: Occurrence) -> bool:
@@ -199,10 +202,15 @@ class Timeline:
         return fault.do in ("kill", "leave") and fault.for_ is not None
 
     async def _bring_back(self, names: Sequence[str]) -> AnyReply:
-        """Restart those who have not come back by another way."""
-        roster = self._swarm.roster
+        """Restart those who have not come back by another way. A worker that stands still can start nobody."""
+        roster, frozen = self._swarm.roster, self._swarm.frozen()
         away = [name for name in names if roster[name].state in (State.KILLED, State.STOPPED)]
-        return await self._orchestrator.carry_out(Restart(select=",".join(away))) if away else Done()
+        awake = [name for name in away if name not in frozen]
+        reply = await self._orchestrator.carry_out(Restart(select=",".join(awake))) if awake else Done()
+        if len(awake) == len(away) or isinstance(reply, Refused):
+            return reply
+        still = ", ".join(name for name in away if name in frozen)
+        return Refused(reason=f"{still} cannot come back: its worker is frozen", peers=tuple(awake))
 
     # Expectations and load
 
@@ -243,7 +251,7 @@ class Timeline:
 
 def _concerned(reply: AnyReply | None) -> tuple[str, ...]:
     match reply:
-        case Done():
+        case Done() | Refused():
             return reply.peers
         case FaultList():
             return tuple(dict.fromkeys(name for row in reply.rows for name in row.peers))

@@ -20,9 +20,8 @@ from launcher.report.hlog import log_lines
 from launcher.report.model import SCHEMA, Summary
 from launcher.report.summarize import About, summarize
 from launcher.report.text import lines
-from launcher.runfolder import EVENTS_FILE, is_running, read_info
+from launcher.runfolder import EVENTS_FILE, REPORT_FOLDER, is_running, read_info
 
-REPORT_FOLDER: Final = "report"
 SUMMARY_FILE: Final = "summary.json"
 TEXT_FILE: Final = "summary.txt"
 LOG_FILE: Final = "latency.hlog"

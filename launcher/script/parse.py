@@ -72,6 +72,10 @@ def _parse(line: str) -> AnyStatement | None:
     body = line.lstrip(_BLANK)
     if not body or body.startswith(_COMMENT):
         return None
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:  # what a terminal sends that is no text
+        raise BadWord("this is no UTF-8 text: type it again", error.start + 1) from None
     column = len(line) - len(body) + 1
     word = words_of(body, column)[0]
     verb = _verb(word)

@@ -23,7 +23,7 @@ async def bound_host(binding: Binding, seeds: Sequence[HostTarget]) -> str:
     """The numeric address to bind to. Where none is named, the one by which the peers to join can reach this one: loopback when
     they are all there, or when there is no network. Raises Misuse for a name that means nothing."""
     if binding.host:
-        return await numeric(binding.host)
+        return _one_of_many(await numeric(binding.host), binding)
     addresses = [await _address_or_none(seed.host) for seed in seeds]
     known = [address for address in addresses if address]
     if known and all(ipaddress.ip_address(address).is_loopback for address in known):
@@ -31,6 +31,16 @@ async def bound_host(binding: Binding, seeds: Sequence[HostTarget]) -> str:
     if binding.external or find_gateway() is not None:
         return ANY
     return LOOPBACK
+
+
+def _one_of_many(host: str, binding: Binding) -> str:
+    """The host. Raises Misuse when it is every interface, and nobody can tell by which address others come in."""
+    ip = ipaddress.ip_address(host)
+    if ip.is_unspecified and not binding.external and (ip.version == 6 or find_gateway() is None):
+        raise Misuse(
+            f"{host} means every interface: add the address that others dial, as --bind {binding}@ADDRESS"
+        )
+    return host
 
 
 async def numeric(name: str) -> str:

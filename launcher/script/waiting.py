@@ -46,9 +46,11 @@ class ShownInbox:
 
 
 class Arrivals:
-    """Counts peers that this one had not known before; each of them ends one WAIT, also one that begins later."""
+    """Counts peers that this one had not known before; each of them ends one WAIT, also one that begins later. Of more than
+    ``unawaited`` that no WAIT was for the others are not counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, unawaited: int = SCRIPT.unawaited) -> None:
+        self._most = unawaited
         self._loop = asyncio.get_running_loop()
         self._came = asyncio.Event()
         self._known: Set[HostPort] = frozenset()
@@ -77,6 +79,6 @@ class Arrivals:
         return True
 
     def _note(self, address: HostPort) -> None:
-        if address not in self._known:
+        if address not in self._known and len(self._new) < self._most:
             self._new.add(address)
             self._came.set()

@@ -100,6 +100,10 @@ def parse_line(line: str) -> AnyLine | None:
     body = line.strip("\r\n").lstrip(_BLANK)
     if not body or body.startswith("#"):
         return None
+    try:
+        body.encode()
+    except UnicodeEncodeError:  # what a terminal sends that is no text
+        raise Misuse("this is no UTF-8 text: write it in letters") from None
     typed = body.split(maxsplit=1)[0]
     verb = {"?": "help", "exit": "quit"}.get(typed.lower(), typed.lower())
     if verb not in USAGE:

@@ -120,9 +120,9 @@ def _at_terminal(swarm: SwarmClient) -> Exit:
 
 
 def _from_input(swarm: SwarmClient) -> Exit:
-    for number, line in enumerate(sys.stdin, start=1):
+    for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
-            asked = parse_line(line)
+            asked = parse_line(line.decode(errors="surrogateescape"))
             if isinstance(asked, Quit):
                 break
             if asked is not None and not carry_out(swarm, asked):

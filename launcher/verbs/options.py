@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cicada.errors import Misuse, PayloadTooLarge
+from cicada.limits import CLI
 from launcher.verbs import completion
 
 _ZERO = re.compile(r"0+(?:\.0+)?\s*(?:ms|s|m|h|)")
@@ -19,7 +20,7 @@ LATEST_RUN = Path("runs/latest")
 
 
 def seconds(text: str | float) -> float:
-    """``250ms``, ``60s``, ``2m``, ``1h`` or plain seconds, above 0. Typer hands defaults over as they are."""
+    """``250ms``, ``60s``, ``2m``, ``1h`` or plain seconds, above 0, at most a hundred years. Typer hands defaults over."""
     from cicada.config.quantities import seconds_in  # loads pydantic, for which help must not wait
 
     try:
@@ -28,6 +29,8 @@ def seconds(text: str | float) -> float:
         value = 0.0
     if value <= 0:
         raise typer.BadParameter(f"{text!r} is not a time: write 60s, 2m or 250ms")
+    if value > CLI.longest:
+        raise typer.BadParameter(f"{text!r} is too long: write at most {CLI.longest / 3600:g}h")
     return value
 
 
@@ -68,7 +71,8 @@ def group_counts(texts: Sequence[str]) -> dict[str, int]:
 
 def payload_of(text: str, most: int) -> bytes:
     """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, Misuse when there are none."""
-    payload = typer.get_binary_stream("stdin").read(most + 1) if text == "-" else text.encode()
+    typed = text.encode(errors="surrogateescape")  # arguments that are no text are the bytes that they were
+    payload = typer.get_binary_stream("stdin").read(most + 1) if text == "-" else typed
     if len(payload) > most:
         raise PayloadTooLarge(len(payload), most)
     if not payload:

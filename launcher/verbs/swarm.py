@@ -225,7 +225,7 @@ def restart(
 
 def crash(
     select: SelectArgument,
-    actor: Annotated[Kind, typer.Argument(metavar="ACTOR", help="transport, ring or router.")],
+    actor: Annotated[Kind, typer.Argument(metavar="ACTOR", help="transport, ring, router or crypto.")],
     run: RunOption = LATEST_RUN,
 ) -> None:
     """Have one actor of each peer fail, to watch supervision bring it back.

@@ -145,8 +145,10 @@ def check(
 
 
 def _show_plan(config: Path, loaded: Config, *, as_json: bool) -> None:
+    from launcher.run import planned_schedule
     from launcher.summary import plan_lines, summarize
 
+    planned_schedule(loaded)  # whatever is wrong with it would keep the swarm from starting
     summary = summarize(loaded, os.cpu_count() or 1)
     if as_json:
         output.show_json(summary)

@@ -212,6 +212,24 @@ def test_something_never_closed_is_one_mistake_at_the_end(ending: str) -> None:
     assert error.line == len((GOOD + ending).splitlines())
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"seed = {'9' * 400}", ":2:8: swarm.seed: no number is that large"),
+        (f"seed = {'9' * 5000}", ":2:8: not valid TOML: a number of so many digits"),
+        (f"seed = {'[' * 5000}", ":1:1: not valid TOML: brackets within brackets, too deep"),
+    ],
+)
+def test_what_is_beyond_all_measure_is_one_mistake(line: str, words: str) -> None:
+    assert words in only(GOOD.replace("[swarm]", f"[swarm]\n{line}"))
+
+
+def test_an_override_that_is_beyond_all_measure_names_its_flag() -> None:
+    for digits in ("9" * 400, "9" * 5000):
+        with pytest.raises(ConfigErrors, match=r"^--set swarm\.seed=9+: swarm\.seed: "):
+            parse_config(GOOD, overrides=[("swarm.seed", digits)])
+
+
 def test_columns_count_characters_not_bytes() -> None:
     text = 'swarm = {name = "ä", seed = -1}\n' + GOOD.split("\n\n")[1]
     assert [(error.line, error.column) for error in mistakes(text)] == [(1, 17), (1, 29)]

@@ -164,3 +164,16 @@ async def test_without_a_host_a_peer_is_bound_where_those_it_joins_can_reach_it(
     assert await bound_host(Binding(), [here, away]) == ANY
     assert await bound_host(Binding(), []) == ANY
     assert await bound_host(Binding(host="::1"), [here]) == "::1"
+
+
+async def test_every_interface_needs_an_address_that_others_dial_where_no_gateway_tells_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(places, "find_gateway", lambda: None)
+    with pytest.raises(Misuse, match=r"as --bind 0\.0\.0\.0:5@ADDRESS"):
+        await bound_host(Binding(host=ANY, port=5), [])
+    assert await bound_host(Binding(host=ANY, external="203.0.113.5"), []) == ANY
+    monkeypatch.setattr(places, "find_gateway", lambda: object())
+    assert await bound_host(Binding(host=ANY), []) == ANY
+    with pytest.raises(Misuse, match=r"as --bind \[::\]@ADDRESS"):
+        await bound_host(Binding(host="::"), [])

@@ -165,8 +165,9 @@ def test_check_reads_the_traces_that_a_timeline_names(tmp_path: Path) -> None:
     path = tmp_path / "traced.toml"
     entry = '[[fault]]\ndo = "churn"\nmodel = "trace"\nfile = "day.churn"\n'
     path.write_text(f"{CONFIG.read_text()}\n{entry}")
-    result = run("check", path)
-    assert (result.exit_code, "day.churn: no such file" in result.stderr) == (2, True)
+    for asked in (("check", path), ("up", path, "--dry-run")):
+        result = run(*asked)
+        assert (result.exit_code, "day.churn: no such file" in result.stderr) == (2, True)
     (tmp_path / "day.churn").write_text("1 core-0 D\n2 core-0 up\n")
     result = run("check", path)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -228,6 +229,17 @@ def test_a_defect_is_one_line_without_a_trace(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_closed_standard_input_is_as_an_empty_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$@" <&-', sys.executable, "-m", "cicada", "peer", "--bind", "localhost:0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -249,6 +261,12 @@ def test_exit_codes_say_who_is_to_blame(error: CicadaError, code: Exit) -> None:
 )
 def test_times_are_read_with_their_unit(text: str | float, value: float) -> None:
     assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["876001h", "9" * 20 + "h", "9" * 400])
+def test_a_time_has_an_end(text: str) -> None:
+    with pytest.raises(BadParameter, match="write at most 876000h"):
+        seconds(text)
 
 
 @given(st.text(alphabet="0123456789.-+e smhinfa", max_size=8))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cicada.config import Config
+from cicada.config import Config, parse_config, to_toml
 from launcher.cli import app
 from launcher.doctor.judgement import EXTRAS, Finding, Level, Machine, Taken, examine
 from launcher.doctor.machine import measure
@@ -46,6 +46,14 @@ FIT = Machine(
     start_methods=("fork", "spawn", "forkserver"),
 )
 SWARM = config(200, first_port=21000)
+MEASURED = parse_config(
+    to_toml(SWARM),
+    overrides=[
+        ("metrics.listen", "127.0.0.1:9610"),
+        ("load.rate", "10"),
+        ("load.duration", "5s"),
+    ],
+)
 
 
 def needs(made: Config = SWARM, cores: int = 2) -> Needs:
@@ -97,6 +105,10 @@ def test_a_machine_that_is_fit_has_nothing_to_change(wanted: Needs | None) -> No
         ("clock", {"wall_clock": 0.0}, None, Level.FAIL, "set it"),
         ("clock", {"resolution": 0.016}, None, Level.WARN, "clock source"),
         ("display", {"display": ""}, None, Level.WARN, "DISPLAY"),
+        ("extra metrics", {"missing": {"metrics": ("prometheus_client",)}}, needs(), Level.WARN, "pip install"),
+        ("extra metrics", {"missing": {"metrics": ("prometheus_client",)}}, needs(MEASURED), Level.FAIL, "pip install"),
+        ("extra load", {"missing": {"load": ("hdrh", "matplotlib")}}, needs(MEASURED), Level.FAIL, "pip install"),
+        ("extra load", {"missing": {"load": ("matplotlib",)}}, needs(MEASURED), Level.WARN, "pip install"),
         ("extra metrics", {"missing": {"metrics": ("x",)}}, None, Level.WARN, "pip install 'cicada-swarm[metrics]'"),
     ],
 )  # fmt: skip

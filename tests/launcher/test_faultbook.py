@@ -126,6 +126,20 @@ def test_a_frozen_worker_is_thawed_as_a_whole_only() -> None:
     assert book.rows(0.0) == ()
 
 
+def test_of_two_frozen_workers_one_goes_on_and_the_other_stands_still() -> None:
+    book = FaultBook()
+    both = ("worker-0", "worker-1")
+    book.enter(Freeze(select=",".join(both)), peers=NAMES[:4], workers=both, now=NOW)
+    (part,) = book.end_freezes(set(NAMES[:2]), {"worker-0"})
+    assert (part.peers, part.workers) == (NAMES[:2], ("worker-0",))
+    assert book.frozen_workers == {"worker-1"}
+    (row,) = book.rows(NOW)
+    assert row.peers == NAMES[2:4]
+    (rest,) = book.end_freezes((), {"worker-1"})
+    assert rest.peers == NAMES[2:4]
+    assert book.rows(NOW) == ()
+
+
 def test_a_frozen_worker_without_peers_can_be_thawed_too() -> None:
     book = FaultBook()
     book.enter(Freeze(select="worker-1"), peers=(), workers=("worker-1",), now=NOW)

@@ -69,6 +69,16 @@ def test_a_peer_that_gives_up_too_often_stays_dead_and_another_has_its_own_count
     assert list(keeping.keeper.deaths) == ["core-1"]
 
 
+def test_who_was_brought_back_by_hand_does_not_count_as_dead() -> None:
+    keeping = Keeping("no")
+    keeping.give_up("core-1")
+    keeping.give_up("core-2")
+    asyncio.run(keeping.swarm.restart([keeping.swarm.roster["core-1"]]))
+    asyncio.run(keeping.keeper.tend())
+    keeping.swarm.roster.mark(["core-1"], State.STOPPED)  # told to, this time
+    assert list(keeping.keeper.deaths) == ["core-2"]
+
+
 def test_nobody_is_brought_back_while_the_swarm_is_being_changed() -> None:
     keeping = Keeping("always")
 

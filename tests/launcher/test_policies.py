@@ -103,6 +103,15 @@ def test_who_stays_dead_untold_says_why_and_how_to_be_brought_back() -> None:
     assert problem == 'died with worker-0 (SIGKILL), which stays dead: supervision.restart is "no"'
 
 
+def test_a_worker_that_was_brought_back_by_hand_does_not_count_as_dead() -> None:
+    supervised = Supervised("no")
+    asyncio.run(supervised.end("SIGKILL", told=False))
+    supervised.swarm.abandoned.discard(DEAD)  # as Swarm.start_abandoned does
+    assert supervised.supervisor.deaths == {}
+    asyncio.run(supervised.end("SIGKILL", told=True))
+    assert supervised.supervisor.deaths == {}
+
+
 def test_only_deaths_that_nobody_asked_for_count_towards_the_end_of_the_swarm() -> None:
     async def ends() -> Supervised:
         supervised = Supervised("always", max_restarts=1)

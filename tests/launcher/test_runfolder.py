@@ -83,6 +83,13 @@ def test_an_earlier_runs_events_are_kept_under_another_name(tmp_path: Path) -> N
         assert kept.read_text() == "old\n"
 
 
+def test_an_earlier_runs_report_is_not_taken_for_that_of_this_run(tmp_path: Path) -> None:
+    with open_run_folder("core", tmp_path / "run") as first:
+        (first.path / "report").mkdir()
+    with open_run_folder("core", tmp_path / "run") as second:
+        assert [path.name.partition("-")[0] for path in second.path.glob("report*")] == ["report.before"]
+
+
 def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="cannot make the run folder"):

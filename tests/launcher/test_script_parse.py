@@ -128,6 +128,7 @@ def test_every_mistake_is_named_at_once_with_its_place_and_what_to_do() -> None:
     ("line", "words"),
     [
         ("HELLO", "unknown statement 'HELLO'"),
+        ("BCAST \udcff", "this is no UTF-8 text"),
         ("SE a 1 x", "did you mean SEND?"),
         ("SEND", "write SEND host port data"),
         ("SEND localhost", "write SEND host port data"),

@@ -99,6 +99,13 @@ async def test_each_peer_that_joins_ends_one_wait_whether_it_came_before_or_afte
         assert one.notes == ["hello.txt:3: WAIT: no peer joined within 0 s"]
 
 
+async def test_of_more_peers_than_anybody_waits_for_the_rest_is_not_counted() -> None:
+    arrivals = Arrivals(unawaited=2)
+    for port in (1, 2, 3):
+        arrivals.tell(HostPort("127.0.0.1", port))
+    assert [await arrivals.wait(0.05) for _ in range(3)] == [True, True, False]
+
+
 async def test_those_that_were_there_before_do_not_count_as_joining() -> None:
     async with stage() as one, stage(one) as other:
         await other.run("WAIT 0.05")

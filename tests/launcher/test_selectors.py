@@ -81,6 +81,12 @@ def test_what_names_nothing_is_refused(text: str) -> None:
         chosen(text)
 
 
+@pytest.mark.parametrize("text", ["all", "10%", "all:10%"])
+def test_where_nobody_is_left_that_is_what_is_said(text: str) -> None:
+    with pytest.raises(Misuse, match="there is no peer to act on: see"):
+        select(text, [], WORKERS, random.Random(1))
+
+
 def test_a_misspelt_name_gets_a_suggestion() -> None:
     with pytest.raises(Misuse, match=r"did you mean .*core"):
         chosen("coer")

@@ -112,7 +112,7 @@ def answer(command: AnyCommand) -> AnyReply:
             return Done(peers=("edge-core-1",))
 
 
-def typed(folder: Path, text: str) -> tuple[Result, list[AnyCommand]]:
+def typed(folder: Path, text: str | bytes) -> tuple[Result, list[AnyCommand]]:
     with fake_launcher(folder, answer) as launcher:
         result = CliRunner().invoke(app, ["shell", "--run", str(launcher.folder)], input=text)
         return result, launcher.asked
@@ -145,6 +145,7 @@ def test_a_line_means_one_thing(line: str, meaning: AnyLine | None) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("broadcast \udcff", "this is no UTF-8 text"),
         ("lst", "there is no 'lst': did you mean list?"),
         ("xyzzy", "help shows what there is"),
         ("create many", "'many' is not a count"),
@@ -227,11 +228,12 @@ def test_peers_are_created_in_the_group_that_is_there(tmp_path: Path) -> None:
     [
         ("list\nlist nobody\nstatus\n", 2, "<stdin>:2: no peer is called 'nobody'\n"),
         ("lst\n", 2, "<stdin>:1: there is no 'lst'"),
+        (b"list\nbroadcast \xff\nlist\n", 2, "<stdin>:2: this is no UTF-8 text"),
         ("\nsend edge-core-1 hi\nlist\n", 1, "<stdin>:2: not the result that was asked for"),
     ],
 )
 def test_from_standard_input_the_first_line_that_fails_ends_it(
-    tmp_path: Path, text: str, code: int, words: str
+    tmp_path: Path, text: str | bytes, code: int, words: str
 ) -> None:
     result, asked = typed(tmp_path / "run", text)
     assert result.exit_code == code

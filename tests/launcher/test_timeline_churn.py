@@ -80,6 +80,12 @@ def test_pareto_lives_are_as_long_as_asked_for_in_the_mean_from_the_beginning_on
     assert len(early) == pytest.approx(100 * 100 / 200, abs=25)  # no burst and no lull at first
 
 
+@pytest.mark.parametrize("shape", [1.001, 1.0 + 2**-52])
+def test_who_lives_longer_than_any_number_says_never_fails(shape: float) -> None:
+    found = failures(turns(pareto(until=600.0, shape=shape)))
+    assert len({turn.peer for turn in found}) == len(found) < len(POOL)
+
+
 def test_pareto_lives_are_of_heavy_tail() -> None:
     found = turns(pareto(shape=2.0, lifetime=10.0, **{"for": 1.0}))
     ups = {}

@@ -139,6 +139,32 @@ def test_who_came_back_by_another_way_is_not_restarted_once_more() -> None:
     assert running.orchestrator.asked[-1] == Restart(select=second)
 
 
+def test_who_was_killed_comes_back_also_when_it_failed_for_others() -> None:
+    running = Running(KILLS)
+    first, second = running.schedule[0].peers
+
+    def kill_one(command: AnyCommand) -> AnyReply | None:
+        if not isinstance(command, Kill):
+            return None
+        running.swarm.roster.mark([first], State.KILLED)
+        return Refused(reason="failed for 1 of 2 peers", peers=(first, second))
+
+    running.orchestrator.before = kill_one
+    running.run()
+    assert running.orchestrator.asked[-1] == Restart(select=first)
+    assert (running.done[0].peers, running.done[0].problem) == ((first, second), "failed for 1 of 2 peers")
+
+
+def test_a_frozen_worker_keeps_its_own_peers_only_from_coming_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(KILLS)
+    first, second = running.schedule[0].peers
+    monkeypatch.setattr(running.swarm, "frozen", lambda: frozenset({first}))
+    running.run()
+    assert running.orchestrator.asked[-1] == Restart(select=second)
+    back = running.done[-1]
+    assert (back.peers, back.problem) == ((second,), f"{first} cannot come back: its worker is frozen")
+
+
 def test_what_cannot_be_done_is_said_and_the_rest_goes_on() -> None:
     running = Running(KILLS)
     running.orchestrator.before = lambda command: Refused(reason="no") if isinstance(command, Kill) else None
