@@ -839,6 +839,9 @@ class LauncherLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     worst_peers: int = 5  # named in a status: a handful is read, and the log has them all
     last_words: float = 0.05  # between a worker's last reply and its end, so that reply and events leave it
+    proven: float = (
+        600.0  # seconds for the first proof of a ring with a timeline: ten times what 1,000 peers need here
+    )
     recorded: float = 2.0  # seconds for which a load's answer waits for its end to be recorded: four flushes of the recording
 
 

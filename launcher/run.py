@@ -18,6 +18,7 @@ from cicada.commands import TimelineStatus
 from cicada.config import Config
 from cicada.config.source import read_text
 from cicada.errors import CicadaError, RingNotReady, Unavailable
+from cicada.limits import LAUNCHER
 from launcher.exits import Exit
 from launcher.faults.schedule import Schedule, schedule
 from launcher.faults.traces import read_traces
@@ -253,6 +254,8 @@ async def _course(
     session: Session, wait: float | None, started: Progress, on_ready: OnProgress, *, stay: bool
 ) -> None:
     """From the first process to the end of the timeline; with one the run ends with it, unless it is to stay."""
+    if wait is None and not session.timeline.is_empty:
+        wait = LAUNCHER.proven  # a timeline that waits for a proof for ever ends nobody's job
     await _rise(session, wait, started, on_ready)
     if session.timeline.is_empty or session.over.done():
         return
