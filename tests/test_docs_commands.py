@@ -14,11 +14,7 @@ from launcher.exits import Exit
 from tests.pages import Command, Ports, commands_of, shell
 
 ROOT: Final = Path(__file__).parent.parent
-PAGES: Final = [
-    "scripts",
-    *(pytest.param(name, marks=pytest.mark.prove) for name in ("launch", "breaking", "load", "report")),
-]
-"""Those that load and break a swarm take half a minute each, and are left to the long proofs."""
+PAGES: Final = ["launch", "scripts", "breaking", "load", "report"]
 FULL: Final = os.environ.get("CICADA_DOCS") == "full"
 SECONDS: Final = 60.0
 LONG_SECONDS: Final = 1500.0
@@ -28,7 +24,7 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash
 
 
 @needs_bash
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.timeout(PAGE_SECONDS)
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_a_page_ends_as_the_page_says(page: str, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from cicada.commands import Done, GetLoad, Kill, LoadProgress, LoadResult, RunLoad, StopLoad
 from launcher.client import SwarmClient
 from launcher.load.plan import NO_SOURCE
@@ -75,6 +77,7 @@ def test_nothing_acknowledged_is_lost_when_a_worker_is_killed_during_a_load(tmp_
         assert (calm.delivered, calm.died) == (100, ())
 
 
+@pytest.mark.prove
 def test_nothing_acknowledged_is_lost_when_a_peer_is_killed_during_a_load(tmp_path: Path) -> None:
     with running(config(PEERS, first_port=free_ports(PEERS)), tmp_path / "run") as swarm:
         result = load(swarm, 600, "core-3")

@@ -136,6 +136,7 @@ def test_the_users_of_a_closed_load_wait_for_each_answer(swarm: RunningSwarm) ->
     assert (counted.sent, counted.delivered) == (100, 100)
 
 
+@pytest.mark.prove
 def test_ordered_messages_arrive_in_order(swarm: RunningSwarm) -> None:
     result = swarm.ask(RunLoad(rate=300.0, count=200, ordered=True, targets="zipf", skew=3.0), LoadResult)
     assert (result.delivered, result.out_of_order, result.is_ordered) == (200, 0, True)
@@ -187,6 +188,7 @@ def test_a_load_goes_on_when_its_command_is_killed_and_another_is_refused_until_
     assert not list(swarm.folder.glob("*.ledger"))
 
 
+@pytest.mark.prove
 def test_a_swarm_that_is_taken_down_during_a_load_tells_its_end_and_leaves_no_account(tmp_path: Path) -> None:
     with running(config(2, first_port=free_ports(2)), tmp_path / "run") as swarm:
         process = load_command(swarm, "--rate", "50", "--duration", "10m", "--quiet")

@@ -127,6 +127,7 @@ def was_recorded(folder: Path, text: str) -> bool:
     return text in (folder / "events.jsonl").read_text()
 
 
+@pytest.mark.prove
 def test_a_real_swarm_that_was_broken_has_it_all_in_its_report(tmp_path: Path) -> None:
     made = config(PEERS, first_port=free_ports(PEERS))
     with running(made, tmp_path / "run") as swarm:

@@ -93,6 +93,7 @@ def test_ctrl_c_ends_a_swarm_gracefully_with_130_and_leaves_nothing(swarm_file: 
     assert "has ended" in after.stderr
 
 
+@pytest.mark.prove
 def test_ctrl_c_twice_does_not_wait_for_workers_that_do_not_end(swarm_file: Path, tmp_path: Path) -> None:
     with terminal("up", swarm_file, "--run", "run", folder=tmp_path) as shown:
         shown.wait_for("running in")
@@ -113,6 +114,7 @@ def test_ctrl_c_twice_does_not_wait_for_workers_that_do_not_end(swarm_file: Path
     assert exits(tmp_path / "run") == ["SIGKILL", "SIGKILL"]
 
 
+@pytest.mark.prove
 def test_ctrl_c_while_a_detached_swarm_rises_ends_it_too(swarm_file: Path, tmp_path: Path) -> None:
     several = ["-n", "core=20", "--set", f"group.core.address=127.0.0.1:{free_ports(20)}"]
     with terminal(
@@ -162,6 +164,7 @@ def test_no_room_for_temporary_files_is_one_message_too(swarm_file: Path, tmp_pa
     assert "No usable temporary directory" in done.stderr
 
 
+@pytest.mark.prove
 def test_a_disk_that_fills_up_ends_the_recording_and_the_swarm_says_so_at_its_end(
     swarm_file: Path, tmp_path: Path
 ) -> None:

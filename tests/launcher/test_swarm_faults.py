@@ -105,6 +105,7 @@ def halves_are_apart(swarm: RunningSwarm) -> bool:
     return all(worker_of[peer] == row.worker for row in rows for peer in row.successors)
 
 
+@pytest.mark.prove
 def test_two_halves_that_were_cut_apart_become_two_rings_and_one_again_when_healed(
     swarm: RunningSwarm,
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_fault_that_was_to_last_ends_by_itself_and_a_share_is_cut_off_from_the
     wait_for_ends(swarm, row.fault, "expired")
 
 
+@pytest.mark.prove
 def test_a_frozen_worker_is_neither_dead_nor_in_the_ring_and_comes_back_as_it_was(
     swarm: RunningSwarm,
 ) -> None:
@@ -219,6 +221,7 @@ def test_a_delay_shows_in_the_latency_of_messages_and_survives_the_restart_of_a_
     assert swarm.ask(again, SendResult).round_trip_s < 0.1
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "fault",
     [Drop(one="all", other="all", percent=5.0), Duplicate(one="all", other="all", percent=50.0)],

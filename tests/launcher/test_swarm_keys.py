@@ -78,6 +78,7 @@ def test_only_peers_with_the_key_get_in(closed: RunningSwarm, key: Path, tmp_pat
     assert closed.wait_for(lambda status: status.ring_proven).joined == PEERS
 
 
+@pytest.mark.prove
 def test_the_key_changes_under_load_and_nothing_is_lost(
     closed: RunningSwarm, key: Path, tmp_path: Path
 ) -> None:

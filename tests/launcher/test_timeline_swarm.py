@@ -175,6 +175,7 @@ def status_of(folder: Path) -> Status:
         return swarm.wait_proven(PATIENCE)
 
 
+@pytest.mark.prove
 def test_a_worker_that_the_timeline_kills_is_no_failure_and_can_be_brought_back(tmp_path: Path) -> None:
     text = """
     [supervision]
@@ -212,6 +213,7 @@ def running_for_good(made: Config, folder: Path) -> Iterator[RunningSwarm]:
         swarm.end()
 
 
+@pytest.mark.prove
 def test_a_run_that_is_taken_down_before_its_timeline_is_over_says_so_to_whoever_asks(tmp_path: Path) -> None:
     text = '[[fault]]\nat = "10m"\ndo = "kill"\nselect = "core-1"\n'
     made = timeline(text, core=2, edge=2, port=free_ports(4))

@@ -84,6 +84,7 @@ def _answers(host: Host, protocol: str) -> bool:
     return True
 
 
+@pytest.mark.prove
 def test_a_lease_that_nobody_renews_ends(lab: Lab, listener: Listener) -> None:
     lab.router.start_daemon()
     for external, protocol in enumerate(PROTOCOLS, EXTERNAL):
@@ -105,6 +106,7 @@ def test_a_reboot_loses_every_mapping_and_begins_a_new_epoch(lab: Lab, listener:
     assert connects(lab.outside, lab.router.address, EXTERNAL)
 
 
+@pytest.mark.prove
 def test_another_wan_address_is_told_and_leads_to_the_same_port(lab: Lab, listener: Listener) -> None:
     lab.router.start_daemon()
     raw.pcp_map(lab.lan, PORT, EXTERNAL, 600)
@@ -127,6 +129,7 @@ def test_a_router_behind_another_one_maps_nothing(lab: Lab, address: str) -> Non
     assert refused.value.code == 3
 
 
+@pytest.mark.prove
 def test_a_port_of_another_host_conflicts_and_a_low_one_is_refused(lab: Lab) -> None:
     lab.router.start_daemon()
     raw.upnp_map(lab.other, PORT, EXTERNAL, 600)
@@ -141,6 +144,7 @@ def upnp_code(host: Host, external_port: int) -> int:
     return refused.value.code
 
 
+@pytest.mark.prove
 def test_a_frozen_router_takes_connections_and_answers_nothing_until_it_thaws(lab: Lab) -> None:
     lab.router.start_daemon()
     lab.router.freeze()
@@ -150,6 +154,7 @@ def test_a_frozen_router_takes_connections_and_answers_nothing_until_it_thaws(la
     assert all(_answers(lab.lan, protocol) for protocol in ALL)
 
 
+@pytest.mark.prove
 def test_who_is_blocked_reaches_nobody_and_is_reached_by_nobody(lab: Lab, listener: Listener) -> None:
     lab.router.start_daemon()
     raw.pcp_map(lab.lan, PORT, EXTERNAL, 600)

@@ -36,7 +36,7 @@ def settled(swarm: Swarm) -> int:
     return swarm.sent().total()
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.parametrize("count", [64, NODES])
 def test_a_join_or_a_leave_costs_order_log_squared_messages(count: int) -> None:
     """Theorem 3: O(log^2 N) messages restore the routing invariants after a node joins or leaves.
@@ -128,7 +128,7 @@ def test_whoever_has_found_a_joiner_finds_it_from_then_on() -> None:
     assert len(found) == 12 * len(old), "everybody has found everybody in the end"
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 def test_some_time_after_many_concurrent_joins_all_successors_are_right() -> None:
     """Theorem 5: at some time after the last join all successor pointers are correct. How soon is our figure: 20 rounds."""
     swarm = ring(CHANGING, 3)
@@ -145,7 +145,7 @@ def test_some_time_after_many_concurrent_joins_all_successors_are_right() -> Non
     assert rounds.most <= 20
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 def test_as_many_joiners_without_fingers_leave_lookups_at_order_log_n() -> None:
     """Theorem 6: N nodes join a stable ring of N, with right successors but no fingers; lookups still take O(log N)."""
     swarm = ring(CHANGING, 4, limits=CLASSIC, timings=FIXED_FINGERS)
@@ -195,7 +195,7 @@ def test_with_half_of_all_dead_lookups_find_the_nearest_living_successor() -> No
         assert answer.owner == swarm.truth.owner(place)
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 def test_with_half_of_all_dead_lookups_still_take_order_log_n_hops() -> None:
     """Theorem 8: find_successor in the network of Theorem 7 takes an expected time of O(log N); half of all fingers are dead."""
     count = NODES // 4
@@ -209,7 +209,7 @@ def test_with_half_of_all_dead_lookups_still_take_order_log_n_hops() -> None:
     assert taken.most <= log2(count)
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
 def test_after_a_mass_failure_only_the_keys_of_the_dead_are_lost(share: float) -> None:
     """Section 6.4: a fraction p fails at once; after stabilizing just p of lookups fail, those for the dead nodes' keys.
@@ -233,7 +233,7 @@ def test_after_a_mass_failure_only_the_keys_of_the_dead_are_lost(share: float) -
     assert len(lost) / len(places) == pytest.approx(share, abs=3 * (2 * share / CHANGING) ** 0.5)
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 def test_under_churn_few_lookups_fail() -> None:
     """Section 6.5: 500 nodes, three joins and three failures per stabilization: 6.5% of lookups fail, not tried again.
 
@@ -250,7 +250,7 @@ def test_under_churn_few_lookups_fail() -> None:
     assert failed < 0.065
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.parametrize("probes", [0.0, RING_TIMINGS.quarantine_probe])
 def test_two_rings_stay_two_by_stabilization_alone_and_become_one_by_probes(probes: float) -> None:
     """Section 5: stabilization by itself does not correct a system that has split into disjoint cycles.

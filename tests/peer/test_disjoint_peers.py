@@ -79,5 +79,7 @@ async def test_six_copies_of_a_message_pass_relays_of_which_none_has_two() -> No
         assert len(apart) >= len(receipts) // 2  # of 40 peers, of which a colour has six or seven
         assert all(len({copy.via for copy in receipt.copies}) == SIX for receipt in apart)
         visits = passed(peers, sender._hosted.peer.address)
+        for earlier in sorted(visits)[: -len(receipts)]:
+            del visits[earlier]  # of first contacts, which a busy machine may have tried again
         crossed = sum(any(copies > 1 for copies in counted) for counted in visits.values())
         assert crossed <= len(receipts) - len(apart), "only where the receipt says so"

@@ -61,6 +61,7 @@ def test_nothing_acknowledged_is_lost_nothing_comes_twice_and_nothing_is_forged(
     assert messages.delivered_share > 0.95
 
 
+@pytest.mark.prove
 def test_a_window_that_forgets_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = DedupeWindow.judge
 

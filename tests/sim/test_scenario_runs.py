@@ -85,6 +85,7 @@ def test_halves_meet_again_and_probes_are_counted() -> None:
     assert 0.02 < found.costs[0].probes <= 0.1
 
 
+@pytest.mark.prove
 def test_probes_and_those_that_return_them_are_at_most_one_in_ten_rounds_while_halves_merge() -> None:
     """With a probe in ten rounds and another one in return they were 0.17."""
     merging = '[[expect]]\ncheck = "probes"\nat_most = 0.1\nafter = "65s"\n'
