@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cicada.sim.names import peer_number
 from cicada.sim.swarm import Swarm
 
 
+@pytest.mark.prove
 def test_a_calm_ring_sends_less_than_one_ring_message_per_peer_and_second() -> None:
     swarm = Swarm(1)
     swarm.create(peer_number(0))

@@ -490,6 +490,7 @@ def inputs(draw: st.DrawFn, bench: Stranger) -> RingInput:
     )
 
 
+@pytest.mark.prove
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_a_peer_with_a_global_address_never_dials_or_lists_one_without(data: st.DataObject) -> None:

@@ -11,7 +11,7 @@ from cicada.chord.ring import Ring
 from cicada.sim.trace import Fingerprint
 from tests.chord.histories import KINDS, STEPS, History, run
 
-ALL_STEPS = int(os.environ.get("CICADA_STEPS", "100000"))
+ALL_STEPS = int(os.environ.get("CICADA_STEPS", "50000"))
 SEED = int(os.environ.get("CICADA_SEED", "1"))
 
 

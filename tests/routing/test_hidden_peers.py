@@ -282,6 +282,7 @@ def test_a_hidden_peer_whose_router_crashed_goes_on_with_what_was_open(swarm: Sh
     assert delivered(swarm, [id]) == [True]
 
 
+@pytest.mark.prove
 def test_vouchers_are_renewed_for_hours_and_old_ones_are_nowhere(swarm: Sheltered) -> None:
     swarm.run(seconds=2 * 3600.0)
     for peer in swarm.hidden:

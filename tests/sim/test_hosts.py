@@ -172,6 +172,7 @@ def test_a_swarm_loses_a_host_with_all_its_peers_and_is_ideal_within_r_rounds() 
     assert {swarm.peer(peer).phase for peer in swarm.live()} == {"member"}
 
 
+@pytest.mark.prove
 def test_one_host_with_hundreds_of_ports_has_one_host_slot_in_any_list_and_one_finger_an_interval() -> None:
     many = [peer_on(0, number) for number in range(160)]
     ones = [peer_on(host, 0) for host in range(1, 41)]
