@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import CicadaError
+from launcher import output
 from launcher.exits import Exit, exit_code
 from launcher.verbs import doctor as doctorverb
 from launcher.verbs import fault as faultverbs
@@ -18,7 +19,6 @@ from launcher.verbs import load as loadverb
 from launcher.verbs import logs as logverb
 from launcher.verbs import metrics as metricsverb
 from launcher.verbs import nat as natverbs
-from launcher.verbs import output
 from launcher.verbs import peer as peerverb
 from launcher.verbs import report as reportverbs
 from launcher.verbs import schema as schemaverb

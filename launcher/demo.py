@@ -21,14 +21,14 @@ from cicada.commands import (
 from cicada.config import Config, parse_config
 from cicada.errors import Unavailable
 from cicada.limits import CLI
+from launcher import output
 from launcher.client import SwarmClient
 from launcher.detach import spawn_detached
 from launcher.exits import Exit
 from launcher.load.hdr import require_histograms
+from launcher.load.text import is_flawless, load_lines
 from launcher.plan import plan_swarm
 from launcher.ports import port_problems
-from launcher.verbs import output
-from launcher.verbs.loadlines import is_flawless, load_lines
 
 _CONFIG = """\
 [swarm]

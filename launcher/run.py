@@ -19,6 +19,7 @@ from cicada.config import Config
 from cicada.config.source import read_text
 from cicada.errors import CicadaError, RingNotReady, Unavailable
 from cicada.limits import LAUNCHER
+from launcher import output
 from launcher.exits import Exit
 from launcher.faults.schedule import Schedule, schedule
 from launcher.faults.traces import read_traces
@@ -39,7 +40,6 @@ from launcher.runfolder import (
 )
 from launcher.serving import log_to_stderr
 from launcher.session import SOURCE, Session
-from launcher.verbs import output
 
 OnProgress = Callable[["Progress"], None]
 OnStep = Callable[[str], None]

@@ -49,6 +49,10 @@ CONFINED: Final = {
     "miniupnpc": ("cicada.nat.client",),
     "natpmp": ("cicada.nat.natpmp",),
     "netifaces": ("cicada.nat.gateway",),
+    "launcher.verbs": (
+        "launcher.verbs",
+        "launcher.cli",
+    ),  # a verb calls the launcher's parts, and none of them a verb
 }
 
 PURE: Final = (

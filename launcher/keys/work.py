@@ -13,7 +13,7 @@ import typer
 
 from cicada.errors import ConfigError, Misuse
 from cicada.ids import Address, is_canonical
-from launcher.verbs import output
+from launcher import output
 
 if TYPE_CHECKING:
     from cicada.keys.keytext import Secret

@@ -15,7 +15,7 @@ import msgspec
 
 from cicada.errors import Unavailable
 from cicada.limits import CLI, NAT
-from launcher.verbs import output
+from launcher import output
 
 if TYPE_CHECKING:
     from cicada.nat.io import Mapped, NatNews

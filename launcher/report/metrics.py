@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
+from cicada.config.thresholds import MESSAGES
 from launcher.report.model import Latency, Load, Op, Summary
 from launcher.report.text import degraded
-
-_ACCOUNT: Final = (
-    "sent",
-    "delivered",
-    "acknowledged",
-    "lost",
-    "failed",
-    "duplicated",
-    "altered",
-    "wrong_peer",
-    "out_of_order",
-    "acknowledged_lost",
-    "unfinished",
-    "died_with_worker",
-)
 
 
 class Unit(enum.StrEnum):
@@ -69,7 +54,7 @@ def _of_load(load: Load) -> Iterator[tuple[str, Metric]]:
     for op in load.ops:
         yield from _of_op(op, f"{op.op}.")
     for table, counts in (
-        ("messages", dict.fromkeys(_ACCOUNT, 0) | load.messages),
+        ("messages", dict.fromkeys(MESSAGES, 0) | load.messages),
         ("copies", load.copies),
         ("lookups", load.lookups),
     ):

@@ -11,6 +11,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from cicada.aio import HostPort, SwarmPeer
 from cicada.chord.io import RingSnapshot
 from cicada.errors import CicadaError
+from launcher import output
 from launcher.exits import Exit
 from launcher.script.prompting import (
     Help,
@@ -28,7 +29,6 @@ from launcher.script.session import Stay, staying, unless_failed, until_interrup
 from launcher.script.statements import AnyStatement, HiddenTarget, HostTarget, ScriptLine
 from launcher.script.waiting import Arrivals, ShownInbox
 from launcher.terminal import line_editor
-from launcher.verbs import output
 
 _PROMPT = "cicada> "
 

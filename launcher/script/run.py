@@ -11,13 +11,13 @@ import msgspec
 
 from cicada.errors import ConfigError
 from cicada.limits import SCRIPT
+from launcher import output
 from launcher.exits import Exit
 from launcher.script.parse import parse_script
 from launcher.script.runner import Runner
 from launcher.script.session import Stay, staying, unless_failed, until_interrupted
 from launcher.script.showing import Shown, shown_lines
 from launcher.script.statements import ScriptLine
-from launcher.verbs import output
 
 STDIN = "-"
 

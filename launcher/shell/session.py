@@ -26,6 +26,7 @@ from cicada.commands import (
 )
 from cicada.errors import CicadaError, DeliveryTimeout, Unavailable
 from cicada.limits import BROADCAST, CLI, DELIVERY, LAUNCHER, SCRIPT
+from launcher import output
 from launcher.client import SwarmClient
 from launcher.demo import demo_config
 from launcher.detach import spawn_detached
@@ -47,7 +48,6 @@ from launcher.shell.lines import (
     parse_line,
 )
 from launcher.terminal import line_editor
-from launcher.verbs import output
 
 _PROMPT = "swarm> "
 

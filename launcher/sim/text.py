@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from cicada.sim.expect import SHARES, Verdict, shown
 from cicada.sim.report import DELIVERED, FAILED, PLAIN, Case, Report, Spread
+from launcher import output
 from launcher.sim.simulate import Missed, Outcome
-from launcher.verbs import output
 
 _SHARE_FIGURES = (
     *SHARES,

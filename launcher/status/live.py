@@ -15,12 +15,12 @@ from rich.text import Text
 from cicada.commands import GetStatus, Status
 from cicada.errors import Unavailable
 from cicada.limits import CLI
+from launcher import output
 from launcher.client import SwarmClient, find_run
 from launcher.exits import SwarmLost
 from launcher.runfolder import LOG_FILE, is_running
 from launcher.status.overview import Overview, overview
 from launcher.status.text import calm_line, screen_lines
-from launcher.verbs import output
 
 Show = Callable[[Status, Overview], None]
 

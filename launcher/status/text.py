@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cicada.commands import GroupStatus
+from launcher import output
 from launcher.status.overview import Overview, WorkerLoad
-from launcher.verbs import output
 
 _MIB = 1024 * 1024
 _HEADER = ("group", "peers", "joined", "joining", "suspect", "dead", "restarts")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from launcher import output
 from launcher.exits import Exit
-from launcher.verbs import output
 from launcher.verbs.options import CountsOption, JsonOption, SetOption, assignments, group_counts
 
 if TYPE_CHECKING:

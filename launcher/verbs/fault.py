@@ -21,7 +21,7 @@ from cicada.commands import (
     Thaw,
 )
 from cicada.limits import CLI
-from launcher.verbs import output
+from launcher import output
 from launcher.verbs.options import (
     LATEST_RUN,
     ForOption,

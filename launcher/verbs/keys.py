@@ -12,8 +12,8 @@ import typer
 from cicada.commands import Done, RotateSwarmKey, RotationPhase
 from cicada.errors import ConfigErrors, Misuse
 from cicada.limits import CLI
+from launcher import output
 from launcher.keys import work as keywork
-from launcher.verbs import output
 from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption
 from launcher.verbs.swarm import connect
 

@@ -11,8 +11,8 @@ import typer
 from cicada.commands import Done, GetLoad, LoadProgress, LoadResult, RunLoad, StopLoad
 from cicada.errors import Unavailable
 from cicada.limits import CLI
+from launcher import output
 from launcher.exits import Exit
-from launcher.verbs import output
 from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption
 from launcher.verbs.progress import ProgressLine
 
@@ -149,7 +149,7 @@ def _whole(text: str | None) -> object:
 def _run_load(command: RunLoad, run: Path, *, quiet: bool, as_json: bool) -> None:
     from cicada.config.loadrules import stages_of
     from launcher.client import SwarmClient
-    from launcher.verbs.loadlines import load_lines
+    from launcher.load.text import load_lines
 
     longest = sum(stage.seconds for stage in stages_of(command))
     folder = run.resolve()  # meanwhile another run may become the latest
@@ -199,7 +199,7 @@ def _in_words(command: RunLoad) -> str:
 
 
 def _exit_code(result: LoadResult, *, interrupted: bool) -> Exit:
-    from launcher.verbs.loadlines import is_flawless
+    from launcher.load.text import is_flawless
 
     if interrupted:
         return Exit.INTERRUPTED

@@ -14,8 +14,9 @@ import typer
 from cicada.commands import Done, SetLogLevel
 from cicada.errors import Misuse
 from cicada.limits import CLI
+from launcher import output
 from launcher.logs.records import Filter, instant, level_named, readable
-from launcher.verbs import completion, output
+from launcher.verbs import completion
 from launcher.verbs.options import LATEST_RUN, RunOption, seconds
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 from cicada.commands import GetStatus, Status
 from cicada.errors import Misuse
 from cicada.limits import CLI, LAUNCHER
-from launcher.verbs import output
+from launcher import output
 from launcher.verbs.options import LATEST_RUN, RunOption
 
 

@@ -9,9 +9,9 @@ import msgspec
 import typer
 
 from cicada.limits import NAT
+from launcher import output
 from launcher.exits import Exit
 from launcher.nat import work as natwork
-from launcher.verbs import output
 from launcher.verbs.options import JsonOption, seconds
 
 if TYPE_CHECKING:

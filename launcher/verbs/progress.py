@@ -12,6 +12,7 @@ import typer
 
 from cicada.commands import LoadProgress
 from cicada.limits import CLI
+from launcher.output import failed_by_group
 
 _ERASE_LINE = "\r\x1b[K"
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -73,12 +74,6 @@ def progress_line(progress: LoadProgress) -> str:
     if progress.is_draining:
         parts.append("waiting for the last")
     return ", ".join(parts)
-
-
-def failed_by_group(groups: dict[str, tuple[int, int]]) -> str:
-    """How many sends to each group failed; empty when none did, or there is one group only."""
-    failed = {name: astray for name, (_, astray) in groups.items() if astray}
-    return ", ".join(f"{name}: {astray}" for name, astray in failed.items()) if len(groups) > 1 else ""
 
 
 def sparkline(values: list[float]) -> str:

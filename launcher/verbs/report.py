@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from cicada.errors import Misuse
+from launcher import output
 from launcher.exits import Exit
-from launcher.verbs import output
 from launcher.verbs.options import LATEST_RUN, JsonOption
 
 _SHOW = "show"

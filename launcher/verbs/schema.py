@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.verbs import output
+from launcher import output
 
 
 def schema() -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from launcher import output
 from launcher.exits import Exit
-from launcher.verbs import output
 from launcher.verbs.options import JsonOption, SetOption, assignments
 
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="FILE", help="TOML file of the scenario.")]

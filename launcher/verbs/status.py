@@ -9,7 +9,7 @@ import typer
 
 from cicada.commands import GetStatus, Status
 from cicada.limits import CLI
-from launcher.verbs import output
+from launcher import output
 from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption, TimeoutOption, seconds
 from launcher.verbs.swarm import connect
 

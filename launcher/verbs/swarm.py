@@ -28,8 +28,9 @@ from cicada.commands import (
     Stop,
 )
 from cicada.limits import CLI, DELIVERY, LAUNCHER, WIRE
+from launcher import output
 from launcher.exits import Exit
-from launcher.verbs import completion, output
+from launcher.verbs import completion
 from launcher.verbs.options import (
     LATEST_RUN,
     JsonOption,

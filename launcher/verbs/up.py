@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.verbs import output
+from launcher import output
 from launcher.verbs.options import (
     ConfigArgument,
     CountsOption,

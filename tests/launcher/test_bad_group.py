@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from cicada.commands import GetPeers, LoadResult, Peers, RunLoad
-from launcher.verbs.loadlines import load_lines
-from launcher.verbs.output import peer_lines, status_lines
+from launcher.load.text import load_lines
+from launcher.output import peer_lines, status_lines
 from tests.launcher.swarms import RunningSwarm, config, free_ports, running
 
 HONEST, ALTERING, DROPPING = 10, 4, 2

@@ -32,7 +32,7 @@ from cicada.commands import (
 )
 from cicada.limits import CLI
 from launcher.cli import app
-from launcher.verbs.loadlines import load_lines
+from launcher.load.text import load_lines
 from launcher.verbs.progress import ProgressLine, progress_line, sparkline
 
 from .fake_launcher import Answer, fake_launcher

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from cicada.commands import Latency, LoadResult, OpResult, ThresholdResult
 from launcher.load.thresholds import value_in_words
-from launcher.verbs.output import bad, good
-from launcher.verbs.progress import failed_by_group
+from launcher.output import bad, failed_by_group, good
 
 _COLUMNS = ("p50", "p75", "p90", "p95", "p99", "p99.9", "max")
 _ERRORS = 8

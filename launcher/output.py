@@ -259,6 +259,12 @@ def broadcast_lines(result: BroadcastResult) -> Iterator[str]:
     )
 
 
+def failed_by_group(groups: dict[str, tuple[int, int]]) -> str:
+    """How many sends to each group failed; empty when none did, or there is one group only."""
+    failed = {name: astray for name, (_, astray) in groups.items() if astray}
+    return ", ".join(f"{name}: {astray}" for name, astray in failed.items()) if len(groups) > 1 else ""
+
+
 def counted(number: int, noun: str) -> str:
     """``1 peer``, ``2 peers``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
