@@ -307,6 +307,7 @@ async def test_a_broadcast_that_left_before_a_move_is_not_begun_again(
         assert (await receipt).reason is None
         others[0].trial.thaw()
         assert (await others[0].recv(timeout=PATIENCE_S)).data == b"news"
+        await until(lambda: len(peer.peers) >= 2, "relays, without which it is in no ring")
         assert (await peer.broadcast(b"after", timeout=PATIENCE_S)).reason is None
         assert (await others[0].recv(timeout=PATIENCE_S)).data == b"after"
         bodies = {
