@@ -11,7 +11,7 @@ import enum
 import hashlib
 import ipaddress
 from functools import lru_cache
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType, Self
 
 from cicada.errors import Misuse
 
@@ -127,29 +127,23 @@ def is_unspecified(address: Address) -> bool:
     return ipaddress.ip_address(split_address(address)[0]).is_unspecified
 
 
-class Peer:
-    """A member of the swarm as the ring names it: an address and the place that follows from it.
-
-    Immutable; two peers are equal when their addresses are.
-    """
-
-    __slots__ = ("address", "place")
-
+class _AddressAndPlace(NamedTuple):
     address: Address
     place: Place
 
-    def __init__(self, address: Address) -> None:
-        object.__setattr__(self, "address", address)
-        object.__setattr__(self, "place", place_of(address))
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Peer is immutable: cannot set {name}")
+class Peer(_AddressAndPlace):
+    """A member of the swarm as the ring names it: an address and the place that follows from it.
 
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Peer) and self.address == other.address)
+    Immutable; two peers are equal when their addresses are. A tuple because tables look peers up all the time, and its
+    hash and equality cost no Python call.
+    """
 
-    def __hash__(self) -> int:
-        return hash(self.address)
+    __slots__ = ()
+
+    def __new__(cls, address: Address) -> Self:
+        """The peer with this address, whose place is computed: ``peer_at`` remembers it."""
+        return super().__new__(cls, address, place_of(address))
 
     def __repr__(self) -> str:
         return f"Peer({self.address})"

@@ -8,7 +8,8 @@ from 4.3 with m = 1 to 2.95 with m = 16). Of one host an interval keeps one cand
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import filterfalse
 
 from cicada.chord.circle import distance, interval_of
 from cicada.hosts import HostOf, by_peer
@@ -23,8 +24,8 @@ class Fingers:
         "_candidates",
         "_hints",
         "_host_of",
+        "_members",
         "_own",
-        "_size",
         "_table",
         "added",
         "removed",
@@ -40,22 +41,26 @@ class Fingers:
         self._budget = budget
         self._table: dict[int, list[Peer]] = {}
         self._hints: dict[int, list[Peer]] = {}
-        self._size = 0
+        self._members: set[Peer] = set()  # of all intervals
         self.added = []
         self.removed = []
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._members)
 
     def __contains__(self, peer: Peer) -> bool:
-        return peer in self._table.get(interval_of(self._own.place, peer.place), ())
+        return peer in self._members
+
+    def others(self, peers: Iterable[Peer]) -> Iterator[Peer]:
+        """Those of ``peers`` who are no fingers: few, as neighbours name the same again and again."""
+        return filterfalse(self._members.__contains__, peers)
 
     def add(self, peer: Peer) -> None:
         """A proven peer enters if its interval has room or it is nearer than the farthest there, which then goes; so does
         one of the same host that it is nearer than."""
+        if peer in self._members:
+            return
         interval = interval_of(self._own.place, peer.place)
-        if peer in self._table.get(interval, ()):
-            return  # as mostly: neighbours name the same few again and again
         self._discard_hint(peer, interval)
         if not self._wants(peer, interval):
             return
@@ -63,20 +68,20 @@ class Fingers:
         if rival is not None:
             self.remove(rival)
         candidates = self._insert(self._table, peer, interval)
-        self._size += 1
+        self._members.add(peer)
         self.added.append(peer)
         if len(candidates) > self._candidates:
             self._evict(candidates)
-        elif self._size > self._budget:
+        elif len(self._members) > self._budget:
             self._evict(max(self._table.values(), key=len))
 
     def remove(self, peer: Peer) -> None:
         """The peer is unreachable or gone: it is neither finger nor hint."""
         interval = interval_of(self._own.place, peer.place)
         self._discard_hint(peer, interval)
-        if peer in self._table.get(interval, ()):
+        if peer in self._members:
             self._table[interval].remove(peer)
-            self._size -= 1
+            self._members.remove(peer)
             self.removed.append(peer)
 
     def hint(self, peer: Peer) -> bool:
@@ -124,7 +129,7 @@ class Fingers:
         self.removed.extend(self.peers())
         self._table.clear()
         self._hints.clear()
-        self._size = 0
+        self._members.clear()
 
     def take_changes(self) -> tuple[tuple[Peer, ...], tuple[Peer, ...]]:
         """Who entered and who left since the last call."""
@@ -144,8 +149,8 @@ class Fingers:
         elif len(candidates) >= self._candidates:
             has_room = self._distance(peer) < self._distance(candidates[-1])
         else:
-            has_room = self._size < self._budget or len(candidates) < self._candidates // 2
-        return has_room and peer not in candidates and peer != self._own
+            has_room = len(self._members) < self._budget or len(candidates) < self._candidates // 2
+        return has_room and peer not in self._members and peer != self._own
 
     def _rival(self, peer: Peer, row: Sequence[Peer]) -> Peer | None:
         """Another peer of the same host among these."""
@@ -161,7 +166,7 @@ class Fingers:
 
     def _evict(self, candidates: list[Peer]) -> None:
         self.removed.append(candidates.pop())
-        self._size -= 1
+        self._members.remove(self.removed[-1])
 
     def _discard_hint(self, peer: Peer, interval: int) -> None:
         hints = self._hints.get(interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import filterfalse
 
 from cicada.ids import Peer
 
@@ -21,7 +22,7 @@ class Proofs:
 
     def unproven(self, peers: Iterable[Peer]) -> list[Peer]:
         """Those of ``peers`` whose proof is not there, in their order."""
-        return [peer for peer in peers if peer not in self._proven]
+        return list(filterfalse(self._proven.__contains__, peers))
 
     def add(self, peer: Peer) -> None:
         """The proof arrived."""

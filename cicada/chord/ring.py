@@ -193,10 +193,9 @@ class Ring:
     def learn(self, addresses: Iterable[str]) -> bool:
         """Peers that somebody named, as hints for the fingers; whether one of them was news."""
         news = False
-        proofs, fingers = self.proofs, self.fingers
-        for address in addresses:
-            peer = peer_at(Address(address))
-            if peer in proofs:
+        fingers = self.fingers
+        for peer in fingers.others(peer_at(Address(address)) for address in addresses):
+            if peer in self.proofs:
                 fingers.add(peer)
                 self._stale |= bool(fingers.added)
             elif self._is_news(peer):
@@ -259,11 +258,14 @@ class Ring:
         """Tell the Router what it may route by, if that changed."""
         if self._stale or self.fingers.added or self.fingers.removed:
             self._publish_fingers()
-        known = self.known
-        table = TableChanged(self._proven_head(), self._proven_predecessor(), known)
-        if table != self._table:
-            self._table = table
+        head, predecessor, known = self._proven_head(), self._proven_predecessor(), self.known
+        told = self._table
+        if known is told.known and head == told.head and predecessor == told.predecessor:
+            return  # as after most inputs
+        table = TableChanged(head, predecessor, known)
+        if table != told:
             self.outputs.append(table)
+        self._table = table
 
     def _publish_fingers(self) -> None:
         added, removed = self.fingers.take_changes()

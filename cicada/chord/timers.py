@@ -18,6 +18,9 @@ class Timer(enum.IntEnum):  # whose hash, unlike that of a plain Enum, costs no 
     DIAL_FINGERS = enum.auto()  # the next token for a finger dial
 
 
+_IN_ORDER = tuple(Timer)
+
+
 class Timers:
     """Deadlines in absolute seconds, at most one for each name."""
 
@@ -51,7 +54,7 @@ class Timers:
 
     def take_due(self, now: float) -> list[Timer]:
         """Stop and return the timers whose deadline has come."""
-        due = [timer for timer in Timer if self._deadlines.get(timer, now + 1) <= now]
+        due = [timer for timer in _IN_ORDER if self._deadlines.get(timer, now + 1) <= now]
         for timer in due:
             del self._deadlines[timer]
         return due

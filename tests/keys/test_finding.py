@@ -122,8 +122,8 @@ def test_a_proof_of_another_address_proves_nothing() -> None:
 
 
 def test_a_place_without_an_address_is_dialled_where_any_record_of_it_says() -> None:
+    assert search("").peer is None
     one = search("")
-    assert one.peer is None
     assert one.fetched(told(b"", raw_record(EVE, HIGH))) is True
     assert one.peer == HIGH
     assert one.verdict() is None
