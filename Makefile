@@ -27,6 +27,9 @@ prove: export CICADA_CHAOS ?= 200
 prove: export CICADA_DOCS ?= full
 PROOF_TIMEOUT ?= 3600
 
+# Tests start many processes: what one has compiled, the others load, whatever the caller's environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check format prove bench clean
 .DELETE_ON_ERROR:
 
