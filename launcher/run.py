@@ -17,7 +17,7 @@ import msgspec
 from cicada.commands import TimelineStatus
 from cicada.config import Config
 from cicada.config.source import read_text
-from cicada.errors import CicadaError, RingNotReady, Unavailable
+from cicada.errors import CicadaError, RingNotReady
 from cicada.limits import LAUNCHER
 from launcher import output
 from launcher.exits import Exit
@@ -56,13 +56,15 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: why it is lost, who died of those that were not told to, what was missed of what was expected, how
-    many occurrences of the timeline could not be done, and whether all of it came to its end."""
+    many occurrences of the timeline could not be done, what else could not (the load, the record), and whether all of it
+    came to its end."""
 
     run_dir: str = ""
     lost: str = ""
     died: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
     failed: int = 0
+    problems: tuple[str, ...] = ()
     timeline: TimelineStatus | None = None
     complete: bool = True
     interrupted: bool = False
@@ -71,10 +73,10 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     def code(self) -> Exit:
         """The exit code that follows."""
         if self.interrupted:
-            return Exit.INTERRUPTED
+            return Exit.FAILURE if self.problems else Exit.INTERRUPTED
         if self.lost:
             return Exit.SWARM_LOST
-        if self.died or not self.complete:
+        if self.died or self.problems or not self.complete:
             return Exit.FAILURE
         return Exit.THRESHOLD if self.missed else Exit.OK
 
@@ -89,6 +91,7 @@ def ending_lines(ending: Ending) -> Iterator[str]:
         yield f"{ending.failed} occurrences of the timeline could not be done"
     if not ending.complete:
         yield "ended before the timeline of the configuration was over"
+    yield from ending.problems
 
 
 def report_lines(ending: Ending) -> Iterator[str]:
@@ -123,10 +126,9 @@ def run_swarm(
     ``wait`` the ring must be proven within that many seconds.
     ``since`` is the time.monotonic() at which the user asked for it; proven_after_s counts from there.
 
-    Raises Misuse when a swarm runs in that folder, Unavailable when something cannot be started or, once all has ended, when
-    events are missing from the run's record, RingNotReady when the ring was not proven in time. Whatever happens, nothing
-    of the swarm is left when this returns or raises. On the main thread only: Ctrl-C and SIGTERM end the swarm
-    gracefully, a second one at once.
+    Raises Misuse when a swarm runs in that folder, Unavailable when something cannot be started, RingNotReady when the ring
+    was not proven in time. Whatever happens, nothing of the swarm is left when this returns or raises. On the main thread
+    only: Ctrl-C and SIGTERM end the swarm gracefully, a second one at once.
     """
     begun = time.monotonic() if since is None else since
     log_to_stderr(SOURCE)
@@ -210,14 +212,14 @@ async def _run(
             finally:
                 await _cancelled(course)
             died, timeline = session.deaths, session.timeline
-    if session.recording_problem:
-        raise Unavailable(f"the swarm has ended; {session.recording_problem}")
+    unrecorded = f"the swarm has ended; {session.recording_problem}" if session.recording_problem else ""
     ending = Ending(
         run_dir=str(folder.path),
         lost=lost,
         died=died,
         missed=timeline.missed,
         failed=timeline.failed,
+        problems=tuple(problem for problem in (timeline.load_problem, unrecorded) if problem),
         timeline=timeline.status(),
         complete=timeline.is_over or timeline.is_empty,
         interrupted=interrupts.interrupted,

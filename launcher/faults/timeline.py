@@ -70,6 +70,8 @@ class Timeline:
         self._began: float | None = None
         self._done = self._failed = self._held = 0
         self._missed: list[str] = []
+        self.load_problem = ""
+        """Why the load could not be offered, or did not come to its end; empty: it was."""
         self.is_over = False
 
     @property
@@ -236,7 +238,7 @@ class Timeline:
         try:
             self._missed += await load.run()
         except CicadaError as error:
-            self._missed.append(f"the load could not be run: {error}")
+            self.load_problem = f"the load could not be run: {error}"
         if load.aborted:
             raise _LoadAbortedError
 

@@ -214,19 +214,19 @@ def test_an_expectation_that_is_missed_is_named_with_what_was_found_and_others_a
 
 
 @pytest.mark.parametrize(
-    ("outcome", "missed"),
+    ("outcome", "missed", "problem"),
     [
-        ((), ()),
-        (("send.p99 < 50ms: 70 ms",), ("send.p99 < 50ms: 70 ms",)),
-        (Unavailable("no room"), ("the load could not be run: no room",)),
+        ((), (), ""),
+        (("send.p99 < 50ms: 70 ms",), ("send.p99 < 50ms: 70 ms",), ""),
+        (Unavailable("no room"), (), "the load could not be run: no room"),
     ],
 )
 def test_a_load_runs_beside_the_timeline_and_its_thresholds_count(
-    outcome: tuple[str, ...] | Unavailable, missed: tuple[str, ...]
+    outcome: tuple[str, ...] | Unavailable, missed: tuple[str, ...], problem: str
 ) -> None:
     running = Running(KILLS, FixedLoad(outcome))
     ended = running.run()
-    assert (ended.missed, len(running.done)) == (missed, 3)
+    assert (ended.missed, ended.load_problem, len(running.done)) == (missed, problem, 3)
 
 
 def test_a_load_that_is_aborted_ends_the_timeline_with_what_was_missed() -> None:

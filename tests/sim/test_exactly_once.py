@@ -72,6 +72,7 @@ def test_a_window_that_forgets_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert result(scenario(800)).messages.wrong["twice"] > 0
 
 
+@pytest.mark.prove
 def test_an_ack_for_what_the_mailbox_did_not_take_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from cicada.sim.letters import Letters
 
