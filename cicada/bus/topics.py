@@ -12,7 +12,9 @@ from typing import get_args
 from cicada.events import (
     AnyEvent,
     BroadcastReceived,
+    CopiesTraced,
     FingersChanged,
+    HopTaken,
     KeyEvent,
     LinkClosed,
     LinkEvent,
@@ -21,10 +23,13 @@ from cicada.events import (
     LookupFinished,
     MessageSettled,
     NatEvent,
+    PeerMeasured,
     RelayMisbehaved,
     RingEvent,
     RoutingEvent,
     RunEvent,
+    TrafficCounted,
+    TrafficEvent,
 )
 
 EVERYTHING = b""
@@ -37,6 +42,7 @@ _FAMILIES: dict[str, UnionType] = {
     "nat": NatEvent,
     "run": RunEvent,
     "load": LoadEvent,
+    "traffic": TrafficEvent,
 }
 
 _TOPICS: dict[type, bytes] = {
@@ -50,6 +56,7 @@ TRAFFIC: frozenset[bytes] = frozenset(
     for kind in (
         *(MessageSettled, BroadcastReceived, RelayMisbehaved, LookupFinished),
         *(LinkOpened, LinkClosed, FingersChanged),
+        *(TrafficCounted, HopTaken, CopiesTraced, PeerMeasured),
     )
 )
 """Kinds of which every message, link or finger makes one: thousands a second under load or in repair, when encoding them

@@ -56,8 +56,16 @@ from cicada.events.run import (
     WorkerExited,
     WorkerStarted,
 )
+from cicada.events.traffic import (
+    CopiesTraced,
+    EdgeCount,
+    HopTaken,
+    PeerMeasured,
+    TrafficCounted,
+    TrafficEvent,
+)
 
-AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | NatEvent | RunEvent | LoadEvent
+AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | NatEvent | RunEvent | LoadEvent | TrafficEvent
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +86,8 @@ __all__ = [
     "ChildExited",
     "ChildRestarted",
     "CommandReceived",
+    "CopiesTraced",
+    "EdgeCount",
     "EVENT_VERSION",
     "Envelope",
     "Escalated",
@@ -88,6 +98,7 @@ __all__ = [
     "FaultStarted",
     "FingersChanged",
     "HandshakeRefused",
+    "HopTaken",
     "KeyChanged",
     "KeyConflict",
     "KeyEvent",
@@ -104,6 +115,7 @@ __all__ = [
     "NatEvent",
     "OpInterval",
     "PeerFaulted",
+    "PeerMeasured",
     "PeerStarted",
     "PeerStopped",
     "PeerSuspected",
@@ -121,6 +133,8 @@ __all__ = [
     "ScheduledFaultDone",
     "SuccessorsChanged",
     "ThresholdChecked",
+    "TrafficCounted",
+    "TrafficEvent",
     "WHY_DROPPED",
     "WaveRestarted",
     "WorkerExited",
