@@ -20,10 +20,10 @@ from cicada.transport.faults import NO_FAULTS
 from launcher.logs.book import LogBook
 from launcher.process import WorkerSpec
 from launcher.protocol import (
-    AnyWorkerCommand,
     AnyWorkerReply,
     Counters,
     CrashActors,
+    HostingCommand,
     JoinPeers,
     KillPeers,
     PeerAddress,
@@ -85,7 +85,7 @@ class Hosting:
         self._frozen: set[str] = set()
         self.finished = asyncio.Event()
 
-    async def carry_out(self, command: AnyWorkerCommand) -> AnyWorkerReply:
+    async def carry_out(self, command: HostingCommand) -> AnyWorkerReply:
         """Do what the launcher asks. What is wrong with one peer is in the reply and concerns no other."""
         match command:
             case SetKeys():

@@ -14,6 +14,7 @@ from cicada.limits import LAUNCHER
 from launcher.hosting import Hosting
 from launcher.logs.book import LogBook
 from launcher.logs.records import level_named
+from launcher.parts import PartTeller
 from launcher.process import Ready, WorkerSpec
 from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
 from launcher.serving import CommandActor, log_to_stderr, recorded
@@ -46,8 +47,9 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     log = LogBook(Path(spec.logs), spec.name, level_named(spec.log_level))
     log.open()
     hosting = Hosting(log.tapped(publisher.publish), log, spec)
+    teller = PartTeller(publisher, hosting.carry_out)
     actor = CommandActor.start(
-        LoopDispatcher(), hosting.carry_out, lambda reason: Report(failed={spec.name: reason})
+        LoopDispatcher(), teller.carry_out, lambda reason: Report(failed={spec.name: reason})
     )
     try:
         with export(actor, spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply):

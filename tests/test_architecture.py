@@ -82,6 +82,7 @@ PURE: Final = (
     "cicada.transport.faults",
     "cicada.transport.faultgate",
     "cicada.actors.supervision",
+    "cicada.bus.standing",
     "launcher.plan",
     "launcher.waves",
     "launcher.readiness",

@@ -171,8 +171,10 @@ class Host:
         reachability = Reachability(address, local, hidden, is_fixed=is_fixed)
         hosted = self._host(settings, attachment, reachability, bound, keys)
         if settings.publish is not None:
-            peer = hosted.peer
-            settings.publish(hosted.around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
+            place = f"{hosted.peer.place:064x}"
+            behaviour = "" if settings.behaviour is None else str(settings.behaviour)
+            started = PeerStarted(address=address, place=place, behaviour=behaviour)
+            settings.publish(hosted.around.name, started)
         if settings.map_ports:
             self._map(hosted, split_address(bound)[1])
         return hosted

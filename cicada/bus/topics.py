@@ -28,6 +28,7 @@ from cicada.events import (
     RingEvent,
     RoutingEvent,
     RunEvent,
+    SequencesTold,
     TrafficCounted,
     TrafficEvent,
 )
@@ -56,7 +57,7 @@ TRAFFIC: frozenset[bytes] = frozenset(
     for kind in (
         *(MessageSettled, BroadcastReceived, RelayMisbehaved, LookupFinished),
         *(LinkOpened, LinkClosed, FingersChanged),
-        *(TrafficCounted, HopTaken, CopiesTraced, PeerMeasured),
+        *(TrafficCounted, HopTaken, CopiesTraced, PeerMeasured, SequencesTold),
     )
 )
 """Kinds of which every message, link or finger makes one: thousands a second under load or in repair, when encoding them
@@ -66,6 +67,11 @@ cost a worker a fifth of its time. So never recorded unless asked for."""
 def topic_of(kind: type[AnyEvent]) -> bytes:
     """The topic of one kind of event."""
     return _TOPICS[kind]
+
+
+def kinds() -> dict[str, type[AnyEvent]]:
+    """All kinds of events by name."""
+    return {kind.__name__: kind for kind in _TOPICS}
 
 
 def all_topics() -> tuple[bytes, ...]:

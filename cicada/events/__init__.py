@@ -61,6 +61,7 @@ from cicada.events.traffic import (
     EdgeCount,
     HopTaken,
     PeerMeasured,
+    SequencesTold,
     TrafficCounted,
     TrafficEvent,
 )
@@ -77,6 +78,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     peer: str  # name or address of the peer it is about; empty: the source itself
     event: AnyEvent
     version: int = EVENT_VERSION
+    life: int = 0  # of the source; a greater one counts its sequences from 1 again
 
 
 __all__ = [
@@ -131,6 +133,7 @@ __all__ = [
     "RunEvent",
     "RunStateChanged",
     "ScheduledFaultDone",
+    "SequencesTold",
     "SuccessorsChanged",
     "ThresholdChecked",
     "TrafficCounted",

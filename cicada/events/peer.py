@@ -47,7 +47,7 @@ class PeerSuspected(Event, frozen=True, kw_only=True, tag=True):
 class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
     """A lookup that this peer asked for ended. ``owner`` is empty when it failed, and ``reason`` says why.
 
-    ``lookup`` is its number at this peer.
+    ``lookup`` is its number at this peer, ``trip`` what HopTaken calls it (empty: it never left).
     """
 
     place: str
@@ -56,6 +56,7 @@ class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
     seconds: float
     reason: str = ""
     lookup: int = 0
+    trip: str = ""
 
 
 RingEvent = (
@@ -167,7 +168,7 @@ class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     """This peer, which was told to do harm, did so to a message of others: its class, and what its header said before.
 
     ``target`` and ``way`` are hex; ``counter``, ``index``, ``attempt``: 0, ``way``: empty where it has none. ``field``: what
-    was altered, ``unreadable`` when nothing left.
+    was altered, ``unreadable`` when nothing left. ``trip`` as in HopTaken.
     """
 
     behaviour: str
@@ -179,6 +180,7 @@ class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     attempt: int = 0
     way: str = ""
     field: str = ""
+    trip: str = ""
 
 
 RoutingEvent = MessageSettled | MessageDropped | BroadcastReceived | RelayMisbehaved
@@ -195,10 +197,11 @@ class LinkOpened(Event, frozen=True, kw_only=True, tag=True):
 
 
 class LinkClosed(Event, frozen=True, kw_only=True, tag=True):
-    """A link ended."""
+    """A link ended. ``left``: so many others with ``remote`` are open still, as after two peers dialled each other."""
 
     remote: str
     reason: str
+    left: int = 0
 
 
 class PeerFaulted(Event, frozen=True, kw_only=True, tag=True):

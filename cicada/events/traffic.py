@@ -44,12 +44,17 @@ class HopTaken(Event, frozen=True, kw_only=True, tag=True):
 
 class CopiesTraced(Event, frozen=True, kw_only=True, tag=True):
     """What became of the copies of a message that this peer sent: ``fates`` in the order of the copies, each intact, altered,
-    lost or unattributed. ``trip`` as in HopTaken; ``message`` as in MessageSettled."""
+    lost or unattributed. ``trip`` as in HopTaken; ``message`` as in MessageSettled. Each attempt, and the receipt, is sealed
+    anew, so that relays cannot tell what belongs together: ``trips`` are all of them, in the order in which they left, and
+    ``attempts`` names for each copy the attempt that it left with. One message of ``sampled`` is told."""
 
     message: int
     trip: str
     target: str
     fates: tuple[str, ...]
+    trips: tuple[str, ...] = ()
+    attempts: tuple[int, ...] = ()
+    sampled: int = 1
 
 
 class PeerMeasured(Event, frozen=True, kw_only=True, tag=True):
@@ -67,4 +72,11 @@ class PeerMeasured(Event, frozen=True, kw_only=True, tag=True):
     round_trip_s: float = 0.0
 
 
-TrafficEvent = TrafficCounted | HopTaken | CopiesTraced | PeerMeasured
+class SequencesTold(Event, frozen=True, kw_only=True, tag=True):
+    """The last sequence of every kind of event that this source has told, itself excepted. Whoever has seen less has lost some,
+    and whoever hears nothing for some seconds has lost the source."""
+
+    sequences: dict[str, int]
+
+
+TrafficEvent = TrafficCounted | HopTaken | CopiesTraced | PeerMeasured | SequencesTold
