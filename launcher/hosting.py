@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from cicada.actors.host import Host
+from cicada.actors.watch import Watch
 from cicada.aio import Message, SwarmPeer
 from cicada.chord.io import RingSnapshot
 from cicada.errors import CicadaError, Misuse
@@ -73,10 +74,11 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish, log: LogBook, spec: WorkerSpec) -> None:
+    def __init__(self, publish: Publish, log: LogBook, spec: WorkerSpec, watch: Watch | None = None) -> None:
         self._publish = publish
         self._log = log
         self._spec = spec
+        self._watch = watch
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -159,6 +161,7 @@ class Hosting:
             delivery=self._spec.delivery,
             behaviour=wanted.behaviour,
             map_ports=self._spec.map_ports,
+            watch=self._watch,
         )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:

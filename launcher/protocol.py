@@ -285,6 +285,7 @@ class Owner(WorkerReply, frozen=True, kw_only=True, tag=True):
     hops: int = 0
     seconds: float = 0.0
     failure: str = ""
+    seconds_per_hop: tuple[float, ...] = ()
 
 
 class Reached(WorkerReply, frozen=True, kw_only=True, tag=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
+from cicada.actors.watch import Watch
 from cicada.bus.publisher import Publisher
 from cicada.clock import SystemClock
 from cicada.limits import LAUNCHER
@@ -46,7 +47,9 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     publisher.open()
     log = LogBook(Path(spec.logs), spec.name, level_named(spec.log_level))
     log.open()
-    hosting = Hosting(log.tapped(publisher.publish), log, spec)
+    watch = Watch(publisher.wants)
+    publisher.on_subscriptions = watch.changed
+    hosting = Hosting(log.tapped(publisher.publish), log, spec, watch)
     teller = PartTeller(publisher, hosting.carry_out)
     actor = CommandActor.start(
         LoopDispatcher(), teller.carry_out, lambda reason: Report(failed={spec.name: reason})
@@ -60,4 +63,5 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     finally:
         actor.stop(block=False)
         publisher.close()
+        watch.close()
         log.close()

@@ -52,6 +52,7 @@ class Holdings(msgspec.Struct, kw_only=True):
     create: bool = True  # outside any other ring it is a ring of one
     memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
+    head: Peer | None = None  # of its successors
     seeds: tuple[Peer, ...] = ()  # by whom it came, or comes, to those that it belongs with
     sent: int = 0
     delivered: int = 0
@@ -89,6 +90,11 @@ class Correspondence:
         self._announced: dict[int, _Announced] = {}
         self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
         holdings.mailbox.when_room(self._on_room)
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that have not settled."""
+        return len(self._outstanding)
 
     def serve(self, around: Surroundings, tell_router: Callable[[object], None]) -> None:
         """``tell_router`` hands something to whichever RouterActor is at work from now on."""

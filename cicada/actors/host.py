@@ -213,6 +213,8 @@ class Host:
         )
         hosted = HostedPeer(self, around, standstill, attachment, fixtures, reachability)
         self._hosted.add(hosted)
+        if settings.watch is not None:
+            settings.watch.measure(hosted)
         return hosted
 
     def _around(self, settings: Settings, standstill: Standstill, own: Peer, local: Address) -> Surroundings:
@@ -231,6 +233,7 @@ class Host:
             delivery=settings.delivery,
             behaviour=settings.behaviour,
             reach=reach_of(local),
+            watch=settings.watch,
         )
 
     def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
@@ -248,6 +251,8 @@ class Host:
     def gone(self, hosted: HostedPeer) -> None:
         """A peer has ended completely. The last one closes the host."""
         self._hosted.discard(hosted)
+        if hosted.around.watch is not None:
+            hosted.around.watch.forget(hosted)
         self.unmap(hosted)
         self._close_if_empty()
 

@@ -263,6 +263,7 @@ class PeerSupervisor(LoopActor):
             answer(search.reply, output)
 
     def _on_table(self, table: TableChanged) -> None:
+        self._holdings.head = table.head
         self._holdings.contacts = tuple(peer for peer in table.known if peer != self._around.own)
         if self._on_new_peer is not None:
             for peer in self._holdings.contacts:
