@@ -16,7 +16,7 @@ from cicada.actors.family import Announce, Submit
 from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
-from cicada.events import MessageDropped
+from cicada.events import AnyEvent, BroadcastFinished, BroadcastStarted, MessageDropped
 from cicada.ids import Peer
 from cicada.keys.memory import Memory
 from cicada.limits import BROADCAST, DELIVERY, KEYS
@@ -196,12 +196,22 @@ class Correspondence:
             deadline=announce.deadline,
         )
         self._announced[send.id] = _Announced(send, announce.receipt, self._around.clock.now())
+        self._publish(BroadcastStarted(message=send.id, bytes=len(send.payload)))
         self._tell(send)
 
     def _on_broadcast_settled(self, settled: BroadcastSettled) -> None:
         announced = self._announced.pop(settled.id, None)
         if announced is not None:
             announced.receipt.settle(settled)
+            reason = "" if settled.reason is None else settled.reason.value
+            self._publish(
+                BroadcastFinished(
+                    message=settled.id,
+                    reached=settled.reached,
+                    complete=settled.is_complete,
+                    reason=reason,
+                )
+            )
 
     def _leave_to_others(self) -> None:
         """Under the address that this peer had, others spread its broadcasts on; under the new one they would be others.
@@ -248,8 +258,11 @@ class Correspondence:
     def _count_dropped(self, reason: str, count: int) -> None:
         if count:
             self._around.tally[reason] += count
-            if self._around.publish is not None:
-                self._around.publish(self._around.name, MessageDropped(reason=reason, count=count))
+            self._publish(MessageDropped(reason=reason, count=count))
+
+    def _publish(self, event: AnyEvent) -> None:
+        if self._around.publish is not None:
+            self._around.publish(self._around.name, event)
 
 
 def _mail(deliver: Deliver) -> Mail:

@@ -28,6 +28,7 @@ from cicada.events import (
     PortMappingFailed,
     PortMappingLost,
     PredecessorChanged,
+    RelaysChanged,
     RunStateChanged,
     SuccessorsChanged,
     WorkerExited,
@@ -40,8 +41,6 @@ Told = tuple[str, AnyEvent]
 """Who it is about, and what happened."""
 
 _OUTSIDE: Final = frozenset({"idle", "joining", "alone"})  # phases in which a ring node knows nobody
-_RING: Final = "ring"
-_TRANSPORT: Final = "transport"
 
 
 class _Subject:
@@ -73,6 +72,12 @@ class _Subject:
             yield PredecessorChanged(predecessor="")
         if self.fingers:
             yield FingersChanged(added=(), removed=tuple(self.fingers))
+
+    def lose_relays(self) -> Iterator[AnyEvent]:
+        """Likewise of its relays."""
+        relays = self.latest.get(RelaysChanged)
+        if isinstance(relays, RelaysChanged) and relays.relays:
+            yield RelaysChanged(relays=())
 
     def lose_links(self, reason: str) -> Iterator[AnyEvent]:
         """Likewise of its links."""
@@ -125,7 +130,7 @@ class Standing:
         started = subject.latest.get(PeerStarted)
         if isinstance(started, PeerStarted):
             subject.latest[PeerStarted] = replace(started, address=event.address, place=event.place)
-        return (*subject.leave_ring(), *subject.lose_links("moved"))
+        return (*subject.leave_ring(), *subject.lose_relays(), *subject.lose_links("moved"))
 
     def _stop(self, peer: str, subject: _Subject, event: PeerStopped) -> tuple[AnyEvent, ...]:
         started = subject.latest.get(PeerStarted)
@@ -161,9 +166,15 @@ class Standing:
         return ()
 
     def _child(self, peer: str, subject: _Subject, event: ChildExited) -> tuple[AnyEvent, ...]:
-        if event.child == _RING:
-            return tuple(subject.leave_ring())
-        return tuple(subject.lose_links("its actor ended")) if event.child == _TRANSPORT else ()
+        match event.child:
+            case "ring":
+                return tuple(subject.leave_ring())
+            case "router":
+                return tuple(subject.lose_relays())
+            case "transport":
+                return tuple(subject.lose_links("its actor ended"))
+            case _:
+                return ()
 
     def _fault(self, peer: str, subject: _Subject, event: FaultStarted) -> tuple[AnyEvent, ...]:
         subject.latest[FaultStarted, event.fault] = event
@@ -201,7 +212,7 @@ _HEED: Final[dict[type, _Heed]] = {
     **dict.fromkeys(
         (
             *(SuccessorsChanged, PredecessorChanged, Escalated, ChildRestarted, RunStateChanged),
-            *(PortMapped, PortMappingLost, PortMappingFailed),
+            *(RelaysChanged, PortMapped, PortMappingLost, PortMappingFailed),
             *(WorkerStarted, WorkerExited, LoadInterval, LoadEnded),
         ),
         Standing._keep,

@@ -11,7 +11,9 @@ from typing import get_args
 
 from cicada.events import (
     AnyEvent,
+    BroadcastFinished,
     BroadcastReceived,
+    BroadcastStarted,
     CopiesTraced,
     FingersChanged,
     HopTaken,
@@ -21,6 +23,7 @@ from cicada.events import (
     LinkOpened,
     LoadEvent,
     LookupFinished,
+    LookupStarted,
     MessageSettled,
     NatEvent,
     PeerMeasured,
@@ -55,7 +58,8 @@ _TOPICS: dict[type, bytes] = {
 TRAFFIC: frozenset[bytes] = frozenset(
     _TOPICS[kind]
     for kind in (
-        *(MessageSettled, BroadcastReceived, RelayMisbehaved, LookupFinished),
+        *(MessageSettled, RelayMisbehaved, LookupStarted, LookupFinished),
+        *(BroadcastStarted, BroadcastReceived, BroadcastFinished),
         *(LinkOpened, LinkClosed, FingersChanged),
         *(TrafficCounted, HopTaken, CopiesTraced, PeerMeasured, SequencesTold),
     )

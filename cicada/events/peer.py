@@ -44,6 +44,14 @@ class PeerSuspected(Event, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class LookupStarted(Event, frozen=True, kw_only=True, tag=True):
+    """This peer was asked who owns ``place`` (hex). ``lookup`` as in LookupFinished."""
+
+    place: str
+    lookup: int
+    iterative: bool
+
+
 class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
     """A lookup that this peer asked for ended. ``owner`` is empty when it failed, and ``reason`` says why.
 
@@ -60,7 +68,13 @@ class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
 
 
 RingEvent = (
-    PhaseChanged | SuccessorsChanged | PredecessorChanged | FingersChanged | PeerSuspected | LookupFinished
+    PhaseChanged
+    | SuccessorsChanged
+    | PredecessorChanged
+    | FingersChanged
+    | PeerSuspected
+    | LookupStarted
+    | LookupFinished
 )
 
 
@@ -164,6 +178,29 @@ class BroadcastReceived(Event, frozen=True, kw_only=True, tag=True):
     hops: int
 
 
+class BroadcastStarted(Event, frozen=True, kw_only=True, tag=True):
+    """This peer gives something to all others. ``message`` as in BroadcastReceived."""
+
+    message: int
+    bytes: int
+
+
+class BroadcastFinished(Event, frozen=True, kw_only=True, tag=True):
+    """A broadcast of this peer settled: ``reached`` peers have it, as those down the tree claim. ``complete``: each part of the
+    ring was accounted for. ``reason``: why it never left."""
+
+    message: int
+    reached: int
+    complete: bool
+    reason: str = ""
+
+
+class RelaysChanged(Event, frozen=True, kw_only=True, tag=True):
+    """This peer, which nobody can dial, is reached by these members now. None: by nobody, or it needs none any more."""
+
+    relays: tuple[str, ...]
+
+
 class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     """This peer, which was told to do harm, did so to a message of others: its class, and what its header said before.
 
@@ -183,7 +220,15 @@ class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     trip: str = ""
 
 
-RoutingEvent = MessageSettled | MessageDropped | BroadcastReceived | RelayMisbehaved
+RoutingEvent = (
+    MessageSettled
+    | MessageDropped
+    | BroadcastStarted
+    | BroadcastReceived
+    | BroadcastFinished
+    | RelaysChanged
+    | RelayMisbehaved
+)
 
 
 # Links

@@ -24,6 +24,7 @@ from cicada.events import (
     PeerStopped,
     PhaseChanged,
     PredecessorChanged,
+    RelaysChanged,
     RunStateChanged,
     SuccessorsChanged,
     WorkerExited,
@@ -43,6 +44,7 @@ class Peer:
     ended: str = ""
     successors: tuple[str, ...] = ()
     predecessor: str = ""
+    relays: tuple[str, ...] = ()
     fingers: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
 
@@ -63,6 +65,8 @@ def fold(peers: dict[str, Peer], name: str, event: AnyEvent) -> None:
             peer.successors = successors
         case PredecessorChanged(predecessor=predecessor):
             peer.predecessor = predecessor
+        case RelaysChanged(relays=relays):
+            peer.relays = relays
         case FingersChanged(added=added, removed=removed):
             peer.fingers = (peer.fingers - set(removed)) | set(added)
         case LinkOpened(remote=remote):
@@ -83,6 +87,7 @@ EVENTS = st.one_of(
     st.builds(FingersChanged, added=st.lists(REMOTES).map(tuple), removed=st.lists(REMOTES).map(tuple)),
     st.builds(LinkOpened, remote=REMOTES, dialled=st.booleans()),
     st.builds(ChildExited, child=st.sampled_from(["ring", "transport", "router"]), reason=st.just("test")),
+    st.builds(RelaysChanged, relays=st.lists(REMOTES, max_size=2).map(tuple)),
     st.builds(MessageDropped, reason=st.just("closed")),
 )
 

@@ -15,16 +15,22 @@ from cicada.actors.watch import Watch
 from cicada.aio import Lookup, SwarmPeer
 from cicada.events import (
     AnyEvent,
+    BroadcastFinished,
+    BroadcastReceived,
+    BroadcastStarted,
     CopiesTraced,
     HopTaken,
     LookupFinished,
+    LookupStarted,
     PeerMeasured,
     RelayMisbehaved,
+    RelaysChanged,
     TrafficCounted,
 )
 from cicada.limits import BUS, DELIVERY
 from cicada.routing.behaviour import Behaviour
 from cicada.transport.linkio import Forward, SendMessage
+from cicada.wire.trips import broadcast_trip
 from tests.peer.swarm import PATIENCE_S, eventually, proven
 
 LIMITS = replace(BUS, told=0.05, hops_told=100_000)
@@ -216,6 +222,40 @@ async def test_an_actor_that_is_started_anew_is_watched_as_the_last_one_was(
     await eventually(is_watched, "the new actor to be watched")
     await peers[2].send(peers[5], b"hello", timeout=PATIENCE_S)
     assert any(name == "peer-2" for name, _ in watcher.told[HopTaken])
+
+
+async def test_lookups_and_broadcasts_are_told_from_their_beginning_to_their_end(
+    watcher: Watcher, peers: list[SwarmPeer]
+) -> None:
+    await peers[3].lookup(b"somewhere else", iterative=True)
+    (begun,), (ended,) = watcher.told[LookupStarted], watcher.told[LookupFinished]
+    assert isinstance(begun[1], LookupStarted)
+    assert isinstance(ended[1], LookupFinished)
+    assert (begun[0], begun[1].lookup, begun[1].place) == ("peer-3", ended[1].lookup, ended[1].place)
+    assert begun[1].iterative
+    watcher.wants(HopTaken)
+    await peers[4].broadcast(b"to all of you")
+    ((_, finished),) = watcher.told[BroadcastFinished]
+    received = [event for _, event in watcher.told[BroadcastReceived] if isinstance(event, BroadcastReceived)]
+    assert watcher.told[BroadcastStarted] == [("peer-4", BroadcastStarted(message=1, bytes=13))]
+    assert isinstance(finished, BroadcastFinished)
+    assert (finished.message, finished.reached) == (1, PEERS - 1)
+    assert [(event.origin, event.message) for event in received] == [(peers[4].address, 1)] * (PEERS - 1)
+    trips = {hop.trip for hop in watcher.hops("broadcast")}
+    assert trips == {broadcast_trip(peers[4].address, 1)}
+
+
+async def test_by_whom_a_hidden_peer_is_reached_is_told(watcher: Watcher, peers: list[SwarmPeer]) -> None:
+    hidden = SwarmPeer("127.0.0.1", 0, name="hidden", publish=watcher.publish, reachable=False)
+    await hidden.connect(peers[0], timeout=PATIENCE_S)
+    name, event = watcher.told[RelaysChanged][-1]
+    assert name == "hidden"
+    assert isinstance(event, RelaysChanged)
+    assert event.relays
+    assert set(event.relays) <= {peer.address for peer in peers}
+    await hidden.disconnect()
+    assert watcher.told[RelaysChanged][-1] == ("hidden", RelaysChanged(relays=()))
+    hidden.kill()
 
 
 async def test_above_its_budget_fewer_trips_are_told_and_again_more_when_there_are_few() -> None:
