@@ -15,22 +15,45 @@ import pytest
 
 from cicada.bus.follower import Follower
 from cicada.bus.snapshot import Snapshot
-from cicada.commands import Add, Done, FaultList, Freeze, GetPeers, Kill, PeerRow, Peers, Stop, Thaw
+from cicada.commands import (
+    Add,
+    BroadcastResult,
+    Done,
+    FaultList,
+    Freeze,
+    GetPeers,
+    Kill,
+    Lookup,
+    LookupResult,
+    PeerRow,
+    Peers,
+    Send,
+    SendResult,
+    SendToAll,
+    Stop,
+    Thaw,
+)
 from cicada.errors import DeliveryTimeout
 from cicada.events import (
     AnyEvent,
+    BroadcastReceived,
+    CopiesTraced,
     Envelope,
     FaultEnded,
     FaultStarted,
     FingersChanged,
+    HopTaken,
     LinkClosed,
     LinkOpened,
+    LookupStarted,
+    PeerMeasured,
     PeerStarted,
     PeerStopped,
     PhaseChanged,
     PredecessorChanged,
     RunStateChanged,
     SuccessorsChanged,
+    TrafficCounted,
     WorkerExited,
     WorkerStarted,
 )
@@ -195,6 +218,33 @@ async def test_one_that_saw_everything_and_one_that_joins_late_agree_after_peers
             assert {n: late.fingers[n] for n in live} == {n: early.fingers[n] for n in live}
             assert {n: late.links[n] for n in live} == {n: early.links[n] for n in live}
         assert (first.healed, first.lost) == (0, 0)
+
+
+async def test_a_message_through_the_swarm_is_seen_on_its_way(swarm: RunningSwarm) -> None:
+    async with follower_of(swarm) as follower:
+        first = await follower.receive(PATIENCE)
+        assert isinstance(first, Snapshot)
+        wanted = {HopTaken, CopiesTraced, PeerMeasured, TrafficCounted, LookupStarted, BroadcastReceived}
+        sent = await asyncio.to_thread(
+            swarm.ask,
+            Send(via="core-3", target="core-0", payload=b"hello", duplicates=1, timeout=5.0),
+            SendResult,
+        )
+        assert sent.status == "delivered"
+        assert len(sent.copies) >= 2
+        found = await asyncio.to_thread(
+            swarm.ask, Lookup(value="core-0", via="core-3", iterative=True), LookupResult
+        )
+        assert len(found.seconds_per_hop) == len(found.route) - 1
+        await asyncio.to_thread(
+            swarm.ask, SendToAll(payload=b"to all", via="core-3", timeout=5.0), BroadcastResult
+        )
+        seen: set[type] = set()
+        async with asyncio.timeout(PATIENCE):
+            while not seen >= wanted:
+                item = await follower.receive(PATIENCE)
+                seen |= {type(item.event)} if isinstance(item, Envelope) else set()
+        assert follower.lag_ms < 1000
 
 
 async def test_one_that_was_paused_with_a_tiny_queue_is_exact_again_soon_after(swarm: RunningSwarm) -> None:
