@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.ready-to-run
 DEV    := $(VENV)/.ready-to-develop
 ARGS   ?=
-SOURCE := cicada launcher tests benchmarks
+SOURCE := cicada launcher visualizer tests benchmarks
 
 # Sizes of the long proofs; `make prove CICADA_STEPS=100000` for a shorter one.
 prove: export CICADA_STEPS ?= 1000000

@@ -32,6 +32,7 @@ from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.actors.settings import Settings
+from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
 from cicada.ids import Address, Peer, Place, is_hidden
@@ -54,13 +55,15 @@ HOOKS = ("send", "recv", "new_peer")
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """Who owns a place: the peer whose own place is the first at or after it. ``route`` begins with the asking peer."""
+    """Who owns a place: the peer whose own place is the first at or after it. ``route`` begins with the asking peer. In
+    ``seconds_per_hop`` of an iterative one is how long each of the others took to answer."""
 
     place: Place
     owner: HostPort
     route: tuple[HostPort, ...]
     hops: int
     seconds: float
+    seconds_per_hop: tuple[float, ...] = ()
 
 
 class SwarmPeer:
@@ -80,6 +83,7 @@ class SwarmPeer:
     that the peer does on purpose, for tests there. ``map_ports``: where only its own network can dial it, a router is asked to
     map its port. Until that is done, and others have dialled it, or with ``reachable=False`` always, it is hidden: it sends and
     receives by other members, who know it as ``@`` and its peer id.
+    ``watch``: who looks at its traffic and measures it, for what is published.
     Raises ConfigErrors, Misuse or Unavailable when a file is not right.
 
     Use it as an async context manager, or call ``close``.
@@ -105,6 +109,7 @@ class SwarmPeer:
         behaviour: Behaviour | None = None,
         reachable: bool = True,
         map_ports: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         for unknown in set(hooks or {}) - set(HOOKS):
             raise Misuse(f"there is no hook {unknown!r}: use {', '.join(HOOKS)}")
@@ -124,6 +129,7 @@ class SwarmPeer:
             behaviour=behaviour,
             reachable=reachable,
             map_ports=map_ports,
+            watch=watch,
         )
         self._hosted: HostedPeer | None = None
         self._closed = False
@@ -282,6 +288,7 @@ class SwarmPeer:
             route=tuple(_host_port(peer) for peer in answer.route),
             hops=answer.hops,
             seconds=hosted.now() - started,
+            seconds_per_hop=answer.seconds,
         )
 
     async def get_route(self, value: Target | bytes, timeout: float = 5.0) -> tuple[HostPort, ...]:

@@ -722,6 +722,24 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     recording_flush: float = 0.5  # or this often (seconds), so that a follower sees what happened
     recording_max: int = 512 * MIB  # bytes of one recording; an hour of a churning swarm of 1,000
     max_event: int = 1 * MIB  # bytes of one event, either encoding
+    gather: float = 0.05  # seconds that traffic waits at most to leave together: alone an event costs 80 µs, among others 15
+    gathered: int = 256  # events that leave at once, whenever that is
+    told: float = 1.0  # seconds between two SequencesTold of a source, while somebody subscribes
+    silence: float = (
+        3.5  # seconds without a word from which a follower calls its connection lost; three of those
+    )
+    max_snapshot: int = 64 * MIB  # bytes; 1,000 peers with all their tables have 6 MB
+    max_request: int = 4 * KIB  # bytes of a request for a snapshot; it is one short name
+    snapshots: int = 64  # requests that wait for a snapshot; the next are refused
+    snapshot_gap: float = 0.2  # seconds between two snapshots: whoever asks meanwhile shares the next
+    snapshot_wait: float = 3.0  # seconds a follower waits for one before it asks again
+    part_wait: float = 0.8  # seconds a worker has for its part; then what it said last is told
+    hear: float = 0.5  # of these for the asker's subscription to reach it; measured 0.005
+    heal_pause: float = 0.25  # seconds between two snapshots of one follower that keeps losing events
+    hops_told: int = (
+        200  # hops a process tells a second; each costs it 15 µs, so a third of a percent of a core
+    )
+    ended_peers: int = 1024  # of one source whose end is kept for snapshots, the latest
 
 
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from cicada.actors.host import Host
+from cicada.actors.watch import Watch
 from cicada.aio import Message, SwarmPeer
 from cicada.chord.io import RingSnapshot
 from cicada.errors import CicadaError, Misuse
@@ -20,10 +21,10 @@ from cicada.transport.faults import NO_FAULTS
 from launcher.logs.book import LogBook
 from launcher.process import WorkerSpec
 from launcher.protocol import (
-    AnyWorkerCommand,
     AnyWorkerReply,
     Counters,
     CrashActors,
+    HostingCommand,
     JoinPeers,
     KillPeers,
     PeerAddress,
@@ -73,10 +74,11 @@ class HostedPeer:
 class Hosting:
     """All peers of this process, and their log. Used on one event loop only."""
 
-    def __init__(self, publish: Publish, log: LogBook, spec: WorkerSpec) -> None:
+    def __init__(self, publish: Publish, log: LogBook, spec: WorkerSpec, watch: Watch | None = None) -> None:
         self._publish = publish
         self._log = log
         self._spec = spec
+        self._watch = watch
         self._hosted: dict[str, HostedPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
@@ -85,7 +87,7 @@ class Hosting:
         self._frozen: set[str] = set()
         self.finished = asyncio.Event()
 
-    async def carry_out(self, command: AnyWorkerCommand) -> AnyWorkerReply:
+    async def carry_out(self, command: HostingCommand) -> AnyWorkerReply:
         """Do what the launcher asks. What is wrong with one peer is in the reply and concerns no other."""
         match command:
             case SetKeys():
@@ -159,6 +161,7 @@ class Hosting:
             delivery=self._spec.delivery,
             behaviour=wanted.behaviour,
             map_ports=self._spec.map_ports,
+            watch=self._watch,
         )
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import psutil
@@ -114,6 +114,8 @@ class WorkerPool:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._greetings: dict[str, dict[str, AnyWorkerCommand]] = {}
         self._ended_as_told: set[str] = set()
+        self.before_freeze: Callable[[str], Awaitable[None]] | None = None
+        """Told, with its name, that a worker is about to stand still."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -214,6 +216,8 @@ class WorkerPool:
     async def freeze(self, name: str) -> None:
         """Stop the worker's process (SIGSTOP), after a moment in which it may finish answering. Raises Unavailable when
         it does not run."""
+        if self.before_freeze is not None:
+            await self.before_freeze(name)
         await self._running(name).freeze()
 
     def thaw(self, name: str) -> None:

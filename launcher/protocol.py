@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from cicada.bus.snapshot import Part
 from cicada.commands import SendResult
 from cicada.keys.psks import PreShared
 from cicada.routing.behaviour import Behaviour
@@ -71,6 +72,13 @@ class JoinPeers(WorkerCommand, frozen=True, kw_only=True, tag=True):
 
 class TakeViews(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """Where every hosted peer stands, at this instant. Answered by Views."""
+
+
+class TellPart(WorkerCommand, frozen=True, kw_only=True, tag=True):
+    """Wait a moment until these subscriptions are known, and say then what stands of all events that were told. Answered by
+    PartTold."""
+
+    heard: tuple[bytes, ...] = ()
 
 
 class ReadCounters(WorkerCommand, frozen=True, kw_only=True, tag=True):
@@ -183,7 +191,7 @@ class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """End all peers without a farewell, since the whole swarm ends, and then the process. Answered by Report."""
 
 
-AnyWorkerCommand = (
+HostingCommand = (
     SetKeys
     | StartPeers
     | JoinPeers
@@ -206,6 +214,9 @@ AnyWorkerCommand = (
     | SetLevels
     | Shutdown
 )
+"""What concerns peers and their log."""
+
+AnyWorkerCommand = HostingCommand | TellPart
 
 
 class WorkerReply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -246,6 +257,12 @@ class Views(WorkerReply, frozen=True, kw_only=True, tag=True):
     peers: tuple[PeerView, ...]
 
 
+class PartTold(WorkerReply, frozen=True, kw_only=True, tag=True):
+    """Answer to TellPart."""
+
+    part: Part
+
+
 class Counters(WorkerReply, frozen=True, kw_only=True, tag=True):
     """Answer to ReadCounters: application messages and drops, who was refused, restarts of actors, what crossed the
     endpoint, and records that no log took."""
@@ -268,6 +285,7 @@ class Owner(WorkerReply, frozen=True, kw_only=True, tag=True):
     hops: int = 0
     seconds: float = 0.0
     failure: str = ""
+    seconds_per_hop: tuple[float, ...] = ()
 
 
 class Reached(WorkerReply, frozen=True, kw_only=True, tag=True):
@@ -286,7 +304,7 @@ class LoadReport(WorkerReply, frozen=True, kw_only=True, tag=True):
     failure: str = ""
 
 
-AnyWorkerReply = Report | Views | Counters | Owner | SendResult | Reached | LoadReport
+AnyWorkerReply = Report | Views | PartTold | Counters | Owner | SendResult | Reached | LoadReport
 
 
 def sum_counters(parts: Iterable[Counters]) -> Counters:

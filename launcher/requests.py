@@ -141,6 +141,7 @@ class Requests:
             seconds=found.seconds,
             right=not found.failure and found.owner == truth,
             failure=found.failure,
+            seconds_per_hop=found.seconds_per_hop,
         )
 
     async def _send(self, request: Send) -> SendResult:

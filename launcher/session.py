@@ -18,6 +18,7 @@ import psutil
 
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
+from cicada.bus.answering import SnapshotEndpoint
 from cicada.bus.proxy import BusProxy
 from cicada.bus.publisher import Publisher
 from cicada.bus.recording import Recorder, record
@@ -48,6 +49,7 @@ from launcher.process import WorkerSpec
 from launcher.roster import Roster
 from launcher.runfolder import CONTROL_SOCKET, ControlFolder, RunFolder, RunInfo, git_revision
 from launcher.serving import CommandActor, recorded
+from launcher.snapshots import Snapshots
 from launcher.statistics import Statistics
 from launcher.supervisor import WorkerSupervisor
 from launcher.swarm import Problems, Swarm
@@ -57,6 +59,7 @@ SOURCE = "launcher"
 
 _PUBLISHERS = "bus-in"
 _SUBSCRIBERS = "bus-out"
+_SNAPSHOTS = "snapshots"
 _NAMED_PROBLEMS = 3
 
 _logger = logging.getLogger("cicada.launcher")
@@ -84,8 +87,8 @@ class Session:
         self._immediately = False
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when the run is to end: empty when somebody asked for it, or why the swarm is lost."""
-        events = f"ipc://{self._control.socket(_PUBLISHERS)}"
-        self._proxy = BusProxy(events, f"ipc://{self._control.socket(_SUBSCRIBERS)}")
+        events, outlet = (f"ipc://{self._control.socket(name)}" for name in (_PUBLISHERS, _SUBSCRIBERS))
+        self._proxy = BusProxy(events, outlet)
         self._publisher = Publisher(events, SOURCE, clock=SystemClock())
         self._recorder = Recorder(folder.events, clock=SystemClock())
         self._log = LogBook(folder.logs, SOURCE, level_named(config.peer.log_level))
@@ -94,9 +97,11 @@ class Session:
         self.pool = WorkerPool(specs, self._worker_ended)
         self._keychain = keychain
         self.swarm = Swarm(Roster(plan, config.groups), self.pool, waves=config.launch.waves)
-        ring = config.ring.limits()
+        self._snapshots = self._answering()
         self._keeper = PeerKeeper(self.swarm, config.supervision, publish)
-        self.monitor = Monitor(self.swarm, lambda event: publish("", event), since, ring, self._keeper.tend)
+        self.monitor = Monitor(
+            self.swarm, lambda event: publish("", event), since, config.ring.limits(), self._keeper.tend
+        )
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
         self.faults = Faults(self.swarm, publish)
         self._statistics = Statistics(
@@ -123,9 +128,7 @@ class Session:
             on_down=lambda: self.end(""),
             recorded=self._recorded,
         )
-        asked = config.load_command
-        load = None if asked is None else ConfiguredLoad(asked, self.orchestrator.requests)
-        self.timeline = Timeline(config, schedule, self.orchestrator, self.swarm, publish, say, load)
+        self.timeline = Timeline(config, schedule, self.orchestrator, self.swarm, publish, say, self._load())
 
     @property
     def deaths(self) -> tuple[str, ...]:
@@ -214,6 +217,8 @@ class Session:
         self._publisher.open()
         self._stack.callback(self._publisher.close)
         await recorded(self._publisher)
+        self._snapshots.start()
+        self._stack.push_async_callback(self._snapshots.stop)
         actor = CommandActor.start(
             LoopDispatcher(), self.orchestrator.carry_out, lambda reason: Refused(reason=reason)
         )
@@ -265,6 +270,7 @@ class Session:
             name=self._config.swarm.name,
             control=self.control,
             events=self._proxy.subscribers,
+            snapshots=self._snapshots.endpoint,
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),
             started=_now(),
@@ -275,6 +281,16 @@ class Session:
             seed=self._config.swarm.seed,
             argv=tuple(sys.argv),
         )
+
+    def _load(self) -> ConfiguredLoad | None:
+        asked = self._config.load_command
+        return None if asked is None else ConfiguredLoad(asked, self.orchestrator.requests)
+
+    def _answering(self) -> SnapshotEndpoint:
+        name, run = self._config.swarm.name, self._folder.run
+        snapshots = Snapshots(self._publisher, self.pool, self.swarm.roster, name=name, run=run)
+        self.pool.before_freeze = snapshots.note
+        return SnapshotEndpoint(f"ipc://{self._control.socket(_SNAPSHOTS)}", snapshots.make)
 
     def _spec(self, name: str, events: str) -> WorkerSpec:
         return WorkerSpec(

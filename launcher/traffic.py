@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from cicada.aio import HostPort, Message, SwarmPeer
+from cicada.aio import HostPort, Message, Receipt, SwarmPeer
 from cicada.chord.io import LookupFailure
 from cicada.commands import SendResult
 from cicada.errors import CicadaError, Misuse
 from cicada.ids import Address, canonical_address, place_from_bytes, split_address
-from cicada.limits import LAUNCHER
+from cicada.limits import LAUNCHER, LOAD
+from cicada.routing.io import Fate
 from launcher.load.work import LoadWork
 from launcher.protocol import (
     AnyWorkerReply,
@@ -119,6 +120,7 @@ class Traffic:
             route=tuple(map(_address, found.route)),
             hops=found.hops,
             seconds=found.seconds,
+            seconds_per_hop=found.seconds_per_hop,
         )
 
     async def _send(self, command: SendOne) -> SendResult:
@@ -133,12 +135,16 @@ class Traffic:
             return _failed_send(str(error))
         except TimeoutError:
             return _failed_send("timed out")
+        if command.duplicates:
+            await _traced(receipt)
         return SendResult(
             status=receipt.status,
             reason=receipt.reason or "",
             attempts=receipt.attempts,
             hops=receipt.hops,
             round_trip_s=receipt.round_trip_s,
+            copies=tuple(copy.fate.value for copy in receipt.copies),
+            disjoint=receipt.disjoint,
         )
 
     async def _broadcast(self, command: SendBroadcast) -> Report:
@@ -174,6 +180,14 @@ class Traffic:
             case CollectLoad():
                 return await self._load.report()
         return Report()
+
+
+async def _traced(receipt: Receipt) -> None:
+    """Wait until it is known what became of every copy, for so long as their sender does."""
+    for _ in range(round(LOAD.trace / LAUNCHER.broadcast_poll)):
+        if all(copy.fate is not Fate.PENDING for copy in receipt.copies):
+            return
+        await asyncio.sleep(LAUNCHER.broadcast_poll)
 
 
 def _failed_send(reason: str) -> SendResult:

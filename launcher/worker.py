@@ -8,12 +8,14 @@ from pathlib import Path
 
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
+from cicada.actors.watch import Watch
 from cicada.bus.publisher import Publisher
 from cicada.clock import SystemClock
 from cicada.limits import LAUNCHER
 from launcher.hosting import Hosting
 from launcher.logs.book import LogBook
 from launcher.logs.records import level_named
+from launcher.parts import PartTeller
 from launcher.process import Ready, WorkerSpec
 from launcher.protocol import AnyWorkerCommand, AnyWorkerReply, Report
 from launcher.serving import CommandActor, log_to_stderr, recorded
@@ -45,9 +47,12 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     publisher.open()
     log = LogBook(Path(spec.logs), spec.name, level_named(spec.log_level))
     log.open()
-    hosting = Hosting(log.tapped(publisher.publish), log, spec)
+    watch = Watch(publisher.wants)
+    publisher.on_subscriptions = watch.changed
+    hosting = Hosting(log.tapped(publisher.publish), log, spec, watch)
+    teller = PartTeller(publisher, hosting.carry_out)
     actor = CommandActor.start(
-        LoopDispatcher(), hosting.carry_out, lambda reason: Report(failed={spec.name: reason})
+        LoopDispatcher(), teller.carry_out, lambda reason: Report(failed={spec.name: reason})
     )
     try:
         with export(actor, spec.control, commands=AnyWorkerCommand, replies=AnyWorkerReply):
@@ -58,4 +63,5 @@ async def _serve(spec: WorkerSpec, ready: Ready) -> None:
     finally:
         actor.stop(block=False)
         publisher.close()
+        watch.close()
         log.close()

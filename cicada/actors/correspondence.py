@@ -16,7 +16,7 @@ from cicada.actors.family import Announce, Submit
 from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
-from cicada.events import MessageDropped
+from cicada.events import AnyEvent, BroadcastFinished, BroadcastStarted, MessageDropped
 from cicada.ids import Peer
 from cicada.keys.memory import Memory
 from cicada.limits import BROADCAST, DELIVERY, KEYS
@@ -52,6 +52,7 @@ class Holdings(msgspec.Struct, kw_only=True):
     create: bool = True  # outside any other ring it is a ring of one
     memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
+    head: Peer | None = None  # of its successors
     seeds: tuple[Peer, ...] = ()  # by whom it came, or comes, to those that it belongs with
     sent: int = 0
     delivered: int = 0
@@ -89,6 +90,11 @@ class Correspondence:
         self._announced: dict[int, _Announced] = {}
         self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
         holdings.mailbox.when_room(self._on_room)
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that have not settled."""
+        return len(self._outstanding)
 
     def serve(self, around: Surroundings, tell_router: Callable[[object], None]) -> None:
         """``tell_router`` hands something to whichever RouterActor is at work from now on."""
@@ -190,12 +196,22 @@ class Correspondence:
             deadline=announce.deadline,
         )
         self._announced[send.id] = _Announced(send, announce.receipt, self._around.clock.now())
+        self._publish(BroadcastStarted(message=send.id, bytes=len(send.payload)))
         self._tell(send)
 
     def _on_broadcast_settled(self, settled: BroadcastSettled) -> None:
         announced = self._announced.pop(settled.id, None)
         if announced is not None:
             announced.receipt.settle(settled)
+            reason = "" if settled.reason is None else settled.reason.value
+            self._publish(
+                BroadcastFinished(
+                    message=settled.id,
+                    reached=settled.reached,
+                    complete=settled.is_complete,
+                    reason=reason,
+                )
+            )
 
     def _leave_to_others(self) -> None:
         """Under the address that this peer had, others spread its broadcasts on; under the new one they would be others.
@@ -242,8 +258,11 @@ class Correspondence:
     def _count_dropped(self, reason: str, count: int) -> None:
         if count:
             self._around.tally[reason] += count
-            if self._around.publish is not None:
-                self._around.publish(self._around.name, MessageDropped(reason=reason, count=count))
+            self._publish(MessageDropped(reason=reason, count=count))
+
+    def _publish(self, event: AnyEvent) -> None:
+        if self._around.publish is not None:
+            self._around.publish(self._around.name, event)
 
 
 def _mail(deliver: Deliver) -> Mail:

@@ -171,8 +171,10 @@ class Host:
         reachability = Reachability(address, local, hidden, is_fixed=is_fixed)
         hosted = self._host(settings, attachment, reachability, bound, keys)
         if settings.publish is not None:
-            peer = hosted.peer
-            settings.publish(hosted.around.name, PeerStarted(address=address, place=f"{peer.place:064x}"))
+            place = f"{hosted.peer.place:064x}"
+            behaviour = "" if settings.behaviour is None else str(settings.behaviour)
+            started = PeerStarted(address=address, place=place, behaviour=behaviour)
+            settings.publish(hosted.around.name, started)
         if settings.map_ports:
             self._map(hosted, split_address(bound)[1])
         return hosted
@@ -211,6 +213,8 @@ class Host:
         )
         hosted = HostedPeer(self, around, standstill, attachment, fixtures, reachability)
         self._hosted.add(hosted)
+        if settings.watch is not None:
+            settings.watch.measure(hosted)
         return hosted
 
     def _around(self, settings: Settings, standstill: Standstill, own: Peer, local: Address) -> Surroundings:
@@ -229,6 +233,7 @@ class Host:
             delivery=settings.delivery,
             behaviour=settings.behaviour,
             reach=reach_of(local),
+            watch=settings.watch,
         )
 
     def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
@@ -246,6 +251,8 @@ class Host:
     def gone(self, hosted: HostedPeer) -> None:
         """A peer has ended completely. The last one closes the host."""
         self._hosted.discard(hosted)
+        if hosted.around.watch is not None:
+            hosted.around.watch.forget(hosted)
         self.unmap(hosted)
         self._close_if_empty()
 

@@ -19,6 +19,7 @@ from cicada.actors.receipt import failed
 from cicada.actors.residence import Fixtures, Residence
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
+from cicada.actors.watch import Figures
 from cicada.errors import MailboxFull
 from cicada.events import AnyEvent, PeerStopped
 from cicada.ids import Peer
@@ -208,6 +209,22 @@ class HostedPeer:
             dropped=dict(dropped),
             refused=dict(self._home.around.refusals),
             restarts=holdings.restarts,
+        )
+
+    def figures(self) -> Figures:
+        """For whoever measures it."""
+        holdings, links = self._holdings, self._home.attachment.links
+        return Figures(
+            mailbox=len(holdings.mailbox),
+            in_flight=self._fixtures.correspondence.in_flight,
+            links=0 if links is None else links.count,
+            sent=holdings.sent,
+            delivered=holdings.delivered,
+            failed=holdings.failed,
+            dropped=self._home.around.tally.total() + holdings.refused,
+            round_trip_s=0.0
+            if links is None or holdings.head is None
+            else links.round_trip(holdings.head.address),
         )
 
     def fail_unresolved(self, submit: Submit) -> None:

@@ -18,11 +18,15 @@ Tell = Callable[[Kind, object], None]
 
 
 class Membership:
-    """For the peer ``own``, which enters the ring of the seeds that it holds, if there are any."""
+    """For the peer ``own``, which enters the ring of the seeds that it holds, if there are any. ``on_relays``: told by whom it is
+    reached, when nobody can dial it."""
 
-    def __init__(self, own: Peer, holdings: Holdings, tell: Tell) -> None:
+    def __init__(
+        self, own: Peer, holdings: Holdings, tell: Tell, on_relays: Callable[[tuple[Peer, ...]], None]
+    ) -> None:
         self._holdings = holdings
         self._tell = tell
+        self._on_relays = on_relays
         self._candidate = Address("")  # which others are to dial, to see whether they can
         self._is_hidden = is_hidden(own.address)
         self._entering: Enter | None = None
@@ -108,6 +112,7 @@ class Membership:
 
     def _on_lodged(self, lodged: Lodged) -> None:
         self._holdings.contacts = lodged.relays
+        self._on_relays(lodged.relays)
         self._on_joined(Joined())
 
     def _on_failed(self, output: JoinFailed | NotLodged) -> None:
@@ -122,6 +127,7 @@ class Membership:
         self._withdrawing = withdraw
         if self._is_hidden:
             self._tell(Kind.ROUTER, LeaveLodging())
+            self._on_relays(())
             self._on_left(Left())
         else:
             self._tell(Kind.RING, LeaveRing())

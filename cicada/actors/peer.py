@@ -42,7 +42,7 @@ from cicada.chord.io import (
     OwnerNotFound,
     TableChanged,
 )
-from cicada.events import ChildExited, ChildRestarted, Escalated, MessageDropped
+from cicada.events import AnyEvent, ChildExited, ChildRestarted, Escalated, LookupStarted, RelaysChanged
 from cicada.ids import Peer, is_hidden
 from cicada.keys.io import PinLearned
 from cicada.keys.linkhandshake import LinkHandshakes
@@ -112,7 +112,7 @@ class PeerSupervisor(LoopActor):
         self._on_unreached = on_unreached
         self._met: set[Peer] = {around.own}
         self._correspondence = correspondence
-        self._membership = Membership(around.own, holdings, self._tell)
+        self._membership = Membership(around.own, holdings, self._tell, self._on_relays)
         self._ids = count(1)
         self._searches: dict[int, _Search] = {}
         self._finder = Kind.ROUTER if is_hidden(around.own.address) else Kind.RING
@@ -247,7 +247,9 @@ class PeerSupervisor(LoopActor):
         for id in [id for id, old in self._searches.items() if old.reply.done()]:
             del self._searches[id]  # given up by whoever asked
         self._searches[search.find.id] = search
-        self._tell(self._finder, search.find)
+        find = search.find
+        self._publish(LookupStarted(place=f"{find.place:064x}", lookup=find.id, iterative=find.iterative))
+        self._tell(self._finder, find)
 
     def _on_locate_for(self, locate: routing.Locate) -> None:
         """The Router asks, for a hidden peer that it serves."""
@@ -263,12 +265,16 @@ class PeerSupervisor(LoopActor):
             answer(search.reply, output)
 
     def _on_table(self, table: TableChanged) -> None:
+        self._holdings.head = table.head
         self._holdings.contacts = tuple(peer for peer in table.known if peer != self._around.own)
         if self._on_new_peer is not None:
             for peer in self._holdings.contacts:
                 if peer not in self._met:
                     self._met.add(peer)
                     self._on_new_peer(peer)
+
+    def _on_relays(self, relays: tuple[Peer, ...]) -> None:
+        self._publish(RelaysChanged(relays=tuple(relay.address for relay in relays)))
 
     # Keys
 
@@ -316,6 +322,6 @@ class PeerSupervisor(LoopActor):
         self._attachment.reset()
         self._on_ended(self._left_over)
 
-    def _publish(self, event: ChildExited | ChildRestarted | Escalated | MessageDropped) -> None:
+    def _publish(self, event: AnyEvent) -> None:
         if self._around.publish is not None:
             self._around.publish(self._around.name, event)

@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from cicada.ids import Peer, Reach
 from cicada.limits import DELIVERY, RING, DeliveryLimits, RingLimits
 from cicada.routing.allowance import Allowance
 from cicada.routing.behaviour import Behaviour
+
+if TYPE_CHECKING:
+    from cicada.actors.watch import Watch
 
 Publish = Callable[[str, AnyEvent], None]
 """Told ``(peer name, event)`` for each event. Must not block."""
@@ -53,6 +56,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     allowance: Allowance = msgspec.field(default_factory=Allowance)  # for others' unfinished messages
     delivery: DeliveryLimits = DELIVERY
     behaviour: Behaviour | None = None  # what harm it does on purpose
+    watch: Watch | None = None  # what is looked at of it
     reach: Reach | None = (
         None  # the least that an address must have for it to be dialled; None: its own address's
     )

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
+from cicada.actors.watch import Looked, Tracer
 from cicada.events import MessageDropped
 from cicada.hosts import naming
 from cicada.routing import io
@@ -54,6 +55,15 @@ class RouterActor(Pump[Router]):
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }
 
+    def specials(self) -> dict[type, Callable[[Any], object]]:
+        return {Looked: lambda _: self._look()}
+
+    def on_start(self) -> None:
+        super().on_start()
+        if self.around.watch is not None:
+            self.around.watch.enter(self)
+            self._look()
+
     def end_turn(self) -> None:
         self._quota.waits(self.core.held_back)
         super().end_turn()
@@ -79,8 +89,15 @@ class RouterActor(Pump[Router]):
         """Give back what is shared with others of the process."""
         self._quota.waits(0)
         self._account.close()
+        if self.around.watch is not None:
+            self.around.watch.leave(self)
         if hasattr(self, "core"):  # it may have failed before it had one
             self.core.close()
+
+    def _look(self) -> None:
+        watch = self.around.watch
+        is_wanted = watch is not None and watch.copies
+        self.divert(Tracer(self.around, watch).carriers(self.carriers()) if watch and is_wanted else {}, {})
 
     def _observe(self, output: io.Tell) -> None:
         if type(output.event) is MessageDropped:

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from cicada.actors.family import Ref
 from cicada.actors.obstruction import FaultsChanged, Obstruction
-from cicada.actors.pump import Pump, Surroundings
+from cicada.actors.pump import Handlers, Pump, Surroundings
+from cicada.actors.watch import Looked, Meter
 from cicada.chord import io as ring
 from cicada.ids import Address, is_hidden
 from cicada.limits import ACTOR
@@ -35,6 +36,7 @@ class Attachment:
         self._target: Ref | None = None
         self.is_cut = False
         self.faults = NO_FAULTS
+        self.links: Links | None = None  # of the actor it serves, to be looked at
         self._indexes: set[int] = set()
         self._connections: set[ConnectionId] = set()
 
@@ -75,6 +77,7 @@ class Attachment:
     def reset(self) -> None:
         """Give back everything but the listener."""
         self._target = None
+        self.links = None
         for index in self._indexes:
             self.endpoint.detach(index)
         self._indexes.clear()
@@ -128,10 +131,11 @@ class TransportActor(Pump[Links]):
         self._send = attachment.endpoint.send
         self._not_taken: list[linkio.NotTaken] = []
         self._obstruction: Obstruction | None = None
+        self._meter: Meter | None = None
 
     def make_core(self) -> Links:
         self._attachment.serve(self.actor_ref)
-        return Links(
+        links = self._attachment.links = Links(
             self.around.own.address,
             self._incarnation,
             swarm=self._swarm,
@@ -140,6 +144,7 @@ class TransportActor(Pump[Links]):
             security=self._security,
             reach=self.around.reach if is_hidden(self.around.own.address) else None,
         )
+        return links
 
     def carriers(self) -> dict[type, Callable[[Any], object]]:
         attachment = self._attachment
@@ -163,11 +168,14 @@ class TransportActor(Pump[Links]):
         }
 
     def specials(self) -> dict[type, Callable[[Any], object]]:
-        return {FaultsChanged: lambda change: self._obstruct(change.table)}
+        return {FaultsChanged: lambda change: self._obstruct(change.table), Looked: lambda _: self._look()}
 
     def on_start(self) -> None:
         super().on_start()
         self._obstruct(self._attachment.faults)
+        if self.around.watch is not None:
+            self.around.watch.enter(self)
+            self._look()
 
     def take(self, queue: deque[Any], limit: int) -> None:
         super().take(queue, limit if len(queue) < _FEW else self._bearable(queue, limit))
@@ -180,10 +188,15 @@ class TransportActor(Pump[Links]):
 
     def on_stop(self) -> None:
         super().on_stop()
+        self._look_no_more()
         if not self._attachment.is_cut:
             self.feed(linkio.CloseAll("stopped"))
             if self._obstruction is not None:
                 self._obstruction.end()
+
+    def on_failure(self, *reason: object) -> None:
+        super().on_failure(*reason)
+        self._look_no_more()
 
     def _bearable(self, queue: deque[Any], limit: int) -> int:
         """How many of the first ``limit`` inputs the Router can bear the messages of."""
@@ -219,7 +232,7 @@ class TransportActor(Pump[Links]):
 
     def clear_the_way(self) -> None:
         self._obstruction = None
-        self.divert({}, {})
+        self._redirect()
 
     def authenticated(self, output: linkio.Authenticated) -> None:
         """A handshake finished."""
@@ -231,8 +244,35 @@ class TransportActor(Pump[Links]):
             if not about.rules:
                 return
             self._obstruction = Obstruction(self)
-            self.divert(self._obstruction.carriers(), self._obstruction.specials())
+            self._redirect()
         self._obstruction.change(about)
+
+    def _redirect(self) -> None:
+        """Have messages pass whoever looks at them first, then whatever stands in their way."""
+        carriers: Handlers = {}
+        specials: Handlers = {}
+        if self._obstruction is not None:
+            carriers, specials = self._obstruction.carriers(), self._obstruction.specials()
+        if self._meter is not None:
+            specials = {**specials, **self._meter.specials(specials, self.feed)}
+        self.divert(carriers, specials)
+
+    def _look(self) -> None:
+        watch = self.around.watch
+        is_wanted = watch is not None and watch.needs_meters
+        if watch is not None and is_wanted and self._meter is None:
+            self._meter = Meter(self.around, watch)
+            self._redirect()
+        elif self._meter is not None and not is_wanted:
+            self._meter.close()
+            self._meter = None
+            self._redirect()
+
+    def _look_no_more(self) -> None:
+        if self.around.watch is not None:
+            self.around.watch.leave(self)
+        if self._meter is not None:
+            self._meter.close()
 
     def _unreachable(self, output: linkio.Unreachable) -> None:
         lost = output.undelivered

@@ -5,23 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 import zmq
 
-from cicada.bus.topics import covers, topic_of
+from cicada.bus.snapshot import Part, make_part
+from cicada.bus.standing import HEEDED, Standing
+from cicada.bus.topics import TRAFFIC, covers, kinds, topic_of
 from cicada.clock import Clock
-from cicada.events import AnyEvent, Envelope, EventsLost
+from cicada.events import AnyEvent, Envelope, EventsLost, SequencesTold
 from cicada.limits import BUS, BusLimits
 
 _SUBSCRIBE = 1
+_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
+_LAST = int(zmq.DONTWAIT)
+_GATHERED = frozenset(
+    kind
+    for kind in kinds().values()
+    if topic_of(kind) in TRAFFIC and kind not in HEEDED and kind is not SequencesTold
+)
+_PULSE = topic_of(SequencesTold)
+_LOOK = 0.002  # seconds between two looks for a subscription that is on its way; it takes about as long
 
 
 class Publisher:
     """Publishes the events of one source through the proxy at ``endpoint``, on the running asyncio loop.
 
     It never blocks and never raises because of a slow or absent proxy: what finds no room is counted in ``lost`` and
-    told as EventsLost as soon as there is room again. What nobody subscribed to is numbered but not encoded.
+    told as EventsLost as soon as there is room again. What nobody subscribed to is numbered but not encoded. ``part`` is what
+    stands of all that was told.
     """
 
     def __init__(self, endpoint: str, source: str, *, clock: Clock, limits: BusLimits = BUS) -> None:
@@ -35,9 +48,17 @@ class Publisher:
         self._sequences: Counter[type[AnyEvent]] = Counter()
         self._untold = 0
         self._subscribed = asyncio.Event()
+        self._standing = Standing()
+        self._pulse: asyncio.TimerHandle | None = None
+        self._gathered: list[Envelope] = []
+        self._leaving: asyncio.TimerHandle | None = None
         self._socket: zmq.Socket[bytes] | None = None
+        self.life = clock.wall_ms()
+        """Greater than that of an earlier publisher of the same source."""
         self.lost = 0
         """Events that somebody wanted and nobody got, since the start."""
+        self.on_subscriptions: Callable[[], None] = _nothing
+        """Called when somebody begins or ends to want something."""
 
     def open(self, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
         """Connect, in ``context`` (None: the process's own). The proxy need not be there yet."""
@@ -64,6 +85,8 @@ class Publisher:
         """Stop publishing; what still waits is dropped. Safe to call twice."""
         if self._socket is None:
             return
+        self._stop_pulse()
+        self._let_go()
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
         self._socket = None
@@ -78,59 +101,137 @@ class Publisher:
         return wanted
 
     def publish(self, peer: str, event: AnyEvent) -> None:
-        """Tell whoever subscribed. ``peer`` names the peer it is about; empty: the source itself."""
+        """Tell whoever subscribed. ``peer`` names the peer it is about; empty: the source itself. Traffic is gathered for a
+        moment and leaves together; the order is kept by kind."""
         kind = type(event)
         self._sequences[kind] += 1
-        if not self.wants(kind):
-            return
-        if not (self._tell_loss() and self._send(kind, peer, event)):
-            self.lost += 1
-            self._untold += 1
+        if self.wants(kind):
+            if kind in _GATHERED:
+                self._gather(self._envelope(kind, peer, event))
+            elif not (self._tell_loss() and self._send(self._envelope(kind, peer, event))):
+                self._lose()
+        if kind in HEEDED:
+            for correction in self._standing.note(peer, event):
+                self.publish(peer, correction)
 
     def told(self, kind: type[AnyEvent]) -> int:
         """The sequence of the last event of this kind, 0: of none."""
         return self._sequences[kind]
 
+    def part(self) -> Part:
+        """What stands, at this instant."""
+        sequences = {kind.__name__: count for kind, count in self._sequences.items()}
+        return make_part(self._source, self.life, sequences, self._standing.events(), self._clock.wall_ms())
+
+    async def heard(self, prefix: bytes, timeout: float) -> bool:
+        """Wait until exactly this subscription is known here, at most ``timeout`` seconds; whether it is."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        while prefix not in self._prefixes and loop.time() < until:
+            await asyncio.sleep(_LOOK)
+        return prefix in self._prefixes
+
     def _tell_loss(self) -> bool:
         """Say how many were lost, if any. False while there is no room even for that."""
         if self._untold and self.wants(EventsLost):
             self._sequences[EventsLost] += 1
-            if not self._send(EventsLost, "", EventsLost(count=self._untold, reason="bus queue full")):
+            loss = EventsLost(count=self._untold, reason="bus queue full")
+            if not self._send(self._envelope(EventsLost, "", loss)):
                 self._sequences[EventsLost] -= 1
                 return False
         self._untold = 0
         return True
 
-    def _send(self, kind: type[AnyEvent], peer: str, event: AnyEvent) -> bool:
-        """Queue one event. False when there was no room."""
-        if self._socket is None:
-            return False
-        envelope = Envelope(
+    def _lose(self) -> None:
+        self.lost += 1
+        self._untold += 1
+
+    def _envelope(self, kind: type[AnyEvent], peer: str, event: AnyEvent) -> Envelope:
+        return Envelope(
             source=self._source,
             sequence=self._sequences[kind],
             time_ms=self._clock.wall_ms(),
             peer=peer,
             event=event,
+            life=self.life,
         )
+
+    def _gather(self, envelope: Envelope) -> None:
+        self._gathered.append(envelope)
+        if self._leaving is None:
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(self._limits.gather, self._let_go)
+        if len(self._gathered) >= self._limits.gathered:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Send what was gathered."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._leaving = None
+        gathered, self._gathered = self._gathered, []
+        for envelope in gathered:
+            if not (self._tell_loss() and self._queue(envelope)):
+                self._lose()
+        self._look_for_subscriptions()
+
+    def _send(self, envelope: Envelope) -> bool:
+        """Queue one event. False when there was no room."""
+        is_queued = self._queue(envelope)
+        self._look_for_subscriptions()
+        return is_queued
+
+    def _queue(self, envelope: Envelope) -> bool:
+        if self._socket is None:
+            return False
         try:
-            self._socket.send_multipart((topic_of(kind), self._encoder.encode(envelope)), zmq.DONTWAIT)
+            self._socket.send(topic_of(type(envelope.event)), _MORE)
+            self._socket.send(self._encoder.encode(envelope), _LAST)
         except zmq.Again:
             return False
-        finally:
-            # Sending may consume the descriptor's edge that announces a subscription
-            if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                self._read_subscriptions()
         return True
 
+    def _look_for_subscriptions(self) -> None:
+        """Sending may consume the descriptor's edge that announces one."""
+        if self._socket is not None and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._read_subscriptions()
+
     def _read_subscriptions(self) -> None:
+        changed = False
         while self._socket is not None:
             try:
                 frame = self._socket.recv(zmq.DONTWAIT)
             except zmq.Again:
-                return
+                break
+            changed = True
             self._wanted.clear()
             if frame[:1] and frame[0] == _SUBSCRIBE:
                 self._prefixes.add(frame[1:])
                 self._subscribed.set()
             else:
                 self._prefixes.discard(frame[1:])
+        if changed:
+            self._subscriptions_changed()
+
+    def _subscriptions_changed(self) -> None:
+        if self._pulse is None and _PULSE in self._prefixes:
+            self._beat()
+        self.on_subscriptions()
+
+    def _beat(self) -> None:
+        """Say how far everything is, again and again until nobody follows: mere subscribers need not know."""
+        self._pulse = None
+        if self._socket is not None and _PULSE in self._prefixes:
+            told = {kind.__name__: n for kind, n in self._sequences.items() if kind is not SequencesTold}
+            self._let_go()
+            self.publish("", SequencesTold(sequences=told))
+            self._pulse = asyncio.get_running_loop().call_later(self._limits.told, self._beat)
+
+    def _stop_pulse(self) -> None:
+        if self._pulse is not None:
+            self._pulse.cancel()
+        self._pulse = None
+
+
+def _nothing() -> None:
+    """Nobody wants to be told."""

@@ -12,7 +12,7 @@ import zmq
 
 from cicada.bus.topics import EVERYTHING
 from cicada.errors import DeliveryTimeout, Misuse
-from cicada.events import Envelope
+from cicada.events import Envelope, SequencesTold
 from cicada.limits import BUS, BusLimits
 
 
@@ -81,6 +81,29 @@ class Subscriber:
     def __aiter__(self) -> AsyncIterator[Envelope]:
         return self._envelopes()
 
+    def subscribe(self, topic: bytes) -> None:
+        """Also get what is under this prefix, from now on."""
+        self._open().setsockopt(zmq.SUBSCRIBE, topic)
+
+    def unsubscribe(self, topic: bytes) -> None:
+        """Get it no more."""
+        self._open().setsockopt(zmq.UNSUBSCRIBE, topic)
+
+    async def receive_raw(self, timeout: float) -> bytes | None:
+        """The next event as it came; None when none came within ``timeout`` seconds. It is in no figure of this subscriber."""
+        raw = self._take()
+        if raw is None:
+            try:
+                async with asyncio.timeout(timeout):
+                    while (raw := self._take()) is None:
+                        await self._readable()
+            except TimeoutError:
+                return None
+        self._taken += 1
+        if self._taken % self._limits.batch == 0:
+            await asyncio.sleep(0)
+        return raw
+
     async def receive(self, timeout: float | None) -> Envelope:
         """The next envelope. Raises DeliveryTimeout when none came within ``timeout`` seconds (None: wait for ever)."""
         try:
@@ -107,27 +130,36 @@ class Subscriber:
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 self.malformed += 1
                 continue
+            if type(envelope.event) is SequencesTold:
+                continue  # for followers
             self.gaps.notice(envelope)
             return envelope
 
     def _take(self) -> bytes | None:
         """The body of the next event, None when there is none now. No wait can lose what was taken."""
-        if self._socket is None:
-            raise Misuse("a subscriber receives inside its 'async with' only")
         try:
-            return self._socket.recv_multipart(zmq.DONTWAIT)[-1]
+            return self._open().recv_multipart(zmq.DONTWAIT)[-1]
         except zmq.Again:
             return None
 
+    def _open(self) -> zmq.Socket[bytes]:
+        if self._socket is None:
+            raise Misuse("a subscriber receives inside its 'async with' only")
+        return self._socket
+
     async def _readable(self) -> None:
         """Wait until something may have come. The descriptor is watched only here, so an idle reader costs nothing."""
-        if self._socket is None:
-            return
-        loop = asyncio.get_running_loop()
-        descriptor = self._socket.fileno()
-        ready = asyncio.Event()
-        loop.add_reader(descriptor, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(descriptor)
+        if self._socket is not None:
+            await readable(self._socket)
+
+
+async def readable(socket: zmq.Socket[bytes]) -> None:
+    """Wait for the edge by which a socket announces that something happened to it."""
+    loop = asyncio.get_running_loop()
+    descriptor = socket.fileno()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)

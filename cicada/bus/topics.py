@@ -11,20 +11,29 @@ from typing import get_args
 
 from cicada.events import (
     AnyEvent,
+    BroadcastFinished,
     BroadcastReceived,
+    BroadcastStarted,
+    CopiesTraced,
     FingersChanged,
+    HopTaken,
     KeyEvent,
     LinkClosed,
     LinkEvent,
     LinkOpened,
     LoadEvent,
     LookupFinished,
+    LookupStarted,
     MessageSettled,
     NatEvent,
+    PeerMeasured,
     RelayMisbehaved,
     RingEvent,
     RoutingEvent,
     RunEvent,
+    SequencesTold,
+    TrafficCounted,
+    TrafficEvent,
 )
 
 EVERYTHING = b""
@@ -37,6 +46,7 @@ _FAMILIES: dict[str, UnionType] = {
     "nat": NatEvent,
     "run": RunEvent,
     "load": LoadEvent,
+    "traffic": TrafficEvent,
 }
 
 _TOPICS: dict[type, bytes] = {
@@ -48,8 +58,10 @@ _TOPICS: dict[type, bytes] = {
 TRAFFIC: frozenset[bytes] = frozenset(
     _TOPICS[kind]
     for kind in (
-        *(MessageSettled, BroadcastReceived, RelayMisbehaved, LookupFinished),
+        *(MessageSettled, RelayMisbehaved, LookupStarted, LookupFinished),
+        *(BroadcastStarted, BroadcastReceived, BroadcastFinished),
         *(LinkOpened, LinkClosed, FingersChanged),
+        *(TrafficCounted, HopTaken, CopiesTraced, PeerMeasured, SequencesTold),
     )
 )
 """Kinds of which every message, link or finger makes one: thousands a second under load or in repair, when encoding them
@@ -59,6 +71,11 @@ cost a worker a fifth of its time. So never recorded unless asked for."""
 def topic_of(kind: type[AnyEvent]) -> bytes:
     """The topic of one kind of event."""
     return _TOPICS[kind]
+
+
+def kinds() -> dict[str, type[AnyEvent]]:
+    """All kinds of events by name."""
+    return {kind.__name__: kind for kind in _TOPICS}
 
 
 def all_topics() -> tuple[bytes, ...]:

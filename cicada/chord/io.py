@@ -124,13 +124,15 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class OwnerFound(msgspec.Struct, frozen=True):
-    """Answer to FindOwner. ``route`` lists the peers the lookup passed, this one first; ``hops`` is its number of links."""
+    """Answer to FindOwner. ``route`` lists the peers the lookup passed, this one first; ``hops`` is its number of links.
+    ``seconds``, of an iterative one: how long each of them but the first took to answer."""
 
     id: int
     owner: Peer
     predecessor: Peer
     route: tuple[Peer, ...]
     hops: int
+    seconds: tuple[float, ...] = ()
 
 
 class OwnerNotFound(msgspec.Struct, frozen=True):

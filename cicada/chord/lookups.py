@@ -19,6 +19,7 @@ class Lookup:
     """One lookup. ``deadline`` is when it is tried again, or given up after its last attempt."""
 
     __slots__ = (
+        "asked_at",
         "attempts",
         "deadline",
         "id",
@@ -26,6 +27,7 @@ class Lookup:
         "queue",
         "request",
         "route",
+        "seconds",
         "started",
         "tried",
         "wanted",
@@ -42,6 +44,8 @@ class Lookup:
         self.tried: list[Peer] = []
         self.queue: list[Peer] | None = None  # iterative: whom to ask next, best first
         self.route: list[Peer] = []  # iterative: who answered
+        self.seconds: list[float] = []  # and how long each took
+        self.asked_at = started
 
     @property
     def is_iterative(self) -> bool:

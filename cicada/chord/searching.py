@@ -11,6 +11,7 @@ from cicada.events import LookupFinished
 from cicada.ids import Address, Peer, Place, peer_at, place_to_bytes
 from cicada.limits import WIRE
 from cicada.wire.ring import FindSuccessor, Found, GetNextHop, LookupFailed, NextHop
+from cicada.wire.trips import lookup_trip
 
 
 class Searcher:
@@ -102,6 +103,7 @@ class Searcher:
             return
         hops = [peer_at(Address(address)) for address in message.hops]
         row.route.append(sender)
+        row.seconds.append(self._ring.now - row.asked_at)
         if message.final and hops and in_open_closed(sender.place, row.place, hops[0].place):
             self._succeed(row, hops[0], sender, row.route)
             return
@@ -190,6 +192,7 @@ class Searcher:
             self._fail(row, LookupFailure.NO_ROUTE if hop is None else LookupFailure.HOP_LIMIT)
             return
         row.tried.append(hop)
+        row.asked_at = ring.now
         message = GetNextHop(
             incarnation=ring.incarnation,
             extra=ring.extra,
@@ -203,7 +206,9 @@ class Searcher:
         self._lookups.remove(row)
         if row.wanted is Wanted.OWNER:
             hops = len(route) - 1
-            self._ring.outputs.append(OwnerFound(row.id, owner, predecessor, tuple(route), hops))
+            self._ring.outputs.append(
+                OwnerFound(row.id, owner, predecessor, tuple(route), hops, tuple(row.seconds))
+            )
             self._report(row, owner.address, hops, "")
 
     def _fail(self, row: Lookup, reason: LookupFailure) -> None:
@@ -215,6 +220,12 @@ class Searcher:
     def _report(self, row: Lookup, owner: str, hops: int, reason: str) -> None:
         seconds = self._ring.now - row.started
         event = LookupFinished(
-            place=f"{row.place:064x}", owner=owner, hops=hops, seconds=seconds, reason=reason, lookup=row.id
+            place=f"{row.place:064x}",
+            owner=owner,
+            hops=hops,
+            seconds=seconds,
+            reason=reason,
+            lookup=row.id,
+            trip=lookup_trip(self._ring.peer.address, row.request) if row.tried else "",
         )
         self._ring.outputs.append(Emit(event))

@@ -11,7 +11,9 @@ from cicada.events.base import EVENT_VERSION, Event
 from cicada.events.load import LoadEnded, LoadEvent, LoadInterval, LoadStarted, OpInterval, ThresholdChecked
 from cicada.events.peer import (
     WHY_DROPPED,
+    BroadcastFinished,
     BroadcastReceived,
+    BroadcastStarted,
     FingersChanged,
     HandshakeRefused,
     KeyChanged,
@@ -21,6 +23,7 @@ from cicada.events.peer import (
     LinkEvent,
     LinkOpened,
     LookupFinished,
+    LookupStarted,
     MessageDropped,
     MessageSettled,
     NatEvent,
@@ -33,6 +36,7 @@ from cicada.events.peer import (
     PortMappingLost,
     PredecessorChanged,
     RelayMisbehaved,
+    RelaysChanged,
     RingEvent,
     RoutingEvent,
     SuccessorsChanged,
@@ -56,8 +60,17 @@ from cicada.events.run import (
     WorkerExited,
     WorkerStarted,
 )
+from cicada.events.traffic import (
+    CopiesTraced,
+    EdgeCount,
+    HopTaken,
+    PeerMeasured,
+    SequencesTold,
+    TrafficCounted,
+    TrafficEvent,
+)
 
-AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | NatEvent | RunEvent | LoadEvent
+AnyEvent = RingEvent | RoutingEvent | LinkEvent | KeyEvent | NatEvent | RunEvent | LoadEvent | TrafficEvent
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,15 +82,20 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     peer: str  # name or address of the peer it is about; empty: the source itself
     event: AnyEvent
     version: int = EVENT_VERSION
+    life: int = 0  # of the source; a greater one counts its sequences from 1 again
 
 
 __all__ = [
     "AddressChanged",
     "AnyEvent",
+    "BroadcastFinished",
     "BroadcastReceived",
+    "BroadcastStarted",
     "ChildExited",
     "ChildRestarted",
     "CommandReceived",
+    "CopiesTraced",
+    "EdgeCount",
     "EVENT_VERSION",
     "Envelope",
     "Escalated",
@@ -88,6 +106,7 @@ __all__ = [
     "FaultStarted",
     "FingersChanged",
     "HandshakeRefused",
+    "HopTaken",
     "KeyChanged",
     "KeyConflict",
     "KeyEvent",
@@ -99,11 +118,13 @@ __all__ = [
     "LoadInterval",
     "LoadStarted",
     "LookupFinished",
+    "LookupStarted",
     "MessageDropped",
     "MessageSettled",
     "NatEvent",
     "OpInterval",
     "PeerFaulted",
+    "PeerMeasured",
     "PeerStarted",
     "PeerStopped",
     "PeerSuspected",
@@ -114,13 +135,17 @@ __all__ = [
     "PortMappingLost",
     "PredecessorChanged",
     "RelayMisbehaved",
+    "RelaysChanged",
     "RingEvent",
     "RoutingEvent",
     "RunEvent",
     "RunStateChanged",
     "ScheduledFaultDone",
+    "SequencesTold",
     "SuccessorsChanged",
     "ThresholdChecked",
+    "TrafficCounted",
+    "TrafficEvent",
     "WHY_DROPPED",
     "WaveRestarted",
     "WorkerExited",

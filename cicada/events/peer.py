@@ -44,10 +44,18 @@ class PeerSuspected(Event, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class LookupStarted(Event, frozen=True, kw_only=True, tag=True):
+    """This peer was asked who owns ``place`` (hex). ``lookup`` as in LookupFinished."""
+
+    place: str
+    lookup: int
+    iterative: bool
+
+
 class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
     """A lookup that this peer asked for ended. ``owner`` is empty when it failed, and ``reason`` says why.
 
-    ``lookup`` is its number at this peer.
+    ``lookup`` is its number at this peer, ``trip`` what HopTaken calls it (empty: it never left).
     """
 
     place: str
@@ -56,10 +64,17 @@ class LookupFinished(Event, frozen=True, kw_only=True, tag=True):
     seconds: float
     reason: str = ""
     lookup: int = 0
+    trip: str = ""
 
 
 RingEvent = (
-    PhaseChanged | SuccessorsChanged | PredecessorChanged | FingersChanged | PeerSuspected | LookupFinished
+    PhaseChanged
+    | SuccessorsChanged
+    | PredecessorChanged
+    | FingersChanged
+    | PeerSuspected
+    | LookupStarted
+    | LookupFinished
 )
 
 
@@ -163,11 +178,34 @@ class BroadcastReceived(Event, frozen=True, kw_only=True, tag=True):
     hops: int
 
 
+class BroadcastStarted(Event, frozen=True, kw_only=True, tag=True):
+    """This peer gives something to all others. ``message`` as in BroadcastReceived."""
+
+    message: int
+    bytes: int
+
+
+class BroadcastFinished(Event, frozen=True, kw_only=True, tag=True):
+    """A broadcast of this peer settled: ``reached`` peers have it, as those down the tree claim. ``complete``: each part of the
+    ring was accounted for. ``reason``: why it never left."""
+
+    message: int
+    reached: int
+    complete: bool
+    reason: str = ""
+
+
+class RelaysChanged(Event, frozen=True, kw_only=True, tag=True):
+    """This peer, which nobody can dial, is reached by these members now. None: by nobody, or it needs none any more."""
+
+    relays: tuple[str, ...]
+
+
 class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     """This peer, which was told to do harm, did so to a message of others: its class, and what its header said before.
 
     ``target`` and ``way`` are hex; ``counter``, ``index``, ``attempt``: 0, ``way``: empty where it has none. ``field``: what
-    was altered, ``unreadable`` when nothing left.
+    was altered, ``unreadable`` when nothing left. ``trip`` as in HopTaken.
     """
 
     behaviour: str
@@ -179,9 +217,18 @@ class RelayMisbehaved(Event, frozen=True, kw_only=True, tag=True):
     attempt: int = 0
     way: str = ""
     field: str = ""
+    trip: str = ""
 
 
-RoutingEvent = MessageSettled | MessageDropped | BroadcastReceived | RelayMisbehaved
+RoutingEvent = (
+    MessageSettled
+    | MessageDropped
+    | BroadcastStarted
+    | BroadcastReceived
+    | BroadcastFinished
+    | RelaysChanged
+    | RelayMisbehaved
+)
 
 
 # Links
@@ -195,10 +242,11 @@ class LinkOpened(Event, frozen=True, kw_only=True, tag=True):
 
 
 class LinkClosed(Event, frozen=True, kw_only=True, tag=True):
-    """A link ended."""
+    """A link ended. ``left``: so many others with ``remote`` are open still, as after two peers dialled each other."""
 
     remote: str
     reason: str
+    left: int = 0
 
 
 class PeerFaulted(Event, frozen=True, kw_only=True, tag=True):

@@ -6,10 +6,11 @@ from cicada.events.base import Event
 
 
 class PeerStarted(Event, frozen=True, kw_only=True, tag=True):
-    """A peer listens at ``address``."""
+    """A peer listens at ``address``. ``behaviour``: what harm it does on purpose, if any."""
 
     address: str
     place: str
+    behaviour: str = ""
 
 
 class AddressChanged(Event, frozen=True, kw_only=True, tag=True):

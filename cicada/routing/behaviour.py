@@ -26,6 +26,7 @@ from cicada.routing.router import Router
 from cicada.routing.timers import earlier
 from cicada.wire.ring import FindSuccessor, Found, NextHop
 from cicada.wire.routed import Broadcast, Contact, GetRecord, RoutedBase
+from cicada.wire.trips import trip_of
 
 Kind = Literal["drop", "alter", "misroute", "lie-in-lookups", "replay", "delay"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
@@ -109,6 +110,7 @@ class BadRouter(Router):
                 attempt=getattr(message, "attempt", 0),
                 way=getattr(message, "way", b"").hex(),
                 field=field,
+                trip=trip_of(message),
             )
         )
 

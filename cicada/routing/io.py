@@ -5,6 +5,7 @@ way."""
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 import msgspec
 
@@ -152,6 +153,11 @@ class Fate(enum.StrEnum):
     ALTERED = "altered"  # it arrived changed, and its tag proves which it was
     LOST = "lost"  # no word of it came
     UNATTRIBUTED = "unattributed"  # a copy arrived that does not prove which it was: perhaps this one
+
+
+Frame = tuple[Place, int, int]
+"""A destination, its index of a session, and a counter in it: what names one attempt on the wire. Destinations choose their
+indexes as they like."""
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -338,6 +344,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     ``trust`` is that of the session it went by (None: it never left), ``altered`` the number of copies that arrived changed;
     ``conflict``: neighbours of the destination named another key than the one it proved. ``copies``: what is known of each;
     where one is pending, a Traced follows. ``disjoint``: as far as is known no two copies of one attempt shared a relay.
+    ``frames`` name its attempts on the wire, ``answer`` the ack: whose it was, index and counter.
     """
 
     id: int
@@ -351,6 +358,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     conflict: bool = False
     copies: tuple[Copy, ...] = ()
     disjoint: bool = True
+    frames: Sequence[Frame] = ()
+    answer: tuple[Address, int, int] | None = None
 
 
 class Traced(msgspec.Struct, frozen=True, kw_only=True):
@@ -360,6 +369,8 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     copies: tuple[Copy, ...]
     disjoint: bool
     altered: int
+    frames: Sequence[Frame] = ()
+    answer: tuple[Address, int, int] | None = None
 
 
 class BroadcastSettled(msgspec.Struct, frozen=True, kw_only=True):

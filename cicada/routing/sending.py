@@ -20,7 +20,7 @@ from cicada.routing.copies import Attempt, departing
 from cicada.routing.credit import Moment, Turn
 from cicada.routing.departures import Departures
 from cicada.routing.introductions import Introductions
-from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Verdict
+from cicada.routing.io import Frame, Reason, RouterOutput, SendMessage, Settled, Verdict
 from cicada.routing.ordering import Order
 from cicada.routing.pace import Pace
 from cicada.routing.paths import Leg, Ways, peer_named
@@ -28,7 +28,7 @@ from cicada.routing.sessions import DATA, Session, Sessions
 from cicada.routing.table import Routes, RoutingTable
 from cicada.routing.timers import Timers, earlier
 from cicada.routing.traces import Traces
-from cicada.routing.unsettled import Ended, Frame, Unsettled, settled
+from cicada.routing.unsettled import Ended, Unsettled, settled
 from cicada.wire.routed import ContactReply, NoSuchPeer, NoSuchSession
 from cicada.wire.sealed import AckBody, DataBody, encode_body
 
@@ -209,6 +209,7 @@ class Sends:
         if ack.status == Verdict.DELIVERED:
             self._departures.heard(session.peer.place, moment, ack.credit, now)
         if ack.status == Verdict.DELIVERED or (ack.status == Verdict.HELD and sending.asked.fragment):
+            sending.answered = (session, counter)
             return self._acknowledged(sending, ack, attempt, way, now)
         return self._refused(sending, ack.status, attempt, moment, now)
 

@@ -7,9 +7,9 @@ from collections import Counter
 from cicada.limits import DeliveryLimits
 from cicada.routing.contacts import Contacts
 from cicada.routing.copies import Attempt
-from cicada.routing.io import RouterOutput
+from cicada.routing.io import Frame, RouterOutput
 from cicada.routing.sessions import Session
-from cicada.routing.unsettled import Frame, Unsettled
+from cicada.routing.unsettled import Unsettled
 from cicada.wire.sealed import AckBody
 
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cicada.events import MessageSettled
-from cicada.ids import Peer, Place
+from cicada.ids import Address, Peer
 from cicada.routing.copies import Attempt, copies_of
-from cicada.routing.io import Reason, RouterOutput, SendMessage, Settled, Status, Tell, Traced
+from cicada.routing.io import Frame, Reason, RouterOutput, SendMessage, Settled, Status, Tell, Traced
 from cicada.routing.paths import Leg
 from cicada.routing.sessions import Session
-
-Frame = tuple[Place, int, int]
-"""The destination, its index of a session, and a counter in it: what names one attempt on the wire. Destinations choose their
-indexes as they like."""
 
 
 class Unsettled:
     """One message. ``boot`` never changes once an attempt has named it."""
 
     __slots__ = (
-        "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_excused", "is_waiting",
-        "is_whole", "losses", "refusals", "sent_at", "session", "sessions", "was_in_ring",
+        "answered", "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_excused",
+        "is_waiting", "is_whole", "losses", "refusals", "sent_at", "session", "sessions", "was_in_ring",
     )  # fmt: skip
 
     def __init__(self, asked: SendMessage) -> None:
@@ -42,6 +38,7 @@ class Unsettled:
         self.losses = 0  # attempts of which nothing arrived
         self.is_excused = False  # an attempt was not counted among them: it may have been slow
         self.refusals = 0  # attempts that were answered BUSY
+        self.answered: tuple[Session, int] | None = None  # by which ack, in which session
 
     @property
     def tries(self) -> int:
@@ -77,7 +74,22 @@ class Unsettled:
     def traced(self) -> Traced:
         """All that will ever be known of the copies."""
         copies = copies_of(self.attempts, is_final=True)
-        return Traced(id=self.asked.id, copies=copies, disjoint=self.is_disjoint, altered=self.altered)
+        return Traced(
+            id=self.asked.id,
+            copies=copies,
+            disjoint=self.is_disjoint,
+            altered=self.altered,
+            frames=self.frames,
+            answer=self.answer,
+        )
+
+    @property
+    def answer(self) -> tuple[Address, int, int] | None:
+        """The ack that it settled by, as it is named on the wire."""
+        if self.answered is None:
+            return None
+        session, counter = self.answered
+        return session.peer.address, session.index, counter
 
     def attempt_of(self, frame: Frame, session: Session) -> int:
         """Which attempt that was, from 1; 0: none, or not in this session."""
@@ -99,6 +111,8 @@ class Unsettled:
             conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
             copies=copies_of(self.attempts, is_final=reason is not None),
             disjoint=self.is_disjoint,
+            frames=self.frames,
+            answer=self.answer,
         )
 
 

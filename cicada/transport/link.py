@@ -295,6 +295,11 @@ class Link:
         self.flight = 0
         return items
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds to the other end and back, as measured last; 0: never."""
+        return self._rtt
+
     def row(self) -> LinkRow:
         """The link at this instant."""
         return LinkRow(

@@ -226,7 +226,7 @@ class LinkCore:
         self.counts["closed"] += 1
         self.counts["frames_sent"] += link.sent
         self.counts["frames_received"] += link.received
-        self.emit(LinkClosed(remote=link.peer.address, reason=reason))
+        self.emit(LinkClosed(remote=link.peer.address, reason=reason, left=sum(1 for _ in remote.links())))
         if self.table.is_kept(link.peer) and not any(remote.links()):
             self.out.append(KeptLost(link.peer))
         dial = remote.dial

@@ -119,6 +119,16 @@ class Links:
         counts["frames_received"] = counts.get("frames_received", 0) + received
         return counts
 
+    @property
+    def count(self) -> int:
+        """Open links."""
+        return len(self._links)
+
+    def round_trip(self, address: Address) -> float:
+        """Seconds to the peer at this address and back, 0 where no link says so."""
+        remote = self._remotes.get(address)
+        return remote.current.round_trip if remote is not None and remote.current is not None else 0.0
+
     def snapshot(self) -> LinksSnapshot:
         """All links at this instant."""
         return LinksSnapshot(

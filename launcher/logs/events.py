@@ -6,14 +6,16 @@ What every message makes (a receipt that says delivered, a broadcast that arrive
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from cicada.events import (
     AddressChanged,
     AnyEvent,
+    BroadcastFinished,
     BroadcastReceived,
+    BroadcastStarted,
     ChildExited,
     ChildRestarted,
     CommandReceived,
@@ -32,6 +34,7 @@ from cicada.events import (
     LoadInterval,
     LoadStarted,
     LookupFinished,
+    LookupStarted,
     MessageDropped,
     MessageSettled,
     PeerFaulted,
@@ -45,10 +48,12 @@ from cicada.events import (
     PortMappingLost,
     PredecessorChanged,
     RelayMisbehaved,
+    RelaysChanged,
     RunStateChanged,
     ScheduledFaultDone,
     SuccessorsChanged,
     ThresholdChecked,
+    TrafficEvent,
     WaveRestarted,
     WorkerExited,
     WorkerStarted,
@@ -78,7 +83,9 @@ class Rule(msgspec.Struct, frozen=True):
 
 _NAMED: Final = 4  # peers in a text; all of them are in the detail
 
-SILENT: Final = frozenset({BroadcastReceived})
+SILENT: Final = frozenset(
+    {BroadcastReceived, BroadcastStarted, BroadcastFinished, LookupStarted, *get_args(TrafficEvent)}
+)
 """Events that are never logged."""
 
 
@@ -149,6 +156,11 @@ def _misbehaved(event: RelayMisbehaved) -> Facts:
         remote=event.origin,
         detail={"counter": event.counter, "index": event.index, "attempt": event.attempt, "way": event.way},
     )
+
+
+def _relays(event: RelaysChanged) -> Facts:
+    text = f"reached by {_named(event.relays)}" if event.relays else "reached by no relay"
+    return Facts(text=text, detail={"relays": event.relays})
 
 
 def _opened(event: LinkOpened) -> Facts:
@@ -313,6 +325,7 @@ RULES: Final[dict[type[AnyEvent], Rule]] = {
     MessageSettled: Rule(Level.DEBUG, ROUTER, _settled, skips=lambda event: event.status == "delivered"),
     MessageDropped: Rule(Level.WARNING, ROUTER, _dropped, gathers=True),
     RelayMisbehaved: Rule(Level.DEBUG, ROUTER, _misbehaved),
+    RelaysChanged: Rule(Level.INFO, ROUTER, _relays),
     LinkOpened: Rule(Level.DEBUG, TRANSPORT, _opened),
     LinkClosed: Rule(Level.DEBUG, TRANSPORT, _closed),
     PeerFaulted: Rule(Level.WARNING, TRANSPORT, _faulted, gathers=True),

@@ -499,4 +499,4 @@ def test_an_iterative_lookup_asks_the_next_best_when_a_hop_dies() -> None:
     assert second == PEERS[6]
     assert isinstance(asked, GetNextHop)
     bench.hear(second, NextHop(incarnation=1, request=asked.request, hops=(PEERS[0].address,), final=True))
-    assert OwnerFound(1, PEERS[0], PEERS[6], (PEERS[0], PEERS[6]), 1) in bench.last
+    assert OwnerFound(1, PEERS[0], PEERS[6], (PEERS[0], PEERS[6]), 1, (0.0,)) in bench.last

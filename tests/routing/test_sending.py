@@ -73,6 +73,8 @@ def test_the_ack_settles_the_message_once_and_tells_watchers(bench: Bench) -> No
         round_trip_s=0.25,
         trust=Trust.UNVERIFIED,
         copies=(Copy(1, 0, THERE.address, Fate.INTACT),),
+        frames=[(THERE.place, data.index, data.counter)],
+        answer=(THERE.address, bench.indexes[data.index], 1),
     )
     event = MessageSettled(
         message=1,

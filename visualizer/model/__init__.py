@@ -1,0 +1,1 @@
+"""The swarm as a fold over its events. Pure."""
