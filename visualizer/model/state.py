@@ -59,6 +59,7 @@ class PeerView:
     round_trip_s: float = 0.0
     since_ms: int = 0  # when its state began
     events: deque[Line] = field(default_factory=lambda: deque(maxlen=REMEMBERED_EVENTS_OF_PEER))
+    phase: PeerState = PeerState.STARTING  # what its ring says of itself, whatever holds it up at present
 
     @property
     def hidden(self) -> bool:
@@ -117,6 +118,8 @@ class Trip:
     flights: list[Flight] = field(default_factory=list)
     fates: tuple[str, ...] = ()  # of its copies: intact, altered, lost, unattributed
     outcome: str = ""
+    harmed: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+    """By copy and attempt: altered or lost, and how many links it had crossed when a relay did that."""
 
 
 class WrongLink(NamedTuple):
@@ -222,3 +225,4 @@ class SwarmState:
     )  # messages settled, failed, dropped ... as counted by events
     unknown: Counter[str] = field(default_factory=Counter)  # kinds of events that this version does not know
     lost: int = 0  # events that never came
+    addresses: dict[str, str] = field(default_factory=dict)  # names of peers by every address that named them

@@ -1,0 +1,288 @@
+"""What the log says about each event, in plain words and with peers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from cicada.events import (
+    AddressChanged,
+    BroadcastReceived,
+    ChildExited,
+    ChildRestarted,
+    CommandReceived,
+    CopiesTraced,
+    Envelope,
+    Escalated,
+    EventsLost,
+    ExpectationChecked,
+    FaultEnded,
+    FaultStarted,
+    FingersChanged,
+    HandshakeRefused,
+    KeyChanged,
+    KeyConflict,
+    LinkClosed,
+    LinkOpened,
+    LoadEnded,
+    LoadStarted,
+    LookupFinished,
+    MessageDropped,
+    MessageSettled,
+    PeerFaulted,
+    PeerStarted,
+    PeerStopped,
+    PeerSuspected,
+    PhaseChanged,
+    PinMade,
+    PortMapped,
+    PortMappingFailed,
+    PortMappingLost,
+    PredecessorChanged,
+    RelayMisbehaved,
+    RunStateChanged,
+    ScheduledFaultDone,
+    SuccessorsChanged,
+    ThresholdChecked,
+    WaveRestarted,
+    WorkerExited,
+    WorkerStarted,
+)
+from visualizer.model.bounds import TEXT, WORDS
+from visualizer.model.state import Kind, Line
+
+Called = Callable[[str], str]
+"""The name of the peer at an address; the address when there is none."""
+
+
+class Rule(NamedTuple):
+    """How one kind of event is told. ``is_bad``: somebody ought to look at it; ``quiet``: so many come that only the peer's own
+    last events show them; ``skips``: of these nothing is said."""
+
+    kind: Kind
+    tell: Callable[[Any, Called], str]
+    is_bad: Callable[[Any], bool]
+    quiet: bool = False
+    skips: Callable[[Any], bool] | None = None
+
+
+def line_of(envelope: Envelope, peer: str, called: Called) -> Line | None:
+    """What is said about an event of ``peer``. None: nothing, because every message or second makes one of its kind."""
+    event = envelope.event
+    rule = RULES.get(type(event))
+    if rule is None or (rule.skips is not None and rule.skips(event)):
+        return None
+    return Line(envelope.time_ms, rule.kind, peer, rule.tell(event, called)[:TEXT], rule.is_bad(event))
+
+
+def is_quiet(kind: type) -> bool:
+    """Whether the swarm's log leaves out lines of this kind of event."""
+    return RULES[kind].quiet
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _always(_: object) -> bool:
+    return True
+
+
+def _because(reason: str) -> str:
+    return f": {reason[:WORDS]}" if reason else ""
+
+
+def _named(peers: Sequence[str]) -> str:
+    shown = " ".join(peers[:3])
+    return f"{shown} and {len(peers) - 3} more" if len(peers) > 3 else shown
+
+
+def _phase(event: PhaseChanged, _: Called) -> str:
+    words = {"alone": "is a ring of its own", "member": "is in the ring", "joining": "joins"}
+    return words.get(event.phase, "is in no ring" if event.phase == "idle" else event.phase)[
+        :WORDS
+    ] + _because(event.reason)
+
+
+def _successors(event: SuccessorsChanged, called: Called) -> str:
+    listed = event.successors
+    return f"successor {called(listed[0])}, {len(listed)} in the list" if listed else "has no successor"
+
+
+def _predecessor(event: PredecessorChanged, called: Called) -> str:
+    return f"predecessor {called(event.predecessor)}" if event.predecessor else "has no predecessor"
+
+
+def _fingers(event: FingersChanged, called: Called) -> str:
+    changes = [f"+{called(peer)}" for peer in event.added[:4]]
+    changes += [f"-{called(peer)}" for peer in event.removed[:4]]
+    return f"fingers {_named(changes)}"
+
+
+def _lookup(event: LookupFinished, called: Called) -> str:
+    place = event.place[:8]
+    if not event.owner:
+        return f"lookup of {place} failed{_because(event.reason)}"
+    hops = "1 hop" if event.hops == 1 else f"{event.hops} hops"
+    return f"lookup of {place}: {called(event.owner)} owns it, {hops}, {event.seconds * 1000:.1f} ms"
+
+
+def _settled(event: MessageSettled, _: Called) -> str:
+    tries = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
+    return f"message {event.message} failed{_because(event.reason)}, after {tries}"
+
+
+def _dropped(event: MessageDropped, _: Called) -> str:
+    what = "a message" if event.count == 1 else f"{event.count} messages"
+    return f"dropped {what}{_because(event.reason)}"
+
+
+def _copies(event: CopiesTraced, called: Called) -> str:
+    whole = sum(fate == "intact" for fate in event.fates)
+    fates = [f"copy {index} {fate}" for index, fate in enumerate(event.fates[:10]) if fate != "intact"]
+    told = f": {', '.join(fates)}" if fates else ""
+    return f"message {event.message} to {called(event.target)[:WORDS]}: {whole} of {len(event.fates)} copies intact{told}"
+
+
+def _broadcast(event: BroadcastReceived, called: Called) -> str:
+    return f"broadcast {event.message} of {called(event.origin)} arrived over {event.hops} hops"
+
+
+def _misbehaved(event: RelayMisbehaved, called: Called) -> str:
+    field = f", its {event.field}" if event.field else ""
+    return f"did harm on purpose ({event.behaviour}): {event.message} of {called(event.origin)}{field}"
+
+
+def _opened(event: LinkOpened, called: Called) -> str:
+    return f"link with {called(event.remote)} opened"
+
+
+def _closed(event: LinkClosed, called: Called) -> str:
+    return f"link with {called(event.remote)} closed{_because(event.reason)}"
+
+
+def _exited(event: WorkerExited, _: Called) -> str:
+    told = ", as it was told" if event.expected else ""
+    return f"{event.worker} (process {event.pid}) ended: {event.exit}{told}"
+
+
+def _fault_started(event: FaultStarted, _: Called) -> str:
+    against = f" against {_named(event.others)}" if event.others else ""
+    lasts = f", for {event.lasts:g} s" if event.lasts is not None else ""
+    return f"fault {event.fault}: {event.kind} {_named(event.peers)}{against}{lasts}"
+
+
+def _fault_ended(event: FaultEnded, _: Called) -> str:
+    return f"fault {event.fault} ({event.kind}) ended for {_named(event.peers)}{_because(event.reason)}"
+
+
+def _scheduled(event: ScheduledFaultDone, _: Called) -> str:
+    whom = _named(event.peers) or event.select
+    return f"timeline: {event.do} {whom}, due at {event.due_s:g} s{_because(event.problem)}"
+
+
+def _expectation(event: ExpectationChecked, _: Called) -> str:
+    verdict = "holds" if event.held else "does not hold"
+    return f"expected: {event.check} {verdict}{_because(event.found)}"
+
+
+def _load_started(event: LoadStarted, _: Called) -> str:
+    ops = ", ".join(f"{share:.0%} {name}" for name, share in event.ops.items())
+    return f"load {event.load} begins: {event.model}, {ops}"
+
+
+def _threshold(event: ThresholdChecked, _: Called) -> str:
+    value = "no figure" if event.value is None else f"{event.value:g}"
+    return f"threshold {event.threshold} {'holds' if event.held else 'does not hold'}: {value}"
+
+
+def _key_conflict(event: KeyConflict, called: Called) -> str:
+    return f"neighbours of {called(event.address)} name another key of it than it proves"
+
+
+def _mapped(event: PortMapped, _: Called) -> str:
+    beyond = "" if event.is_global else ", behind another NAT"
+    return (
+        f"port {event.port} is mapped to {event.external or 'an unknown address'} by {event.protocol}{beyond}"
+    )
+
+
+def _unmapped(event: PortMappingFailed, _: Called) -> str:
+    return f"port {event.port} is not mapped{_because(event.reason)}; {event.advice}"
+
+
+RULES: Final[dict[type, Rule]] = {
+    PhaseChanged: Rule(Kind.RING, _phase, _never),
+    SuccessorsChanged: Rule(Kind.RING, _successors, lambda event: not event.successors),
+    PredecessorChanged: Rule(Kind.RING, _predecessor, _never),
+    FingersChanged: Rule(Kind.RING, _fingers, _never, quiet=True),
+    PeerSuspected: Rule(
+        Kind.RING, lambda e, called: f"suspects {called(e.suspect)}{_because(e.reason)}", _always
+    ),
+    LookupFinished: Rule(Kind.LOOKUP, _lookup, lambda event: not event.owner),
+    MessageSettled: Rule(Kind.DATA, _settled, _always, skips=lambda event: event.status == "delivered"),
+    MessageDropped: Rule(Kind.DATA, _dropped, _always),
+    CopiesTraced: Rule(
+        Kind.DATA, _copies, lambda event: any(fate in ("altered", "lost") for fate in event.fates)
+    ),
+    BroadcastReceived: Rule(Kind.BROADCAST, _broadcast, _never, quiet=True),
+    RelayMisbehaved: Rule(Kind.FAULT, _misbehaved, _always, quiet=True),
+    LinkOpened: Rule(Kind.LINK, _opened, _never, quiet=True),
+    LinkClosed: Rule(Kind.LINK, _closed, _never, quiet=True),
+    PeerFaulted: Rule(
+        Kind.LINK, lambda e, called: f"{called(e.remote)} broke a rule{_because(e.reason)}", _always
+    ),
+    KeyChanged: Rule(
+        Kind.KEY, lambda e, called: f"{called(e.address)} shows another key than the pinned one", _always
+    ),
+    KeyConflict: Rule(Kind.KEY, _key_conflict, _always),
+    PinMade: Rule(Kind.KEY, lambda e, called: f"pinned the key of {called(e.address)}", _never, quiet=True),
+    HandshakeRefused: Rule(
+        Kind.KEY, lambda e, called: f"refused a session with {called(e.remote)}{_because(e.reason)}", _always
+    ),
+    PortMapped: Rule(Kind.NAT, _mapped, lambda event: not event.is_global),
+    PortMappingLost: Rule(
+        Kind.NAT, lambda e, called: f"port {e.port} is not mapped any more{_because(e.reason)}", _always
+    ),
+    PortMappingFailed: Rule(Kind.NAT, _unmapped, _always),
+    PeerStarted: Rule(Kind.RUN, lambda e, called: f"listens at {e.address}", _never),
+    AddressChanged: Rule(
+        Kind.NAT, lambda e, called: f"is reached at {e.address}, no longer at {e.before}", _never
+    ),
+    PeerStopped: Rule(
+        Kind.RUN, lambda e, called: f"ended: {e.how}", lambda event: event.how in ("killed", "failed")
+    ),
+    ChildExited: Rule(Kind.RUN, lambda e, called: f"{e.child} failed{_because(e.reason)}", _always),
+    ChildRestarted: Rule(
+        Kind.RUN, lambda e, called: f"{e.child} is started again, restart {e.restarts}", _always
+    ),
+    Escalated: Rule(Kind.RUN, lambda e, called: f"gave up {e.child}{_because(e.reason)}", _always),
+    WorkerStarted: Rule(Kind.RUN, lambda e, called: f"{e.worker} runs as process {e.pid}", _never),
+    WorkerExited: Rule(Kind.RUN, _exited, lambda event: not event.expected),
+    RunStateChanged: Rule(
+        Kind.RUN,
+        lambda e, called: f"the swarm is {e.state}{_because(e.detail)}",
+        lambda event: event.state in ("degraded", "failed"),
+    ),
+    CommandReceived: Rule(Kind.RUN, lambda e, called: f"somebody asked for {e.command}", _never),
+    WaveRestarted: Rule(
+        Kind.RUN, lambda e, called: f"wave {e.wave} of {e.waves} is back: {_named(e.peers)}", _never
+    ),
+    FaultStarted: Rule(Kind.FAULT, _fault_started, _always),
+    FaultEnded: Rule(Kind.FAULT, _fault_ended, _never),
+    ScheduledFaultDone: Rule(Kind.FAULT, _scheduled, lambda event: event.problem != ""),
+    ExpectationChecked: Rule(Kind.RUN, _expectation, lambda event: not event.held),
+    LoadStarted: Rule(Kind.LOAD, _load_started, _never),
+    LoadEnded: Rule(
+        Kind.LOAD,
+        lambda e, called: f"load {e.load} {e.outcome}{_because(e.verdict)}",
+        lambda event: event.outcome not in ("finished", "stopped"),
+    ),
+    ThresholdChecked: Rule(
+        Kind.LOAD, _threshold, lambda event: not event.held, skips=lambda event: not event.final
+    ),
+    EventsLost: Rule(
+        Kind.RUN, lambda e, called: f"{e.count} events were not told{_because(e.reason)}", _always
+    ),
+}
+"""Every kind of event that is told. HopTaken, TrafficCounted, PeerMeasured and LoadInterval are drawn instead."""
