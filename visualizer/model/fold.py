@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from cicada import events as told
+from cicada.bus.snapshot import Snapshot
+from cicada.bus.tolerant import Unknown
 from cicada.events import Envelope
 from visualizer.model import load
 from visualizer.model.bounds import (
@@ -25,40 +27,24 @@ from visualizer.model.bounds import (
     count,
 )
 from visualizer.model.edges import Edges
-from visualizer.model.lines import is_quiet, line_of
+from visualizer.model.lines import is_quiet, line_of, lookup_in_words
 from visualizer.model.marks import mark_of
 from visualizer.model.peers import name_at
 from visualizer.model.ring import health_of
-from visualizer.model.roll import GONE, Roll
+from visualizer.model.roll import FREEZE, GONE, Roll
 from visualizer.model.state import (
     Change,
     FaultView,
     Kind,
     Line,
+    Mark,
     PeerView,
     SwarmState,
 )
 from visualizer.model.trips import Trips
 
 OTHERS: Final = "others"
-
-
-class SnapshotLike(Protocol):
-    """What a fold needs of cicada.bus.snapshot.Snapshot."""
-
-    @property
-    def time_ms(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def events(self) -> tuple[Envelope, ...]: ...
-
-
-class UnknownLike(Protocol):
-    """What a fold needs of an event of a kind that is not known here."""
-
-    @property
-    def kind(self) -> str: ...
+WITH_THE_RUN: Final = "stopped"
 
 
 class SwarmFold:
@@ -81,6 +67,11 @@ class SwarmFold:
             self._state.health = health_of(self._state)
         return self._state
 
+    @property
+    def marks(self) -> list[Mark]:
+        """Those of the state."""
+        return self._state.marks
+
     def apply(self, envelope: Envelope) -> Change:
         """One more event. Says what it was about; never raises."""
         state, event = self._state, envelope.event
@@ -93,10 +84,12 @@ class SwarmFold:
             handle(self, event, envelope, name)
         line = line_of(envelope, name, self._called)
         if line is not None:
+            if self._is_ending and type(event) is told.PeerStopped:
+                line = line._replace(text="ended with the run", is_bad=False)
             self._write(event, line)
         return Change(event, name, line)
 
-    def reset(self, snapshot: SnapshotLike) -> None:
+    def reset(self, snapshot: Snapshot) -> None:
         """The state is what the snapshot says and nothing else, but for what only this window remembers: its log, marks, trips
         and counts."""
         before = self._state
@@ -115,6 +108,10 @@ class SwarmFold:
         )
         for envelope in snapshot.events:
             self._restore(envelope)
+        for unknown in snapshot.unknown:
+            self.note_unknown(unknown)
+        if before.load is not None and self._state.load is not None:
+            self._state.load = load.joined(before.load, self._state.load)
         self._state.now_ms = snapshot.time_ms
         text = f"a snapshot of {len(self._state.peers)} peers was taken"
         self._state.log.append(Line(snapshot.time_ms, Kind.RUN, "", text, False))
@@ -126,7 +123,7 @@ class SwarmFold:
         if handle is not None:
             handle(self, envelope.event, envelope, envelope.peer)
 
-    def note_unknown(self, unknown: UnknownLike) -> None:
+    def note_unknown(self, unknown: Unknown) -> None:
         """An event came whose kind this version does not know."""
         kinds = self._state.unknown
         kind = unknown.kind[:NAME]
@@ -142,8 +139,7 @@ class SwarmFold:
         other._state = state = _copied(self._state)
         other._roll = self._roll.share(state)
         other._edges = self._edges.share(state)
-        self._trips.share()
-        other._trips = Trips(state)
+        other._trips = self._trips.share(state)
         return other
 
     def _called(self, address: str) -> str:
@@ -157,10 +153,15 @@ class SwarmFold:
         if not is_quiet(type(event)):
             state.log.append(line)
             mark = mark_of(event, line)
-            if mark is not None:
+            if mark is not None and not (self._is_ending and line.peer):
                 state.marks.append(mark)
                 if len(state.marks) > MARKS:
                     del state.marks[: MARKS // 4]
+
+    @property
+    def _is_ending(self) -> bool:
+        """The launcher takes the swarm down: whoever ends now does so with it, however that is done."""
+        return self._state.run_state in ("stopping", "stopped")
 
     # Peers
 
@@ -173,14 +174,13 @@ class SwarmFold:
         return peer
 
     def _on_started(self, event: told.PeerStarted, envelope: Envelope, name: str) -> None:
-        behaviour = getattr(event, "behaviour", "")
-        self._roll.start(name or event.address, event.address, event.place, envelope.source, behaviour)
+        self._roll.start(name or event.address, event.address, event.place, envelope.source, event.behaviour)
 
     def _on_moved(self, event: told.AddressChanged, envelope: Envelope, name: str) -> None:
         self._roll.move(name or event.address, event.address, event.place, envelope.source)
 
     def _on_stopped(self, event: told.PeerStopped, envelope: Envelope, name: str) -> None:
-        self._roll.stop(name, event.how)
+        self._roll.stop(name, WITH_THE_RUN if self._is_ending else event.how)
         self._edges.forget(name)
 
     def _on_phase(self, event: told.PhaseChanged, envelope: Envelope, name: str) -> None:
@@ -219,7 +219,7 @@ class SwarmFold:
 
     def _on_closed(self, event: told.LinkClosed, envelope: Envelope, name: str) -> None:
         peer = self._present(name)
-        if peer is not None:
+        if peer is not None and event.left <= 0:
             peer.links.discard(event.remote)
 
     def _on_mapped(self, event: told.PortMapped, envelope: Envelope, name: str) -> None:
@@ -253,11 +253,10 @@ class SwarmFold:
             self._edges.forget(lost)
 
     def _on_restarted(self, event: told.ChildRestarted, envelope: Envelope, name: str) -> None:
-        peer = self._roll.at(name)
-        if peer is not None and event.child != name:
-            peer.restarts += 1  # one of its actors: the peer itself lives
+        if name in self._state.peers and event.child != name:
+            self._roll.count_actors(name, count(event.restarts))  # one of its actors: the peer itself lives
         else:
-            self._roll.bring_back(event.child)
+            self._roll.bring_back(event.child, count(event.restarts))
 
     def _on_escalated(self, event: told.Escalated, envelope: Envelope, name: str) -> None:
         self._roll.give_up(event.child)
@@ -283,8 +282,8 @@ class SwarmFold:
         fault = self._state.faults.pop(event.fault, None)
         if fault is None:
             return
-        left = fault.peers.difference(event.peers) if event.peers else frozenset()
-        if left:
+        left = fault.peers.difference(event.peers)
+        if left and event.peers and fault.kind == FREEZE:
             self._state.faults[event.fault] = FaultView(
                 fault.number, fault.kind, left, fault.others, fault.since_ms
             )
@@ -315,6 +314,7 @@ class SwarmFold:
 
     def _on_lookup(self, event: told.LookupFinished, envelope: Envelope, name: str) -> None:
         self._state.counts["lookups" if event.owner else "lookups failed"] += 1
+        self._trips.finish(event.trip, lookup_in_words(event, self._called))
 
     def _on_misbehaved(self, event: told.RelayMisbehaved, envelope: Envelope, name: str) -> None:
         self._state.counts["harmed"] += 1
@@ -331,7 +331,7 @@ class SwarmFold:
         self._trips.take_hop(event, name)
 
     def _on_copies(self, event: told.CopiesTraced, envelope: Envelope, name: str) -> None:
-        self._trips.take_copies(event)
+        self._trips.take_copies(event, name)
 
 
 Handler = Callable[[SwarmFold, Any, Envelope, str], None]

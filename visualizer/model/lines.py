@@ -119,12 +119,16 @@ def _fingers(event: FingersChanged, called: Called) -> str:
     return f"fingers {_named(changes)}"
 
 
-def _lookup(event: LookupFinished, called: Called) -> str:
-    place = event.place[:8]
+def lookup_in_words(event: LookupFinished, called: Called) -> str:
+    """How a lookup ended."""
     if not event.owner:
-        return f"lookup of {place} failed{_because(event.reason)}"
+        return f"failed{_because(event.reason)}"
     hops = "1 hop" if event.hops == 1 else f"{event.hops} hops"
-    return f"lookup of {place}: {called(event.owner)} owns it, {hops}, {event.seconds * 1000:.1f} ms"
+    return f"{called(event.owner)} owns it, {hops}, {event.seconds * 1000:.1f} ms"
+
+
+def _lookup(event: LookupFinished, called: Called) -> str:
+    return f"lookup of {event.place[:8]}: {lookup_in_words(event, called)}"
 
 
 def _settled(event: MessageSettled, _: Called) -> str:

@@ -34,3 +34,15 @@ def ended(before: LoadView | None, event: LoadEnded) -> LoadView:
     """The load is over."""
     load = before if before is not None and before.number == event.load else LoadView(number=event.load)
     return replace(load, running=False, rate=0.0, outcome=event.outcome[:NAME])
+
+
+def joined(before: LoadView, snapshot: LoadView) -> LoadView:
+    """What a snapshot says of a load, and what was counted of the same one before: snapshots only know its last interval."""
+    if before.number != snapshot.number:
+        return snapshot
+    return replace(
+        snapshot,
+        succeeded=max(before.succeeded, snapshot.succeeded),
+        failed=max(before.failed, snapshot.failed),
+        dropped=max(before.dropped, snapshot.dropped),
+    )

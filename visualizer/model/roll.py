@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -31,6 +32,7 @@ class Roll:
         self._state = state
         self._own: set[str] = set()
         self._lost_with: dict[str, frozenset[str]] = {}  # by worker: those who ended with it
+        self._restarts: Counter[str] = Counter()  # by worker and peer, as the launcher counts
         self.changed = False
 
     def share(self, state: SwarmState) -> Roll:
@@ -38,6 +40,7 @@ class Roll:
         self._own.clear()
         other = Roll(state)
         other._lost_with = dict(self._lost_with)
+        other._restarts = self._restarts.copy()
         other.changed = self.changed
         return other
 
@@ -53,7 +56,7 @@ class Roll:
         return peer
 
     def start(self, name: str, address: str, place: str, worker: str, behaviour: str) -> None:
-        """It listens. Whatever was known of a life before is over, but for how often it was restarted."""
+        """It listens. Whatever was known of a life before is over, but for how often it, or its worker, was started again."""
         if not 0 < len(name) <= NAME or len(address) > NAME or not self._has_room_for(name):
             return
         before = self._state.peers.get(name)
@@ -64,7 +67,7 @@ class Roll:
             group=group_of(name),
             worker=worker[:NAME],
             behaviour=behaviour[:NAME],
-            restarts=before.restarts if before is not None else 0,
+            restarts=self._restarts[name] + self._restarts[worker],
         )
         if before is not None:
             peer.events = before.events.copy()
@@ -129,17 +132,19 @@ class Roll:
         self._end_all(lost, PeerState.DEAD)
         return lost
 
-    def bring_back(self, child: str) -> None:
-        """Supervision starts a worker or a peer again."""
-        peer = self.at(child)
+    def count_actors(self, name: str, restarts: int) -> None:
+        """So many actors of a peer were started again within its present life."""
+        peer = self.at(name)
         if peer is not None:
-            peer.restarts += 1
-            self._end(peer, PeerState.RESTARTING)
-        for name in self._lost_with.get(child, ()):
-            lost = self.at(name)
-            if lost is not None and lost.state is PeerState.DEAD:
-                lost.restarts += 1
-                self._end(lost, PeerState.RESTARTING)
+            peer.restarts = self._restarts[name] + self._restarts[peer.worker] + restarts
+
+    def bring_back(self, child: str, restarts: int) -> None:
+        """Supervision starts a worker or a peer again, for the so manieth time."""
+        if child in self._restarts or len(self._restarts) < PEERS:
+            self._restarts[child[:NAME]] = restarts
+        peer = self._state.peers.get(child)
+        lost = self._lost_with.get(child, frozenset()) if peer is None else (child,)
+        self._end_all((n for n in lost if peer or self._is(n, PeerState.DEAD)), PeerState.RESTARTING)
 
     def give_up(self, child: str) -> None:
         """Supervision does not start it any more. A peer that lives yet says itself when it ends."""
@@ -172,7 +177,9 @@ class Roll:
                 self._end(peer, state)
 
     def _end(self, peer: PeerView, state: PeerState) -> None:
+        """Its tables and rates end with it."""
         self._become(peer, state)
+        peer.predecessor, peer.successors, peer.mapped = "", (), ""
         peer.fingers.clear()
         peer.links.clear()
         peer.mailbox = peer.in_flight = 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable
-from itertools import islice
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
 from cicada.events import CopiesTraced, HopTaken, RelayMisbehaved
@@ -24,10 +23,10 @@ KINDS: Final = {
 ALTERED: Final = "altered"
 LOST: Final = "lost"
 
-_SEARCHED_TRIPS: Final = 64
-"""Trips that are looked through for the one that a relay harmed: it was on its way a moment ago."""
-_SEARCHED_FLIGHTS: Final = 512
+_SEARCHED_FLIGHTS: Final = 1_024
+"""Flights of all trips that are judged anew when one is known to be harmed: those before have landed long ago."""
 _MOST_COPIES: Final = 64
+_ALIASES: Final = 4 * TRIPS
 
 
 class Trips:
@@ -36,17 +35,23 @@ class Trips:
     def __init__(self, state: SwarmState) -> None:
         self._state = state
         self._own: set[str] = set()
+        self._aliases: dict[str, str] = {}  # attempts and receipts that belong to another trip
 
-    def share(self) -> None:
-        """From now on the trips are somebody else's too."""
+    def share(self, state: SwarmState) -> Trips:
+        """The trips of a copy of the state. Whichever of both changes a trip first does so on a copy of it."""
         self._own.clear()
+        other = Trips(state)
+        other._aliases = dict(self._aliases)
+        return other
 
     def take_hop(self, event: HopTaken, start: str) -> None:
         """A message goes over one more link."""
         state = self._state
         kind = KINDS.get(event.kind, Kind.DATA)
-        name = event.trip[:NAME]
-        trip = self._at(name) or self._begin(name, event, kind)
+        name = self._main(event.trip)
+        trip = self._at(name)
+        if trip is None:
+            trip = self._begin(name, kind, event.origin, event.target)
         if trip.kind is Kind.RECEIPT and kind is not Kind.RECEIPT:
             trip.kind = kind
         harm = trip.harmed.get((event.copy, event.attempt)) if trip.harmed else None
@@ -58,46 +63,44 @@ class Trips:
         if len(trip.flights) < FLIGHTS_OF_TRIP:
             trip.flights.append(flight)
 
-    def take_copies(self, event: CopiesTraced) -> None:
-        """The sender knows what became of the copies. Where nobody told where one was lost, it was after its last hop."""
-        trip = self._at(event.trip[:NAME])
-        if trip is None:
-            return
+    def take_copies(self, event: CopiesTraced, sender: str) -> None:
+        """The sender knows what belongs together, and what became of the copies. Where nobody owned up to a loss, it was after
+        the copy's last hop."""
+        trip = self._gather(event, sender)
         trip.fates = event.fates[:_MOST_COPIES]
         whole = sum(fate == "intact" for fate in event.fates)
         trip.outcome = f"{whole} of {len(event.fates)} copies intact"
-        for index, fate in enumerate(trip.fates):
-            if fate in (ALTERED, LOST) and not any(copy_of == index for copy_of, _ in trip.harmed):
+        for (attempt, number), fate in zip(_copies(event), trip.fates, strict=False):
+            if fate in (ALTERED, LOST) and (number, attempt) not in trip.harmed:
                 last = max(
-                    (f for f in trip.flights if f.copy == index and f.kind is not Kind.RECEIPT),
-                    key=lambda flight: (flight.attempt, flight.hops),
+                    (f for f in _outward(trip.flights) if (f.copy, f.attempt) == (number, attempt)),
+                    key=lambda flight: flight.hops,
                     default=None,
                 )
                 if last is not None:
-                    self._harm(trip, last.copy, last.attempt, last.hops - 1, fate)
+                    self._harm(trip, number, attempt, last.hops - 1, fate)
 
     def take_harm(self, event: RelayMisbehaved, relay: str) -> None:
-        """A relay owns up to what it did to a copy: of which trip follows from where that copy was last."""
+        """A relay owns up to what it did to a copy: to the one that came to it, since copies go by different relays."""
         fate = LOST if event.behaviour == "drop" or event.field == "unreadable" else ALTERED
-        if fate == ALTERED and not event.field:
-            return  # sent astray, late or twice, but as it was
-        origin = name_at(self._state, event.origin)
-        for trip in islice(reversed(self._state.trips.values()), _SEARCHED_TRIPS):
-            if trip.origin != origin:
-                continue
-            hit = _arrival(trip, relay, event.index, event.attempt)
-            if hit is not None and (hit.copy, hit.attempt) not in trip.harmed:
-                own = self._at(trip.trip)
-                if own is not None:
-                    after = hit.hops - 1 if fate == LOST else hit.hops
-                    self._harm(own, hit.copy, hit.attempt, after, fate)
+        trip = self._at(self._main(event.trip))
+        if trip is None or (fate == ALTERED and not event.field):
+            return  # not sampled; or sent astray, late or twice, but as it was
+        for flight in reversed(trip.flights):
+            if flight.end == relay and event.attempt in (0, flight.attempt):
+                after = flight.hops - 1 if fate == LOST else flight.hops
+                self._harm(trip, flight.copy, flight.attempt, after, fate)
                 return
 
     def finish(self, name: str, outcome: str) -> None:
         """How a trip ended, in words. Nothing happens when it is not known."""
-        trip = self._at(name)
+        trip = self._at(self._main(name))
         if trip is not None:
             trip.outcome = outcome
+
+    def _main(self, name: str) -> str:
+        name = name[:NAME]
+        return self._aliases.get(name, name)
 
     def _at(self, name: str) -> Trip | None:
         """A trip to be changed."""
@@ -111,15 +114,34 @@ class Trips:
             self._own.add(name)
         return trip
 
-    def _begin(self, name: str, event: HopTaken, kind: Kind) -> Trip:
+    def _begin(self, name: str, kind: Kind, origin: str, target: str) -> Trip:
         state = self._state
         if len(state.trips) >= TRIPS:
             oldest = next(iter(state.trips))
             del state.trips[oldest]
             self._own.discard(oldest)
-        trip = Trip(name, kind, name_at(state, event.origin)[:NAME], name_at(state, event.target)[:NAME])
+        trip = Trip(name, kind, name_at(state, origin)[:NAME], name_at(state, target)[:NAME])
         state.trips[name] = trip
         self._own.add(name)
+        return trip
+
+    def _gather(self, event: CopiesTraced, sender: str) -> Trip:
+        """One trip of all attempts and receipts of a message."""
+        name = self._main(event.trip)
+        trip = self._at(name) or self._begin(name, Kind.DATA, sender, event.target)
+        for other in event.trips[:_MOST_COPIES]:
+            part = self._main(other)
+            if part == name:
+                continue
+            self._aliases[part] = name
+            if len(self._aliases) > _ALIASES:
+                del self._aliases[next(iter(self._aliases))]
+            gathered = self._state.trips.pop(part, None)
+            self._own.discard(part)
+            if gathered is not None:
+                trip.flights += [flight._replace(trip=name) for flight in gathered.flights]
+                self._replace_flown({part}, lambda flight: flight._replace(trip=name))
+        del trip.flights[FLIGHTS_OF_TRIP:]
         return trip
 
     def _harm(self, trip: Trip, copy_of: int, attempt: int, after: int, fate: str) -> None:
@@ -131,18 +153,24 @@ class Trips:
             return flight._replace(fate=fate) if is_meant and flight.kind is not Kind.RECEIPT else flight
 
         trip.flights = [judged(flight) for flight in trip.flights]
+        self._replace_flown({trip.trip}, judged)
+
+    def _replace_flown(self, trips: Collection[str], by: Callable[[Flight], Flight]) -> None:
+        """What is known of these trips now is true of the flights of the whole swarm too."""
         flights = self._state.flights
         for index in range(len(flights) - 1, max(-1, len(flights) - 1 - _SEARCHED_FLIGHTS), -1):
-            if flights[index].trip == trip.trip:
-                flights[index] = judged(flights[index])
+            if flights[index].trip in trips:
+                flights[index] = by(flights[index])
 
 
-def _arrival(trip: Trip, relay: str, copy_of: int, attempt: int) -> Flight | None:
-    """The flight that brought a copy to a relay; ``attempt`` 0: whichever."""
-    for flight in reversed(trip.flights):
-        if flight.end == relay and flight.copy == copy_of and attempt in (0, flight.attempt):
-            return flight
-    return None
+def _copies(event: CopiesTraced) -> list[tuple[int, int]]:
+    """The attempt of each copy, and its number within that."""
+    left: Counter[int] = Counter()
+    copies = []
+    for attempt in event.attempts[:_MOST_COPIES] or (1,) * min(len(event.fates), _MOST_COPIES):
+        copies.append((attempt, left[attempt]))
+        left[attempt] += 1
+    return copies
 
 
 class Leg(NamedTuple):
@@ -170,12 +198,12 @@ def tree(trip: Trip) -> dict[str, tuple[str, ...]]:
     """How a broadcast spread: whom each peer was the first to send it to."""
     reached = {trip.origin}
     children: defaultdict[str, list[str]] = defaultdict(list)
-    for flight in sorted(_spreading(trip.flights), key=lambda flight: (flight.at_us, flight.hops)):
+    for flight in sorted(_outward(trip.flights), key=lambda flight: (flight.at_us, flight.hops)):
         if flight.end not in reached:
             reached.add(flight.end)
             children[flight.start].append(flight.end)
     return {start: tuple(ends) for start, ends in children.items()}
 
 
-def _spreading(flights: Iterable[Flight]) -> Iterable[Flight]:
+def _outward(flights: Iterable[Flight]) -> Iterable[Flight]:
     return (flight for flight in flights if flight.kind is not Kind.RECEIPT)
