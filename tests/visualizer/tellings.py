@@ -14,10 +14,12 @@ from cicada.bus.topics import kinds
 from cicada.events import (
     AnyEvent,
     Envelope,
+    HopTaken,
     PeerStarted,
     PhaseChanged,
     PredecessorChanged,
     SuccessorsChanged,
+    TrafficCounted,
 )
 from cicada.ids import Address, place_of
 from visualizer.model.fold import SwarmFold
@@ -44,6 +46,19 @@ WORDS = (
 )
 INTEGERS = (0, 1, 1, 2, 3, 7, -1, 1000, 2**31, -(2**63), 2**63 - 1, START_MS)
 FLOATS = (0.0, 0.5, 1.0, -1.0, 1e300, float("inf"), float("-inf"), float("nan"))
+
+
+TELLING = {
+    "phase": ("member", "member", "alone", "joining", "idle", "\u2603"),
+    "how": ("left", "killed", "failed", "stopped", "nohow"),
+    "worker": ("worker-0", "worker-1", "worker-2"),
+    "child": ("worker-0", "worker-1", "core-0", "core-1", "router"),
+    "trip": ("trip/1", "trip/2", "trip/3", ""),
+    "behaviour": ("drop", "alter", "delay", ""),
+    "kind": ("freeze", "partition", "data", "receipt", "lookup", "answer", "broadcast", "x"),
+    "seconds": (1.0, 2.0, *FLOATS),
+}
+"""Of fields by these names: what means something, so that chance reaches more."""
 
 
 def at(index: int) -> str:
@@ -96,7 +111,8 @@ def peer_of(fold: SwarmFold, name: str) -> PeerView:
 
 def made_up(rng: Random, events: int) -> Iterator[Envelope]:
     """Events of every kind in any order, about anybody, with any numbers: everything that can be decoded, no more."""
-    every = list(kinds().values())
+    every = [*kinds().values(), *(PeerStarted, PhaseChanged, TrafficCounted, HopTaken) * 5]
+    peers = (*(f"core-{index}" for index in range(6)), *WORDS[:6])
     ms = START_MS
     for sequence in range(1, events + 1):
         ms += rng.randrange(40)
@@ -104,14 +120,18 @@ def made_up(rng: Random, events: int) -> Iterator[Envelope]:
             source=rng.choice(("worker-0", "worker-1", "launcher")),
             sequence=sequence,
             time_ms=rng.choice((ms, ms, ms, ms - 5, rng.choice(INTEGERS))),
-            peer=rng.choice(WORDS),
+            peer=rng.choice(peers),
             event=_struct(rng, rng.choice(every)),
         )
 
 
 def _struct(rng: Random, kind: type[Any]) -> Any:
     hints = typing.get_type_hints(kind)
-    return kind(**{name: _value(rng, hints[name]) for name in kind.__struct_fields__})
+    fields = {}
+    for name in kind.__struct_fields__:
+        known = TELLING.get(name) if rng.random() < 0.9 else None
+        fields[name] = _value(rng, hints[name]) if known is None else rng.choice(known)
+    return kind(**fields)
 
 
 def _value(rng: Random, kind: Any) -> Any:

@@ -184,6 +184,15 @@ def test_whoever_was_dead_before_its_worker_ended_is_not_brought_back_with_it() 
     assert states(fold) == {"core-0": PeerState.DEAD, "core-1": PeerState.RESTARTING}
 
 
+def test_whoever_came_back_once_and_was_killed_then_is_not_brought_back_again() -> None:
+    ended = told(WorkerExited(worker="worker-0", pid=9, exit="signal 9", expected=False))
+    again = told(ChildRestarted(child="worker-0", restarts=1))
+    fold = folded(
+        [started(0), ended, again, started(0), told(PeerStopped(how="killed"), "core-0"), ended, again]
+    )
+    assert peer_of(fold, "core-0").state is PeerState.DEAD
+
+
 def test_a_peer_that_failed_is_brought_back_by_name_and_an_actor_without_a_change() -> None:
     fold = folded([*ring(2), told(PeerStopped(how="failed"), "core-0")])
     fold.apply(told(ChildRestarted(child="core-0", restarts=2)))

@@ -127,7 +127,7 @@ class Roll:
             for peer in self._state.peers.values()
             if peer.worker == worker and peer.state not in GONE
         ]
-        if lost:
+        if lost or worker in self._lost_with:
             self._lost_with[worker] = frozenset(lost)
         self._end_all(lost, PeerState.DEAD)
         return lost
