@@ -21,6 +21,7 @@ from cicada.events import (
     LoadEnded,
     LoadInterval,
     LoadStarted,
+    MessageDropped,
     MessageSettled,
     OpInterval,
     PeerMeasured,
@@ -324,6 +325,22 @@ def test_lines_name_peers_and_say_what_is_bad() -> None:
     assert fold.state.log[-1] == change.line, "links are in the peer's own events only"
     assert peer_of(fold, "core-0").events[-1] == quiet.line
     assert fold.apply(told(settled("delivered"), "core-0")).line is None
+    head = peer_of(fold, "core-0").successors[0]
+    fold.apply(told(SuccessorsChanged(successors=(head, at(5))), "core-0"))
+    assert fold.state.log[-1] == change.line, "a longer list is no news"
+    fold.apply(told(SuccessorsChanged(successors=(at(5),)), "core-0"))
+    assert fold.state.log[-1].text == f"successor {at(5)}, 1 in the list"
+
+
+def test_why_a_message_was_dropped_is_said_in_words_and_what_was_to_be_expected_is_not_bad() -> None:
+    fold = folded([started(0)])
+    for reason in ("hop-limit", "broadcast-came-back", "some new reason"):
+        fold.apply(told(MessageDropped(reason=reason, count=2), "core-0"))
+    assert [(line.text, line.is_bad) for line in list(fold.state.log)[1:]] == [
+        ("dropped 2 messages: it had crossed too many links", True),
+        ("dropped 2 messages: an own broadcast", False),
+        ("dropped 2 messages: some new reason", True),
+    ]
 
 
 def test_deaths_and_restarts_are_marked_but_not_those_of_the_end_of_the_run() -> None:

@@ -191,6 +191,18 @@ def test_a_broadcast_spreads_as_a_tree_of_first_arrivals() -> None:
     }
 
 
+def test_only_what_an_altering_peer_passes_on_of_a_broadcast_is_altered() -> None:
+    fold = after(
+        hop(0, 1, kind="broadcast"),
+        hop(0, 2, kind="broadcast"),
+        harm(1, "alter", "payload"),
+        harm(2, "drop"),
+        hop(1, 3, kind="broadcast", hops=2),
+        hop(0, 4, kind="broadcast"),
+    )
+    assert [flight.fate for flight in trip_of(fold).flights] == ["", "", "altered", ""]
+
+
 def test_what_happens_to_a_copy_of_the_fold_is_nothing_to_the_trips_of_the_original() -> None:
     fold = after(hop(0, 4))
     copied = fold.copy()

@@ -80,13 +80,12 @@ class SwarmFold:
         if name and name not in state.peers:
             name = state.addresses.get(name, name[:NAME])
         handle = _HANDLERS.get(type(event))
-        if handle is not None:
-            handle(self, event, envelope, name)
+        is_news = handle is None or handle(self, event, envelope, name) is not False
         line = line_of(envelope, name, self._called)
         if line is not None:
             if self._is_ending and type(event) is told.PeerStopped:
                 line = line._replace(text="ended with the run", is_bad=False)
-            self._write(event, line)
+            self._write(event, line, is_news=is_news)
         return Change(event, name, line)
 
     def reset(self, snapshot: Snapshot) -> None:
@@ -145,12 +144,12 @@ class SwarmFold:
     def _called(self, address: str) -> str:
         return name_at(self._state, address)[:NAME]
 
-    def _write(self, event: told.AnyEvent, line: Line) -> None:
+    def _write(self, event: told.AnyEvent, line: Line, *, is_news: bool) -> None:
         state = self._state
         peer = self._roll.at(line.peer) if line.peer else None
         if peer is not None:
             peer.events.append(line)
-        if not is_quiet(type(event)):
+        if is_news and not is_quiet(type(event)):
             state.log.append(line)
             mark = mark_of(event, line)
             if mark is not None and not (self._is_ending and line.peer):
@@ -187,13 +186,16 @@ class SwarmFold:
         self._present(name)
         self._roll.enter(name, event.phase)
 
-    def _on_successors(self, event: told.SuccessorsChanged, envelope: Envelope, name: str) -> None:
+    def _on_successors(self, event: told.SuccessorsChanged, envelope: Envelope, name: str) -> bool:
         peer = self._present(name)
-        if peer is not None:
-            if event.successors[:1] != peer.successors[:1]:
-                self._roll.changed = True
-                self._roll.hear_of(event.successors[0] if event.successors else "")
-            peer.successors = event.successors[:SUCCESSORS]
+        if peer is None:
+            return True
+        has_new_head = event.successors[:1] != peer.successors[:1]
+        if has_new_head:
+            self._roll.changed = True
+            self._roll.hear_of(event.successors[0] if event.successors else "")
+        peer.successors = event.successors[:SUCCESSORS]
+        return has_new_head
 
     def _on_predecessor(self, event: told.PredecessorChanged, envelope: Envelope, name: str) -> None:
         peer = self._present(name)
@@ -334,7 +336,8 @@ class SwarmFold:
         self._trips.take_copies(event, name)
 
 
-Handler = Callable[[SwarmFold, Any, Envelope, str], None]
+Handler = Callable[[SwarmFold, Any, Envelope, str], bool | None]
+"""Changes the state. False: that is no news for the swarm's log."""
 
 _HANDLERS: Final[dict[type, Handler]] = {
     told.PeerStarted: SwarmFold._on_started,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from cicada.events import (
+    WHY_DROPPED,
     AddressChanged,
     BroadcastReceived,
     ChildExited,
@@ -138,7 +139,7 @@ def _settled(event: MessageSettled, _: Called) -> str:
 
 def _dropped(event: MessageDropped, _: Called) -> str:
     what = "a message" if event.count == 1 else f"{event.count} messages"
-    return f"dropped {what}{_because(event.reason)}"
+    return f"dropped {what}{_because(WHY_DROPPED.get(event.reason, event.reason))}"
 
 
 def _copies(event: CopiesTraced, called: Called) -> str:
@@ -215,6 +216,9 @@ def _unmapped(event: PortMappingFailed, _: Called) -> str:
     return f"port {event.port} is not mapped{_because(event.reason)}; {event.advice}"
 
 
+_EXPECTED: Final = frozenset({"broadcast-duplicate", "broadcast-came-back"})
+"""Reasons to drop a message that are no trouble: broadcasts come by several ways."""
+
 RULES: Final[dict[type, Rule]] = {
     PhaseChanged: Rule(Kind.RING, _phase, _never),
     SuccessorsChanged: Rule(Kind.RING, _successors, lambda event: not event.successors),
@@ -225,7 +229,7 @@ RULES: Final[dict[type, Rule]] = {
     ),
     LookupFinished: Rule(Kind.LOOKUP, _lookup, lambda event: not event.owner),
     MessageSettled: Rule(Kind.DATA, _settled, _always, skips=lambda event: event.status == "delivered"),
-    MessageDropped: Rule(Kind.DATA, _dropped, _always),
+    MessageDropped: Rule(Kind.DATA, _dropped, lambda event: event.reason not in _EXPECTED),
     CopiesTraced: Rule(
         Kind.DATA, _copies, lambda event: any(fate in ("altered", "lost") for fate in event.fates)
     ),

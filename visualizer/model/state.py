@@ -120,6 +120,8 @@ class Trip:
     outcome: str = ""
     harmed: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
     """By copy and attempt: altered or lost, and how many links it had crossed when a relay did that."""
+    altered_by: set[str] = field(default_factory=set)
+    """Peers that pass a broadcast on altered."""
 
 
 class WrongLink(NamedTuple):

@@ -54,8 +54,7 @@ class Trips:
             trip = self._begin(name, kind, event.origin, event.target)
         if trip.kind is Kind.RECEIPT and kind is not Kind.RECEIPT:
             trip.kind = kind
-        harm = trip.harmed.get((event.copy, event.attempt)) if trip.harmed else None
-        fate = harm[0] if harm is not None and event.hops > harm[1] and kind is not Kind.RECEIPT else ""
+        fate = _fate(trip, event, start) if trip.harmed or trip.altered_by else ""
         end = state.addresses.get(event.remote, event.remote)
         flight = Flight(trip.trip, kind, start, end, event.at_us, event.copy, event.attempt, event.hops, fate)
         state.flights.append(flight)
@@ -86,6 +85,10 @@ class Trips:
         trip = self._at(self._main(event.trip))
         if trip is None or (fate == ALTERED and not event.field):
             return  # not sampled; or sent astray, late or twice, but as it was
+        if trip.kind is Kind.BROADCAST:
+            if fate == ALTERED:
+                trip.altered_by.add(relay)
+            return  # whoever drops it is a leaf of the tree
         for flight in reversed(trip.flights):
             if flight.end == relay and event.attempt in (0, flight.attempt):
                 after = flight.hops - 1 if fate == LOST else flight.hops
@@ -111,6 +114,7 @@ class Trips:
         if trip is not None:
             trip = trips[name] = copy.copy(trip)
             trip.flights, trip.harmed = list(trip.flights), dict(trip.harmed)
+            trip.altered_by = set(trip.altered_by)
             self._own.add(name)
         return trip
 
@@ -161,6 +165,16 @@ class Trips:
         for index in range(len(flights) - 1, max(-1, len(flights) - 1 - _SEARCHED_FLIGHTS), -1):
             if flights[index].trip in trips:
                 flights[index] = by(flights[index])
+
+
+def _fate(trip: Trip, event: HopTaken, start: str) -> str:
+    """What is known to have happened to a message before this hop."""
+    if event.kind == "receipt":
+        return ""
+    if start in trip.altered_by:
+        return ALTERED
+    fate, after = trip.harmed.get((event.copy, event.attempt), ("", 0))
+    return fate if event.hops > after else ""
 
 
 def _copies(event: CopiesTraced) -> list[tuple[int, int]]:
