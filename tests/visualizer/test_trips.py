@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from cicada.events import AnyEvent, CopiesTraced, HopTaken, LookupFinished, RelayMisbehaved
+from cicada.ids import Address, place_of
 from visualizer.model.fold import SwarmFold
 from visualizer.model.state import Flight, Kind, Trip
 from visualizer.model.trips import legs, tree
@@ -44,10 +47,12 @@ def traced(*fates: str, trips: tuple[str, ...] = (), attempts: tuple[int, ...] =
     return event, "core-0"
 
 
-def harm(relay: int, behaviour: str, field: str = "", *, attempt: int = 1) -> tuple[AnyEvent, str]:
+def harm(
+    relay: int, behaviour: str, field: str = "", *, attempt: int = 1, message: str = "Data"
+) -> tuple[AnyEvent, str]:
     event = RelayMisbehaved(
         behaviour=behaviour,
-        message="Data",
+        message=message,
         origin=at(0),
         target="ab",
         trip=TRIP,
@@ -130,6 +135,18 @@ def test_a_relay_that_drops_a_copy_is_where_its_flight_ends() -> None:
 def test_a_copy_that_is_late_or_sent_astray_is_still_as_it_was() -> None:
     fold = after(hop(0, 4), harm(4, "delay"), harm(4, "misroute"), hop(4, 6, hops=2))
     assert {fate for _, _, fate in fates(trip_of(fold).flights)} == {""}
+
+
+def test_a_dropped_receipt_is_lost_and_the_message_is_not() -> None:
+    fold = after(hop(0, 4), hop(4, 9, hops=2), hop(9, 4, kind="receipt"), harm(4, "drop", message="DataAck"))
+    assert [fate for _, _, fate in fates(trip_of(fold).flights)] == ["", "", "lost"]
+
+
+def test_what_goes_to_a_place_goes_to_the_peer_that_is_there() -> None:
+    for target, name in ((f"{place_of(Address(at(3))):064x}", "core-3"), ("ab" * 32, "ab" * 32)):
+        event, peer = hop(0, 4)
+        assert isinstance(event, HopTaken)
+        assert trip_of(after((replace(event, target=target), peer))).target == name
 
 
 def test_the_senders_word_shows_the_last_hop_of_a_lost_copy() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from cicada.ids import RING_SIZE
 
 PEERS: Final = 10_000  # ten times the largest swarm on one machine; those that ended go first
+NAMES: Final = 4 * PEERS  # addresses by which they are known: those where they were before too
 WORKERS: Final = 1_024
 FAULTS: Final = 1_024  # in force at the same time
 NAME: Final = 256  # characters of a peer's name or address

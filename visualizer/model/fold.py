@@ -390,5 +390,5 @@ def _copied(state: SwarmState) -> SwarmState:
     other.faults, other.edges, other.trips = state.faults.copy(), state.edges.copy(), state.trips.copy()
     other.flights, other.log, other.marks = state.flights.copy(), state.log.copy(), state.marks.copy()
     other.counts, other.unknown = state.counts.copy(), state.unknown.copy()
-    other.addresses = state.addresses.copy()
+    other.addresses, other.places = state.addresses.copy(), state.places.copy()
     return other

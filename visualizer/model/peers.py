@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from visualizer.model.bounds import place_in
 from visualizer.model.state import PeerView, SwarmState
 
 
@@ -16,6 +17,13 @@ def by_address(state: SwarmState, address: str) -> PeerView | None:
 def name_at(state: SwarmState, address: str) -> str:
     """The name of whoever is at an address, and the address itself when nobody is known there."""
     return state.addresses.get(address, address)
+
+
+def name_of_target(state: SwarmState, target: str) -> str:
+    """The name of whoever is exactly at an address, or at a place of 64 hexadecimal digits; else the text itself."""
+    if target in state.addresses:
+        return state.addresses[target]
+    return state.places.get(place_in(target, -1), target)
 
 
 def group_of(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from cicada.ids import Address, place_of
-from visualizer.model.bounds import NAME, PEERS, place_in
+from visualizer.model.bounds import NAME, NAMES, PEERS, place_in
 from visualizer.model.peers import by_address, group_of
 from visualizer.model.state import PeerState, PeerView, SwarmState
 
@@ -73,7 +73,7 @@ class Roll:
             peer.events = before.events.copy()
         self._state.peers[name] = peer
         self._own.add(name)
-        self._claim(address, name)
+        self._claim(peer)
         self._become(peer, self._held_or(peer))
 
     def move(self, name: str, address: str, place: str, worker: str) -> None:
@@ -83,7 +83,7 @@ class Roll:
             self.start(name, address, place, worker, peer.behaviour if peer is not None else "")
         elif len(address) <= NAME:
             peer.address, peer.place = address, place_in(place, place_of(Address(address)))
-            self._claim(address, name)
+            self._claim(peer)
             self.changed = True
 
     def enter(self, name: str, phase: str) -> None:
@@ -190,13 +190,16 @@ class Roll:
         if peer.state is not state or not peer.since_ms:
             peer.state, peer.since_ms = state, self._state.now_ms
 
-    def _claim(self, address: str, name: str) -> None:
-        addresses = self._state.addresses
-        if len(addresses) >= 4 * PEERS:
-            peers = self._state.peers.values()
+    def _claim(self, peer: PeerView) -> None:
+        """It is named by its present address and place, whoever was before."""
+        addresses, places = self._state.addresses, self._state.places
+        if len(addresses) >= NAMES:
+            every = self._state.peers.values()
             addresses.clear()
-            addresses.update((peer.address, peer.name) for peer in peers)
-        addresses[address] = name
+            places.clear()
+            addresses.update((each.address, each.name) for each in every)
+            places.update((each.place, each.name) for each in every)
+        addresses[peer.address] = places[peer.place] = peer.name
 
     def _has_room_for(self, name: str) -> bool:
         """Whether one more may be known, perhaps instead of one that ended."""
@@ -211,4 +214,6 @@ class Roll:
         self._own.discard(ended.name)
         if self._state.addresses.get(ended.address) == ended.name:
             del self._state.addresses[ended.address]
+        if self._state.places.get(ended.place) == ended.name:
+            del self._state.places[ended.place]
         return True

@@ -228,3 +228,4 @@ class SwarmState:
     unknown: Counter[str] = field(default_factory=Counter)  # kinds of events that this version does not know
     lost: int = 0  # events that never came
     addresses: dict[str, str] = field(default_factory=dict)  # names of peers by every address that named them
+    places: dict[int, str] = field(default_factory=dict)  # the same by place

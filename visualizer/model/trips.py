@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from cicada.events import CopiesTraced, HopTaken, RelayMisbehaved
 from visualizer.model.bounds import FLIGHTS_OF_TRIP, NAME, TRIPS
-from visualizer.model.peers import name_at
+from visualizer.model.peers import name_at, name_of_target
 from visualizer.model.state import Flight, Kind, SwarmState, Trip
 
 KINDS: Final = {
@@ -89,11 +89,13 @@ class Trips:
             if fate == ALTERED:
                 trip.altered_by.add(relay)
             return  # whoever drops it is a leaf of the tree
-        for flight in reversed(trip.flights):
-            if flight.end == relay and event.attempt in (0, flight.attempt):
-                after = flight.hops - 1 if fate == LOST else flight.hops
-                self._harm(trip, flight.copy, flight.attempt, after, fate)
-                return
+        hit = _arrival(trip, relay, event)
+        if hit is None:
+            return
+        if hit.kind is Kind.RECEIPT:
+            self._judge(trip, hit.__eq__, fate)
+        else:
+            self._harm(trip, hit.copy, hit.attempt, hit.hops - (fate == LOST), fate)
 
     def finish(self, name: str, outcome: str) -> None:
         """How a trip ended, in words. Nothing happens when it is not known."""
@@ -124,7 +126,7 @@ class Trips:
             oldest = next(iter(state.trips))
             del state.trips[oldest]
             self._own.discard(oldest)
-        trip = Trip(name, kind, name_at(state, origin)[:NAME], name_at(state, target)[:NAME])
+        trip = Trip(name, kind, name_at(state, origin)[:NAME], name_of_target(state, target)[:NAME])
         state.trips[name] = trip
         self._own.add(name)
         return trip
@@ -152,9 +154,15 @@ class Trips:
         """Whatever this copy does after so many links, it does altered, or not at all."""
         trip.harmed[copy_of, attempt] = (fate, after)
 
+        def is_meant(flight: Flight) -> bool:
+            key = (flight.copy, flight.attempt)
+            return key == (copy_of, attempt) and flight.hops > after and flight.kind is not Kind.RECEIPT
+
+        self._judge(trip, is_meant, fate)
+
+    def _judge(self, trip: Trip, is_meant: Callable[[Flight], bool], fate: str) -> None:
         def judged(flight: Flight) -> Flight:
-            is_meant = (flight.copy, flight.attempt) == (copy_of, attempt) and flight.hops > after
-            return flight._replace(fate=fate) if is_meant and flight.kind is not Kind.RECEIPT else flight
+            return flight._replace(fate=fate) if is_meant(flight) else flight
 
         trip.flights = [judged(flight) for flight in trip.flights]
         self._replace_flown({trip.trip}, judged)
@@ -165,6 +173,16 @@ class Trips:
         for index in range(len(flights) - 1, max(-1, len(flights) - 1 - _SEARCHED_FLIGHTS), -1):
             if flights[index].trip in trips:
                 flights[index] = by(flights[index])
+
+
+def _arrival(trip: Trip, relay: str, event: RelayMisbehaved) -> Flight | None:
+    """How what was harmed came to the relay."""
+    is_receipt = event.message == "DataAck"
+    for flight in reversed(trip.flights):
+        is_such = flight.end == relay and (flight.kind is Kind.RECEIPT) == is_receipt
+        if is_such and (is_receipt or event.attempt in (0, flight.attempt)):
+            return flight
+    return None
 
 
 def _fate(trip: Trip, event: HopTaken, start: str) -> str:
