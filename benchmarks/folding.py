@@ -4,7 +4,8 @@
 
 The events are made up beforehand: a ring of so many peers forms, with fingers and links, and then carries messages, a third of
 them sampled hop by hop; now and then a neighbour or a finger changes, a second is counted, a peer dies and comes back. Also
-told: the same with a checkpoint after every 2,000 events, as the timeline makes them, and how long the health takes to find.
+told: the same with a checkpoint after every 2,000 events, and with all that the timeline keeps; how long a checkpoint takes, the
+health, and a jump to any instant of the timeline.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from cicada.events import (
     WorkerStarted,
 )
 from cicada.ids import Address, place_of
+from visualizer.feed.history import History
 from visualizer.model.fold import SwarmFold
 from visualizer.model.ring import health_of
 
@@ -45,6 +47,7 @@ FINGERS = 9
 LINKS = 24
 EDGES = 9
 CHECKPOINT = 2_000
+JUMPS = 10
 START_MS = 1_700_000_000_000
 MIX = (
     *("hop",) * 33,
@@ -66,8 +69,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     events_per_second: float
     with_checkpoints_per_second: float
+    kept_per_second: float
     checkpoint_ms: float
     health_ms: float
+    jump_ms: float
 
 
 class Swarm:
@@ -203,15 +208,30 @@ def folded(envelopes: list[Envelope], checkpoint: int = 0) -> tuple[SwarmFold, f
     return fold, time.perf_counter() - start
 
 
+def remembered(envelopes: list[Envelope]) -> tuple[History, float]:
+    """The timeline of all, and the seconds it took."""
+    history = History()
+    start = time.perf_counter()
+    for envelope in envelopes:
+        history.add(envelope)
+    return history, time.perf_counter() - start
+
+
 def measured(peers: int, events: int, rounds: int) -> Figures:
     """Fold the same events again and again."""
     swarm = Swarm(peers)
     envelopes = [*swarm.forming(), *swarm.going_on(events)]
-    plain, kept, copies, health = [], [], [], []
+    rng = Random(1)
+    plain, checked, kept, copies, health, jumps = [], [], [], [], [], []
     for _ in range(rounds):
         fold, seconds = folded(envelopes)
         plain.append(len(envelopes) / seconds)
-        kept.append(len(envelopes) / folded(envelopes, CHECKPOINT)[1])
+        checked.append(len(envelopes) / folded(envelopes, CHECKPOINT)[1])
+        history, seconds = remembered(envelopes)
+        kept.append(len(envelopes) / seconds)
+        for _ in range(JUMPS):
+            instant = rng.randrange(history.first_ms, history.last_ms)
+            jumps.append(_milliseconds(partial(history.state_at, instant)))
         copies.append(_milliseconds(fold.copy))
         state = fold.state
         health.append(_milliseconds(partial(health_of, state)))
@@ -219,9 +239,11 @@ def measured(peers: int, events: int, rounds: int) -> Figures:
         peers=peers,
         events=len(envelopes),
         events_per_second=median(plain),
-        with_checkpoints_per_second=median(kept),
+        with_checkpoints_per_second=median(checked),
+        kept_per_second=median(kept),
         checkpoint_ms=median(copies),
         health_ms=median(health),
+        jump_ms=median(jumps),
     )
 
 
@@ -247,8 +269,10 @@ def main() -> None:
     print(f"{figures.events:,} events of {figures.peers} peers")
     print(f"fold               {figures.events_per_second:10,.0f} events/s")
     print(f"with checkpoints   {figures.with_checkpoints_per_second:10,.0f} events/s")
+    print(f"all kept           {figures.kept_per_second:10,.0f} events/s")
     print(f"one checkpoint     {figures.checkpoint_ms:10.2f} ms")
     print(f"health of the ring {figures.health_ms:10.2f} ms")
+    print(f"a jump             {figures.jump_ms:10.2f} ms")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ WORDS = (
     *("trip/1", "trip/2", "delivered", "stopping", "proven", "ff" * 32, "0" * 64, "not hex", "\u2603\x00"),
 )
 INTEGERS = (0, 1, 1, 2, 3, 7, -1, 1000, 2**31, -(2**63), 2**63 - 1, START_MS)
+ENDLESS = (10**4_000, -(10**4_000))
+"""JSON can hold these; MessagePack cannot."""
 FLOATS = (0.0, 0.5, 1.0, -1.0, 1e300, float("inf"), float("-inf"), float("nan"))
 
 
@@ -109,8 +111,9 @@ def peer_of(fold: SwarmFold, name: str) -> PeerView:
     return fold.state.peers[name]
 
 
-def made_up(rng: Random, events: int) -> Iterator[Envelope]:
-    """Events of every kind in any order, about anybody, with any numbers: everything that can be decoded, no more."""
+def made_up(rng: Random, events: int, *, endless: bool = True) -> Iterator[Envelope]:
+    """Events of every kind in any order, about anybody, with any numbers: everything that can be decoded, no more. ``endless``:
+    also numbers that no machine word holds."""
     every = [*kinds().values(), *(PeerStarted, PhaseChanged, TrafficCounted, HopTaken) * 5]
     peers = (*(f"core-{index}" for index in range(6)), *WORDS[:6])
     ms = START_MS
@@ -119,36 +122,39 @@ def made_up(rng: Random, events: int) -> Iterator[Envelope]:
         yield Envelope(
             source=rng.choice(("worker-0", "worker-1", "launcher")),
             sequence=sequence,
-            time_ms=rng.choice((ms, ms, ms, ms - 5, rng.choice(INTEGERS))),
+            time_ms=rng.choice((ms, ms, ms, ms - 5, rng.choice(INTEGERS + ENDLESS * endless))),
             peer=rng.choice(peers),
-            event=_struct(rng, rng.choice(every)),
+            event=_struct(rng, rng.choice(every), INTEGERS + ENDLESS * endless),
         )
 
 
-def _struct(rng: Random, kind: type[Any]) -> Any:
+def _struct(rng: Random, kind: type[Any], integers: tuple[int, ...]) -> Any:
     hints = typing.get_type_hints(kind)
     fields = {}
     for name in kind.__struct_fields__:
         known = TELLING.get(name) if rng.random() < 0.9 else None
-        fields[name] = _value(rng, hints[name]) if known is None else rng.choice(known)
+        fields[name] = _value(rng, hints[name], integers) if known is None else rng.choice(known)
     return kind(**fields)
 
 
-def _value(rng: Random, kind: Any) -> Any:
+def _value(rng: Random, kind: Any, integers: tuple[int, ...]) -> Any:
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return _value(rng, rng.choice(inside))
+        return _value(rng, rng.choice(inside), integers)
     if origin is tuple and inside[-1] is Ellipsis:
-        return tuple(_value(rng, inside[0]) for _ in range(rng.randrange(5)))
+        return tuple(_value(rng, inside[0], integers) for _ in range(rng.randrange(5)))
     if origin is tuple:
-        return tuple(_value(rng, each) for each in inside)
+        return tuple(_value(rng, each, integers) for each in inside)
     if origin is dict:
-        return {_value(rng, inside[0]): _value(rng, inside[1]) for _ in range(rng.randrange(4))}
+        return {
+            _value(rng, inside[0], integers): _value(rng, inside[1], integers)
+            for _ in range(rng.randrange(4))
+        }
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _struct(rng, kind)
+        return _struct(rng, kind, integers)
     plain: dict[Any, Any] = {
         str: WORDS,
-        int: INTEGERS,
+        int: integers,
         float: FLOATS,
         bool: (True, False),
         type(None): (None,),

@@ -51,6 +51,8 @@ def test_anything_in_any_order_is_folded_and_stays_within_bounds(seed: int) -> N
     assert 0.0 <= state.health.convergence <= 1.0
     assert {name for name, peer in state.peers.items() if peer.name != name} == set()
     assert set(state.addresses.values()) <= set(state.peers)
+    assert 0 <= state.now_ms <= bounds.LATEST_MS
+    assert all(0 <= line.time_ms <= bounds.LATEST_MS for line in state.log)
     for trip in state.trips.values():
         assert len(legs(trip)) == len(trip.flights)
         assert sum(len(ends) for ends in tree(trip).values()) <= len(trip.flights)

@@ -23,7 +23,7 @@ from visualizer.feed.limits import (
     ODD,
     SNAPSHOTS,
 )
-from visualizer.model.bounds import MOST
+from visualizer.model.bounds import LATEST_MS
 from visualizer.model.fold import SwarmFold
 from visualizer.model.marks import is_trouble
 from visualizer.model.state import Change, Mark, SwarmState
@@ -39,18 +39,18 @@ class Stamper:
     """Makes one clock of the times that many sources tell: it never goes back, nor a day ahead for one event's sake."""
 
     def __init__(self) -> None:
-        self._last: int | None = None
+        self._last = 0
         self._odd = 0
 
     def stamp(self, time_ms: int) -> int:
         """When something happened, by this clock."""
-        time_ms = max(0, min(int(MOST) * 1000, time_ms))
-        if self._last is None:
-            self._last = time_ms
-        leaps = time_ms > self._last + LEAP_MS
-        self._odd = self._odd + 1 if leaps else 0
-        if time_ms > self._last and (not leaps or self._odd >= ODD):
+        last = self._last
+        if last <= time_ms <= last + LEAP_MS:
             self._last, self._odd = time_ms, 0
+        elif last < time_ms <= LATEST_MS:
+            self._odd += 1
+            if self._odd >= ODD or not last:
+                self._last, self._odd = time_ms, 0
         return self._last
 
 

@@ -12,7 +12,7 @@ CLOSE_S: Final = 3.0  # for the feed's thread to end; it polls that often and th
 
 EVENTS: Final = 1_000_000  # in the history; packed they take some 50 bytes each
 CHUNK: Final = 2_000  # events that are packed together; folded in 10 to 20 ms
-CHECKPOINTS: Final = 48  # folds that are kept to start from; up to 3 MB each with 500 busy peers
+CHECKPOINTS: Final = 48  # folds that are kept to start from; up to 2 MB each with 500 busy peers
 SNAPSHOTS: Final = 12  # that begin a part of the history; each has all peers anew
 MARKS: Final = 4_000  # on the timeline
 LEAP_MS: Final = 86_400_000  # a clock that leaps a day ahead is not believed,

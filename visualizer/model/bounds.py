@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from cicada.ids import RING_SIZE
@@ -22,7 +21,8 @@ MARKS: Final = 1_000  # on the timeline; the oldest go first
 TEXT: Final = 300  # characters of a line
 WORDS: Final = 160  # characters of a reason in it
 UNKNOWN_KINDS: Final = 128
-MOST: Final = 1e12  # no rate, count or time is larger
+MOST: Final = 1e12  # no rate, count or duration is larger
+LATEST_MS: Final = 7_258_118_400_000  # no clock shows a year from 2200 on
 
 
 def count(value: float) -> int:
@@ -32,7 +32,14 @@ def count(value: float) -> int:
 
 def amount(value: float) -> float:
     """A rate or a duration as far as it can be one."""
-    return min(value, MOST) if value > 0 and not math.isnan(value) else 0.0
+    if 0 < value <= MOST:
+        return value
+    return MOST if value > MOST else 0.0  # what is no number is nothing
+
+
+def instant(time_ms: int, otherwise: int) -> int:
+    """A time on the wall clock in milliseconds; ``otherwise`` when it cannot be one."""
+    return time_ms if 0 <= time_ms <= LATEST_MS else otherwise
 
 
 def place_in(text: str, otherwise: int) -> int:

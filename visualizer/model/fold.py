@@ -25,6 +25,7 @@ from visualizer.model.bounds import (
     WORKERS,
     amount,
     count,
+    instant,
 )
 from visualizer.model.edges import Edges
 from visualizer.model.lines import is_quiet, line_of, lookup_in_words
@@ -75,13 +76,13 @@ class SwarmFold:
     def apply(self, envelope: Envelope) -> Change:
         """One more event. Says what it was about; never raises."""
         state, event = self._state, envelope.event
-        state.now_ms = envelope.time_ms
+        state.now_ms = instant(envelope.time_ms, state.now_ms)
         name = envelope.peer
         if name and name not in state.peers:
             name = state.addresses.get(name, name[:NAME])
         handle = _HANDLERS.get(type(event))
         is_news = handle is None or handle(self, event, envelope, name) is not False
-        line = line_of(envelope, name, self._called)
+        line = line_of(event, name, state.now_ms, self._called)
         if line is not None:
             if self._is_ending and type(event) is told.PeerStopped:
                 line = line._replace(text="ended with the run", is_bad=False)
@@ -111,13 +112,13 @@ class SwarmFold:
             self.note_unknown(unknown)
         if before.load is not None and self._state.load is not None:
             self._state.load = load.joined(before.load, self._state.load)
-        self._state.now_ms = snapshot.time_ms
+        self._state.now_ms = now_ms = instant(snapshot.time_ms, before.now_ms)
         text = f"a snapshot of {len(self._state.peers)} peers was taken"
-        self._state.log.append(Line(snapshot.time_ms, Kind.RUN, "", text, False))
+        self._state.log.append(Line(now_ms, Kind.RUN, "", text, False))
 
     def _restore(self, envelope: Envelope) -> None:
         """Apply an event of a snapshot: it tells how things are, not what happened, so nothing is said about it."""
-        self._state.now_ms = envelope.time_ms
+        self._state.now_ms = instant(envelope.time_ms, self._state.now_ms)
         handle = _HANDLERS.get(type(envelope.event))
         if handle is not None:
             handle(self, envelope.event, envelope, envelope.peer)
@@ -247,7 +248,7 @@ class SwarmFold:
     def _on_worker(self, event: told.WorkerStarted, envelope: Envelope, name: str) -> None:
         workers = self._state.workers
         if event.worker in workers or len(workers) < WORKERS:
-            workers[event.worker[:NAME]] = event.pid
+            workers[event.worker[:NAME]] = count(event.pid)
 
     def _on_worker_exited(self, event: told.WorkerExited, envelope: Envelope, name: str) -> None:
         self._state.workers.pop(event.worker, None)
@@ -276,7 +277,7 @@ class SwarmFold:
                 kind=event.kind[:NAME],
                 peers=frozenset(event.peers),
                 others=frozenset(event.others),
-                since_ms=envelope.time_ms,
+                since_ms=self._state.now_ms,
             )
             self._roll.refresh(event.peers)
 

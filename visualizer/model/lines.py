@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 from cicada.events import (
     WHY_DROPPED,
     AddressChanged,
+    AnyEvent,
     BroadcastReceived,
     ChildExited,
     ChildRestarted,
     CommandReceived,
     CopiesTraced,
-    Envelope,
     Escalated,
     EventsLost,
     ExpectationChecked,
@@ -67,13 +67,12 @@ class Rule(NamedTuple):
     skips: Callable[[Any], bool] | None = None
 
 
-def line_of(envelope: Envelope, peer: str, called: Called) -> Line | None:
+def line_of(event: AnyEvent, peer: str, time_ms: int, called: Called) -> Line | None:
     """What is said about an event of ``peer``. None: nothing, because every message or second makes one of its kind."""
-    event = envelope.event
     rule = RULES.get(type(event))
     if rule is None or (rule.skips is not None and rule.skips(event)):
         return None
-    return Line(envelope.time_ms, rule.kind, peer, rule.tell(event, called)[:TEXT], rule.is_bad(event))
+    return Line(time_ms, rule.kind, peer, rule.tell(event, called)[:TEXT], rule.is_bad(event))
 
 
 def is_quiet(kind: type) -> bool:

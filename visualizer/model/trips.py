@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
 from cicada.events import CopiesTraced, HopTaken, RelayMisbehaved
-from visualizer.model.bounds import FLIGHTS_OF_TRIP, NAME, TRIPS
+from visualizer.model.bounds import FLIGHTS_OF_TRIP, LATEST_MS, NAME, TRIPS
 from visualizer.model.peers import name_at, name_of_target
 from visualizer.model.state import Flight, Kind, SwarmState, Trip
 
@@ -56,7 +56,8 @@ class Trips:
             trip.kind = kind
         fate = _fate(trip, event, start) if trip.harmed or trip.altered_by else ""
         end = state.addresses.get(event.remote, event.remote)
-        flight = Flight(trip.trip, kind, start, end, event.at_us, event.copy, event.attempt, event.hops, fate)
+        at_us = event.at_us if 0 <= event.at_us <= LATEST_MS * 1000 else state.now_ms * 1000
+        flight = Flight(trip.trip, kind, start, end, at_us, event.copy, event.attempt, event.hops, fate)
         state.flights.append(flight)
         state.sampled = max(1, event.sampled)
         if len(trip.flights) < FLIGHTS_OF_TRIP:
@@ -86,7 +87,7 @@ class Trips:
         if trip is None or (fate == ALTERED and not event.field):
             return  # not sampled; or sent astray, late or twice, but as it was
         if trip.kind is Kind.BROADCAST:
-            if fate == ALTERED:
+            if fate == ALTERED and relay in self._state.peers:
                 trip.altered_by.add(relay)
             return  # whoever drops it is a leaf of the tree
         hit = _arrival(trip, relay, event)
