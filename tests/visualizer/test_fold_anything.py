@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from random import Random
 
 import pytest
@@ -19,6 +20,8 @@ from visualizer.model.trips import legs, tree
 
 from .tellings import made_up
 
+EXAMPLES = int(os.environ.get("CICADA_FUZZ", "12000")) // 1_000
+
 
 def bad_peers(state: SwarmState) -> list[PeerView]:
     """Those with something that nobody could draw."""
@@ -34,7 +37,8 @@ def bad_peers(state: SwarmState) -> list[PeerView]:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.sized
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_anything_in_any_order_is_folded_and_stays_within_bounds(seed: int) -> None:
     fold = SwarmFold()
@@ -60,7 +64,8 @@ def test_anything_in_any_order_is_folded_and_stays_within_bounds(seed: int) -> N
     assert set(find_peers(state, "core")) <= set(state.peers)
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.sized
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 2**32), cut=st.integers(0, 120))
 def test_a_copy_folds_on_as_if_it_were_the_original(seed: int, cut: int) -> None:
     envelopes = list(made_up(Random(seed), 120))
@@ -81,7 +86,7 @@ def test_a_copy_folds_on_as_if_it_were_the_original(seed: int, cut: int) -> None
 def test_what_is_remembered_ends_somewhere(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"visualizer.model.{'fold' if limit == 'MARKS' else 'trips'}.{limit}", most)
     fold = SwarmFold()
-    for envelope in made_up(Random(5), 3_000):
+    for envelope in made_up(Random(5), 1_500):
         fold.apply(envelope)
     assert 0 < len(fold.state.marks if limit == "MARKS" else fold.state.trips) <= most
 

@@ -31,6 +31,7 @@ from cicada.events import (
     PortMapped,
     PortMappingLost,
     PredecessorChanged,
+    RelaysChanged,
     RunStateChanged,
     SuccessorsChanged,
     WorkerExited,
@@ -128,7 +129,7 @@ class Swarm:
     def _change(self, name: str) -> AnyEvent:
         rng, links = self._rng, self._links[name]
         other = at(rng.randrange(8))
-        match rng.randrange(9):
+        match rng.randrange(10):
             case 0 if links:
                 closed = rng.choice(links)
                 links.remove(closed)
@@ -153,6 +154,8 @@ class Swarm:
                 before, self._living[name] = at(self._living[name]), rng.randrange(8)
                 now = at(self._living[name])
                 return AddressChanged(address=now, place=f"{place_of(Address(now)):064x}", before=before)
+            case 8:
+                return RelaysChanged(relays=rng.choice(((), (other,))))
             case _ if rng.random() < 0.5:
                 return PhaseChanged(phase=rng.choice(("member", "member", "joining", "alone", "idle")))
             case _:
@@ -219,7 +222,7 @@ def visible(state: SwarmState) -> object:
     peers = {
         name: (
             *(peer.address, peer.place, peer.worker, peer.state, peer.behaviour, peer.mapped),
-            *(peer.predecessor, peer.successors, peer.fingers, peer.links, peer.restarts),
+            *(peer.predecessor, peer.successors, peer.fingers, peer.links, peer.restarts, peer.relays),
         )
         for name, peer in state.peers.items()
         if peer.state not in (PeerState.LEFT, PeerState.DEAD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 import pytest
@@ -17,6 +18,8 @@ from visualizer.model.fold import SwarmFold
 from visualizer.model.state import SwarmState
 
 from .tellings import START_MS, made_up, ring, started, told
+
+EXAMPLES = int(os.environ.get("CICADA_FUZZ", "10000")) // 1_000
 
 
 def snapshot(size: int, ms: int) -> Snapshot:
@@ -60,7 +63,8 @@ def fault(number: int, ms: int) -> Envelope:
     return told(event, ms=ms)
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.sized
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 2**32), chunk=st.integers(1, 40), checkpoints=st.integers(1, 5))
 def test_every_state_is_the_fold_of_what_came_until_then(seed: int, chunk: int, checkpoints: int) -> None:
     rng = Random(seed)
@@ -75,7 +79,8 @@ def test_every_state_is_the_fold_of_what_came_until_then(seed: int, chunk: int, 
     assert history.newest.state == from_scratch(items)
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.sized
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_state_at_an_instant_is_the_fold_of_what_was_told_until_then(seed: int) -> None:
     rng = Random(seed)

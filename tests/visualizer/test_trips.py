@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
-from cicada.events import AnyEvent, CopiesTraced, HopTaken, LookupFinished, RelayMisbehaved
+from cicada.events import AnyEvent, BroadcastFinished, CopiesTraced, HopTaken, LookupFinished, RelayMisbehaved
 from cicada.ids import Address, place_of
 from visualizer.model.fold import SwarmFold
 from visualizer.model.state import Flight, Kind, Trip
@@ -190,6 +191,21 @@ def test_a_lookup_says_how_it_ended() -> None:
     begun = hop(0, 4, kind="lookup")
     assert trip_of(after(begun, (found, "core-0"))).outcome == "core-3 owns it, 2 hops, 12.3 ms"
     assert trip_of(after(begun, (lost, "core-0"))).outcome == "failed: timed out"
+
+
+@pytest.mark.parametrize(
+    ("reached", "complete", "reason", "words"),
+    [
+        (9, True, "", "9 peers have it"),
+        (1, False, "", "1 peer has it, and a part of the ring did not answer"),
+        (0, False, "not in a ring", "never left: not in a ring"),
+    ],
+)
+def test_a_broadcast_says_how_it_ended(reached: int, complete: bool, reason: str, words: str) -> None:
+    over = BroadcastFinished(message=31, reached=reached, complete=complete, reason=reason)
+    fold = after(hop(0, 1, kind="broadcast", trip=f"{at(0)} b1f"), (over, "core-0"))
+    assert trip_of(fold, f"{at(0)} b1f").outcome == words
+    assert fold.state.log[-1].text == f"broadcast 31: {words}"
 
 
 def test_a_broadcast_spreads_as_a_tree_of_first_arrivals() -> None:

@@ -13,6 +13,7 @@ FAULTS: Final = 1_024  # in force at the same time
 NAME: Final = 256  # characters of a peer's name or address
 TABLE: Final = 1_024  # fingers, and links, of one peer; a finger for each bit, four times
 SUCCESSORS: Final = 64  # of one list; peers keep 16 at most
+RELAYS: Final = 64  # of one hidden peer; it has a few
 EDGES: Final = 50_000  # peers send over some ten links each
 EDGE_KINDS: Final = 16  # kinds of messages on one edge; there are seven
 TRIPS: Final = 256  # sampled messages that can still be looked at

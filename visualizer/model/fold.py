@@ -6,7 +6,6 @@ little, because peers and trips are shared until either side changes them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from visualizer.model.bounds import (
     FAULTS,
     MARKS,
     NAME,
+    RELAYS,
     SUCCESSORS,
     TABLE,
     UNKNOWN_KINDS,
@@ -28,7 +28,7 @@ from visualizer.model.bounds import (
     instant,
 )
 from visualizer.model.edges import Edges
-from visualizer.model.lines import is_quiet, line_of, lookup_in_words
+from visualizer.model.lines import broadcast_in_words, is_quiet, line_of, lookup_in_words
 from visualizer.model.marks import mark_of
 from visualizer.model.peers import name_at
 from visualizer.model.ring import health_of
@@ -41,6 +41,7 @@ from visualizer.model.state import (
     Mark,
     PeerView,
     SwarmState,
+    copied,
 )
 from visualizer.model.trips import Trips
 
@@ -136,7 +137,7 @@ class SwarmFold:
     def copy(self) -> SwarmFold:
         """The same fold, which from now on goes its own way."""
         other = SwarmFold.__new__(SwarmFold)
-        other._state = state = _copied(self._state)
+        other._state = state = copied(self._state)
         other._roll = self._roll.share(state)
         other._edges = self._edges.share(state)
         other._trips = self._trips.share(state)
@@ -235,6 +236,11 @@ class SwarmFold:
         if peer is not None:
             peer.mapped = ""
 
+    def _on_relays(self, event: told.RelaysChanged, envelope: Envelope, name: str) -> None:
+        peer = self._present(name)
+        if peer is not None:
+            peer.relays = event.relays[:RELAYS]
+
     def _on_measured(self, event: told.PeerMeasured, envelope: Envelope, name: str) -> None:
         peer = self._present(name)
         if peer is not None:
@@ -315,6 +321,13 @@ class SwarmFold:
     def _on_broadcast(self, event: told.BroadcastReceived, envelope: Envelope, name: str) -> None:
         self._state.counts["broadcasts received"] += 1
 
+    def _on_broadcast_over(self, event: told.BroadcastFinished, envelope: Envelope, name: str) -> None:
+        peer = self._state.peers.get(name)
+        if peer is not None:
+            # HopTaken calls a trip by its origin and a number there: of broadcasts that one
+            trip = f"{peer.address} b{event.message:x}"
+            self._trips.finish(trip, broadcast_in_words(event))
+
     def _on_lookup(self, event: told.LookupFinished, envelope: Envelope, name: str) -> None:
         self._state.counts["lookups" if event.owner else "lookups failed"] += 1
         self._trips.finish(event.trip, lookup_in_words(event, self._called))
@@ -353,6 +366,7 @@ _HANDLERS: Final[dict[type, Handler]] = {
     told.LinkClosed: SwarmFold._on_closed,
     told.PortMapped: SwarmFold._on_mapped,
     told.PortMappingLost: SwarmFold._on_unmapped,
+    told.RelaysChanged: SwarmFold._on_relays,
     told.PeerMeasured: SwarmFold._on_measured,
     told.WorkerStarted: SwarmFold._on_worker,
     told.WorkerExited: SwarmFold._on_worker_exited,
@@ -368,6 +382,7 @@ _HANDLERS: Final[dict[type, Handler]] = {
     told.MessageSettled: SwarmFold._on_settled,
     told.MessageDropped: SwarmFold._on_dropped,
     told.BroadcastReceived: SwarmFold._on_broadcast,
+    told.BroadcastFinished: SwarmFold._on_broadcast_over,
     told.LookupFinished: SwarmFold._on_lookup,
     told.RelayMisbehaved: SwarmFold._on_misbehaved,
     told.TrafficCounted: SwarmFold._on_counted,
@@ -382,14 +397,3 @@ def fold(envelopes: Iterable[Envelope]) -> SwarmFold:
     for envelope in envelopes:
         folded.apply(envelope)
     return folded
-
-
-def _copied(state: SwarmState) -> SwarmState:
-    """Another state of the same values. Peers, trips, edges and faults are the same ones: they are replaced, not changed."""
-    other = copy.copy(state)
-    other.peers, other.workers = state.peers.copy(), state.workers.copy()
-    other.faults, other.edges, other.trips = state.faults.copy(), state.edges.copy(), state.trips.copy()
-    other.flights, other.log, other.marks = state.flights.copy(), state.log.copy(), state.marks.copy()
-    other.counts, other.unknown = state.counts.copy(), state.unknown.copy()
-    other.addresses, other.places = state.addresses.copy(), state.places.copy()
-    return other

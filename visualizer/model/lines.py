@@ -9,7 +9,9 @@ from cicada.events import (
     WHY_DROPPED,
     AddressChanged,
     AnyEvent,
+    BroadcastFinished,
     BroadcastReceived,
+    BroadcastStarted,
     ChildExited,
     ChildRestarted,
     CommandReceived,
@@ -28,6 +30,7 @@ from cicada.events import (
     LoadEnded,
     LoadStarted,
     LookupFinished,
+    LookupStarted,
     MessageDropped,
     MessageSettled,
     PeerFaulted,
@@ -41,6 +44,7 @@ from cicada.events import (
     PortMappingLost,
     PredecessorChanged,
     RelayMisbehaved,
+    RelaysChanged,
     RunStateChanged,
     ScheduledFaultDone,
     SuccessorsChanged,
@@ -127,6 +131,10 @@ def lookup_in_words(event: LookupFinished, called: Called) -> str:
     return f"{called(event.owner)} owns it, {hops}, {event.seconds * 1000:.1f} ms"
 
 
+def _asked(event: LookupStarted, _: Called) -> str:
+    return f"looks up {event.place[:8]}{', asking each peer on the way' if event.iterative else ''}"
+
+
 def _lookup(event: LookupFinished, called: Called) -> str:
     return f"lookup of {event.place[:8]}: {lookup_in_words(event, called)}"
 
@@ -150,6 +158,20 @@ def _copies(event: CopiesTraced, called: Called) -> str:
 
 def _broadcast(event: BroadcastReceived, called: Called) -> str:
     return f"broadcast {event.message} of {called(event.origin)} arrived over {event.hops} hops"
+
+
+def broadcast_in_words(event: BroadcastFinished) -> str:
+    """How a broadcast ended."""
+    if event.reason:
+        return f"never left{_because(event.reason)}"
+    peers = "1 peer has it" if event.reached == 1 else f"{event.reached} peers have it"
+    return peers if event.complete else f"{peers}, and a part of the ring did not answer"
+
+
+def _relays(event: RelaysChanged, called: Called) -> str:
+    if not event.relays:
+        return "is reached by no relay"
+    return f"is reached by {_named([called(relay) for relay in event.relays[:8]])}"
 
 
 def _misbehaved(event: RelayMisbehaved, called: Called) -> str:
@@ -226,12 +248,22 @@ RULES: Final[dict[type, Rule]] = {
     PeerSuspected: Rule(
         Kind.RING, lambda e, called: f"suspects {called(e.suspect)}{_because(e.reason)}", _always
     ),
+    LookupStarted: Rule(Kind.LOOKUP, _asked, _never, quiet=True),
     LookupFinished: Rule(Kind.LOOKUP, _lookup, lambda event: not event.owner),
     MessageSettled: Rule(Kind.DATA, _settled, _always, skips=lambda event: event.status == "delivered"),
     MessageDropped: Rule(Kind.DATA, _dropped, lambda event: event.reason not in _EXPECTED),
     CopiesTraced: Rule(
         Kind.DATA, _copies, lambda event: any(fate in ("altered", "lost") for fate in event.fates)
     ),
+    BroadcastStarted: Rule(
+        Kind.BROADCAST, lambda e, called: f"broadcasts {e.bytes} bytes, broadcast {e.message}", _never
+    ),
+    BroadcastFinished: Rule(
+        Kind.BROADCAST,
+        lambda e, called: f"broadcast {e.message}: {broadcast_in_words(e)}",
+        lambda event: event.reason != "" or not event.complete,
+    ),
+    RelaysChanged: Rule(Kind.NAT, _relays, _never),
     BroadcastReceived: Rule(Kind.BROADCAST, _broadcast, _never, quiet=True),
     RelayMisbehaved: Rule(Kind.FAULT, _misbehaved, _always, quiet=True),
     LinkOpened: Rule(Kind.LINK, _opened, _never, quiet=True),

@@ -184,7 +184,7 @@ class Roll:
     def _end(self, peer: PeerView, state: PeerState) -> None:
         """Its tables and rates end with it."""
         self._become(peer, state)
-        peer.predecessor, peer.successors, peer.mapped = "", (), ""
+        peer.predecessor, peer.successors, peer.relays, peer.mapped = "", (), (), ""
         peer.fingers.clear()
         peer.links.clear()
         peer.mailbox = peer.in_flight = 0
