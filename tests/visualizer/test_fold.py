@@ -332,6 +332,14 @@ def test_lines_name_peers_and_say_what_is_bad() -> None:
     assert fold.state.log[-1].text == f"successor {at(5)}, 1 in the list"
 
 
+def test_a_phase_is_told_with_its_reason_if_that_says_more() -> None:
+    fold = folded([started(0)])
+    for phase, reason in (("member", "joined"), ("idle", "lost its ring"), ("dreaming", "")):
+        fold.apply(told(PhaseChanged(phase=phase, reason=reason), "core-0"))
+    texts = [line.text for line in peer_of(fold, "core-0").events]
+    assert texts[1:] == ["is in the ring", "is in no ring: lost its ring", "dreaming"]
+
+
 def test_why_a_message_was_dropped_is_said_in_words_and_what_was_to_be_expected_is_not_bad() -> None:
     fold = folded([started(0)])
     for reason in ("hop-limit", "broadcast-came-back", "some new reason"):

@@ -71,6 +71,16 @@ class Rule(NamedTuple):
     skips: Callable[[Any], bool] | None = None
 
 
+_PHASES: Final = {
+    "idle": "is in no ring",
+    "joining": "joins",
+    "alone": "is a ring of its own",
+    "member": "is in the ring",
+}
+_PLAIN: Final = frozenset({"join", "joined", "created"})
+"""Reasons for a phase that say no more than the phase."""
+
+
 def line_of(event: AnyEvent, peer: str, time_ms: int, called: Called) -> Line | None:
     """What is said about an event of ``peer``. None: nothing, because every message or second makes one of its kind."""
     rule = RULES.get(type(event))
@@ -102,10 +112,8 @@ def _named(peers: Sequence[str]) -> str:
 
 
 def _phase(event: PhaseChanged, _: Called) -> str:
-    words = {"alone": "is a ring of its own", "member": "is in the ring", "joining": "joins"}
-    return words.get(event.phase, "is in no ring" if event.phase == "idle" else event.phase)[
-        :WORDS
-    ] + _because(event.reason)
+    words = _PHASES.get(event.phase, event.phase[:WORDS])
+    return words if event.reason in _PLAIN else f"{words}{_because(event.reason)}"
 
 
 def _successors(event: SuccessorsChanged, called: Called) -> str:
