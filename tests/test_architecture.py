@@ -34,7 +34,15 @@ LAYERS: Final = (
 )
 
 # The visualizer watches; it must not be able to reach into a peer.
-SEEN_BY_VISUALIZER: Final = ("cicada.bus", "cicada.events", "cicada.ids", "cicada.control", "cicada.commands")
+SEEN_BY_VISUALIZER: Final = (
+    "cicada.bus",
+    "cicada.commands",
+    "cicada.control",
+    "cicada.errors",
+    "cicada.events",
+    "cicada.ids",
+    "cicada.limits",
+)
 
 # (importer, imported): why this pair may break the order.
 ALLOWED: Final = {
@@ -146,6 +154,10 @@ PURE: Final = (
     "cicada.config.section",
     "cicada.config.timeline",
     "cicada.config.timelinechecks",
+    "visualizer.model",
+    "visualizer.view",
+    "visualizer.feed.history",
+    "visualizer.feed.player",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

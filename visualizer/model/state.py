@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -59,6 +60,8 @@ class PeerView:
     round_trip_s: float = 0.0
     since_ms: int = 0  # when its state began
     events: deque[Line] = field(default_factory=lambda: deque(maxlen=REMEMBERED_EVENTS_OF_PEER))
+    relays: tuple[str, ...] = ()  # members that a hidden peer is reached by
+    phase: PeerState = PeerState.STARTING  # what its ring says of itself, whatever holds it up at present
 
     @property
     def hidden(self) -> bool:
@@ -117,6 +120,10 @@ class Trip:
     flights: list[Flight] = field(default_factory=list)
     fates: tuple[str, ...] = ()  # of its copies: intact, altered, lost, unattributed
     outcome: str = ""
+    harmed: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+    """By copy and attempt: altered or lost, and how many links it had crossed when a relay did that."""
+    altered_by: set[str] = field(default_factory=set)
+    """Peers that pass a broadcast on altered."""
 
 
 class WrongLink(NamedTuple):
@@ -222,3 +229,17 @@ class SwarmState:
     )  # messages settled, failed, dropped ... as counted by events
     unknown: Counter[str] = field(default_factory=Counter)  # kinds of events that this version does not know
     lost: int = 0  # events that never came
+    addresses: dict[str, str] = field(default_factory=dict)  # names of peers by every address that named them
+    places: dict[int, str] = field(default_factory=dict)  # the same by place
+
+
+def copied(state: SwarmState) -> SwarmState:
+    """Another state of the same values, in collections of its own. Peers, trips, edges and faults are the same ones: whoever
+    changes one puts another in its place."""
+    other = copy.copy(state)
+    other.peers, other.workers = state.peers.copy(), state.workers.copy()
+    other.faults, other.edges, other.trips = state.faults.copy(), state.edges.copy(), state.trips.copy()
+    other.flights, other.log, other.marks = state.flights.copy(), state.log.copy(), state.marks.copy()
+    other.counts, other.unknown = state.counts.copy(), state.unknown.copy()
+    other.addresses, other.places = state.addresses.copy(), state.places.copy()
+    return other
