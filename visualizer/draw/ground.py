@@ -1,0 +1,267 @@
+"""The lowest layer: arcs, traffic and the ring. It is drawn twice as large and scaled down, which makes thousands of lines smooth
+for a tenth of what a smooth line costs; and a few milliseconds of it at each frame, so that no frame waits for it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import pygame
+
+from visualizer.model.state import Edge, Kind, PeerState, SwarmState
+from visualizer.scene.areas import Area
+from visualizer.scene.camera import Point
+from visualizer.scene.detail import edge_share, heat
+from visualizer.scene.layout import Arc, Tie, on_circle, turn_at
+from visualizer.scene.palette import Colour, Palette, mixed
+from visualizer.scene.paths import Segment, Trace, curve
+
+FINE: Final = 2
+LEVELS: Final = 8  # of heat
+CHUNK: Final = 48  # lines between two looks at the clock
+BUDGET_S: Final = 0.004  # of a frame of 16.7 ms
+EVERY_S: Final = 0.35  # between two drawings of a state that changes
+RESTED_S: Final = 0.12  # after the last movement of the camera it is drawn finely again
+COARSE_EDGES: Final = 1_200  # drawn while the camera moves
+FORGOTTEN_MS: Final = 15_000  # after which a count of an edge says nothing of now
+BAND: Final = (1.035, 1.06)  # radii of the arcs that show who is responsible
+
+
+class Picture(NamedTuple):
+    """What is to be drawn, taken from a state that goes on changing."""
+
+    key: object  # what was chosen: another one means that the picture is of something else
+    camera: tuple[float, float, float]
+    area: Area
+    origin: Point  # of the ring, in pixels of the field
+    radius: float
+    palette: Palette
+    arcs: list[Arc]
+    groups: dict[str, int]
+    ring: list[Segment]
+    ties: list[Tie]
+    positions: dict[str, Point]
+    edges: list[Edge]
+    focus: frozenset[str] | None
+    hidden_kinds: frozenset[Kind]
+    now_ms: int
+
+
+class Ground:
+    """The layer. ``surface`` is always whole, if a little old."""
+
+    def __init__(self) -> None:
+        self.surface: pygame.Surface | None = None
+        self._big: pygame.Surface | None = None
+        self._job: Iterator[None] | None = None
+        self._next: pygame.Surface | None = None
+        self._shown: Picture | None = None
+        self._made_at = -math.inf
+        self._moved_at = -math.inf
+        self._is_coarse = False
+
+    def wants(self, key: object, camera: tuple[float, float, float], now_ms: int, now_s: float) -> bool:
+        """Whether it would draw a new picture now: then make one and call ``show``."""
+        shown = self._shown
+        if shown is None or camera != shown.camera:
+            return True
+        if self._job is not None:
+            return False
+        if key != shown.key:
+            return True
+        if self._is_coarse:
+            return now_s - self._moved_at >= RESTED_S
+        return now_ms != shown.now_ms and now_s - self._made_at >= EVERY_S
+
+    def show(self, picture: Picture, now_s: float, patient: bool) -> None:
+        """Begins to draw. Another camera is answered at once, coarsely, unless there is time (``patient``)."""
+        before, self._shown = self._shown, picture
+        size = picture.area.w, picture.area.h
+        if self.surface is None or self.surface.get_size() != size:
+            self.surface, self._next = pygame.Surface(size), pygame.Surface(size)
+            self._big = pygame.Surface((size[0] * FINE, size[1] * FINE))
+            before = None
+        self._job, self._made_at = None, now_s
+        if before is not None and picture.camera != before.camera and not patient:
+            self._moved_at, self._is_coarse = now_s, True
+            for _ in paint(self.surface, picture, 1, COARSE_EDGES):
+                pass
+            return
+        self._is_coarse = False
+        self._job = self._fine(picture)
+        if before is None or patient:
+            for _ in self._job:
+                pass
+            self._job = None
+
+    def advance(self, budget_s: float = BUDGET_S) -> None:
+        """Draws on for about so long."""
+        until = time.perf_counter() + budget_s
+        while self._job is not None and time.perf_counter() < until:
+            if next(self._job, self) is self:
+                self._job = None
+
+    def _fine(self, picture: Picture) -> Iterator[None]:
+        if self._big is None or self._next is None:
+            return
+        yield from paint(self._big, picture, FINE, len(picture.edges))
+        width, height = self._next.get_size()
+        strip = max(1, height // 6)
+        for top in range(0, height, strip):
+            rows = min(strip, height - top)
+            part = self._big.subsurface((0, top * FINE, width * FINE, rows * FINE))
+            pygame.transform.smoothscale(part, (width, rows), self._next.subsurface((0, top, width, rows)))
+            yield
+        self.surface, self._next = self._next, self.surface
+
+
+def paint(surface: pygame.Surface, picture: Picture, fine: int, most_edges: int) -> Iterator[None]:
+    """Draws a picture ``fine`` times as large, and yields between parts of it."""
+    surface.fill(picture.palette.ground)
+    yield
+    yield from _arcs(surface, picture, fine)
+    yield from _edges(surface, picture, fine, most_edges)
+    yield from _ties(surface, picture, fine)
+    yield from _ring(surface, picture, fine)
+
+
+def _pixel(picture: Picture, point: Point, fine: int) -> Point:
+    return (
+        (picture.origin[0] + point[0] * picture.radius) * fine,
+        (picture.origin[1] + point[1] * picture.radius) * fine,
+    )
+
+
+def _arcs(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:
+    """Who is responsible for what, in the colours of the groups; neighbours of one group in two strengths."""
+    for index, arc in enumerate(picture.arcs):
+        share = 0.62 if index % 2 else 0.42
+        if picture.focus is not None and arc.peer not in picture.focus:
+            share *= 0.4
+        colour = mixed(picture.palette.group(picture.groups.get(arc.group, 0)), picture.palette.ground, share)
+        steps = _steps(arc.end - arc.start, picture.radius)
+        outer, inner = (
+            [_pixel(picture, on_circle(arc.start + (arc.end - arc.start) * step / steps, band), fine)
+             for step in range(steps + 1)]
+            for band in BAND
+        )
+        pygame.draw.polygon(surface, colour, outer + inner[::-1])
+        if index % 16 == 15:
+            yield
+    yield
+
+
+def _steps(turns: float, radius: float) -> int:
+    """Pieces of an arc: each about 5 pixels long, at most 200."""
+    return max(2, min(200, int(turns * math.tau * radius / 5)))
+
+
+def _edges(surface: pygame.Surface, picture: Picture, fine: int, most: int) -> Iterator[None]:
+    weighed = _weighed(picture)
+    yield
+    if len(weighed) > most:
+        weighed = weighed[-most:]
+    if not weighed:
+        return
+    peak = max(10.0, weighed[-1][0])
+    share = edge_share(len(weighed))
+    inks = _inks(picture.palette, share)
+    faint = _inks(picture.palette, share * 0.3)
+    thin = 1 if len(weighed) > 400 else fine
+    widths = [thin, thin, thin, fine, fine, fine, fine + fine // 2, fine * 2]
+    origin_x, origin_y = picture.origin[0] * fine, picture.origin[1] * fine
+    scale, positions, focus, line = picture.radius * fine, picture.positions, picture.focus, pygame.draw.line
+    for index, (rate, start, end) in enumerate(weighed):
+        level = min(LEVELS - 1, int(heat(rate, peak) * LEVELS))
+        near = focus is None or (start in focus and end in focus)
+        one, other = positions[start], positions[end]
+        line(
+            surface,
+            inks[level] if near else faint[level],
+            (origin_x + one[0] * scale, origin_y + one[1] * scale),
+            (origin_x + other[0] * scale, origin_y + other[1] * scale),
+            widths[level],
+        )
+        if index % CHUNK == CHUNK - 1:
+            yield
+    yield
+
+
+def _inks(palette: Palette, share: float) -> list[Colour]:
+    """Colours from cold to hot: hotter ones are seen more."""
+    return [
+        mixed(
+            mixed(palette.hot, palette.edge, (level / (LEVELS - 1)) ** 1.5),
+            palette.ground,
+            min(1.0, share * (0.55 + 1.3 * (level / (LEVELS - 1)) ** 1.4)),
+        )
+        for level in range(LEVELS)
+    ]
+
+
+def _weighed(picture: Picture) -> list[tuple[float, str, str]]:
+    """Messages a second between each two peers, whichever way they go, the busiest last."""
+    sums: dict[tuple[str, str], float] = {}
+    positions, hidden = picture.positions, {kind.value for kind in picture.hidden_kinds}
+    oldest = picture.now_ms - FORGOTTEN_MS
+    for edge in picture.edges:
+        if edge.at_ms < oldest or edge.start not in positions or edge.end not in positions:
+            continue
+        rate = sum(rate for kind, rate in edge.rates.items() if kind not in hidden)
+        if rate <= 0:
+            continue
+        pair = (edge.start, edge.end) if edge.start < edge.end else (edge.end, edge.start)
+        sums[pair] = sums.get(pair, 0.0) + rate
+    return sorted((rate, start, end) for (start, end), rate in sums.items())
+
+
+def _ties(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:
+    colour = mixed(picture.palette.kinds[Kind.NAT], picture.palette.ground, 0.45)
+    for tie in picture.ties:
+        start = _pixel(picture, picture.positions[tie.peer], fine)
+        pygame.draw.line(surface, colour, start, _pixel(picture, picture.positions[tie.relay], fine), fine)
+    yield
+
+
+def _ring(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:
+    palette, focus = picture.palette, picture.focus
+    for index, segment in enumerate(sorted(picture.ring, key=lambda one: one.trace is not Trace.SUCCESSOR)):
+        near = focus is None or segment.peer in focus
+        if segment.trace is Trace.SUCCESSOR:
+            colour = mixed(palette.ring, palette.ground, 0.9 if near else 0.3)
+            width = 2 * fine
+        else:
+            colour, width = mixed(palette.bad, palette.ground, 1.0 if near else 0.55), 3 * fine
+        _stroke(surface, picture, segment, colour, width, fine)
+        if index % 16 == 15:
+            yield
+    yield
+
+
+def _stroke(
+    surface: pygame.Surface, picture: Picture, segment: Segment, colour: Colour, width: int, fine: int
+) -> None:
+    if segment.trace in (Trace.SUCCESSOR, Trace.WRONG):
+        start = turn_at(segment.start)
+        turns = (turn_at(segment.end) - start) % 1.0
+        steps = _steps(turns, picture.radius)
+        points = [on_circle(start + turns * step / steps) for step in range(steps + 1)]
+    else:
+        points = curve(segment)
+    pixels = [_pixel(picture, point, fine) for point in points]
+    pygame.draw.lines(surface, colour, False, pixels, width)
+    if segment.trace is Trace.MISSING:
+        pygame.draw.circle(surface, colour, pixels[-1], 1.6 * width)
+
+
+def picture_edges(state: SwarmState, shows_traffic: bool) -> list[Edge]:
+    """The edges to draw: those between peers that can speak."""
+    if not shows_traffic:
+        return []
+    silent = {name for name, peer in state.peers.items() if peer.state in (PeerState.DEAD, PeerState.LEFT)}
+    if not silent:
+        return list(state.edges.values())
+    return [edge for edge in state.edges.values() if edge.start not in silent and edge.end not in silent]

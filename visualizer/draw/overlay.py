@@ -1,0 +1,86 @@
+"""What lies over the picture for a moment: the card of the peer pointed at, notices, prompts, the rectangle, the keys."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pygame
+
+from visualizer.draw.board import Canvas
+from visualizer.draw.fonts import Size, Type
+from visualizer.scene.areas import Area
+from visualizer.scene.palette import Colour, Palette
+from visualizer.scene.rows import KEYS, Panel
+
+CARD: Final = 250.0  # of the design: the hover card's width
+RECTANGLE_ALPHA: Final = 38
+
+
+def hover_canvas(panel: Panel, type_: Type, palette: Palette) -> Canvas:
+    """The card of the peer pointed at."""
+    measure = Canvas(Area(0, 0, 1, 1), type_, palette)
+    inset, step = measure.px(12), measure.row_height()
+    title = type_.height(Size.HEAD, True) + measure.px(6)
+    width = measure.px(CARD)
+    canvas = Canvas(
+        Area(0, 0, width, title + step * len(panel.rows) + 2 * inset - measure.px(4)), type_, palette
+    )
+    canvas.panel(panel, 0, 0, width, canvas.area.h)
+    canvas.hits.clear()
+    return canvas
+
+
+def beside(pixel: tuple[float, float], size: tuple[int, int], within: Area, gap: int) -> tuple[int, int]:
+    """Where a card of ``size`` goes: right of and below the pixel, or on the other side when there is no room."""
+    x, y = round(pixel[0]) + gap, round(pixel[1]) + gap
+    if x + size[0] > within.x + within.w:
+        x = round(pixel[0]) - gap - size[0]
+    if y + size[1] > within.y + within.h:
+        y = round(pixel[1]) - gap - size[1]
+    return max(within.x, x), max(within.y, y)
+
+
+def pill(text: str, colour: Colour, type_: Type, palette: Palette, width: int) -> Canvas:
+    """A sentence on a ground of its own."""
+    measure = Canvas(Area(0, 0, 1, 1), type_, palette)
+    across, down = measure.px(16), measure.px(8)
+    shown = type_.fitted(text, width - 2 * across, Size.HEAD)
+    wide = type_.width(shown, Size.HEAD) + 2 * across
+    canvas = Canvas(Area(0, 0, wide, type_.height(Size.HEAD) + 2 * down), type_, palette)
+    canvas.card(0, 0, canvas.area.w, canvas.area.h)
+    canvas.write(shown, across, down, colour, Size.HEAD)
+    return canvas
+
+
+def draw_rectangle(surface: pygame.Surface, rectangle: tuple[int, int, int, int], palette: Palette) -> None:
+    """The rectangle of a selection under way."""
+    left, right = sorted((rectangle[0], rectangle[2]))
+    top, bottom = sorted((rectangle[1], rectangle[3]))
+    if right == left or bottom == top:
+        return
+    area = pygame.Rect(left, top, right - left, bottom - top).clip(surface.get_rect())
+    if area.w and area.h:
+        veil = pygame.Surface(area.size, pygame.SRCALPHA)
+        veil.fill((*palette.accent, RECTANGLE_ALPHA))
+        surface.blit(veil, area.topleft)
+        pygame.draw.rect(surface, palette.accent, area, 1)
+
+
+def keys_canvas(size: tuple[int, int], type_: Type, palette: Palette) -> Canvas:
+    """The sheet of keys, in two columns."""
+    measure = Canvas(Area(0, 0, 1, 1), type_, palette)
+    inset, step = measure.px(24), type_.height(Size.BODY) + measure.px(8)
+    lines = (len(KEYS) + 1) // 2
+    title = type_.height(Size.TITLE, True) + measure.px(14)
+    width = min(size[0] - measure.px(20), measure.px(780))
+    height = min(size[1] - measure.px(20), title + lines * step + 2 * inset)
+    canvas = Canvas(Area((size[0] - width) // 2, (size[1] - height) // 2, width, height), type_, palette)
+    canvas.card(0, 0, width, height)
+    canvas.hit(0, 0, width, height, "keys")
+    canvas.write("Keys", inset, inset - measure.px(6), palette.text, Size.TITLE, True)
+    column, key_w = (width - 2 * inset) // 2, measure.px(92)
+    for index, (key, meaning) in enumerate(KEYS):
+        x, y = inset + (index // lines) * column, inset + title + (index % lines) * step
+        canvas.write(key, x, y, palette.accent, Size.BODY, True, key_w - measure.px(8))
+        canvas.write(meaning, x + key_w, y, palette.text, width=column - key_w - measure.px(8))
+    return canvas

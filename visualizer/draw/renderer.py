@@ -1,0 +1,225 @@
+"""The whole picture at an instant: layers from the ground up, each of which is drawn anew only when it must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import pygame
+
+from visualizer.draw.board import Board, Canvas
+from visualizer.draw.fonts import Type, Typeface
+from visualizer.draw.ground import Ground, Picture, picture_edges
+from visualizer.draw.ink import Ink
+from visualizer.draw.overlay import beside, draw_rectangle, hover_canvas, keys_canvas, pill
+from visualizer.draw.panels import draw_left, draw_right, draw_status, left_column, right_column
+from visualizer.draw.scenery import Scenery
+from visualizer.draw.sprites import PREMULTIPLIED, Sprites
+from visualizer.draw.timeline import draw_timeline, share_at, timeline, track
+from visualizer.model.state import SwarmState
+from visualizer.scene.areas import Areas, Size, areas
+from visualizer.scene.camera import pixels_per_radius
+from visualizer.scene.detail import shown_of
+from visualizer.scene.flight import Choreography, dots
+from visualizer.scene.layout import Layout
+from visualizer.scene.palette import palette
+from visualizer.scene.rows import hover_card, prompt_text, status_line
+from visualizer.view import Theme, View
+
+PANELS_EVERY_S: Final = 0.2  # numbers that change faster cannot be read
+LONGEST_FRAME_S: Final = 0.25  # of messages' time that a frame takes at most: after a stall they go on, and do not jump
+
+
+class Renderer:
+    """Draws a swarm into a surface of ``size``. One thread.
+
+    ``patient``: every frame is drawn finely and wholly, however long that takes: for screenshots and films. ``typeface``
+    BUNDLED makes pictures that are the same on every machine.
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        theme: Theme = Theme.DARK,
+        *,
+        patient: bool = False,
+        typeface: Typeface = Typeface.SYSTEM,
+    ) -> None:
+        pygame.font.init()
+        self._patient, self._typeface = patient, typeface
+        self._layout, self._flights, self._board = Layout(), Choreography(), Board()
+        self._clock_s = self._drawn_at = 0.0
+        self._panels_at: float = -math.inf
+        self._panels_key: tuple[object, ...] = ()
+        self._share = 1
+        self._shown: list[Canvas] = []
+        self._keys: Canvas | None = None
+        self._start(size, theme)
+
+    def _start(self, size: Size, theme: Theme) -> None:
+        """All that depends on the size and the theme, anew."""
+        self._size, self._theme = size, theme
+        self._areas: Areas = areas(size)
+        self._palette = palette(theme)
+        self._type = Type(self._areas.scale, self._typeface)
+        self._sprites = Sprites(self._palette)
+        self._ground, self._ink = Ground(), Ink()
+        self._scenery = Scenery(self._layout)
+        self._board.clear()
+        self._panels_at = -math.inf
+
+    @property
+    def layout(self) -> Layout:
+        """Where peers are in this picture, for whoever asks what was clicked."""
+        return self._layout
+
+    def resize(self, size: Size) -> None:
+        """The window has another size."""
+        if size != self._size:
+            self._start(size, self._theme)
+
+    def draw(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
+        """Draws the state as it is chosen to be seen. ``now_s`` is the window's clock, which never goes back."""
+        if surface.get_size() != self._size:
+            self.resize(surface.get_size())
+        if view.theme is not self._theme:
+            self._start(self._size, view.theme)
+        self._pass_time(view, now_s)
+        self._scenery.take(state, view, self._size, now_s, self._patient, self._type, self._sprites, self._palette)
+        self._field(surface, state, view, now_s)
+        self._columns(surface, state, view, now_s)
+        self._over(surface, state, view, now_s)
+
+    def _pass_time(self, view: View, now_s: float) -> None:
+        passed = min(LONGEST_FRAME_S, max(0.0, now_s - self._drawn_at))
+        self._drawn_at = now_s
+        if not view.playback.paused:
+            self._clock_s += passed
+
+    def _field(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
+        area, scenery = self._areas.field, self._scenery
+        surface.set_clip(pygame.Rect(area))
+        self._lay_ground(state, view, now_s)
+        if self._ground.surface is not None:
+            surface.blit(self._ground.surface, (area.x, area.y))
+        origin = scenery.origin[0] - area.x, scenery.origin[1] - area.y
+        ink = self._ink.surface(
+            scenery.segments, origin, scenery.radius, area, self._palette, self._areas.scale
+        )
+        if ink is not None:
+            surface.blit(ink, (area.x, area.y), special_flags=PREMULTIPLIED)
+        surface.fblits(scenery.peers, PREMULTIPLIED)
+        surface.fblits(self._dots(state, view), PREMULTIPLIED)
+        surface.fblits(scenery.texts)
+        if view.rectangle is not None:
+            draw_rectangle(surface, view.rectangle, self._palette)
+        surface.set_clip(None)
+
+    def _lay_ground(self, state: SwarmState, view: View, now_s: float) -> None:
+        scenery, camera = self._scenery, (view.camera.x, view.camera.y, view.camera.zoom)
+        key = scenery.focus, view.even_spacing, view.shows_traffic, frozenset(view.hidden_kinds)
+        if self._ground.wants(key, camera, state.now_ms, now_s) or self._patient:
+            area = self._areas.field
+            picture = Picture(
+                key=key,
+                camera=camera,
+                area=area,
+                origin=(scenery.origin[0] - area.x, scenery.origin[1] - area.y),
+                radius=pixels_per_radius(view.camera, area),
+                palette=self._palette,
+                edges=picture_edges(state, view.shows_traffic),
+                focus=scenery.focus,
+                hidden_kinds=frozenset(view.hidden_kinds),
+                now_ms=state.now_ms,
+                **scenery.lines(state, view),
+            )
+            self._ground.show(picture, now_s, self._patient)
+        self._ground.advance()
+
+    def _dots(self, state: SwarmState, view: View) -> Iterable[tuple[pygame.Surface, tuple[float, float]]]:
+        play = view.playback
+        shown_ms = state.now_ms if play.live or not play.at_ms else play.at_ms
+        self._flights.take(state.flights, self._clock_s, shown_ms, play.speed)
+        legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
+        self._share = shown_of(len(legs))
+        trip = view.followed
+        scale, dot = self._areas.scale, self._sprites.dot
+        for found in dots(legs, self._clock_s, self._scenery.pixels, trip, self._share):
+            flight = found.flight
+            is_followed = bool(trip) and flight.trip == trip
+            sprite = dot(flight.kind, flight.copy, scale, is_followed)
+            half = sprite.get_width() / 2
+            yield sprite, (found.x - half, found.y - half)
+
+    def _columns(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
+        for canvas in self._canvases(state, view, now_s):
+            surface.blit(canvas.surface, (canvas.area.x, canvas.area.y))
+
+    def _canvases(self, state: SwarmState, view: View, now_s: float) -> list[Canvas]:
+        """The parts around the field. What they say is read a few times a second, or when another thing was chosen."""
+        board, parts, type_, ink = self._board, self._areas, self._type, self._palette
+        key = (
+            *(view.pinned, view.followed, view.results, view.log_tail, view.only_group, view.shows_log),
+            *(view.shows_fingers, view.shows_known, frozenset(view.selected), frozenset(view.hidden_kinds)),
+            *(view.playback.live, view.playback.paused, view.playback.speed, view.playback.at_ms),
+        )
+        if key == self._panels_key and now_s - self._panels_at < PANELS_EVERY_S and not self._patient:
+            return self._shown
+        self._panels_key, self._panels_at = key, now_s
+        left, right = left_column(state, view), right_column(state, view)
+        line = timeline(state, view, track(parts.timeline, parts.scale).w)
+        status = status_line(state, view, self._share)
+        shown = [
+            board.show("left", left, lambda: draw_left(left, parts.left, type_, ink, self._sprites)),
+            board.show("timeline", line, lambda: draw_timeline(line, parts.timeline, type_, ink)),
+            board.show("status", status, lambda: draw_status(status, parts.status, type_, ink)),
+        ]
+        if parts.right.w:
+            shown.append(board.show("right", right, lambda: draw_right(right, parts.right, type_, ink)))
+        self._shown = shown
+        return shown
+
+    def _over(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
+        field, gap = self._areas.field, round(14 * self._areas.scale)
+        panel = hover_card(state, view.hovered)
+        if panel is not None and panel.title in self._scenery.pixels:
+            card = self._board.show("hover", panel, lambda: hover_canvas(panel, self._type, self._palette))
+            corner = beside(self._scenery.pixels[panel.title], card.surface.get_size(), field, gap)
+            surface.blit(card.surface, corner)
+        asked = prompt_text(view)
+        if asked:
+            self._pill(surface, "prompt", asked, self._palette.accent, field.y + gap)
+        if view.notice is not None and now_s < view.notice.until:
+            colour = self._palette.bad if view.notice.is_bad else self._palette.text
+            foot = field.y + field.h - round(52 * self._areas.scale)
+            self._pill(surface, "notice", view.notice.text, colour, foot)
+        self._keys = None
+        if view.shows_keys:
+            sheet = self._board.show(
+                "keys", self._size, lambda: keys_canvas(self._size, self._type, self._palette)
+            )
+            surface.blit(sheet.surface, (sheet.area.x, sheet.area.y))
+            self._keys = sheet
+
+    def _pill(self, surface: pygame.Surface, name: str, text: str, colour: tuple[int, int, int], y: int) -> None:
+        field = self._areas.field
+        canvas = self._board.show(
+            name, (text, colour), lambda: pill(text, colour, self._type, self._palette, field.w)
+        )
+        surface.blit(canvas.surface, (field.x + (field.w - canvas.area.w) // 2, y))
+
+    def panel_hit(self, pixel: tuple[int, int]) -> str:
+        """What of the panels is under a pixel of the last picture: a name such as play, kind:data, group:core, peer:core-3,
+        log:17 (of the state's log), inspector, or scrubber:0.42 with the share of the whole time; empty over the ring."""
+        if self._keys is not None and self._keys.area.holds(pixel):
+            return "keys"
+        for canvas in self._shown:
+            if canvas.area.holds(pixel):
+                names = [hit.name for hit in canvas.hits if hit.area.holds(pixel)]
+                if not names:
+                    return "panel"
+                if names[-1] == "scrubber":
+                    return f"scrubber:{share_at(pixel, self._size, self._areas.timeline):.4f}"
+                return names[-1]
+        return ""

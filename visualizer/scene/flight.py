@@ -1,0 +1,125 @@
+"""Messages under way, slow enough to be seen. A hop takes a fraction of a millisecond; it is shown for about a third of a second,
+and the hops of a trip one after another, so that a lookup is a story. Time here is seconds on the window's clock, which stands
+while the picture is paused.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Iterable
+from typing import Final, NamedTuple
+
+from visualizer.model.state import Flight, Kind
+from visualizer.scene.camera import Point
+from visualizer.scene.detail import is_shown
+from visualizer.scene.paths import along, bend_of
+
+HOP_S: Final = 0.32  # as long as an eye needs to follow a dot across the window (guess, tried out)
+STAGGER_S: Final = 0.25  # what came together is begun within this time in its own order
+LATEST_S: Final = 6.0  # a chain that would begin later than this is not shown: the picture would lie about now
+REMEMBERED_ARRIVALS: Final = 8_192
+
+
+class Leg(NamedTuple):
+    """A flight with its time on the screen."""
+
+    flight: Flight
+    begins: float
+    ends: float
+
+
+class Dot(NamedTuple):
+    """A message in the picture: where it is, in the units of the positions given."""
+
+    x: float
+    y: float
+    flight: Flight
+
+
+class Choreography:
+    """Which flight is shown when. ``take`` reads the state's flights again and again and adds what is new."""
+
+    def __init__(self) -> None:
+        self._legs: deque[Leg] = deque()
+        self._last: Flight | None = None
+        self._arrivals: dict[tuple[str, int, int, str], float] = {}
+
+    @property
+    def legs(self) -> int:
+        """How many flights are shown now or will be."""
+        return len(self._legs)
+
+    def take(self, flights: deque[Flight], now_s: float, shown_ms: float, speed: float = 1.0) -> None:
+        """Adds the flights after the last one that was taken. When that one is not there (one jumped in time), all begin anew:
+        each where it would be at ``shown_ms`` of the events' clock."""
+        fresh, continues = self._fresh(flights)
+        if not continues:
+            self._legs.clear()
+            self._arrivals.clear()
+        if fresh:
+            self._last = fresh[-1]
+            first = min(flight.at_us for flight in fresh)
+            for flight in fresh:
+                if continues:
+                    wished = now_s + min(STAGGER_S, (flight.at_us - first) / 1e6 / speed)
+                else:
+                    wished = now_s - (shown_ms - flight.at_us / 1000) / 1000 / speed
+                self._add(flight, wished, now_s)
+        elif not flights:
+            self._last = None
+        self._forget(now_s)
+
+    def _fresh(self, flights: deque[Flight]) -> tuple[list[Flight], bool]:
+        fresh: list[Flight] = []
+        for flight in reversed(flights):
+            if flight is self._last:
+                fresh.reverse()
+                return fresh, True
+            fresh.append(flight)
+        fresh.reverse()
+        return fresh, False
+
+    def _add(self, flight: Flight, wished: float, now_s: float) -> None:
+        key = flight.trip, flight.copy, flight.attempt
+        begins = max(wished, self._arrivals.get((*key, flight.start), wished))
+        if begins > now_s + LATEST_S:
+            return
+        ends = begins + HOP_S
+        self._arrivals[*key, flight.end] = ends
+        if ends > now_s:
+            self._legs.append(Leg(flight, begins, ends))
+
+    def _forget(self, now_s: float) -> None:
+        while self._legs and self._legs[0].ends <= now_s:
+            self._legs.popleft()
+        if len(self._legs) > 64 and self._legs[len(self._legs) // 2].ends <= now_s:
+            self._legs = deque(leg for leg in self._legs if leg.ends > now_s)
+        if len(self._arrivals) > REMEMBERED_ARRIVALS:
+            self._arrivals = {key: at for key, at in self._arrivals.items() if at > now_s}
+            while len(self._arrivals) > REMEMBERED_ARRIVALS:
+                del self._arrivals[next(iter(self._arrivals))]
+
+    def under_way(self, now_s: float, hidden: Container[Kind] = frozenset()) -> list[Leg]:
+        """What is between two peers now."""
+        return [leg for leg in self._legs if leg.begins <= now_s < leg.ends and leg.flight.kind not in hidden]
+
+
+def dots(legs: Iterable[Leg], now_s: float, positions: dict[str, Point], followed: str = "", share: int = 1) -> list[Dot]:
+    """Where messages are now. One trip of ``share`` is shown, the ``followed`` one always; its dots keep to its drawn path."""
+    found = []
+    known = positions.get
+    for leg in legs:
+        flight = leg.flight
+        start, end = known(flight.start), known(flight.end)
+        if start is None or end is None:
+            continue
+        done = (now_s - leg.begins) / (leg.ends - leg.begins)
+        done = done * done * (3 - 2 * done)
+        if flight.trip == followed:
+            bend = 0.0 if flight.kind is Kind.BROADCAST else bend_of(flight)
+            found.append(Dot(*along(start, end, bend, done), flight))
+        elif share == 1 or is_shown(flight.trip, share):
+            found.append(
+                Dot(start[0] + (end[0] - start[0]) * done, start[1] + (end[1] - start[1]) * done, flight)
+            )
+    return found
