@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pygame
 
 from visualizer.draw.fonts import Size, Type
+from visualizer.draw.sprites import PREMULTIPLIED, disc
 from visualizer.scene.areas import Area
 from visualizer.scene.palette import Colour, Palette
 from visualizer.scene.rows import Panel, Row
@@ -55,6 +56,12 @@ class Canvas:
         area = Area(round(self.area.x + x), round(self.area.y + y), round(w), round(h))
         self.hits.append(Hit(area, name))
 
+    def dot(self, colour: Colour, x: float, y: float, radius: float, hollow: bool = False) -> None:
+        """A smooth disc about a point, or its rim only. ``radius`` is of the design."""
+        image = disc(radius * self.type.scale, colour, self.palette.ground, hollow)
+        corner = round(x - image.get_width() / 2), round(y - image.get_height() / 2)
+        self.surface.blit(image, corner, special_flags=PREMULTIPLIED)
+
     def card(self, x: int, y: int, w: int, h: int) -> None:
         """The ground of a panel."""
         radius = self.px(7)
@@ -76,6 +83,10 @@ class Canvas:
                 self.write(row.label, x, y, self.palette.quiet, width=label_w - self.px(6))
             if row.label or label_w:
                 indent = label_w
+            if row.copy >= 0:
+                height = self.type.height(Size.BODY)
+                self.dot(self.palette.copy(row.copy), x + indent + self.px(5), y + height // 2, 4.5)
+                indent += self.px(17)
             self.write(row.value, x + indent, y, self.palette.tone(row.tone), width=w - indent)
             if row.peer:
                 self.hit(x, y, w, step, f"peer:{row.peer}")

@@ -15,7 +15,7 @@ from visualizer.model.state import Edge, Kind, PeerState, SwarmState
 from visualizer.scene.areas import Area
 from visualizer.scene.camera import Point
 from visualizer.scene.detail import edge_share, heat
-from visualizer.scene.layout import Arc, Tie, on_circle, turn_at
+from visualizer.scene.layout import BAND, Arc, Tie, on_circle, turn_at
 from visualizer.scene.palette import Colour, Palette, mixed
 from visualizer.scene.paths import Segment, Trace, curve
 
@@ -26,8 +26,8 @@ BUDGET_S: Final = 0.004  # of a frame of 16.7 ms
 EVERY_S: Final = 0.35  # between two drawings of a state that changes
 RESTED_S: Final = 0.12  # after the last movement of the camera it is drawn finely again
 COARSE_EDGES: Final = 1_200  # drawn while the camera moves
+SPARSE: Final = 64  # members of a ring that is drawn with a broader pen
 FORGOTTEN_MS: Final = 15_000  # after which a count of an edge says nothing of now
-BAND: Final = (1.035, 1.06)  # radii of the arcs that show who is responsible
 
 
 class Picture(NamedTuple):
@@ -46,6 +46,7 @@ class Picture(NamedTuple):
     positions: dict[str, Point]
     edges: list[Edge]
     focus: frozenset[str] | None
+    is_quiet: bool  # something else is looked at: all edges stand back
     hidden_kinds: frozenset[Kind]
     now_ms: int
 
@@ -176,7 +177,7 @@ def _edges(surface: pygame.Surface, picture: Picture, fine: int, most: int) -> I
     scale, positions, focus, line = picture.radius * fine, picture.positions, picture.focus, pygame.draw.line
     for index, (rate, start, end) in enumerate(weighed):
         level = min(LEVELS - 1, int(heat(rate, peak) * LEVELS))
-        near = focus is None or (start in focus and end in focus)
+        near = not picture.is_quiet and (focus is None or (start in focus and end in focus))
         one, other = positions[start], positions[end]
         line(
             surface,
@@ -232,9 +233,9 @@ def _ring(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None
         near = focus is None or segment.peer in focus
         if segment.trace is Trace.SUCCESSOR:
             colour = mixed(palette.ring, palette.ground, 0.9 if near else 0.3)
-            width = 2 * fine
+            width = (3 if len(picture.ring) < SPARSE else 2) * fine
         else:
-            colour, width = mixed(palette.bad, palette.ground, 1.0 if near else 0.55), 3 * fine
+            colour, width = mixed(palette.bad, palette.ground, 1.0 if near else 0.55), 4 * fine
         _stroke(surface, picture, segment, colour, width, fine)
         if index % 16 == 15:
             yield
@@ -244,7 +245,7 @@ def _ring(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None
 def _stroke(
     surface: pygame.Surface, picture: Picture, segment: Segment, colour: Colour, width: int, fine: int
 ) -> None:
-    if segment.trace in (Trace.SUCCESSOR, Trace.WRONG):
+    if segment.trace in (Trace.SUCCESSOR, Trace.WRONG, Trace.GAP):
         start = turn_at(segment.start)
         turns = (turn_at(segment.end) - start) % 1.0
         steps = _steps(turns, picture.radius)
@@ -252,6 +253,10 @@ def _stroke(
     else:
         points = curve(segment)
     pixels = [_pixel(picture, point, fine) for point in points]
+    if segment.trace is Trace.GAP:
+        for index in range(0, len(pixels) - 1, 2):
+            pygame.draw.line(surface, colour, pixels[index], pixels[index + 1], fine)
+        return
     pygame.draw.lines(surface, colour, False, pixels, width)
     if segment.trace is Trace.MISSING:
         pygame.draw.circle(surface, colour, pixels[-1], 1.6 * width)

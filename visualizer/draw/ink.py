@@ -14,6 +14,7 @@ from visualizer.scene.paths import Ending, Segment, Trace, curve
 
 FINE: Final = 2
 HEAD: Final = 9.0  # pixels of an arrow's head
+DEEPEST: Final = 5  # hops of a broadcast that are told apart by colour
 KEEP: Final = 12.0  # pixels from a peer's middle where an arrow ends
 
 
@@ -53,7 +54,7 @@ class _Pen:
         colour, width = self._style(segment)
         points = [self._pixel(point) for point in curve(segment)]
         if segment.ending is Ending.LOST:
-            points = points[: max(2, len(points) * 2 // 3)]
+            points = _shortened(points, math.dist(points[0], points[-1]) / 3)
         elif segment.ending is not Ending.NONE:
             points = _shortened(points, KEEP * self._scale * FINE)
         _polyline(self._surface, colour, points, width)
@@ -66,7 +67,8 @@ class _Pen:
         if segment.trace is Trace.LINK:
             return mixed(palette.accent, palette.ground, 0.5), thin
         if segment.trace is Trace.TREE:
-            return mixed(palette.hot, palette.accent, max(0.0, 1 - (segment.depth - 1) / 4)), thin
+            share = max(0.0, 1 - (segment.depth - 1) / DEEPEST)
+            return mixed(palette.hot, palette.accent, share), thin + (thick - thin) * share
         return palette.copy(segment.copy), thick
 
     def _pixel(self, point: Point) -> Point:

@@ -134,7 +134,7 @@ def _groups(canvas: Canvas, column: LeftColumn, x: int, y: int, w: int) -> int:
         on = column.only_group in ("", group)
         colour, text = canvas.palette.group(number), canvas.palette.text if on else canvas.palette.quiet
         box = pygame.Rect(x + canvas.px(1), y + canvas.px(3), canvas.px(11), canvas.px(11))
-        pygame.draw.rect(canvas.surface, colour, box, 0 if on else 1, border_radius=canvas.px(3))
+        pygame.draw.rect(canvas.surface, colour, box, 0 if on else 1, border_radius=canvas.px(2))
         canvas.write(group, x + canvas.px(20), y, text, width=canvas.px(95))
         canvas.write(str(size), x + canvas.px(150), y, canvas.palette.quiet, right=True)
         canvas.hit(x, y, w, step, f"group:{group}")
@@ -159,7 +159,7 @@ def _kinds(canvas: Canvas, column: LeftColumn, x: int, y: int, w: int) -> None:
         middle = left + canvas.px(16), top + canvas.type.height(Size.BODY) // 2
         digit = str(index + 1) if index < KEYED_KINDS else ""
         canvas.write(digit, left, top, canvas.palette.quiet, Size.SMALL)
-        pygame.draw.circle(canvas.surface, colour, middle, canvas.px(4), 0 if on else 1)
+        canvas.dot(colour, *middle, 4.0, hollow=not on)
         text = canvas.palette.text if on else mixed(canvas.palette.quiet, canvas.palette.ground, 0.7)
         canvas.write(kind.value, left + canvas.px(26), top, text)
         canvas.hit(left, top, canvas.px(96), step, f"kind:{kind.value}")
@@ -223,13 +223,14 @@ def _log(canvas: Canvas, lines: tuple[tuple[int, Line], ...], x: int, y: int, w:
         canvas.write("nothing happened yet", x + inset, y + inset + title, palette.quiet)
     y += inset + title - canvas.px(4)
     time_w = canvas.type.width("00:00:00", Size.SMALL) + canvas.px(8)
-    peer_w = canvas.px(74)
+    names = [canvas.type.width(line.peer, Size.SMALL) for _, line in lines[-room:] if line.peer]
+    peer_w = min(canvas.px(96), max(names, default=0) + canvas.px(10))
     for number, line in lines[-room:]:
         left = x + inset
         canvas.write(clock(line.time_ms), left, y, palette.quiet, Size.SMALL)
         left += time_w
         middle = left + canvas.px(3), y + canvas.type.height(Size.SMALL) // 2
-        pygame.draw.circle(canvas.surface, palette.kinds[line.kind], middle, canvas.px(3))
+        canvas.dot(palette.kinds[line.kind], *middle, 3.0)
         left += canvas.px(12)
         if line.peer:
             canvas.write(line.peer, left, y, palette.accent, Size.SMALL, width=peer_w - canvas.px(6))

@@ -28,6 +28,8 @@ from visualizer.scene.rows import hover_card, prompt_text, status_line
 from visualizer.view import Theme, View
 
 PANELS_EVERY_S: Final = 0.2  # numbers that change faster cannot be read
+CROWD: Final = 300  # messages from which each is drawn smaller
+CROWD_SCALE: Final = 0.8
 LONGEST_FRAME_S: Final = 0.25  # of messages' time that a frame takes at most: after a stall they go on, and do not jump
 
 
@@ -118,7 +120,7 @@ class Renderer:
 
     def _lay_ground(self, state: SwarmState, view: View, now_s: float) -> None:
         scenery, camera = self._scenery, (view.camera.x, view.camera.y, view.camera.zoom)
-        key = scenery.focus, view.even_spacing, view.shows_traffic, frozenset(view.hidden_kinds)
+        key = scenery.focus, view.followed, view.even_spacing, view.shows_traffic, frozenset(view.hidden_kinds)
         if self._ground.wants(key, camera, state.now_ms, now_s) or self._patient:
             area = self._areas.field
             picture = Picture(
@@ -130,6 +132,7 @@ class Renderer:
                 palette=self._palette,
                 edges=picture_edges(state, view.shows_traffic),
                 focus=scenery.focus,
+                is_quiet=bool(view.followed),
                 hidden_kinds=frozenset(view.hidden_kinds),
                 now_ms=state.now_ms,
                 **scenery.lines(state, view),
@@ -144,8 +147,12 @@ class Renderer:
         legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
         self._share = shown_of(len(legs))
         trip = view.followed
-        scale, dot = self._areas.scale, self._sprites.dot
-        for found in dots(legs, self._clock_s, self._scenery.pixels, trip, self._share):
+        scale = self._areas.scale * (CROWD_SCALE if len(legs) > CROWD else 1.0)
+        dot = self._sprites.dot
+        scenery = self._scenery
+        for found in dots(
+            legs, self._clock_s, scenery.positions, scenery.origin, scenery.radius, trip, self._share
+        ):
             flight = found.flight
             is_followed = bool(trip) and flight.trip == trip
             sprite = dot(flight.kind, flight.copy, scale, is_followed)
@@ -192,7 +199,7 @@ class Renderer:
             self._pill(surface, "prompt", asked, self._palette.accent, field.y + gap)
         if view.notice is not None and now_s < view.notice.until:
             colour = self._palette.bad if view.notice.is_bad else self._palette.text
-            foot = field.y + field.h - round(52 * self._areas.scale)
+            foot = field.y + field.h - round(48 * self._areas.scale)
             self._pill(surface, "notice", view.notice.text, colour, foot)
         self._keys = None
         if view.shows_keys:
@@ -207,7 +214,7 @@ class Renderer:
         canvas = self._board.show(
             name, (text, colour), lambda: pill(text, colour, self._type, self._palette, field.w)
         )
-        surface.blit(canvas.surface, (field.x + (field.w - canvas.area.w) // 2, y))
+        surface.blit(canvas.surface, (field.x + round(10 * self._areas.scale), y))
 
     def panel_hit(self, pixel: tuple[int, int]) -> str:
         """What of the panels is under a pixel of the last picture: a name such as play, kind:data, group:core, peer:core-3,

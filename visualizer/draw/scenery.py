@@ -14,9 +14,10 @@ from visualizer.scene.areas import Area, areas
 from visualizer.scene.areas import Size as WindowSize
 from visualizer.scene.camera import Point, pixels_per_radius, to_window
 from visualizer.scene.detail import labels, peer_radius, place_labels
-from visualizer.scene.layout import Arc, Layout, Tie, group_numbers, ties
+from visualizer.scene.layout import BAND, Arc, Layout, Tie, group_numbers, ties
 from visualizer.scene.palette import Palette
 from visualizer.scene.paths import (
+    Ending,
     Segment,
     Trace,
     along,
@@ -27,6 +28,7 @@ from visualizer.scene.paths import (
 )
 from visualizer.view import View
 
+ROOM_FOR_TIME: Final = 1.8  # of its width: a hop's length from which its time is written on it
 LABEL_GAP: Final = 6.0  # pixels between a peer and its name
 EVERY_S: Final = 1 / 12  # between two looks at a state that changes
 
@@ -129,6 +131,7 @@ class Scenery:
             width = type_.width(label.peer, Size.BODY, label.is_strong), type_.height(Size.BODY)
             wanted.append((label, self.positions[label.peer], self.pixels[label.peer], width))
         gap = peer_radius(len(state.peers), view.camera.zoom, type_.scale) + LABEL_GAP * type_.scale
+        gap = max(gap, (BAND[1] - 1) * self.radius + LABEL_GAP * type_.scale)
         self.texts, boxes = [], []
         for placed in place_labels(wanted, field, gap):
             colour = palette.text if placed.label.is_strong else palette.quiet
@@ -141,7 +144,11 @@ class Scenery:
         for segment in self.segments:
             if segment.trace is not Trace.HOP or not segment.label:
                 continue
-            text = type_.text(segment.label, palette.copy(segment.copy), Size.SMALL, True)
+            is_bad = segment.ending in (Ending.ALTERED, Ending.LOST)
+            colour = palette.bad if is_bad else palette.copy(segment.copy)
+            text = type_.text(segment.label, colour, Size.SMALL, True)
+            if math.dist(segment.start, segment.end) * self.radius < text.get_width() * ROOM_FOR_TIME:
+                continue
             for share in (0.5, 0.38, 0.62, 0.28, 0.72):
                 x, y = along(segment.start, segment.end, segment.bend, share)
                 box = text.get_rect(

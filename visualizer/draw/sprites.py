@@ -6,6 +6,7 @@ They are premultiplied: blit them with BLEND_PREMULTIPLIED.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import pygame
@@ -14,7 +15,9 @@ from visualizer.model.state import Kind, PeerState
 from visualizer.scene.palette import SHAPES, Colour, Palette, Shape
 
 FINE: Final = 4  # times larger when drawn
+BROADER: Final = {Shape.CROSS: 1.3, Shape.TRIANGLE: 1.1, Shape.DIAMOND: 1.15, Shape.SQUARE: 0.95}
 DIMMED: Final = 0.24  # of the opacity of what is outside the focus
+ROOM_FOR_GROUP: Final = 6.0  # pixels of radius from which a member has its group's colour about it
 REMEMBERED_SPRITES: Final = 2_048
 PREMULTIPLIED: Final = pygame.BLEND_PREMULTIPLIED
 
@@ -38,7 +41,7 @@ class Sprites:
     def __init__(self, palette: Palette) -> None:
         self._palette = palette
         self._peers: dict[Look, pygame.Surface] = {}
-        self._dots: dict[tuple[Kind, int, bool], pygame.Surface] = {}
+        self._dots: dict[tuple[Kind, int, float], pygame.Surface] = {}
 
     def peer(self, look: Look) -> pygame.Surface:
         """A peer: its middle is the picture's."""
@@ -51,7 +54,7 @@ class Sprites:
 
     def dot(self, kind: Kind, copy: int, scale: float, followed: bool = False) -> pygame.Surface:
         """A message under way; a copy of a followed one has its copy's colour."""
-        key = kind, copy if followed else -1, followed
+        key = kind, copy if followed else -1, scale * (-1 if followed else 1)
         found = self._dots.get(key)
         if found is None:
             colour = self._palette.copy(copy) if followed and copy >= 0 else self._palette.kinds[kind]
@@ -62,7 +65,7 @@ class Sprites:
     def _draw_peer(self, look: Look) -> pygame.Surface:
         half = math.ceil(look.radius * 2.1 + 5)
         big = pygame.Surface((2 * half * FINE,) * 2, pygame.SRCALPHA)
-        middle, radius = half * FINE, look.radius * FINE
+        middle, radius = half * FINE, look.radius * FINE * BROADER.get(SHAPES[look.state], 1.0)
         if look.chosen:
             pygame.draw.circle(big, self._palette.text, (middle, middle), radius * 1.25 + 4 * FINE)
             pygame.draw.circle(big, self._palette.ground, (middle, middle), radius * 1.25 + 2.2 * FINE)
@@ -78,18 +81,20 @@ class Sprites:
         return small.convert_alpha() if pygame.display.get_surface() else small
 
 
-def disc(radius: float, colour: Colour, rim: Colour) -> pygame.Surface:
-    """A filled circle with a thin rim that sets it off from what is behind it."""
+@lru_cache(REMEMBERED_SPRITES)
+def disc(radius: float, colour: Colour, ground: Colour, hollow: bool = False) -> pygame.Surface:
+    """A circle, filled and with a thin rim that sets it off from what is behind it, or ``hollow``. It is shared."""
     half = math.ceil(radius + 1.5)
     big = pygame.Surface((2 * half * FINE,) * 2, pygame.SRCALPHA)
-    pygame.draw.circle(big, rim, (half * FINE,) * 2, (radius + 0.9) * FINE)
-    pygame.draw.circle(big, colour, (half * FINE,) * 2, radius * FINE)
+    if not hollow:
+        pygame.draw.circle(big, ground, (half * FINE,) * 2, (radius + 0.9) * FINE)
+    pygame.draw.circle(big, colour, (half * FINE,) * 2, radius * FINE, round(1.2 * FINE) if hollow else 0)
     return pygame.transform.smoothscale(big.premul_alpha(), (2 * half,) * 2)
 
 
 def _shape(big: pygame.Surface, look: Look, middle: int, radius: float, palette: Palette) -> None:
     colour, rim = palette.states[look.state], palette.ground
-    if look.group >= 0 and SHAPES[look.state] is Shape.DISC and look.radius > 3:
+    if look.group >= 0 and SHAPES[look.state] is Shape.DISC and look.radius >= ROOM_FOR_GROUP:
         pygame.draw.circle(big, rim, (middle, middle), radius + 1.2 * FINE)
         pygame.draw.circle(big, palette.group(look.group), (middle, middle), radius)
         pygame.draw.circle(big, rim, (middle, middle), radius * 0.72)

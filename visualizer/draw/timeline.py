@@ -91,7 +91,7 @@ def _histogram(canvas: Canvas, line: Timeline, inner: Area) -> None:
         left, right = inner.x + inner.w * index // count, inner.x + inner.w * (index + 1) // count
         height = round((inner.h - canvas.px(14)) * math.sqrt(number) / high)
         past = (index + 0.5) / count <= line.position
-        colour = mixed(palette.accent, palette.ground, 0.55 if past else 0.22)
+        colour = mixed(palette.accent, palette.ground, 0.38 if past else 0.16)
         if height:
             pygame.draw.rect(
                 canvas.surface, colour, (left, bottom - height, max(1, right - left - 1), height)
@@ -125,7 +125,7 @@ def _position(canvas: Canvas, line: Timeline, inner: Area) -> None:
     palette, bottom = canvas.palette, inner.y + inner.h
     x = inner.x + round(inner.w * line.position)
     pygame.draw.line(canvas.surface, palette.text, (x, inner.y), (x, bottom), canvas.px(1.4))
-    pygame.draw.circle(canvas.surface, palette.text, (x, bottom), canvas.px(5))
+    canvas.dot(palette.text, x, bottom, 5.0)
     y = bottom + canvas.px(6)
     if line.last_ms > line.first_ms:
         shown = f"{clock(line.at_ms)}   +{span(line.at_ms - line.first_ms)}"
@@ -188,7 +188,7 @@ def _live(canvas: Canvas, line: Timeline, x: int, y: int, size: int) -> None:
     palette, width = canvas.palette, canvas.px(52)
     on = line.live and not line.paused
     colour = palette.good if on else palette.quiet
-    pygame.draw.circle(canvas.surface, colour, (x + canvas.px(5), y + size // 2), canvas.px(4), 0 if on else 1)
+    canvas.dot(colour, x + canvas.px(5), y + size // 2, 4.5, hollow=not on)
     text = "live" if line.live else "replay"
     canvas.write(
         text, x + canvas.px(14), y + (size - canvas.type.height(Size.BODY)) // 2, colour, Size.BODY, on

@@ -29,7 +29,7 @@ class Leg(NamedTuple):
 
 
 class Dot(NamedTuple):
-    """A message in the picture: where it is, in the units of the positions given."""
+    """A message in the picture, and its pixel."""
 
     x: float
     y: float
@@ -104,8 +104,19 @@ class Choreography:
         return [leg for leg in self._legs if leg.begins <= now_s < leg.ends and leg.flight.kind not in hidden]
 
 
-def dots(legs: Iterable[Leg], now_s: float, positions: dict[str, Point], followed: str = "", share: int = 1) -> list[Dot]:
-    """Where messages are now. One trip of ``share`` is shown, the ``followed`` one always; its dots keep to its drawn path."""
+def dots(
+    legs: Iterable[Leg],
+    now_s: float,
+    positions: dict[str, Point],
+    origin: Point,
+    radius: float,
+    followed: str = "",
+    share: int = 1,
+) -> list[Dot]:
+    """Where messages are now, in pixels of a ring of ``radius`` about ``origin``.
+
+    One trip of ``share`` is shown, the ``followed`` one always; its dots keep to its drawn path.
+    """
     found = []
     known = positions.get
     for leg in legs:
@@ -116,10 +127,9 @@ def dots(legs: Iterable[Leg], now_s: float, positions: dict[str, Point], followe
         done = (now_s - leg.begins) / (leg.ends - leg.begins)
         done = done * done * (3 - 2 * done)
         if flight.trip == followed:
-            bend = 0.0 if flight.kind is Kind.BROADCAST else bend_of(flight)
-            found.append(Dot(*along(start, end, bend, done), flight))
+            x, y = along(start, end, bend_of(flight, start, end), done)
+            found.append(Dot(origin[0] + x * radius, origin[1] + y * radius, flight))
         elif share == 1 or is_shown(flight.trip, share):
-            found.append(
-                Dot(start[0] + (end[0] - start[0]) * done, start[1] + (end[1] - start[1]) * done, flight)
-            )
+            x, y = start[0] + (end[0] - start[0]) * done, start[1] + (end[1] - start[1]) * done
+            found.append(Dot(origin[0] + x * radius, origin[1] + y * radius, flight))
     return found

@@ -11,7 +11,8 @@ from visualizer.scene.areas import Size, areas
 from visualizer.scene.camera import Point, to_window
 from visualizer.view import Camera, View
 
-OUTER: Final = 1.13  # where hidden peers are, in ring radii
+OUTER: Final = 1.115  # where hidden peers are, in ring radii
+BAND: Final = (1.035, 1.06)  # radii of the arcs that show who is responsible
 TURN: Final = 2 * math.pi
 HIT: Final = 9.0  # pixels from a peer's middle that still mean it
 

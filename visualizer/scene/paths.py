@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -12,8 +13,10 @@ from visualizer.scene.layout import in_ring, on_circle, turn_at
 from visualizer.view import View
 
 STUB_TURN: Final = 0.012  # of the circle: how far a missing successor's stub reaches
-BEND: Final = 0.10  # of its length: how far a hop bows, so that there and back are two lines
-COPY_BEND: Final = 0.05  # how much more with each copy
+BEND: Final = 0.06  # of its length: how far a hop across the whole ring bows
+BEND_OF_SHORT: Final = 0.26  # how much more one between neighbours
+COPY_BEND: Final = 0.035  # how much more each copy
+BACK: Final = 0.55  # of that in one of the two directions
 UNKNOWN_MS: Final = -1.0
 
 
@@ -23,6 +26,7 @@ class Trace(enum.Enum):
     SUCCESSOR = "successor"  # right: along the circle
     WRONG = "wrong"  # to whom it should not go, along the circle
     STRAY = "stray"  # wrong, and beyond the due one: across
+    GAP = "gap"  # where the ring is open: to whom it should go, along the circle, dashed
     MISSING = "missing"  # a dangling stub
     FINGER = "finger"
     LINK = "link"
@@ -55,7 +59,8 @@ class Segment(NamedTuple):
 
 
 def ring_segments(state: SwarmState, positions: dict[str, Point]) -> list[Segment]:
-    """Every live member's successor: right ones clockwise to the next member, wrong ones where they go, missing as a stub."""
+    """Every live member's successor: right ones clockwise to the next member, wrong ones where they go, missing as a stub,
+    and the gap that they leave."""
     ring = in_ring(state)
     if len(ring) < 2:
         return []
@@ -68,6 +73,7 @@ def ring_segments(state: SwarmState, positions: dict[str, Point]) -> list[Segmen
             found.append(Segment(Trace.SUCCESSOR, start, end, peer.name))
             continue
         seen = names.get(wrong[peer.name], "")
+        found.append(Segment(Trace.GAP, start, end, peer.name))
         found.append(_wrong(peer.name, start, end, positions.get(seen)))
     return found
 
@@ -139,17 +145,21 @@ def _members(state: SwarmState, group: str) -> frozenset[str]:
     return frozenset(peer.name for peer in state.peers.values() if peer.group == group)
 
 
-def bend_of(flight: Flight) -> float:
-    """How far a hop bows: each copy and attempt otherwise, so that those between the same peers stay apart."""
-    sign = 1.0 if flight.kind is not Kind.RECEIPT else 0.6
-    return sign * (BEND + COPY_BEND * ((flight.copy + 1) // 2) * (-1 if flight.copy % 2 else 1))
+def bend_of(flight: Flight, start: Point, end: Point) -> float:
+    """How far a hop bows towards the middle: short ones more, which would else lie on the ring; each copy otherwise, and there
+    otherwise than back, so that lines between the same peers stay apart."""
+    length = math.dist(start, end)
+    bow = BEND + BEND_OF_SHORT * max(0.0, 1 - length / 2) + COPY_BEND * flight.copy
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    inwards = -(middle[0] * (end[1] - start[1]) - middle[1] * (end[0] - start[0]))
+    return math.copysign(bow, inwards) * (BACK if flight.start > flight.end else 1.0)
 
 
 def trip_segments(trip: Trip, positions: dict[str, Point]) -> list[Segment]:
     """The way of a message hop by hop: copies apart with what became of them, a broadcast as its tree, other hops with ms."""
     if trip.kind is Kind.BROADCAST:
         return [
-            Segment(Trace.TREE, positions[hop.start], positions[hop.end], hop.start, depth=hop.hops)
+            _tree(hop, positions[hop.start], positions[hop.end])
             for hop in trip.flights
             if hop.start in positions and hop.end in positions
         ]
@@ -160,20 +170,27 @@ def trip_segments(trip: Trip, positions: dict[str, Point]) -> list[Segment]:
         if hop.start not in positions or hop.end not in positions:
             continue
         fate = hop.fate or (_fate(trip, hop.copy) if last.get(hop.copy) == index else "")
-        found.append(
-            Segment(
-                Trace.HOP,
-                positions[hop.start],
-                positions[hop.end],
-                hop.start,
-                copy=hop.copy,
-                depth=hop.hops,
-                bend=bend_of(hop),
-                label=hop_text(times[index]),
-                ending={"altered": Ending.ALTERED, "lost": Ending.LOST}.get(fate, Ending.ARROW),
-            )
-        )
+        found.append(_hop(hop, positions[hop.start], positions[hop.end], fate, hop_text(times[index])))
     return found
+
+
+def _tree(hop: Flight, start: Point, end: Point) -> Segment:
+    return Segment(Trace.TREE, start, end, hop.start, depth=hop.hops, bend=bend_of(hop, start, end))
+
+
+def _hop(hop: Flight, start: Point, end: Point, fate: str, time: str) -> Segment:
+    ending = {"altered": Ending.ALTERED, "lost": Ending.LOST}.get(fate, Ending.ARROW)
+    return Segment(
+        Trace.HOP,
+        start,
+        end,
+        hop.start,
+        copy=hop.copy,
+        depth=hop.hops,
+        bend=bend_of(hop, start, end),
+        label=time if ending is Ending.ARROW else fate,
+        ending=ending,
+    )
 
 
 def _fate(trip: Trip, copy: int) -> str:
@@ -205,7 +222,7 @@ def hop_text(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
 
 
-def curve(segment: Segment, points: int = 14) -> list[Point]:
+def curve(segment: Segment, points: int = 22) -> list[Point]:
     """A bowed line as a polyline of that many pieces; one piece when it is straight."""
     if not segment.bend:
         return [segment.start, segment.end]

@@ -17,12 +17,14 @@ LONGEST_TABLE: Final = 24
 
 
 class Row(NamedTuple):
-    """A line of a panel: a label on the left, a value beside it. ``peer``: whom a click on it chooses."""
+    """A line of a panel: a label on the left, a value beside it. ``peer``: whom a click on it chooses. ``copy``: whose
+    colour is beside it."""
 
     label: str
     value: str = ""
     tone: Tone = Tone.PLAIN
     peer: str = ""
+    copy: int = -1
 
 
 class Panel(NamedTuple):
@@ -235,7 +237,7 @@ def trip_panel(state: SwarmState, view: View) -> Panel | None:
             if len(trip.fates) < 2
         ]
     rows += [
-        Row(f"copy {copy}", fate, Tone.GOOD if fate == "intact" else Tone.BAD)
+        Row(f"copy {copy}", fate, Tone.GOOD if fate == "intact" else Tone.BAD, copy=copy)
         for copy, fate in enumerate(trip.fates)
     ]
     if trip.outcome:
