@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
 
 import pygame
@@ -22,10 +22,10 @@ from visualizer.scene.paths import Segment, Trace, curve
 FINE: Final = 2
 LEVELS: Final = 8  # of heat
 CHUNK: Final = 48  # lines between two looks at the clock
-BUDGET_S: Final = 0.004  # of a frame of 16.7 ms
+BUDGET_S: Final = 0.004  # of a frame of 16.7 ms, if the rest of it left so much
 EVERY_S: Final = 0.35  # between two drawings of a state that changes
-RESTED_S: Final = 0.12  # after the last movement of the camera it is drawn finely again
-COARSE_EDGES: Final = 1_200  # drawn while the camera moves
+STRIPS: Final = 8  # in which the large picture is scaled down
+WEIGHED_AT_ONCE: Final = 500  # edges
 SPARSE: Final = 64  # members of a ring that is drawn with a broader pen
 FORGOTTEN_MS: Final = 15_000  # after which a count of an edge says nothing of now
 
@@ -52,48 +52,36 @@ class Picture(NamedTuple):
 
 
 class Ground:
-    """The layer. ``surface`` is always whole, if a little old."""
+    """The layer. While the camera moves, the last picture is moved and scaled until one for the camera is drawn."""
 
     def __init__(self) -> None:
-        self.surface: pygame.Surface | None = None
+        self._surface: pygame.Surface | None = None
+        self._shown: Picture | None = None  # what the surface shows
         self._big: pygame.Surface | None = None
-        self._job: Iterator[None] | None = None
         self._next: pygame.Surface | None = None
-        self._shown: Picture | None = None
-        self._made_at = -math.inf
-        self._moved_at = -math.inf
-        self._is_coarse = False
+        self._wanted: Picture | None = None  # what is being drawn, or was last
+        self._job: Iterator[None] | None = None
+        self._begun_at = -math.inf
 
     def wants(self, key: object, camera: tuple[float, float, float], now_ms: int, now_s: float) -> bool:
-        """Whether it would draw a new picture now: then make one and call ``show``."""
-        shown = self._shown
-        if shown is None or camera != shown.camera:
-            return True
+        """Whether it would begin a new picture now: then make one and call ``show``."""
         if self._job is not None:
             return False
-        if key != shown.key:
+        last = self._wanted
+        if last is None or camera != last.camera or key != last.key:
             return True
-        if self._is_coarse:
-            return now_s - self._moved_at >= RESTED_S
-        return now_ms != shown.now_ms and now_s - self._made_at >= EVERY_S
+        return now_ms != last.now_ms and now_s - self._begun_at >= EVERY_S
 
     def show(self, picture: Picture, now_s: float, patient: bool) -> None:
-        """Begins to draw. Another camera is answered at once, coarsely, unless there is time (``patient``)."""
-        before, self._shown = self._shown, picture
+        """Begins to draw; the first picture, and every one if there is time (``patient``), is whole when this returns."""
+        self._wanted, self._begun_at = picture, now_s
         size = picture.area.w, picture.area.h
-        if self.surface is None or self.surface.get_size() != size:
-            self.surface, self._next = pygame.Surface(size), pygame.Surface(size)
+        if self._surface is None or self._next is None or self._big is None:
+            self._surface, self._next = pygame.Surface(size), pygame.Surface(size)
             self._big = pygame.Surface((size[0] * FINE, size[1] * FINE))
-            before = None
-        self._job, self._made_at = None, now_s
-        if before is not None and picture.camera != before.camera and not patient:
-            self._moved_at, self._is_coarse = now_s, True
-            for _ in paint(self.surface, picture, 1, COARSE_EDGES):
-                pass
-            return
-        self._is_coarse = False
-        self._job = self._fine(picture)
-        if before is None or patient:
+            patient = True
+        self._job = self._draw(picture, self._big, self._next)
+        if patient:
             for _ in self._job:
                 pass
             self._job = None
@@ -105,26 +93,52 @@ class Ground:
             if next(self._job, self) is self:
                 self._job = None
 
-    def _fine(self, picture: Picture) -> Iterator[None]:
-        if self._big is None or self._next is None:
-            return
-        yield from paint(self._big, picture, FINE, len(picture.edges))
-        width, height = self._next.get_size()
-        strip = max(1, height // 6)
+    def _draw(self, picture: Picture, big: pygame.Surface, small: pygame.Surface) -> Iterator[None]:
+        yield from paint(big, picture, FINE)
+        width, height = small.get_size()
+        strip = max(1, height // STRIPS)
         for top in range(0, height, strip):
             rows = min(strip, height - top)
-            part = self._big.subsurface((0, top * FINE, width * FINE, rows * FINE))
-            pygame.transform.smoothscale(part, (width, rows), self._next.subsurface((0, top, width, rows)))
+            part = big.subsurface((0, top * FINE, width * FINE, rows * FINE))
+            pygame.transform.smoothscale(part, (width, rows), small.subsurface((0, top, width, rows)))
             yield
-        self.surface, self._next = self._next, self.surface
+        self._next, self._surface, self._shown = self._surface, small, picture
+
+    def blit(self, target: pygame.Surface, origin: Point, radius: float) -> None:
+        """Lays it on the field of ``target``, with the ring where it is now: about ``origin``, in pixels of the field."""
+        shown, surface = self._shown, self._surface
+        if shown is None or surface is None:
+            return
+        corner = shown.area.x, shown.area.y
+        if (origin, radius) == (shown.origin, shown.radius):
+            target.blit(surface, corner)
+            return
+        pygame.draw.rect(target, shown.palette.ground, shown.area)
+        ratio = radius / shown.radius
+        seen = _seen(shown.area, shown.origin, origin, ratio)
+        if seen.w < 1 or seen.h < 1:
+            return
+        part = pygame.transform.scale(
+            surface.subsurface(seen), (round(seen.w * ratio), round(seen.h * ratio))
+        )
+        left = corner[0] + origin[0] + (seen.x - shown.origin[0]) * ratio
+        top = corner[1] + origin[1] + (seen.y - shown.origin[1]) * ratio
+        target.blit(part, (round(left), round(top)))
 
 
-def paint(surface: pygame.Surface, picture: Picture, fine: int, most_edges: int) -> Iterator[None]:
+def _seen(area: Area, before: Point, now: Point, ratio: float) -> pygame.Rect:
+    """The part of a picture that is in the field when its ring is moved and scaled."""
+    left, top = before[0] - now[0] / ratio, before[1] - now[1] / ratio
+    across, down = math.ceil(area.w / ratio) + 2, math.ceil(area.h / ratio) + 2
+    return pygame.Rect(math.floor(left), math.floor(top), across, down).clip((0, 0, area.w, area.h))
+
+
+def paint(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:
     """Draws a picture ``fine`` times as large, and yields between parts of it."""
     surface.fill(picture.palette.ground)
     yield
     yield from _arcs(surface, picture, fine)
-    yield from _edges(surface, picture, fine, most_edges)
+    yield from _edges(surface, picture, fine)
     yield from _ties(surface, picture, fine)
     yield from _ring(surface, picture, fine)
 
@@ -160,11 +174,8 @@ def _steps(turns: float, radius: float) -> int:
     return max(2, min(200, int(turns * math.tau * radius / 5)))
 
 
-def _edges(surface: pygame.Surface, picture: Picture, fine: int, most: int) -> Iterator[None]:
-    weighed = _weighed(picture)
-    yield
-    if len(weighed) > most:
-        weighed = weighed[-most:]
+def _edges(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:
+    weighed = yield from _weighed(picture)
     if not weighed:
         return
     peak = max(10.0, weighed[-1][0])
@@ -203,20 +214,29 @@ def _inks(palette: Palette, share: float) -> list[Colour]:
     ]
 
 
-def _weighed(picture: Picture) -> list[tuple[float, str, str]]:
+def _weighed(picture: Picture) -> Generator[None, None, list[tuple[float, str, str]]]:
     """Messages a second between each two peers, whichever way they go, the busiest last."""
     sums: dict[tuple[str, str], float] = {}
     positions, hidden = picture.positions, {kind.value for kind in picture.hidden_kinds}
     oldest = picture.now_ms - FORGOTTEN_MS
-    for edge in picture.edges:
-        if edge.at_ms < oldest or edge.start not in positions or edge.end not in positions:
+    for index, edge in enumerate(picture.edges):
+        if index % WEIGHED_AT_ONCE == 0:
+            yield
+        start, end = edge.start, edge.end
+        if edge.at_ms < oldest or start not in positions or end not in positions:
             continue
-        rate = sum(rate for kind, rate in edge.rates.items() if kind not in hidden)
-        if rate <= 0:
-            continue
-        pair = (edge.start, edge.end) if edge.start < edge.end else (edge.end, edge.start)
-        sums[pair] = sums.get(pair, 0.0) + rate
-    return sorted((rate, start, end) for (start, end), rate in sums.items())
+        rates = edge.rates
+        rate = sum(rates.values())
+        if hidden:
+            rate -= sum(rates[kind] for kind in hidden & rates.keys())
+        if rate > 0:
+            pair = (start, end) if start < end else (end, start)
+            sums[pair] = sums.get(pair, 0.0) + rate
+    yield
+    weighed = [(rate, start, end) for (start, end), rate in sums.items()]
+    weighed.sort()
+    yield
+    return weighed
 
 
 def _ties(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:

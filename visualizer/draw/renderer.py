@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import time
 from typing import Final
 
 import pygame
 
 from visualizer.draw.board import Board, Canvas
 from visualizer.draw.fonts import Type, Typeface
-from visualizer.draw.ground import Ground, Picture, picture_edges
+from visualizer.draw.ground import BUDGET_S, Ground, Picture, picture_edges
 from visualizer.draw.ink import Ink
 from visualizer.draw.overlay import beside, draw_rectangle, hover_canvas, keys_canvas, pill
 from visualizer.draw.panels import draw_left, draw_right, draw_status, left_column, right_column
@@ -19,9 +19,8 @@ from visualizer.draw.sprites import PREMULTIPLIED, Sprites
 from visualizer.draw.timeline import draw_timeline, share_at, timeline, track
 from visualizer.model.state import SwarmState
 from visualizer.scene.areas import Areas, Size, areas
-from visualizer.scene.camera import pixels_per_radius
 from visualizer.scene.detail import shown_of
-from visualizer.scene.flight import Choreography, dots
+from visualizer.scene.flight import KINDS, Choreography, dots
 from visualizer.scene.layout import Layout
 from visualizer.scene.palette import palette
 from visualizer.scene.rows import hover_card, prompt_text, status_line
@@ -30,6 +29,8 @@ from visualizer.view import Theme, View
 PANELS_EVERY_S: Final = 0.2  # numbers that change faster cannot be read
 CROWD: Final = 300  # messages from which each is drawn smaller
 CROWD_SCALE: Final = 0.8
+FRAME_S: Final = 0.010  # of 16.7 ms: what is over goes to reading the events
+LEAST_BUDGET_S: Final = 0.0008  # for the ground, so that it is done at some time
 LONGEST_FRAME_S: Final = 0.25  # of messages' time that a frame takes at most: after a stall they go on, and do not jump
 
 
@@ -55,7 +56,8 @@ class Renderer:
         self._panels_at: float = -math.inf
         self._panels_key: tuple[object, ...] = ()
         self._share = 1
-        self._shown: list[Canvas] = []
+        self._shown: dict[str, Canvas] = {}
+        self._turn = 0
         self._keys: Canvas | None = None
         self._start(size, theme)
 
@@ -69,7 +71,7 @@ class Renderer:
         self._ground, self._ink = Ground(), Ink()
         self._scenery = Scenery(self._layout)
         self._board.clear()
-        self._panels_at = -math.inf
+        self._shown.clear()
 
     @property
     def layout(self) -> Layout:
@@ -87,11 +89,14 @@ class Renderer:
             self.resize(surface.get_size())
         if view.theme is not self._theme:
             self._start(self._size, view.theme)
+        began = time.perf_counter()
         self._pass_time(view, now_s)
         self._scenery.take(state, view, self._size, now_s, self._patient, self._type, self._sprites, self._palette)
         self._field(surface, state, view, now_s)
         self._columns(surface, state, view, now_s)
         self._over(surface, state, view, now_s)
+        left_s = FRAME_S - (time.perf_counter() - began)
+        self._ground.advance(min(BUDGET_S, max(LEAST_BUDGET_S, left_s)))
 
     def _pass_time(self, view: View, now_s: float) -> None:
         passed = min(LONGEST_FRAME_S, max(0.0, now_s - self._drawn_at))
@@ -103,11 +108,9 @@ class Renderer:
         area, scenery = self._areas.field, self._scenery
         surface.set_clip(pygame.Rect(area))
         self._lay_ground(state, view, now_s)
-        if self._ground.surface is not None:
-            surface.blit(self._ground.surface, (area.x, area.y))
-        origin = scenery.origin[0] - area.x, scenery.origin[1] - area.y
+        self._ground.blit(surface, self._origin(), scenery.radius)
         ink = self._ink.surface(
-            scenery.segments, origin, scenery.radius, area, self._palette, self._areas.scale
+            scenery.segments, self._origin(), scenery.radius, area, self._palette, self._areas.scale
         )
         if ink is not None:
             surface.blit(ink, (area.x, area.y), special_flags=PREMULTIPLIED)
@@ -120,72 +123,90 @@ class Renderer:
 
     def _lay_ground(self, state: SwarmState, view: View, now_s: float) -> None:
         scenery, camera = self._scenery, (view.camera.x, view.camera.y, view.camera.zoom)
-        key = scenery.focus, view.followed, view.even_spacing, view.shows_traffic, frozenset(view.hidden_kinds)
-        if self._ground.wants(key, camera, state.now_ms, now_s) or self._patient:
-            area = self._areas.field
-            picture = Picture(
-                key=key,
-                camera=camera,
-                area=area,
-                origin=(scenery.origin[0] - area.x, scenery.origin[1] - area.y),
-                radius=pixels_per_radius(view.camera, area),
-                palette=self._palette,
-                edges=picture_edges(state, view.shows_traffic),
-                focus=scenery.focus,
-                is_quiet=bool(view.followed),
-                hidden_kinds=frozenset(view.hidden_kinds),
-                now_ms=state.now_ms,
-                **scenery.lines(state, view),
-            )
-            self._ground.show(picture, now_s, self._patient)
-        self._ground.advance()
+        hidden = frozenset(view.hidden_kinds)
+        key = scenery.focus, view.followed, view.even_spacing, view.shows_traffic, hidden
+        if not self._patient and not self._ground.wants(key, camera, state.now_ms, now_s):
+            return
+        picture = Picture(
+            key=key,
+            camera=camera,
+            area=self._areas.field,
+            origin=self._origin(),
+            radius=scenery.radius,
+            palette=self._palette,
+            edges=picture_edges(state, view.shows_traffic),
+            focus=scenery.focus,
+            is_quiet=bool(view.followed),
+            hidden_kinds=hidden,
+            now_ms=state.now_ms,
+            **scenery.lines(state, view),
+        )
+        self._ground.show(picture, now_s, self._patient)
 
-    def _dots(self, state: SwarmState, view: View) -> Iterable[tuple[pygame.Surface, tuple[float, float]]]:
-        play = view.playback
+    def _origin(self) -> tuple[float, float]:
+        """The ring's middle in pixels of the field."""
+        return self._scenery.origin[0] - self._areas.field.x, self._scenery.origin[1] - self._areas.field.y
+
+    def _dots(self, state: SwarmState, view: View) -> list[tuple[pygame.Surface, tuple[float, float]]]:
+        play, scenery, trip = view.playback, self._scenery, view.followed
         shown_ms = state.now_ms if play.live or not play.at_ms else play.at_ms
         self._flights.take(state.flights, self._clock_s, shown_ms, play.speed)
         legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
         self._share = shown_of(len(legs))
-        trip = view.followed
         scale = self._areas.scale * (CROWD_SCALE if len(legs) > CROWD else 1.0)
-        dot = self._sprites.dot
-        scenery = self._scenery
-        for found in dots(
+        found = dots(
             legs, self._clock_s, scenery.positions, scenery.origin, scenery.radius, trip, self._share
-        ):
-            flight = found.flight
-            is_followed = bool(trip) and flight.trip == trip
-            sprite = dot(flight.kind, flight.copy, scale, is_followed)
-            half = sprite.get_width() / 2
-            yield sprite, (found.x - half, found.y - half)
+        )
+        sprites = [self._sprites.dot(kind, 0, scale) for kind in KINDS]
+        halves = [sprite.get_width() / 2 for sprite in sprites]
+        blits = [(sprites[leg.kind], (x - halves[leg.kind], y - halves[leg.kind])) for x, y, leg in found]
+        if trip:
+            for x, y, leg in found:
+                if leg.flight.trip == trip:
+                    sprite = self._sprites.dot(leg.flight.kind, leg.flight.copy, self._areas.scale, True)
+                    blits.append((sprite, (x - sprite.get_width() / 2, y - sprite.get_width() / 2)))
+        return blits
 
     def _columns(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
         for canvas in self._canvases(state, view, now_s):
             surface.blit(canvas.surface, (canvas.area.x, canvas.area.y))
 
     def _canvases(self, state: SwarmState, view: View, now_s: float) -> list[Canvas]:
-        """The parts around the field. What they say is read a few times a second, or when another thing was chosen."""
-        board, parts, type_, ink = self._board, self._areas, self._type, self._palette
+        """The parts around the field. What they say is read a few times a second, each part at another frame, or when
+        another thing was chosen."""
         key = (
             *(view.pinned, view.followed, view.results, view.log_tail, view.only_group, view.shows_log),
             *(view.shows_fingers, view.shows_known, frozenset(view.selected), frozenset(view.hidden_kinds)),
             *(view.playback.live, view.playback.paused, view.playback.speed, view.playback.at_ms),
         )
-        if key == self._panels_key and now_s - self._panels_at < PANELS_EVERY_S and not self._patient:
-            return self._shown
-        self._panels_key, self._panels_at = key, now_s
-        left, right = left_column(state, view), right_column(state, view)
-        line = timeline(state, view, track(parts.timeline, parts.scale).w)
-        status = status_line(state, view, self._share)
-        shown = [
-            board.show("left", left, lambda: draw_left(left, parts.left, type_, ink, self._sprites)),
-            board.show("timeline", line, lambda: draw_timeline(line, parts.timeline, type_, ink)),
-            board.show("status", status, lambda: draw_status(status, parts.status, type_, ink)),
-        ]
-        if parts.right.w:
-            shown.append(board.show("right", right, lambda: draw_right(right, parts.right, type_, ink)))
-        self._shown = shown
-        return shown
+        makers = (self._left, self._right, self._timeline, self._status)
+        every = key != self._panels_key or self._patient or not self._shown
+        if every or now_s - self._panels_at >= PANELS_EVERY_S / len(makers):
+            self._panels_key, self._panels_at = key, now_s
+            self._turn = (self._turn + 1) % len(makers)
+            for index, make in enumerate(makers):
+                if every or index == self._turn:
+                    self._shown[make.__name__] = make(state, view)
+        return list(self._shown.values())
+
+    def _left(self, state: SwarmState, view: View) -> Canvas:
+        column, area = left_column(state, view), self._areas.left
+        return self._board.show(
+            "left", column, lambda: draw_left(column, area, self._type, self._palette, self._sprites)
+        )
+
+    def _right(self, state: SwarmState, view: View) -> Canvas:
+        column, area = right_column(state, view), self._areas.right
+        return self._board.show("right", column, lambda: draw_right(column, area, self._type, self._palette))
+
+    def _timeline(self, state: SwarmState, view: View) -> Canvas:
+        area = self._areas.timeline
+        line = timeline(state, view, track(area, self._areas.scale).w)
+        return self._board.show("timeline", line, lambda: draw_timeline(line, area, self._type, self._palette))
+
+    def _status(self, state: SwarmState, view: View) -> Canvas:
+        parts, area = status_line(state, view, self._share), self._areas.status
+        return self._board.show("status", parts, lambda: draw_status(parts, area, self._type, self._palette))
 
     def _over(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
         field, gap = self._areas.field, round(14 * self._areas.scale)
@@ -221,7 +242,7 @@ class Renderer:
         log:17 (of the state's log), inspector, or scrubber:0.42 with the share of the whole time; empty over the ring."""
         if self._keys is not None and self._keys.area.holds(pixel):
             return "keys"
-        for canvas in self._shown:
+        for canvas in self._shown.values():
             if canvas.area.holds(pixel):
                 names = [hit.name for hit in canvas.hits if hit.area.holds(pixel)]
                 if not names:

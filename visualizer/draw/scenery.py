@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import Final, TypedDict
 
 import pygame
 
 from visualizer.draw.fonts import Size, Type
 from visualizer.draw.sprites import Look, Sprites
-from visualizer.model.state import PeerState, PeerView, SwarmState
+from visualizer.model.state import PeerState, SwarmState
 from visualizer.scene.areas import Area, areas
 from visualizer.scene.areas import Size as WindowSize
 from visualizer.scene.camera import Point, pixels_per_radius, to_window
@@ -52,6 +53,7 @@ class Scenery:
         self._layout = layout
         self._key: object = None
         self._at = -math.inf
+        self._looks: dict[str, tuple[tuple[object, ...], int, pygame.Surface]] = {}
         self.positions: dict[str, Point] = {}
         self.pixels: dict[str, Point] = {}
         self.focus: frozenset[str] | None = None
@@ -112,14 +114,19 @@ class Scenery:
         for name, peer in state.peers.items():
             dim = self.focus is not None and name not in self.focus
             number = numbers[peer.group] if len(numbers) > 1 else -1
-            look = Look(
+            look = (
                 *(peer.state, radius, number, dim, name in marked, bool(peer.behaviour)),
                 *(peer.hidden, bool(peer.mapped)),
             )
-            sprite, pixel = sprites.peer(look), self.pixels[name]
-            half = sprite.get_width() / 2
-            found.append((_rank(peer, look), (sprite, (pixel[0] - half, pixel[1] - half))))
-        found.sort(key=lambda ranked: ranked[0])
+            known = self._looks.get(name)
+            if known is None or known[0] != look:
+                known = self._looks[name] = look, _rank(Look(*look)), sprites.peer(Look(*look))
+            _, rank, sprite = known
+            pixel, half = self.pixels[name], sprite.get_width() / 2
+            found.append((rank, (sprite, (pixel[0] - half, pixel[1] - half))))
+        if len(self._looks) > 2 * len(found):
+            self._looks.clear()
+        found.sort(key=itemgetter(0))
         return [blit for _, blit in found]
 
     def _write(self, state: SwarmState, view: View, field: Area, type_: Type, palette: Palette) -> None:
@@ -127,6 +134,8 @@ class Scenery:
         wanted = []
         for label in labels(state, view, self.radius):
             if self.focus is not None and not label.is_strong and label.peer not in self.focus:
+                continue
+            if not field.holds((int(self.pixels[label.peer][0]), int(self.pixels[label.peer][1]))):
                 continue
             width = type_.width(label.peer, Size.BODY, label.is_strong), type_.height(Size.BODY)
             wanted.append((label, self.positions[label.peer], self.pixels[label.peer], width))
@@ -162,6 +171,7 @@ class Scenery:
                     break
 
 
-def _rank(peer: PeerView, look: Look) -> tuple[bool, int]:
+def _rank(look: Look) -> int:
+    """Who is drawn over whom."""
     order = {PeerState.LEFT: 0, PeerState.DEAD: 1, PeerState.MEMBER: 2}
-    return look.chosen, order.get(peer.state, 3) + look.hostile
+    return order.get(look.state, 3) + look.hostile + 10 * look.chosen

@@ -6,7 +6,7 @@ while the picture is paused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from visualizer.model.state import Flight, Kind
@@ -14,6 +14,7 @@ from visualizer.scene.camera import Point
 from visualizer.scene.detail import is_shown
 from visualizer.scene.paths import along, bend_of
 
+KINDS: Final = tuple(Kind)
 HOP_S: Final = 0.32  # as long as an eye needs to follow a dot across the window (guess, tried out)
 STAGGER_S: Final = 0.25  # what came together is begun within this time in its own order
 LATEST_S: Final = 6.0  # a chain that would begin later than this is not shown: the picture would lie about now
@@ -26,14 +27,10 @@ class Leg(NamedTuple):
     flight: Flight
     begins: float
     ends: float
+    kind: int  # its number among the kinds: looked up a thousand times at each frame
 
 
-class Dot(NamedTuple):
-    """A message in the picture, and its pixel."""
-
-    x: float
-    y: float
-    flight: Flight
+Dot = tuple[float, float, Leg]  # a message in the picture: its pixel, and which it is
 
 
 class Choreography:
@@ -87,7 +84,7 @@ class Choreography:
         ends = begins + HOP_S
         self._arrivals[*key, flight.end] = ends
         if ends > now_s:
-            self._legs.append(Leg(flight, begins, ends))
+            self._legs.append(Leg(flight, begins, ends, KINDS.index(flight.kind)))
 
     def _forget(self, now_s: float) -> None:
         while self._legs and self._legs[0].ends <= now_s:
@@ -99,9 +96,10 @@ class Choreography:
             while len(self._arrivals) > REMEMBERED_ARRIVALS:
                 del self._arrivals[next(iter(self._arrivals))]
 
-    def under_way(self, now_s: float, hidden: Container[Kind] = frozenset()) -> list[Leg]:
+    def under_way(self, now_s: float, hidden: Collection[Kind] = ()) -> list[Leg]:
         """What is between two peers now."""
-        return [leg for leg in self._legs if leg.begins <= now_s < leg.ends and leg.flight.kind not in hidden]
+        found = [leg for leg in self._legs if leg.begins <= now_s < leg.ends]
+        return [leg for leg in found if leg.flight.kind not in hidden] if hidden else found
 
 
 def dots(
@@ -117,19 +115,20 @@ def dots(
 
     One trip of ``share`` is shown, the ``followed`` one always; its dots keep to its drawn path.
     """
-    found = []
-    known = positions.get
+    found: list[Dot] = []
+    left, top = origin
     for leg in legs:
-        flight = leg.flight
-        start, end = known(flight.start), known(flight.end)
-        if start is None or end is None:
+        flight, begins, ends, _ = leg
+        if flight.start not in positions or flight.end not in positions:
             continue
-        done = (now_s - leg.begins) / (leg.ends - leg.begins)
-        done = done * done * (3 - 2 * done)
+        start, end = positions[flight.start], positions[flight.end]
+        done = (now_s - begins) / (ends - begins)
+        done *= done * (3 - 2 * done)
         if flight.trip == followed:
             x, y = along(start, end, bend_of(flight, start, end), done)
-            found.append(Dot(origin[0] + x * radius, origin[1] + y * radius, flight))
         elif share == 1 or is_shown(flight.trip, share):
             x, y = start[0] + (end[0] - start[0]) * done, start[1] + (end[1] - start[1]) * done
-            found.append(Dot(origin[0] + x * radius, origin[1] + y * radius, flight))
+        else:
+            continue
+        found.append((left + x * radius, top + y * radius, leg))
     return found
