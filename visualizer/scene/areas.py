@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 DESIGN: Final = (1600, 900)  # the size that the measures below are for
-SMALLEST_SCALE: Final = 0.62  # below, no type can be read
+SMALLEST_SCALE: Final = 0.72  # below, no type can be read
 LARGEST_SCALE: Final = 2.0
 NARROW: Final = 0.6  # of the design's width: a smaller window has no right column
 

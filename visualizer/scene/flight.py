@@ -42,9 +42,9 @@ class Choreography:
         self._arrivals: dict[tuple[str, int, int, str], float] = {}
 
     @property
-    def legs(self) -> int:
-        """How many flights are shown now or will be."""
-        return len(self._legs)
+    def legs(self) -> tuple[Leg, ...]:
+        """The flights that are shown now or will be, in the order in which they came."""
+        return tuple(self._legs)
 
     def take(self, flights: deque[Flight], now_s: float, shown_ms: float, speed: float = 1.0) -> None:
         """Adds the flights after the last one that was taken. When that one is not there (one jumped in time), all begin anew:
