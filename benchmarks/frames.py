@@ -50,7 +50,9 @@ class Life:
             self._number += 1
             start, end = random.sample(self._names, 2)
             kind = random.choice((Kind.DATA, Kind.LOOKUP, Kind.RECEIPT))
-            state.flights.append(Flight(f"{start}/{self._number}", kind, start, end, state.now_ms * 1000, 0, 1, 1))
+            state.flights.append(
+                Flight(f"{start}/{self._number}", kind, start, end, state.now_ms * 1000, 0, 1, 1)
+            )
         if now_s - self._changed_at >= CHANGES_EVERY_S:
             self._changed_at = now_s
             self._change()

@@ -145,6 +145,7 @@ PURE: Final = (
     "cicada.config.section",
     "cicada.config.timeline",
     "cicada.config.timelinechecks",
+    "visualizer.scene",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from random import Random
 
 from cicada.ids import RING_SIZE
@@ -122,9 +123,7 @@ def traffic(state: SwarmState, edges: int, seed: int = 3) -> None:
         state.edges[start, end] = Edge(start, end, rates, NOW_MS)
 
 
-def flights(
-    state: SwarmState, count: int, seed: int = 5, span_ms: float = 250.0
-) -> Iterable[Flight]:
+def flights(state: SwarmState, count: int, seed: int = 5, span_ms: float = 250.0) -> Iterable[Flight]:
     """Hops that began within the last ``span_ms``."""
     random = Random(seed)
     members = [one.name for one in ring(state)]
@@ -141,7 +140,9 @@ def way(state: SwarmState, start: str, end: str) -> list[str]:
     by_address = {one.address: one for one in members}
     here, goal, found = state.peers[start], state.peers[end], [start]
     while here.name != end:
-        known = [by_address[address] for address in {*here.fingers, *here.successors} if address in by_address]
+        known = [
+            by_address[address] for address in {*here.fingers, *here.successors} if address in by_address
+        ]
         distance = (goal.place - here.place) % RING_SIZE
         before = [one for one in known if 0 < (one.place - here.place) % RING_SIZE <= distance]
         here = max(before, key=lambda one: (one.place - state.peers[found[-1]].place) % RING_SIZE)
@@ -152,7 +153,7 @@ def way(state: SwarmState, start: str, end: str) -> list[str]:
 def lookup(state: SwarmState, start: str, end: str, trip: str = "lookup") -> Trip:
     passed = way(state, start, end)
     made = Trip(trip, Kind.LOOKUP, start, end, outcome="found in 3 hops")
-    for hops, (one, other) in enumerate(zip(passed, passed[1:], strict=False), 1):
+    for hops, (one, other) in enumerate(pairwise(passed), 1):
         at_us = NOW_MS * 1000 - 4_000 + hops * 700
         made.flights.append(Flight(trip, Kind.LOOKUP, one, other, at_us, 0, 1, hops))
     at_us = NOW_MS * 1000 - 4_000 + (len(passed) + 1) * 700
@@ -171,7 +172,7 @@ def send(state: SwarmState, start: str, end: str, fates: tuple[str, ...], seed: 
         passed = [start, *relays[2 * copy : 2 * copy + 2], end]
         if fate == "altered":
             state.peers[passed[2]].behaviour = "alters"
-        for hops, (one, other) in enumerate(zip(passed, passed[1:], strict=False), 1):
+        for hops, (one, other) in enumerate(pairwise(passed), 1):
             at_us = NOW_MS * 1000 - 3_000 + hops * 640 + copy * 90
             if fate == "lost" and hops == 3:
                 break
@@ -192,7 +193,9 @@ def broadcast(state: SwarmState, start: str) -> Trip:
         while high - low > 1:
             middle = (low + high) // 2
             at_us = NOW_MS * 1000 - 4_000 + depth * 500
-            made.flights.append(Flight("broadcast", Kind.BROADCAST, order[low], order[middle], at_us, 0, 1, depth))
+            made.flights.append(
+                Flight("broadcast", Kind.BROADCAST, order[low], order[middle], at_us, 0, 1, depth)
+            )
             parts.append((middle, high, depth + 1))
             high = middle
     made.flights.sort(key=lambda flight: (flight.hops, flight.at_us))
@@ -202,7 +205,9 @@ def broadcast(state: SwarmState, start: str) -> Trip:
 
 def view(**chosen: object) -> View:
     """A view with a live feed and a timeline of four minutes."""
-    histogram = tuple(round(40 + 30 * math.sin(index / 5) + 25 * ((index * 7919) % 13) / 13) for index in range(90))
+    histogram = tuple(
+        round(40 + 30 * math.sin(index / 5) + 25 * ((index * 7919) % 13) / 13) for index in range(90)
+    )
     made = View(
         playback=Playback(first_ms=NOW_MS - 240_000, last_ms=NOW_MS, histogram=histogram),
         feed=Feed(source="runs/demo", connected=True, lag_ms=12.0, can_command=True),

@@ -17,7 +17,9 @@ START_MS = 1_000_000
 POINTS = {name: on_circle(index / 5) for index, name in enumerate("abcde")}
 
 
-def hop(start: str, end: str, at_us: int = 0, copy: int = 0, trip: str = "t", kind: Kind = Kind.DATA) -> Flight:
+def hop(
+    start: str, end: str, at_us: int = 0, copy: int = 0, trip: str = "t", kind: Kind = Kind.DATA
+) -> Flight:
     return Flight(trip, kind, start, end, START_MS * 1000 + at_us, copy, 1, 1)
 
 
@@ -58,7 +60,9 @@ def test_copies_and_branches_of_a_tree_fly_at_the_same_time() -> None:
 
 
 def test_what_comes_in_one_gulp_is_begun_in_its_order_and_soon() -> None:
-    made = begun([hop("a", "b", trip="1"), hop("a", "c", 100_000, trip="2"), hop("a", "d", 9_000_000, trip="3")])
+    made = begun(
+        [hop("a", "b", trip="1"), hop("a", "c", 100_000, trip="2"), hop("a", "d", 9_000_000, trip="3")]
+    )
     assert under_way(made, 0.05) == ["ab"]
     assert under_way(made, 0.15) == ["ab", "ac"]
     assert under_way(made, STAGGER_S + 0.01) == ["ab", "ac", "ad"]

@@ -15,7 +15,7 @@ from visualizer.model.state import Edge, Kind, PeerState, SwarmState
 from visualizer.scene.areas import Area
 from visualizer.scene.camera import Point
 from visualizer.scene.detail import edge_share, heat
-from visualizer.scene.layout import BAND, Arc, Tie, on_circle, turn_at
+from visualizer.scene.layout import Arc, Tie, band, on_circle, turn_at
 from visualizer.scene.palette import Colour, Palette, mixed
 from visualizer.scene.paths import Segment, Trace, curve
 
@@ -38,6 +38,7 @@ class Picture(NamedTuple):
     area: Area
     origin: Point  # of the ring, in pixels of the field
     radius: float
+    scale: float
     palette: Palette
     arcs: list[Arc]
     groups: dict[str, int]
@@ -152,6 +153,7 @@ def _pixel(picture: Picture, point: Point, fine: int) -> Point:
 
 def _arcs(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None]:
     """Who is responsible for what, in the colours of the groups; neighbours of one group in two strengths."""
+    radii = band(picture.radius, picture.scale)
     for index, arc in enumerate(picture.arcs):
         share = 0.62 if index % 2 else 0.42
         if picture.focus is not None and arc.peer not in picture.focus:
@@ -159,9 +161,11 @@ def _arcs(surface: pygame.Surface, picture: Picture, fine: int) -> Iterator[None
         colour = mixed(picture.palette.group(picture.groups.get(arc.group, 0)), picture.palette.ground, share)
         steps = _steps(arc.end - arc.start, picture.radius)
         outer, inner = (
-            [_pixel(picture, on_circle(arc.start + (arc.end - arc.start) * step / steps, band), fine)
-             for step in range(steps + 1)]
-            for band in BAND
+            [
+                _pixel(picture, on_circle(arc.start + (arc.end - arc.start) * step / steps, radius), fine)
+                for step in range(steps + 1)
+            ]
+            for radius in radii
         )
         pygame.draw.polygon(surface, colour, outer + inner[::-1])
         if index % 16 == 15:

@@ -26,7 +26,13 @@ class Ink:
         self._surface: pygame.Surface | None = None
 
     def surface(
-        self, segments: list[Segment], origin: Point, radius: float, area: Area, palette: Palette, scale: float
+        self,
+        segments: list[Segment],
+        origin: Point,
+        radius: float,
+        area: Area,
+        palette: Palette,
+        scale: float,
     ) -> pygame.Surface | None:
         """The layer, premultiplied; None when there is nothing to draw."""
         if not segments:

@@ -86,10 +86,10 @@ def draw_left(column: LeftColumn, area: Area, type_: Type, palette: Palette, spr
     label_w = canvas.px(98)
     y = canvas.rows(column.health.rows, x, y, w, label_w, area.h)
     y = canvas.rows(column.traffic, x, y + canvas.px(8), w, label_w, area.h)
-    y = _peers(canvas, column, x, y + canvas.px(14), w, sprites)
+    y = _peers(canvas, column, x, y + canvas.px(14), sprites)
     if len(column.groups) > 1:
         y = _groups(canvas, column, x, y + canvas.px(14), w)
-    _kinds(canvas, column, x, y + canvas.px(14), w)
+    _kinds(canvas, column, x, y + canvas.px(14))
     return canvas
 
 
@@ -98,7 +98,7 @@ def _heading(canvas: Canvas, text: str, x: int, y: int) -> int:
     return y + canvas.type.height(Size.SMALL, True) + canvas.px(5)
 
 
-def _peers(canvas: Canvas, column: LeftColumn, x: int, y: int, w: int, sprites: Sprites) -> int:
+def _peers(canvas: Canvas, column: LeftColumn, x: int, y: int, sprites: Sprites) -> int:
     rows: list[tuple[Look, str, int]] = [
         (Look(kind, 5.0 * canvas.type.scale), kind.value, number) for kind, number in column.census
     ]
@@ -146,7 +146,7 @@ def _groups(canvas: Canvas, column: LeftColumn, x: int, y: int, w: int) -> int:
     return y
 
 
-def _kinds(canvas: Canvas, column: LeftColumn, x: int, y: int, w: int) -> None:
+def _kinds(canvas: Canvas, column: LeftColumn, x: int, y: int) -> None:
     kinds, step = list(Kind), canvas.row_height() + canvas.px(1)
     lines = (len(kinds) + 1) // 2
     if y + step * (lines + 1) > canvas.area.h:
@@ -255,7 +255,9 @@ def draw_status(parts: tuple[StatusPart, ...], area: Area, type_: Type, palette:
         room = area.w - canvas.px(140) - x
         if room < canvas.px(40):
             break
-        x += canvas.write(part.text, x, y, palette.tone(part.tone), Size.SMALL, part.tone.value == "strong", room)
+        x += canvas.write(
+            part.text, x, y, palette.tone(part.tone), Size.SMALL, part.tone.value == "strong", room
+        )
     canvas.write("?  all keys", area.w - canvas.px(16), y, palette.quiet, Size.SMALL, right=True)
     canvas.hit(area.w - canvas.px(110), 0, canvas.px(110), area.h, "keys")
     return canvas

@@ -31,7 +31,9 @@ CROWD: Final = 300  # messages from which each is drawn smaller
 CROWD_SCALE: Final = 0.8
 FRAME_S: Final = 0.010  # of 16.7 ms: what is over goes to reading the events
 LEAST_BUDGET_S: Final = 0.0008  # for the ground, so that it is done at some time
-LONGEST_FRAME_S: Final = 0.25  # of messages' time that a frame takes at most: after a stall they go on, and do not jump
+LONGEST_FRAME_S: Final = (
+    0.25  # of messages' time that a frame takes at most: after a stall they go on, and do not jump
+)
 
 
 class Renderer:
@@ -91,7 +93,9 @@ class Renderer:
             self._start(self._size, view.theme)
         began = time.perf_counter()
         self._pass_time(view, now_s)
-        self._scenery.take(state, view, self._size, now_s, self._patient, self._type, self._sprites, self._palette)
+        self._scenery.take(
+            state, view, self._size, now_s, self._patient, self._type, self._sprites, self._palette
+        )
         self._field(surface, state, view, now_s)
         self._columns(surface, state, view, now_s)
         self._over(surface, state, view, now_s)
@@ -114,8 +118,8 @@ class Renderer:
         )
         if ink is not None:
             surface.blit(ink, (area.x, area.y), special_flags=PREMULTIPLIED)
-        surface.fblits(scenery.peers, PREMULTIPLIED)
         surface.fblits(self._dots(state, view), PREMULTIPLIED)
+        surface.fblits(scenery.peers, PREMULTIPLIED)
         surface.fblits(scenery.texts)
         if view.rectangle is not None:
             draw_rectangle(surface, view.rectangle, self._palette)
@@ -124,7 +128,7 @@ class Renderer:
     def _lay_ground(self, state: SwarmState, view: View, now_s: float) -> None:
         scenery, camera = self._scenery, (view.camera.x, view.camera.y, view.camera.zoom)
         hidden = frozenset(view.hidden_kinds)
-        key = scenery.focus, view.followed, view.even_spacing, view.shows_traffic, hidden
+        key = id(state), scenery.focus, view.followed, view.even_spacing, view.shows_traffic, hidden
         if not self._patient and not self._ground.wants(key, camera, state.now_ms, now_s):
             return
         picture = Picture(
@@ -133,6 +137,7 @@ class Renderer:
             area=self._areas.field,
             origin=self._origin(),
             radius=scenery.radius,
+            scale=self._areas.scale,
             palette=self._palette,
             edges=picture_edges(state, view.shows_traffic),
             focus=scenery.focus,
@@ -202,7 +207,9 @@ class Renderer:
     def _timeline(self, state: SwarmState, view: View) -> Canvas:
         area = self._areas.timeline
         line = timeline(state, view, track(area, self._areas.scale).w)
-        return self._board.show("timeline", line, lambda: draw_timeline(line, area, self._type, self._palette))
+        return self._board.show(
+            "timeline", line, lambda: draw_timeline(line, area, self._type, self._palette)
+        )
 
     def _status(self, state: SwarmState, view: View) -> Canvas:
         parts, area = status_line(state, view, self._share), self._areas.status
@@ -210,7 +217,7 @@ class Renderer:
 
     def _over(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
         field, gap = self._areas.field, round(14 * self._areas.scale)
-        panel = hover_card(state, view.hovered)
+        panel = None if view.shows_keys else hover_card(state, view.hovered)
         if panel is not None and panel.title in self._scenery.pixels:
             card = self._board.show("hover", panel, lambda: hover_canvas(panel, self._type, self._palette))
             corner = beside(self._scenery.pixels[panel.title], card.surface.get_size(), field, gap)
@@ -230,7 +237,9 @@ class Renderer:
             surface.blit(sheet.surface, (sheet.area.x, sheet.area.y))
             self._keys = sheet
 
-    def _pill(self, surface: pygame.Surface, name: str, text: str, colour: tuple[int, int, int], y: int) -> None:
+    def _pill(
+        self, surface: pygame.Surface, name: str, text: str, colour: tuple[int, int, int], y: int
+    ) -> None:
         field = self._areas.field
         canvas = self._board.show(
             name, (text, colour), lambda: pill(text, colour, self._type, self._palette, field.w)

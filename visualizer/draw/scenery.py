@@ -15,7 +15,7 @@ from visualizer.scene.areas import Area, areas
 from visualizer.scene.areas import Size as WindowSize
 from visualizer.scene.camera import Point, pixels_per_radius, to_window
 from visualizer.scene.detail import labels, peer_radius, place_labels
-from visualizer.scene.layout import BAND, Arc, Layout, Tie, group_numbers, ties
+from visualizer.scene.layout import Arc, Layout, Tie, band, group_numbers, ties
 from visualizer.scene.palette import Palette
 from visualizer.scene.paths import (
     Ending,
@@ -140,7 +140,7 @@ class Scenery:
             width = type_.width(label.peer, Size.BODY, label.is_strong), type_.height(Size.BODY)
             wanted.append((label, self.positions[label.peer], self.pixels[label.peer], width))
         gap = peer_radius(len(state.peers), view.camera.zoom, type_.scale) + LABEL_GAP * type_.scale
-        gap = max(gap, (BAND[1] - 1) * self.radius + LABEL_GAP * type_.scale)
+        gap = max(gap, (band(self.radius, type_.scale)[1] - 1) * self.radius + LABEL_GAP * type_.scale)
         self.texts, boxes = [], []
         for placed in place_labels(wanted, field, gap):
             colour = palette.text if placed.label.is_strong else palette.quiet

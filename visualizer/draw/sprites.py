@@ -15,7 +15,7 @@ from visualizer.model.state import Kind, PeerState
 from visualizer.scene.palette import SHAPES, Colour, Palette, Shape
 
 FINE: Final = 4  # times larger when drawn
-BROADER: Final = {Shape.CROSS: 1.3, Shape.TRIANGLE: 1.1, Shape.DIAMOND: 1.15, Shape.SQUARE: 0.95}
+BROADER: Final = {Shape.CROSS: 1.5, Shape.TRIANGLE: 1.1, Shape.DIAMOND: 1.15, Shape.SQUARE: 0.95}
 DIMMED: Final = 0.24  # of the opacity of what is outside the focus
 ROOM_FOR_GROUP: Final = 6.0  # pixels of radius from which a member has its group's colour about it
 REMEMBERED_SPRITES: Final = 2_048
@@ -104,7 +104,9 @@ def _shape(big: pygame.Surface, look: Look, middle: int, radius: float, palette:
     _outline(big, SHAPES[look.state], middle, radius, colour, max(1.6 * FINE, radius * 0.3))
 
 
-def _outline(big: pygame.Surface, shape: Shape, middle: int, radius: float, colour: Colour, pen: float) -> None:
+def _outline(
+    big: pygame.Surface, shape: Shape, middle: int, radius: float, colour: Colour, pen: float
+) -> None:
     """A shape; ``pen`` 0 means its silhouette, which is laid under it."""
     here, stroke = (middle, middle), round(pen)
     if shape in (Shape.RING, Shape.TARGET, Shape.OPEN):
@@ -115,7 +117,7 @@ def _outline(big: pygame.Surface, shape: Shape, middle: int, radius: float, colo
             wedge = [here, (middle + radius * 1.2, middle - radius * 1.2), (middle + radius * 1.2, middle)]
             pygame.draw.polygon(big, (0, 0, 0, 0), wedge)
     elif shape is Shape.CROSS:
-        reach, width = radius * 0.8, round((pen or radius * 0.5) * (1.0 if pen else 1.0))
+        reach, width = radius * 0.8, round(pen or radius * 0.5)
         for sign in (-1, 1):
             _bar(big, colour, middle, reach, sign * math.pi / 4, width)
     elif shape is Shape.DASH:

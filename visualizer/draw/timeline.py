@@ -17,6 +17,7 @@ from visualizer.view import View
 
 CONTROLS: Final = 236.0  # of the design: width of the buttons on the left
 MARGIN: Final = 24.0
+MINUS: Final = "\u2212"
 
 
 class Timeline(NamedTuple):
@@ -148,8 +149,8 @@ def _controls(canvas: Canvas, line: Timeline) -> None:
     x += size + canvas.px(12)
     middle = y + (size - canvas.type.height(Size.HEAD, True)) // 2
     _button(canvas, x, y, size, "slower")
-    minus = canvas.type.width("–", Size.HEAD, True)
-    canvas.write("–", x + (size - minus) // 2, middle, palette.text, Size.HEAD, True)
+    minus = canvas.type.width(MINUS, Size.HEAD, True)
+    canvas.write(MINUS, x + (size - minus) // 2, middle, palette.text, Size.HEAD, True)
     x += size
     text = f"{line.speed:g}x"
     width = canvas.px(48)

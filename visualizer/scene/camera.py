@@ -10,7 +10,9 @@ from visualizer.view import Camera
 
 Point = tuple[float, float]
 
-REACH: Final = 1.2  # ring radii from the middle to the edge of the field at zoom 1: room for hidden peers and labels
+REACH: Final = (
+    1.2  # ring radii from the middle to the edge of the field at zoom 1: room for hidden peers and labels
+)
 LEAST_ZOOM: Final = 0.5
 MOST_ZOOM: Final = 80.0  # a thousand neighbours are then a finger's breadth apart
 ROAMING: Final = 1.3  # how far from the origin the middle may be, in ring radii

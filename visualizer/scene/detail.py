@@ -17,7 +17,7 @@ DOTS: Final = 1_200  # messages drawn at once
 LARGEST_PEER: Final = 9.0  # pixels
 SMALLEST_PEER: Final = 2.6
 FEW_EDGES: Final = 240  # up to which each is drawn as strongly as one alone
-FAINTEST: Final = 0.14
+FAINTEST: Final = 0.2
 
 
 class Label(NamedTuple):
@@ -132,9 +132,7 @@ def _beside(
 
 
 def _inside(box: tuple[float, float, float, float], area: Area) -> bool:
-    return (
-        box[0] >= area.x and box[1] >= area.y and box[2] <= area.x + area.w and box[3] <= area.y + area.h
-    )
+    return box[0] >= area.x and box[1] >= area.y and box[2] <= area.x + area.w and box[3] <= area.y + area.h
 
 
 def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:

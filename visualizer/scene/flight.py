@@ -17,7 +17,9 @@ from visualizer.scene.paths import along, bend_of
 KINDS: Final = tuple(Kind)
 HOP_S: Final = 0.32  # as long as an eye needs to follow a dot across the window (guess, tried out)
 STAGGER_S: Final = 0.25  # what came together is begun within this time in its own order
-LATEST_S: Final = 6.0  # a chain that would begin later than this is not shown: the picture would lie about now
+LATEST_S: Final = (
+    6.0  # a chain that would begin later than this is not shown: the picture would lie about now
+)
 REMEMBERED_ARRIVALS: Final = 8_192
 
 

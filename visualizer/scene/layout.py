@@ -12,7 +12,11 @@ from visualizer.scene.camera import Point, to_window
 from visualizer.view import Camera, View
 
 OUTER: Final = 1.115  # where hidden peers are, in ring radii
-BAND: Final = (1.035, 1.06)  # radii of the arcs that show who is responsible
+BAND: Final = (
+    0.035,
+    0.06,
+)  # how far outside of the ring the arcs are that show who is responsible, in ring radii
+BAND_PIXELS: Final = (14.0, 24.0)  # and at most, from near
 TURN: Final = 2 * math.pi
 HIT: Final = 9.0  # pixels from a peer's middle that still mean it
 
@@ -36,6 +40,15 @@ class Tie(NamedTuple):
 def turn_of(place: int) -> float:
     """The share of the circle from its top, clockwise, to a place: in [0, 1)."""
     return min(place / RING_SIZE, 1.0 - 2**-53)
+
+
+def band(pixels_per_radius: float, scale: float) -> tuple[float, float]:
+    """The radii between which the arcs are that show who is responsible for what."""
+    near, far = (
+        1 + min(share, pixels * scale / pixels_per_radius)
+        for share, pixels in zip(BAND, BAND_PIXELS, strict=True)
+    )
+    return near, far
 
 
 def on_circle(turn: float, radius: float = 1.0) -> Point:

@@ -127,7 +127,8 @@ def focus(state: SwarmState, view: View) -> frozenset[str] | None:
     trip = state.trips.get(view.followed)
     if trip is not None:
         return frozenset(
-            {trip.origin, trip.target} | {end for flight in trip.flights for end in (flight.start, flight.end)}
+            {trip.origin, trip.target}
+            | {end for flight in trip.flights for end in (flight.start, flight.end)}
         )
     picked = chosen(state, view)
     if not picked:
@@ -136,7 +137,9 @@ def focus(state: SwarmState, view: View) -> frozenset[str] | None:
     near = set(picked)
     for name in picked:
         peer = state.peers[name]
-        addresses = known_to(peer) if view.shows_known else {*peer.successors, *peer.fingers, peer.predecessor}
+        addresses = (
+            known_to(peer) if view.shows_known else {*peer.successors, *peer.fingers, peer.predecessor}
+        )
         near |= {names[address] for address in addresses if address in names}
     return frozenset(near)
 

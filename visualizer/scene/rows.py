@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Final, NamedTuple
 
 from visualizer.model.state import Kind, PeerState, PeerView, SwarmState
@@ -37,8 +36,8 @@ class Panel(NamedTuple):
 
 def clock(time_ms: float) -> str:
     """The time of day of an event, in UTC as the logs have it."""
-    moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-    return moment.strftime("%H:%M:%S")
+    seconds = int(time_ms // 1000) % 86_400
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def span(milliseconds: float) -> str:
@@ -224,7 +223,9 @@ def trip_panel(state: SwarmState, view: View) -> Panel | None:
         return None
     rows = [Row("from", trip.origin, Tone.LINK, trip.origin)]
     if trip.target:
-        rows.append(Row("to", trip.target, Tone.LINK if trip.target in state.peers else Tone.PLAIN, trip.target))
+        rows.append(
+            Row("to", trip.target, Tone.LINK if trip.target in state.peers else Tone.PLAIN, trip.target)
+        )
     if trip.kind is Kind.BROADCAST:
         reached = len({flight.end for flight in trip.flights} - {trip.origin})
         depth = max((flight.hops for flight in trip.flights), default=0)
@@ -259,7 +260,7 @@ def health(state: SwarmState) -> Health:
     ring = state.health
     percent = "100%" if ring.convergence >= 1 else f"{min(99.9, ring.convergence * 100):.1f}%"
     if not ring.members:
-        return Health("–", "no ring yet", Tone.QUIET, ())
+        return Health("...", "no ring yet", Tone.QUIET, ())
     tone = Tone.GOOD if ring.convergence >= 1 else Tone.BAD
     caption = "ring converged" if ring.convergence >= 1 else "of the ring is right"
     rows = (
