@@ -20,6 +20,7 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 import pygame
 
 from tests.visualizer import scenes
+from visualizer.draw.pace import calm_collector
 from visualizer.draw.renderer import Renderer
 from visualizer.model.state import Edge, Flight, Kind, Line, PeerState, SwarmState
 from visualizer.scene.camera import zoomed
@@ -80,6 +81,7 @@ def measure(
     scenes.traffic(state, edges)
     scenes.chatter(state)
     view, life, renderer = scenes.view(), Life(state, messages), Renderer(size)
+    calm_collector()
     times: list[float] = []
     until, frame = time.perf_counter() + seconds, 0
     while time.perf_counter() < until or frame < 2 * WARM_UP_FRAMES:

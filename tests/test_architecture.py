@@ -180,6 +180,7 @@ DISTRIBUTIONS: Final = {
     "natpmp": "py-natpmp",
     "netifaces": "netifaces-plus",
     "prompt_toolkit": "prompt-toolkit",
+    "pygame": "pygame-ce",
     "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "tree_sitter": "tree-sitter",

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visualizer.model.state import Flight, Kind
-from visualizer.scene.flight import HOP_S, LATEST_S, STAGGER_S, Choreography, dots
+from visualizer.scene.flight import (
+    HOP_S,
+    KINDS,
+    LATEST_S,
+    STAGGER_S,
+    Choreography,
+    dots,
+    followed_dots,
+)
 from visualizer.scene.layout import on_circle
 from visualizer.scene.paths import along, bend_of
 
@@ -126,24 +134,36 @@ def test_what_is_remembered_is_bounded_and_goes() -> None:
     assert made.legs == ()
 
 
-def test_dots_go_from_one_peer_to_the_other() -> None:
+def test_dots_go_from_one_peer_to_the_other_as_pictures_of_their_kind() -> None:
     made = begun([hop("a", "b")])
+    pictures = [kind.value for kind in KINDS]
     first, last = (
-        dots(made.under_way(now_s), now_s, POINTS, (100, 100), 50)[0] for now_s in (0.0, HOP_S - 1e-9)
+        dots(made.under_way(now_s), now_s, POINTS, (100, 100), 50, pictures)[0]
+        for now_s in (0.0, HOP_S - 1e-9)
     )
-    assert first[:2] == pytest.approx((100 + 50 * POINTS["a"][0], 100 + 50 * POINTS["a"][1]))
-    assert last[:2] == pytest.approx((100 + 50 * POINTS["b"][0], 100 + 50 * POINTS["b"][1]))
+    assert first[0] == last[0] == "data"
+    assert first[1] == pytest.approx((100 + 50 * POINTS["a"][0], 100 + 50 * POINTS["a"][1]))
+    assert last[1] == pytest.approx((100 + 50 * POINTS["b"][0], 100 + 50 * POINTS["b"][1]))
 
 
-def test_a_followed_message_keeps_to_its_drawn_path_and_is_never_sampled_away() -> None:
+def test_only_a_share_is_shown_when_there_are_too_many() -> None:
+    made = begun([hop("a", "b", trip=f"a/{number}") for number in range(400)])
+    legs = made.under_way(0.1)
+    assert len(dots(legs, 0.1, POINTS, (0, 0), 1, KINDS)) == 400
+    assert 50 < len(dots(legs, 0.1, POINTS, (0, 0), 1, KINDS, 4)) < 150
+
+
+def test_a_followed_message_keeps_to_its_drawn_path() -> None:
     flight = hop("a", "b")
-    made = begun([flight])
+    made = begun([flight, hop("a", "c", trip="another")])
     half = HOP_S / 2
-    (dot,) = dots(made.under_way(half), half, POINTS, (0, 0), 1, "t", 1 << 20)
+    ((found, point),) = followed_dots(made.under_way(half), half, POINTS, (0, 0), 1, "t")
+    assert found is flight
     bend = bend_of(flight, POINTS["a"], POINTS["b"])
-    assert dot[:2] == pytest.approx(along(POINTS["a"], POINTS["b"], bend, 0.5))
+    assert point == pytest.approx(along(POINTS["a"], POINTS["b"], bend, 0.5))
 
 
 def test_a_message_between_peers_that_are_unknown_is_not_drawn() -> None:
     made = begun([hop("a", "nobody")])
-    assert dots(made.under_way(0.1), 0.1, POINTS, (0, 0), 1) == []
+    assert dots(made.under_way(0.1), 0.1, POINTS, (0, 0), 1, KINDS) == []
+    assert followed_dots(made.under_way(0.1), 0.1, POINTS, (0, 0), 1, "t") == []

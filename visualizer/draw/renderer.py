@@ -20,7 +20,7 @@ from visualizer.draw.timeline import draw_timeline, share_at, timeline, track
 from visualizer.model.state import SwarmState
 from visualizer.scene.areas import Areas, Size, areas
 from visualizer.scene.detail import shown_of
-from visualizer.scene.flight import KINDS, Choreography, dots
+from visualizer.scene.flight import KINDS, Choreography, dots, followed_dots
 from visualizer.scene.layout import Layout
 from visualizer.scene.palette import palette
 from visualizer.scene.rows import hover_card, prompt_text, status_line
@@ -159,17 +159,17 @@ class Renderer:
         legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
         self._share = shown_of(len(legs))
         scale = self._areas.scale * (CROWD_SCALE if len(legs) > CROWD else 1.0)
-        found = dots(
-            legs, self._clock_s, scenery.positions, scenery.origin, scenery.radius, trip, self._share
-        )
         sprites = [self._sprites.dot(kind, 0, scale) for kind in KINDS]
-        halves = [sprite.get_width() / 2 for sprite in sprites]
-        blits = [(sprites[leg.kind], (x - halves[leg.kind], y - halves[leg.kind])) for x, y, leg in found]
+        half = sprites[0].get_width() / 2
+        place = scenery.positions, (scenery.origin[0] - half, scenery.origin[1] - half), scenery.radius
+        blits = dots(legs, self._clock_s, *place, sprites, self._share)
         if trip:
-            for x, y, leg in found:
-                if leg.flight.trip == trip:
-                    sprite = self._sprites.dot(leg.flight.kind, leg.flight.copy, self._areas.scale, True)
-                    blits.append((sprite, (x - sprite.get_width() / 2, y - sprite.get_width() / 2)))
+            found = followed_dots(
+                legs, self._clock_s, scenery.positions, scenery.origin, scenery.radius, trip
+            )
+            for flight, (x, y) in found:
+                sprite = self._sprites.dot(flight.kind, flight.copy, self._areas.scale, True)
+                blits.append((sprite, (x - sprite.get_width() / 2, y - sprite.get_width() / 2)))
         return blits
 
     def _columns(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:

@@ -18,6 +18,7 @@ FINE: Final = 4  # times larger when drawn
 BROADER: Final = {Shape.CROSS: 1.5, Shape.TRIANGLE: 1.1, Shape.DIAMOND: 1.15, Shape.SQUARE: 0.95}
 DIMMED: Final = 0.24  # of the opacity of what is outside the focus
 ROOM_FOR_GROUP: Final = 6.0  # pixels of radius from which a member has its group's colour about it
+LARGEST_DOT: Final = 3.1  # pixels of radius
 REMEMBERED_SPRITES: Final = 2_048
 PREMULTIPLIED: Final = pygame.BLEND_PREMULTIPLIED
 
@@ -53,13 +54,18 @@ class Sprites:
         return found
 
     def dot(self, kind: Kind, copy: int, scale: float, followed: bool = False) -> pygame.Surface:
-        """A message under way; a copy of a followed one has its copy's colour."""
+        """A message under way; a copy of a followed one has its copy's colour. The others are of one size of picture."""
         key = kind, copy if followed else -1, scale * (-1 if followed else 1)
         found = self._dots.get(key)
         if found is None:
             colour = self._palette.copy(copy) if followed and copy >= 0 else self._palette.kinds[kind]
-            radius = {Kind.RECEIPT: 2.4, Kind.RING: 2.0}.get(kind, 3.1) * scale * (1.7 if followed else 1.0)
-            found = self._dots[key] = disc(radius, colour, self._palette.ground)
+            radius = (
+                {Kind.RECEIPT: 2.4, Kind.RING: 2.0}.get(kind, LARGEST_DOT)
+                * scale
+                * (1.7 if followed else 1.0)
+            )
+            half = 0 if followed else math.ceil(LARGEST_DOT * scale + 1.5)
+            found = self._dots[key] = disc(radius, colour, self._palette.ground, half=half)
         return found
 
     def _draw_peer(self, look: Look) -> pygame.Surface:
@@ -82,9 +88,12 @@ class Sprites:
 
 
 @lru_cache(REMEMBERED_SPRITES)
-def disc(radius: float, colour: Colour, ground: Colour, hollow: bool = False) -> pygame.Surface:
-    """A circle, filled and with a thin rim that sets it off from what is behind it, or ``hollow``. It is shared."""
-    half = math.ceil(radius + 1.5)
+def disc(
+    radius: float, colour: Colour, ground: Colour, hollow: bool = False, half: int = 0
+) -> pygame.Surface:
+    """A circle, filled and with a thin rim that sets it off from what is behind it, or ``hollow``; in the middle of a
+    picture of twice ``half`` pixels, if given. It is shared."""
+    half = half or math.ceil(radius + 1.5)
     big = pygame.Surface((2 * half * FINE,) * 2, pygame.SRCALPHA)
     if not hollow:
         pygame.draw.circle(big, ground, (half * FINE,) * 2, (radius + 0.9) * FINE)

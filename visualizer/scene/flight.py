@@ -6,13 +6,15 @@ while the picture is paused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from visualizer.model.state import Flight, Kind
 from visualizer.scene.camera import Point
 from visualizer.scene.detail import is_shown
 from visualizer.scene.paths import along, bend_of
+
+P = TypeVar("P")
 
 KINDS: Final = tuple(Kind)
 HOP_S: Final = 0.32  # as long as an eye needs to follow a dot across the window (guess, tried out)
@@ -30,9 +32,6 @@ class Leg(NamedTuple):
     begins: float
     ends: float
     kind: int  # its number among the kinds: looked up a thousand times at each frame
-
-
-Dot = tuple[float, float, Leg]  # a message in the picture: its pixel, and which it is
 
 
 class Choreography:
@@ -110,27 +109,49 @@ def dots(
     positions: dict[str, Point],
     origin: Point,
     radius: float,
-    followed: str = "",
+    pictures: Sequence[P],
     share: int = 1,
-) -> list[Dot]:
-    """Where messages are now, in pixels of a ring of ``radius`` about ``origin``.
-
-    One trip of ``share`` is shown, the ``followed`` one always; its dots keep to its drawn path.
-    """
-    found: list[Dot] = []
+) -> list[tuple[P, Point]]:
+    """Where messages are now, in pixels of a ring of ``radius`` about ``origin``, each with the one of ``pictures`` that
+    belongs to its kind. One trip of ``share`` is shown."""
+    found: list[tuple[P, Point]] = []
     left, top = origin
-    for leg in legs:
-        flight, begins, ends, _ = leg
+    for flight, begins, _, kind in legs:
         if flight.start not in positions or flight.end not in positions:
             continue
-        start, end = positions[flight.start], positions[flight.end]
-        done = (now_s - begins) / (ends - begins)
-        done *= done * (3 - 2 * done)
-        if flight.trip == followed:
-            x, y = along(start, end, bend_of(flight, start, end), done)
-        elif share == 1 or is_shown(flight.trip, share):
-            x, y = start[0] + (end[0] - start[0]) * done, start[1] + (end[1] - start[1]) * done
-        else:
+        if share > 1 and not is_shown(flight.trip, share):
             continue
-        found.append((left + x * radius, top + y * radius, leg))
+        from_x, from_y = positions[flight.start]
+        to_x, to_y = positions[flight.end]
+        done = (now_s - begins) / HOP_S
+        done *= done * (3 - 2 * done)
+        found.append(
+            (
+                pictures[kind],
+                (
+                    left + (from_x + (to_x - from_x) * done) * radius,
+                    top + (from_y + (to_y - from_y) * done) * radius,
+                ),
+            )
+        )
     return found
+
+
+def followed_dots(
+    legs: Iterable[Leg], now_s: float, positions: dict[str, Point], origin: Point, radius: float, trip: str
+) -> list[tuple[Flight, Point]]:
+    """Where the messages of one trip are now: on its drawn paths, and never sampled away."""
+    found = []
+    for leg in legs:
+        flight = leg.flight
+        if flight.trip != trip or flight.start not in positions or flight.end not in positions:
+            continue
+        start, end = positions[flight.start], positions[flight.end]
+        x, y = along(start, end, bend_of(flight, start, end), eased((now_s - leg.begins) / HOP_S))
+        found.append((flight, (origin[0] + x * radius, origin[1] + y * radius)))
+    return found
+
+
+def eased(share: float) -> float:
+    """The share of its way that a message is drawn at: it starts and arrives gently."""
+    return share * share * (3 - 2 * share)
