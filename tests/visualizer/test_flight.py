@@ -106,6 +106,13 @@ def test_taking_the_same_flights_again_adds_nothing() -> None:
     assert len(made.legs) == 2
 
 
+def test_what_the_story_has_not_come_to_is_pending() -> None:
+    first, second = hop("a", "b"), hop("b", "c", 300)
+    made = begun([first, second, hop("c", "d", 400, trip="another")])
+    assert made.pending("t", 0.1) == {second}
+    assert made.pending("t", HOP_S * 1.1) == frozenset()
+
+
 def test_a_hidden_kind_does_not_fly() -> None:
     made = begun([hop("a", "b"), hop("a", "c", kind=Kind.LOOKUP, trip="2")])
     assert [leg.flight.kind for leg in made.under_way(0.01, {Kind.DATA})] == [Kind.LOOKUP]

@@ -181,6 +181,15 @@ def test_a_broadcast_is_a_tree_by_depth_that_reaches_everybody() -> None:
     assert {segment.depth for segment in found} == set(range(1, 7))
 
 
+def test_lines_grow_with_the_story() -> None:
+    state = swarm(40)
+    trip = lookup(state, "core-1", "core-30")
+    assert len(trip_segments(trip, positions(state), set(trip.flights[1:]))) == 1
+    tree = broadcast(state, "core-4")
+    late = {flight for flight in tree.flights if flight.hops > 2}
+    assert {one.depth for one in trip_segments(tree, positions(state), late)} == {1, 2}
+
+
 def test_peers_that_are_gone_leave_no_lines() -> None:
     state = swarm(20)
     trip = lookup(state, "core-1", "core-15")

@@ -75,7 +75,7 @@ class _Pen:
         if segment.trace is Trace.TREE:
             share = max(0.0, 1 - (segment.depth - 1) / DEEPEST)
             return mixed(palette.hot, palette.accent, share), thin + (thick - thin) * share
-        return palette.copy(segment.copy), thick
+        return palette.message(segment.kind, segment.copy), thick
 
     def _pixel(self, point: Point) -> Point:
         return (

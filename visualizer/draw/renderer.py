@@ -23,6 +23,7 @@ from visualizer.scene.detail import shown_of
 from visualizer.scene.flight import KINDS, Choreography, dots, followed_dots
 from visualizer.scene.layout import Layout
 from visualizer.scene.palette import palette
+from visualizer.scene.paths import has_copies
 from visualizer.scene.rows import hover_card, prompt_text, status_line
 from visualizer.view import Theme, View
 
@@ -71,7 +72,7 @@ class Renderer:
         self._type = Type(self._areas.scale, self._typeface)
         self._sprites = Sprites(self._palette)
         self._ground, self._ink = Ground(), Ink()
-        self._scenery = Scenery(self._layout)
+        self._scenery = Scenery(self._layout, size, self._type, self._sprites, self._palette, self._patient)
         self._board.clear()
         self._shown.clear()
 
@@ -92,21 +93,24 @@ class Renderer:
         if view.theme is not self._theme:
             self._start(self._size, view.theme)
         began = time.perf_counter()
-        self._pass_time(view, now_s)
-        self._scenery.take(
-            state, view, self._size, now_s, self._patient, self._type, self._sprites, self._palette
-        )
+        self._pass_time(state, view, now_s)
+        pending = self._flights.pending(view.followed, self._clock_s) if view.followed else frozenset()
+        self._scenery.take(state, view, now_s, pending)
         self._field(surface, state, view, now_s)
         self._columns(surface, state, view, now_s)
         self._over(surface, state, view, now_s)
         left_s = FRAME_S - (time.perf_counter() - began)
         self._ground.advance(min(BUDGET_S, max(LEAST_BUDGET_S, left_s)))
 
-    def _pass_time(self, view: View, now_s: float) -> None:
+    def _pass_time(self, state: SwarmState, view: View, now_s: float) -> None:
+        """Messages fly on, unless the picture is paused."""
         passed = min(LONGEST_FRAME_S, max(0.0, now_s - self._drawn_at))
         self._drawn_at = now_s
         if not view.playback.paused:
             self._clock_s += passed
+        play = view.playback
+        shown_ms = state.now_ms if play.live or not play.at_ms else play.at_ms
+        self._flights.take(state.flights, self._clock_s, shown_ms, play.speed)
 
     def _field(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
         area, scenery = self._areas.field, self._scenery
@@ -153,22 +157,23 @@ class Renderer:
         return self._scenery.origin[0] - self._areas.field.x, self._scenery.origin[1] - self._areas.field.y
 
     def _dots(self, state: SwarmState, view: View) -> list[tuple[pygame.Surface, tuple[float, float]]]:
-        play, scenery, trip = view.playback, self._scenery, view.followed
-        shown_ms = state.now_ms if play.live or not play.at_ms else play.at_ms
-        self._flights.take(state.flights, self._clock_s, shown_ms, play.speed)
+        scenery, trip = self._scenery, view.followed
         legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
         self._share = shown_of(len(legs))
         scale = self._areas.scale * (CROWD_SCALE if len(legs) > CROWD else 1.0)
         sprites = [self._sprites.dot(kind, 0, scale) for kind in KINDS]
         half = sprites[0].get_width() / 2
         place = scenery.positions, (scenery.origin[0] - half, scenery.origin[1] - half), scenery.radius
-        blits = dots(legs, self._clock_s, *place, sprites, self._share)
-        if trip:
+        others = [leg for leg in legs if leg.flight.trip != trip] if trip else legs
+        blits = dots(others, self._clock_s, *place, sprites, self._share)
+        if trip in state.trips:
+            in_copies = has_copies(state.trips[trip])
             found = followed_dots(
                 legs, self._clock_s, scenery.positions, scenery.origin, scenery.radius, trip
             )
             for flight, (x, y) in found:
-                sprite = self._sprites.dot(flight.kind, flight.copy, self._areas.scale, True)
+                copy = flight.copy if in_copies else -1
+                sprite = self._sprites.dot(flight.kind, copy, self._areas.scale, True)
                 blits.append((sprite, (x - sprite.get_width() / 2, y - sprite.get_width() / 2)))
         return blits
 

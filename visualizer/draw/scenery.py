@@ -10,9 +10,9 @@ import pygame
 
 from visualizer.draw.fonts import Size, Type
 from visualizer.draw.sprites import Look, Sprites
-from visualizer.model.state import PeerState, SwarmState
-from visualizer.scene.areas import Area, areas
+from visualizer.model.state import Flight, PeerState, SwarmState
 from visualizer.scene.areas import Size as WindowSize
+from visualizer.scene.areas import areas
 from visualizer.scene.camera import Point, pixels_per_radius, to_window
 from visualizer.scene.detail import labels, peer_radius, place_labels
 from visualizer.scene.layout import Arc, Layout, Tie, band, group_numbers, ties
@@ -49,8 +49,17 @@ class Lines(TypedDict):
 class Scenery:
     """Peers, names, and the lines that were asked for."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(
+        self,
+        layout: Layout,
+        size: WindowSize,
+        type_: Type,
+        sprites: Sprites,
+        palette: Palette,
+        patient: bool,
+    ) -> None:
+        self._layout, self._size, self._areas = layout, size, areas(size)
+        self._type, self._sprites, self._palette, self._patient = type_, sprites, palette, patient
         self._key: object = None
         self._at = -math.inf
         self._looks: dict[str, tuple[tuple[object, ...], int, pygame.Surface]] = {}
@@ -63,37 +72,28 @@ class Scenery:
         self.origin: Point = (0.0, 0.0)
         self.radius = 1.0
 
-    def take(
-        self,
-        state: SwarmState,
-        view: View,
-        size: WindowSize,
-        now_s: float,
-        patient: bool,
-        type_: Type,
-        sprites: Sprites,
-        palette: Palette,
-    ) -> None:
-        """Works it out anew when another thing was chosen, or when it is old and the state went on."""
+    def take(self, state: SwarmState, view: View, now_s: float, pending: frozenset[Flight]) -> None:
+        """Works it out anew when another thing was chosen, or when it is old and the state went on. Hops of the followed
+        message that are ``pending`` have no line yet."""
         chosen = (
             *(view.camera.x, view.camera.y, view.camera.zoom, view.hovered, view.pinned, view.followed),
-            *(view.even_spacing, view.shows_fingers, view.shows_known, view.only_group),
+            *(view.even_spacing, view.shows_fingers, view.shows_known, view.only_group, len(pending)),
             *(frozenset(view.selected), frozenset(view.found), id(state)),
         )
-        if chosen == self._key and now_s - self._at < EVERY_S and not patient:
+        if chosen == self._key and now_s - self._at < EVERY_S and not self._patient:
             return
         self._key, self._at = chosen, now_s
         self.positions = self._layout.positions(state, view)
-        self.origin = to_window((0.0, 0.0), view.camera, size)
-        self.radius = pixels_per_radius(view.camera, areas(size).field)
+        self.origin = to_window((0.0, 0.0), view.camera, self._size)
+        self.radius = pixels_per_radius(view.camera, self._areas.field)
         x, y, radius = *self.origin, self.radius
         self.pixels = {name: (x + at[0] * radius, y + at[1] * radius) for name, at in self.positions.items()}
         self.focus = focus(state, view)
         trip = state.trips.get(view.followed)
         self.segments = table_segments(state, view, self.positions)
-        self.segments += trip_segments(trip, self.positions) if trip is not None else []
-        self.peers = self._peers(state, view, areas(size).scale, sprites)
-        self._write(state, view, areas(size).field, type_, palette)
+        self.segments += trip_segments(trip, self.positions, pending) if trip is not None else []
+        self.peers = self._peers(state, view)
+        self._write(state, view)
 
     def lines(self, state: SwarmState, view: View) -> Lines:
         """What of the ground comes from the state of the ring."""
@@ -105,8 +105,9 @@ class Scenery:
             positions=self.positions,
         )
 
-    def _peers(self, state: SwarmState, view: View, scale: float, sprites: Sprites) -> list[Blit]:
+    def _peers(self, state: SwarmState, view: View) -> list[Blit]:
         """Pictures of peers: those that ask for attention last, which is over the others."""
+        scale, sprites = self._areas.scale, self._sprites
         radius = round(2 * peer_radius(len(state.peers), view.camera.zoom, scale)) / 2
         numbers = group_numbers(state)
         marked = view.selected | view.found | {view.hovered, view.pinned}
@@ -129,8 +130,9 @@ class Scenery:
         found.sort(key=itemgetter(0))
         return [blit for _, blit in found]
 
-    def _write(self, state: SwarmState, view: View, field: Area, type_: Type, palette: Palette) -> None:
+    def _write(self, state: SwarmState, view: View) -> None:
         """Names beside peers, and times at the middle of hops."""
+        field, type_, palette = self._areas.field, self._type, self._palette
         wanted = []
         for label in labels(state, view, self.radius):
             if self.focus is not None and not label.is_strong and label.peer not in self.focus:
@@ -154,7 +156,7 @@ class Scenery:
             if segment.trace is not Trace.HOP or not segment.label:
                 continue
             is_bad = segment.ending in (Ending.ALTERED, Ending.LOST)
-            colour = palette.bad if is_bad else palette.copy(segment.copy)
+            colour = palette.bad if is_bad else palette.message(segment.kind, segment.copy)
             text = type_.text(segment.label, colour, Size.SMALL, True)
             if math.dist(segment.start, segment.end) * self.radius < text.get_width() * ROOM_FOR_TIME:
                 continue

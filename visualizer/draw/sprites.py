@@ -54,11 +54,12 @@ class Sprites:
         return found
 
     def dot(self, kind: Kind, copy: int, scale: float, followed: bool = False) -> pygame.Surface:
-        """A message under way; a copy of a followed one has its copy's colour. The others are of one size of picture."""
+        """A message under way: larger when it is ``followed``, and then in its copy's colour (-1: its kind's). The pictures of
+        the others have one size."""
         key = kind, copy if followed else -1, scale * (-1 if followed else 1)
         found = self._dots.get(key)
         if found is None:
-            colour = self._palette.copy(copy) if followed and copy >= 0 else self._palette.kinds[kind]
+            colour = self._palette.message(kind, copy if followed else -1)
             radius = (
                 {Kind.RECEIPT: 2.4, Kind.RING: 2.0}.get(kind, LARGEST_DOT)
                 * scale

@@ -67,6 +67,10 @@ class Choreography:
             self._last = None
         self._forget(now_s)
 
+    def pending(self, trip: str, now_s: float) -> frozenset[Flight]:
+        """The hops of a trip that are still to be shown."""
+        return frozenset(leg.flight for leg in self._legs if leg.begins > now_s and leg.flight.trip == trip)
+
     def _fresh(self, flights: deque[Flight]) -> tuple[list[Flight], bool]:
         fresh: list[Flight] = []
         for flight in reversed(flights):

@@ -87,6 +87,10 @@ class Palette:
             Tone.LINK: self.accent,
         }[tone]
 
+    def message(self, kind: Kind, copy: int) -> Colour:
+        """The colour of a message's way: its copy's, or its kind's when it has no copies (``copy`` is negative)."""
+        return self.copy(copy) if copy >= 0 else self.kinds[kind]
+
     def group(self, number: int) -> Colour:
         """The colour of the group of that number in the order of names."""
         return self.groups[number % len(self.groups)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from visualizer.model.state import Flight, Kind, PeerView, SwarmState, Trip
@@ -51,7 +51,8 @@ class Segment(NamedTuple):
     start: Point
     end: Point
     peer: str = ""  # whose it is
-    copy: int = 0
+    kind: Kind = Kind.DATA
+    copy: int = -1  # none: the message has no copies
     depth: int = 0
     bend: float = 0.0
     label: str = ""
@@ -158,22 +159,26 @@ def bend_of(flight: Flight, start: Point, end: Point) -> float:
     return math.copysign(bow, inwards) * (BACK if flight.start > flight.end else 1.0)
 
 
-def trip_segments(trip: Trip, positions: dict[str, Point]) -> list[Segment]:
-    """The way of a message hop by hop: copies apart with what became of them, a broadcast as its tree, other hops with ms."""
+def trip_segments(trip: Trip, positions: dict[str, Point], pending: Collection[Flight] = ()) -> list[Segment]:
+    """The way of a message hop by hop: copies apart with what became of them, a broadcast as its tree, other hops with ms.
+    Without hops that are ``pending``: the picture has not come to them yet.
+    """
     if trip.kind is Kind.BROADCAST:
         return [
             _tree(hop, positions[hop.start], positions[hop.end])
             for hop in trip.flights
-            if hop.start in positions and hop.end in positions
+            if hop.start in positions and hop.end in positions and hop not in pending
         ]
+    alone = not has_copies(trip)
     last = {hop.copy: index for index, hop in enumerate(trip.flights) if hop.kind is not Kind.RECEIPT}
     times = hop_times(trip.flights)
     found = []
     for index, hop in enumerate(trip.flights):
-        if hop.start not in positions or hop.end not in positions:
+        if hop.start not in positions or hop.end not in positions or hop in pending:
             continue
         fate = hop.fate or (_fate(trip, hop.copy) if last.get(hop.copy) == index else "")
-        found.append(_hop(hop, positions[hop.start], positions[hop.end], fate, hop_text(times[index])))
+        segment = _hop(hop, positions[hop.start], positions[hop.end], fate, hop_text(times[index]))
+        found.append(segment._replace(copy=-1) if alone else segment)
     return found
 
 
@@ -188,12 +193,18 @@ def _hop(hop: Flight, start: Point, end: Point, fate: str, time: str) -> Segment
         start,
         end,
         hop.start,
+        kind=hop.kind,
         copy=hop.copy,
         depth=hop.hops,
         bend=bend_of(hop, start, end),
         label=time if ending is Ending.ARROW else fate,
         ending=ending,
     )
+
+
+def has_copies(trip: Trip) -> bool:
+    """Whether a message went in several copies, which are then told apart by their colours."""
+    return len(trip.fates) > 1 or any(hop.copy for hop in trip.flights)
 
 
 def _fate(trip: Trip, copy: int) -> str:
