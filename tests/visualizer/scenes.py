@@ -176,7 +176,8 @@ def send(state: SwarmState, start: str, end: str, fates: tuple[str, ...], seed: 
             at_us = NOW_MS * 1000 - 3_000 + hops * 640 + copy * 90
             if fate == "lost" and hops == 3:
                 break
-            made.flights.append(Flight("send", Kind.DATA, one, other, at_us, copy, 1, hops))
+            harm = fate if (fate == "altered" and hops == 3) or (fate == "lost" and hops == 2) else ""
+            made.flights.append(Flight("send", Kind.DATA, one, other, at_us, copy, 1, hops, harm))
     state.trips["send"] = made
     return made
 

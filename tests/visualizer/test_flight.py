@@ -19,7 +19,7 @@ from visualizer.scene.flight import (
     followed_dots,
 )
 from visualizer.scene.layout import on_circle
-from visualizer.scene.paths import along, bend_of
+from visualizer.scene.paths import along, bend_of, hop_of
 
 START_MS = 1_000_000
 POINTS = {name: on_circle(index / 5) for index, name in enumerate("abcde")}
@@ -108,9 +108,25 @@ def test_taking_the_same_flights_again_adds_nothing() -> None:
 
 def test_what_the_story_has_not_come_to_is_pending() -> None:
     first, second = hop("a", "b"), hop("b", "c", 300)
-    made = begun([first, second, hop("c", "d", 400, trip="another")])
-    assert made.pending("t", 0.1) == {second}
-    assert made.pending("t", HOP_S * 1.1) == frozenset()
+    made = begun([first, second, hop("d", "e", 400, trip="another")])
+    assert made.pending(0.1) == {hop_of(second)}
+    assert made.pending(HOP_S * 1.1) == frozenset()
+
+
+def test_what_becomes_known_of_a_hop_later_does_not_begin_it_anew() -> None:
+    shown = deque([hop("a", "b"), hop("b", "c", 300)])
+    made = Choreography()
+    made.take(shown, 0.0, START_MS)
+    shown[-1] = shown[-1]._replace(fate="altered", trip="another")
+    shown.append(hop("c", "d", 600))
+    made.take(shown, 0.1, START_MS)
+    assert [leg.flight.start for leg in made.legs] == ["a", "b", "c"]
+
+
+def test_hops_that_come_in_another_order_are_told_in_theirs() -> None:
+    made = begun([hop("b", "c", 300), hop("a", "b")])
+    assert under_way(made, 0.1) == ["ab"]
+    assert under_way(made, HOP_S * 1.1) == ["bc"]
 
 
 def test_a_hidden_kind_does_not_fly() -> None:
@@ -162,9 +178,9 @@ def test_only_a_share_is_shown_when_there_are_too_many() -> None:
 
 def test_a_followed_message_keeps_to_its_drawn_path() -> None:
     flight = hop("a", "b")
-    made = begun([flight, hop("a", "c", trip="another")])
+    made = begun([flight])
     half = HOP_S / 2
-    ((found, point),) = followed_dots(made.under_way(half), half, POINTS, (0, 0), 1, "t")
+    ((found, point),) = followed_dots(made.under_way(half), half, POINTS, (0, 0), 1)
     assert found is flight
     bend = bend_of(flight, POINTS["a"], POINTS["b"])
     assert point == pytest.approx(along(POINTS["a"], POINTS["b"], bend, 0.5))
@@ -173,4 +189,4 @@ def test_a_followed_message_keeps_to_its_drawn_path() -> None:
 def test_a_message_between_peers_that_are_unknown_is_not_drawn() -> None:
     made = begun([hop("a", "nobody")])
     assert dots(made.under_way(0.1), 0.1, POINTS, (0, 0), 1, KINDS) == []
-    assert followed_dots(made.under_way(0.1), 0.1, POINTS, (0, 0), 1, "t") == []
+    assert followed_dots(made.under_way(0.1), 0.1, POINTS, (0, 0), 1) == []

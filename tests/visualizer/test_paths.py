@@ -16,8 +16,10 @@ from visualizer.scene.paths import (
     Trace,
     along,
     bend_of,
+    copy_numbers,
     curve,
     focus,
+    hop_of,
     hop_text,
     hop_times,
     ring_segments,
@@ -142,7 +144,8 @@ def test_a_hop_takes_until_its_receiver_sends_on_in_the_same_copy() -> None:
         return Flight("t", Kind.DATA, start, end, at_us, copy, 1, 1)
 
     hops = [hop("a", "b", 1_000), hop("a", "c", 1_100, 1), hop("b", "d", 3_500), hop("c", "d", 900, 1)]
-    assert hop_times(hops) == [2.5, UNKNOWN_MS, UNKNOWN_MS, UNKNOWN_MS]
+    told = [(one.start + one.end, time) for one, time in hop_times(hops)]
+    assert told == [("cd", UNKNOWN_MS), ("ab", 2.5), ("ac", UNKNOWN_MS), ("bd", UNKNOWN_MS)]
 
 
 @pytest.mark.parametrize(
@@ -153,24 +156,49 @@ def test_times_are_read_at_a_glance(milliseconds: float, text: str) -> None:
     assert hop_text(milliseconds) == text
 
 
-def test_each_copy_has_its_way_and_ends_as_it_did() -> None:
+def test_each_copy_has_its_way_and_is_marked_where_it_was_harmed() -> None:
     state = swarm(40)
     trip = send(state, "core-2", "core-31", ("intact", "altered", "lost"))
     found = trip_segments(trip, positions(state))
-    last = {segment.copy: segment for segment in found}
-    assert [last[copy].ending for copy in range(3)] == [Ending.ARROW, Ending.ALTERED, Ending.LOST]
-    assert [last[copy].label for copy in (1, 2)] == ["altered", "lost"]
-    assert {segment.ending for segment in found if segment is not last[segment.copy]} == {Ending.ARROW}
+    ways = {copy: [one for one in found if one.copy == copy] for copy in range(3)}
+    assert [one.ending for one in ways[0]] == [Ending.ARROW] * 3
+    assert [one.ending for one in ways[1]] == [Ending.ARROW, Ending.ARROW, Ending.ALTERED]
+    assert [one.is_spoiled for one in ways[1]] == [False, False, True]
+    assert [one.ending for one in ways[2]] == [Ending.ARROW, Ending.LOST]
+    assert [ways[1][-1].label, ways[2][-1].label] == ["altered", "lost"]
 
 
-def test_a_hop_that_is_known_to_be_lost_is_marked_itself() -> None:
-    state = swarm(4)
+def test_what_was_altered_stays_so_and_is_marked_once() -> None:
+    state = swarm(6)
     hops = [
-        Flight("t", Kind.DATA, "core-0", "core-1", 1, 0, 1, 1, "lost"),
-        Flight("t", Kind.DATA, "core-0", "core-2", 9, 0, 2, 1),
+        Flight("t", Kind.DATA, f"core-{index}", f"core-{index + 1}", 10 * index, 0, 1, index + 1, fate)
+        for index, fate in enumerate(("", "altered", "altered"))
     ]
-    trip = Trip("t", Kind.DATA, "core-0", "core-2", hops, ("intact",))
-    assert [one.ending for one in trip_segments(trip, positions(state))] == [Ending.LOST, Ending.ARROW]
+    found = trip_segments(Trip("t", Kind.DATA, "core-0", "core-3", hops[::-1]), positions(state))
+    assert [one.ending for one in found] == [Ending.ARROW, Ending.ALTERED, Ending.ARROW]
+    assert [one.is_spoiled for one in found] == [False, True, True]
+
+
+def test_a_message_without_copies_has_the_colour_of_its_kind() -> None:
+    state = swarm(40)
+    alone = trip_segments(lookup(state, "core-1", "core-30"), positions(state))
+    assert {(one.kind, one.copy) for one in alone} == {(Kind.LOOKUP, -1)}
+
+
+def test_colours_of_copies_begin_anew_at_each_attempt() -> None:
+    def hop(copy: int, attempt: int) -> Flight:
+        return Flight("t", Kind.DATA, "core-0", "core-1", attempt, copy, attempt, 1)
+
+    hops = [hop(0, 1), hop(1, 1), hop(0, 2)]
+    assert copy_numbers(Trip("t", Kind.DATA, "", "", hops, ("lost", "lost", "intact"))) == [0, 1, 0]
+    assert copy_numbers(Trip("t", Kind.DATA, "", "", hops[:1], ("lost", "lost"))) == [0, 1]
+
+
+def test_a_branch_that_was_altered_is_spoiled() -> None:
+    state = swarm(8)
+    trip = broadcast(state, "core-4")
+    trip.flights[0] = trip.flights[0]._replace(fate="altered")
+    assert [one.is_spoiled for one in trip_segments(trip, positions(state))].count(True) == 1
 
 
 def test_a_broadcast_is_a_tree_by_depth_that_reaches_everybody() -> None:
@@ -184,9 +212,9 @@ def test_a_broadcast_is_a_tree_by_depth_that_reaches_everybody() -> None:
 def test_lines_grow_with_the_story() -> None:
     state = swarm(40)
     trip = lookup(state, "core-1", "core-30")
-    assert len(trip_segments(trip, positions(state), set(trip.flights[1:]))) == 1
+    assert len(trip_segments(trip, positions(state), {hop_of(flight) for flight in trip.flights[1:]})) == 1
     tree = broadcast(state, "core-4")
-    late = {flight for flight in tree.flights if flight.hops > 2}
+    late = {hop_of(flight) for flight in tree.flights if flight.hops > 2}
     assert {one.depth for one in trip_segments(tree, positions(state), late)} == {1, 2}
 
 

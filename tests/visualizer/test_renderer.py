@@ -33,6 +33,7 @@ from .scenes import (
 )
 
 SIZE = (1280, 720)
+KEYS = tuple((f"F{number}", f"what the key {number} does, which is a lot") for number in range(44))
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def surface() -> pygame.Surface:
 
 
 def renderer(patient: bool = False) -> Renderer:
-    return Renderer(SIZE, patient=patient, typeface=Typeface.BUNDLED)
+    return Renderer(SIZE, patient=patient, typeface=Typeface.BUNDLED, keys=KEYS)
 
 
 def pixels(surface: pygame.Surface) -> bytes:
@@ -321,6 +322,13 @@ def test_the_key_sheet_lies_over_everything(surface: pygame.Surface) -> None:
     assert made.panel_hit((SIZE[0] // 2, SIZE[1] // 2)) == "keys"
     chosen.shows_keys = False
     made.draw(surface, state, chosen, 0.1)
+    assert made.panel_hit((SIZE[0] // 2, SIZE[1] // 2)) == ""
+
+
+def test_without_keys_there_is_no_sheet(surface: pygame.Surface) -> None:
+    made, (state, chosen) = Renderer(SIZE, typeface=Typeface.BUNDLED), calm()
+    chosen.shows_keys = True
+    made.draw(surface, state, chosen, 0.0)
     assert made.panel_hit((SIZE[0] // 2, SIZE[1] // 2)) == ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from visualizer.model.state import Kind, Line, LoadView, PeerState, SwarmState
 from visualizer.scene.palette import Tone
 from visualizer.scene.rows import (
-    KEYS,
     Panel,
     clock,
     finger_table,
@@ -143,6 +142,7 @@ def test_copies_are_told_with_their_colours_and_fates() -> None:
     assert panel is not None
     rows = [(row.value, row.copy, row.tone) for row in panel.rows if row.label.startswith("copy")]
     assert rows == [("intact", 0, Tone.GOOD), ("altered", 1, Tone.BAD)]
+    assert not [row for row in panel.rows if row.label.startswith("hop")]
 
 
 def test_health_is_a_figure_and_never_rounded_up_to_right() -> None:
@@ -205,10 +205,3 @@ def test_a_prompt_shows_what_was_typed() -> None:
     assert prompt_text(View()) == ""
     assert prompt_text(View(prompt=Prompt.FIND, typed="cor")) == "find a peer: cor"
     assert prompt_text(View(prompt=Prompt.SEND)) == Prompt.SEND.value
-
-
-def test_the_key_sheet_names_every_key_once() -> None:
-    keys = [key for key, _ in KEYS]
-    assert len(keys) == len(set(keys))
-    for key in "RJLFPBADKXGETQM":
-        assert key in keys

@@ -50,6 +50,7 @@ class Picture(NamedTuple):
     is_quiet: bool  # something else is looked at: all edges stand back
     hidden_kinds: frozenset[Kind]
     now_ms: int
+    stamp: tuple[int, int]  # of the state: another one when it went on
 
 
 class Ground:
@@ -64,14 +65,16 @@ class Ground:
         self._job: Iterator[None] | None = None
         self._begun_at = -math.inf
 
-    def wants(self, key: object, camera: tuple[float, float, float], now_ms: int, now_s: float) -> bool:
+    def wants(
+        self, key: object, camera: tuple[float, float, float], stamp: tuple[int, int], now_s: float
+    ) -> bool:
         """Whether it would begin a new picture now: then make one and call ``show``."""
         if self._job is not None:
             return False
         last = self._wanted
         if last is None or camera != last.camera or key != last.key:
             return True
-        return now_ms != last.now_ms and now_s - self._begun_at >= EVERY_S
+        return stamp != last.stamp and now_s - self._begun_at >= EVERY_S
 
     def show(self, picture: Picture, now_s: float, patient: bool) -> None:
         """Begins to draw; the first picture, and every one if there is time (``patient``), is whole when this returns."""

@@ -10,11 +10,12 @@ import pygame
 from visualizer.scene.areas import Area
 from visualizer.scene.camera import Point
 from visualizer.scene.palette import Colour, Palette, mixed
-from visualizer.scene.paths import Ending, Segment, Trace, curve
+from visualizer.scene.paths import Ending, Segment, Trace, along, curve
 
 FINE: Final = 2
 HEAD: Final = 9.0  # pixels of an arrow's head
 DEEPEST: Final = 5  # hops of a broadcast that are told apart by colour
+CROSS_AT: Final = 0.16  # of a hop's way: just after who altered it
 KEEP: Final = 12.0  # pixels from a peer's middle where an arrow ends
 
 
@@ -63,8 +64,15 @@ class _Pen:
             points = _shortened(points, math.dist(points[0], points[-1]) / 3)
         elif segment.ending is not Ending.NONE:
             points = _shortened(points, KEEP * self._scale * FINE)
-        _polyline(self._surface, colour, points, width)
-        self._end(segment.ending, points, colour, width)
+        if segment.is_spoiled and segment.trace is Trace.HOP:
+            self._dashes(colour, points, width)
+        else:
+            _polyline(self._surface, colour, points, width)
+        self._end(segment, points, colour, width)
+
+    def _dashes(self, colour: Colour, points: list[Point], width: float) -> None:
+        for index in range(0, len(points) - 1, 2):
+            _polyline(self._surface, colour, points[index : index + 2], width)
 
     def _style(self, segment: Segment) -> tuple[Colour, float]:
         palette, thin, thick = self._palette, 1.2 * self._scale * FINE, 2.4 * self._scale * FINE
@@ -74,7 +82,8 @@ class _Pen:
             return mixed(palette.accent, palette.ground, 0.5), thin
         if segment.trace is Trace.TREE:
             share = max(0.0, 1 - (segment.depth - 1) / DEEPEST)
-            return mixed(palette.hot, palette.accent, share), thin + (thick - thin) * share
+            colour = palette.bad if segment.is_spoiled else mixed(palette.hot, palette.accent, share)
+            return colour, thin + (thick - thin) * share
         return palette.message(segment.kind, segment.copy), thick
 
     def _pixel(self, point: Point) -> Point:
@@ -83,25 +92,27 @@ class _Pen:
             (self._origin[1] + point[1] * self._radius) * FINE,
         )
 
-    def _end(self, ending: Ending, points: list[Point], colour: Colour, width: float) -> None:
-        if len(points) < 2 or ending is Ending.NONE:
+    def _end(self, segment: Segment, points: list[Point], colour: Colour, width: float) -> None:
+        if len(points) < 2 or segment.ending is Ending.NONE:
             return
         tip, angle = points[-1], math.atan2(points[-1][1] - points[-2][1], points[-1][0] - points[-2][0])
         size = HEAD * self._scale * FINE
-        if ending is Ending.ARROW:
-            corners = [tip, _off(tip, angle + 2.72, size), _off(tip, angle - 2.72, size)]
-            pygame.draw.polygon(self._surface, colour, corners)
-        elif ending is Ending.ALTERED:
-            pygame.draw.circle(self._surface, self._palette.ground, tip, size * 1.15)
-            pygame.draw.circle(self._surface, self._palette.bad, tip, size * 1.15, max(2, round(width * 0.7)))
-            for turn in (math.pi / 4, -math.pi / 4):
-                ends = [_off(tip, turn, size * 0.62), _off(tip, turn + math.pi, size * 0.62)]
-                _polyline(self._surface, self._palette.bad, ends, width)
-        else:
-            bars = (_off(tip, angle, size * 0.2), _off(tip, angle, size * 0.9))
-            for bar in bars:
+        if segment.ending is Ending.LOST:
+            for bar in (_off(tip, angle, size * 0.2), _off(tip, angle, size * 0.9)):
                 ends = [_off(bar, angle + 1.2, size * 0.8), _off(bar, angle + 1.2 + math.pi, size * 0.8)]
                 _polyline(self._surface, self._palette.bad, ends, width * 0.8)
+            return
+        corners = [tip, _off(tip, angle + 2.72, size), _off(tip, angle - 2.72, size)]
+        pygame.draw.polygon(self._surface, colour, corners)
+        if segment.ending is Ending.ALTERED:
+            self._cross(self._pixel(along(segment.start, segment.end, segment.bend, CROSS_AT)), size, width)
+
+    def _cross(self, middle: Point, size: float, width: float) -> None:
+        pygame.draw.circle(self._surface, self._palette.ground, middle, size * 1.2)
+        pygame.draw.circle(self._surface, self._palette.bad, middle, size * 1.2, max(2, round(width * 0.7)))
+        for turn in (math.pi / 4, -math.pi / 4):
+            ends = [_off(middle, turn, size * 0.62), _off(middle, turn + math.pi, size * 0.62)]
+            _polyline(self._surface, self._palette.bad, ends, width)
 
 
 def _off(point: Point, angle: float, by: float) -> Point:

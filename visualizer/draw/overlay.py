@@ -10,9 +10,10 @@ from visualizer.draw.board import Canvas
 from visualizer.draw.fonts import Size, Type
 from visualizer.scene.areas import Area
 from visualizer.scene.palette import Colour, Palette
-from visualizer.scene.rows import KEYS, Panel
+from visualizer.scene.rows import Panel
 
 CARD: Final = 250.0  # of the design: the hover card's width
+KEYS_COLUMN: Final = 400.0
 RECTANGLE_ALPHA: Final = 38
 
 
@@ -66,21 +67,25 @@ def draw_rectangle(surface: pygame.Surface, rectangle: tuple[int, int, int, int]
         pygame.draw.rect(surface, palette.accent, area, 1)
 
 
-def keys_canvas(size: tuple[int, int], type_: Type, palette: Palette) -> Canvas:
-    """The sheet of keys, in two columns."""
+def keys_canvas(
+    keys: tuple[tuple[str, str], ...], size: tuple[int, int], type_: Type, palette: Palette
+) -> Canvas:
+    """The sheet of keys and what they do, in two columns, or three where two are too high."""
     measure = Canvas(Area(0, 0, 1, 1), type_, palette)
-    inset, step = measure.px(24), type_.height(Size.BODY) + measure.px(8)
-    lines = (len(KEYS) + 1) // 2
+    inset, step = measure.px(24), type_.height(Size.BODY) + measure.px(6)
     title = type_.height(Size.TITLE, True) + measure.px(14)
-    width = min(size[0] - measure.px(20), measure.px(780))
+    room = max(1, (size[1] - measure.px(20) - title - 2 * inset) // step)
+    columns = 2 if len(keys) <= 2 * room else 3
+    lines = (len(keys) + columns - 1) // columns
+    width = min(size[0] - measure.px(20), measure.px(KEYS_COLUMN) * columns + 2 * inset)
     height = min(size[1] - measure.px(20), title + lines * step + 2 * inset)
     canvas = Canvas(Area((size[0] - width) // 2, (size[1] - height) // 2, width, height), type_, palette)
     canvas.card(0, 0, width, height)
     canvas.hit(0, 0, width, height, "keys")
     canvas.write("Keys", inset, inset - measure.px(6), palette.text, Size.TITLE, True)
-    column, key_w = (width - 2 * inset) // 2, measure.px(92)
-    for index, (key, meaning) in enumerate(KEYS):
+    column, key_w = (width - 2 * inset) // columns, measure.px(88)
+    for index, (key, meaning) in enumerate(keys):
         x, y = inset + (index // lines) * column, inset + title + (index % lines) * step
         canvas.write(key, x, y, palette.accent, Size.BODY, True, key_w - measure.px(8))
-        canvas.write(meaning, x + key_w, y, palette.text, width=column - key_w - measure.px(8))
+        canvas.write(meaning, x + key_w, y, palette.text, width=column - key_w - measure.px(12))
     return canvas

@@ -56,7 +56,7 @@ def left_column(state: SwarmState, view: View) -> LeftColumn:
     for peer in state.peers.values():
         sizes[peer.group] += 1
     return LeftColumn(
-        name=state.name or "swarm",
+        name=state.name or view.title or "swarm",
         run_state=state.run_state,
         health=health(state),
         traffic=traffic_rows(state),

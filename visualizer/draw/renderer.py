@@ -23,7 +23,7 @@ from visualizer.scene.detail import shown_of
 from visualizer.scene.flight import KINDS, Choreography, dots, followed_dots
 from visualizer.scene.layout import Layout
 from visualizer.scene.palette import palette
-from visualizer.scene.paths import has_copies
+from visualizer.scene.paths import has_copies, hop_of
 from visualizer.scene.rows import hover_card, prompt_text, status_line
 from visualizer.view import Theme, View
 
@@ -41,7 +41,7 @@ class Renderer:
     """Draws a swarm into a surface of ``size``. One thread.
 
     ``patient``: every frame is drawn finely and wholly, however long that takes: for screenshots and films. ``typeface``
-    BUNDLED makes pictures that are the same on every machine.
+    BUNDLED makes pictures that are the same on every machine. ``keys``: the rows of the key sheet.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class Renderer:
         *,
         patient: bool = False,
         typeface: Typeface = Typeface.SYSTEM,
+        keys: tuple[tuple[str, str], ...] = (),
     ) -> None:
         pygame.font.init()
+        self._key_rows = keys
         self._patient, self._typeface = patient, typeface
         self._layout, self._flights, self._board = Layout(), Choreography(), Board()
         self._clock_s = self._drawn_at = 0.0
@@ -94,7 +96,7 @@ class Renderer:
             self._start(self._size, view.theme)
         began = time.perf_counter()
         self._pass_time(state, view, now_s)
-        pending = self._flights.pending(view.followed, self._clock_s) if view.followed else frozenset()
+        pending = self._flights.pending(self._clock_s) if view.followed else frozenset()
         self._scenery.take(state, view, now_s, pending)
         self._field(surface, state, view, now_s)
         self._columns(surface, state, view, now_s)
@@ -132,8 +134,8 @@ class Renderer:
     def _lay_ground(self, state: SwarmState, view: View, now_s: float) -> None:
         scenery, camera = self._scenery, (view.camera.x, view.camera.y, view.camera.zoom)
         hidden = frozenset(view.hidden_kinds)
-        key = id(state), scenery.focus, view.followed, view.even_spacing, view.shows_traffic, hidden
-        if not self._patient and not self._ground.wants(key, camera, state.now_ms, now_s):
+        key = scenery.focus, view.followed, view.even_spacing, view.shows_traffic, hidden
+        if not self._patient and not self._ground.wants(key, camera, (id(state), state.now_ms), now_s):
             return
         picture = Picture(
             key=key,
@@ -148,6 +150,7 @@ class Renderer:
             is_quiet=bool(view.followed),
             hidden_kinds=hidden,
             now_ms=state.now_ms,
+            stamp=(id(state), state.now_ms),
             **scenery.lines(state, view),
         )
         self._ground.show(picture, now_s, self._patient)
@@ -157,24 +160,27 @@ class Renderer:
         return self._scenery.origin[0] - self._areas.field.x, self._scenery.origin[1] - self._areas.field.y
 
     def _dots(self, state: SwarmState, view: View) -> list[tuple[pygame.Surface, tuple[float, float]]]:
-        scenery, trip = self._scenery, view.followed
+        scenery = self._scenery
         legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
         self._share = shown_of(len(legs))
         scale = self._areas.scale * (CROWD_SCALE if len(legs) > CROWD else 1.0)
         sprites = [self._sprites.dot(kind, 0, scale) for kind in KINDS]
         half = sprites[0].get_width() / 2
         place = scenery.positions, (scenery.origin[0] - half, scenery.origin[1] - half), scenery.radius
-        others = [leg for leg in legs if leg.flight.trip != trip] if trip else legs
+        trip = state.trips.get(view.followed)
+        if trip is None:
+            return dots(legs, self._clock_s, *place, sprites, self._share)
+        hops = {hop_of(flight) for flight in trip.flights}
+        own = [leg for leg in legs if hop_of(leg.flight) in hops]
+        others = [leg for leg in legs if hop_of(leg.flight) not in hops]
         blits = dots(others, self._clock_s, *place, sprites, self._share)
-        if trip in state.trips:
-            in_copies = has_copies(state.trips[trip])
-            found = followed_dots(
-                legs, self._clock_s, scenery.positions, scenery.origin, scenery.radius, trip
-            )
-            for flight, (x, y) in found:
-                copy = flight.copy if in_copies else -1
-                sprite = self._sprites.dot(flight.kind, copy, self._areas.scale, True)
-                blits.append((sprite, (x - sprite.get_width() / 2, y - sprite.get_width() / 2)))
+        in_copies = has_copies(trip)
+        for flight, (x, y) in followed_dots(
+            own, self._clock_s, scenery.positions, scenery.origin, scenery.radius
+        ):
+            copy = flight.copy if in_copies else -1
+            sprite = self._sprites.dot(flight.kind, copy, self._areas.scale, True)
+            blits.append((sprite, (x - sprite.get_width() / 2, y - sprite.get_width() / 2)))
         return blits
 
     def _columns(self, surface: pygame.Surface, state: SwarmState, view: View, now_s: float) -> None:
@@ -187,10 +193,11 @@ class Renderer:
         key = (
             *(view.pinned, view.followed, view.results, view.log_tail, view.only_group, view.shows_log),
             *(view.shows_fingers, view.shows_known, frozenset(view.selected), frozenset(view.hidden_kinds)),
-            *(view.playback.live, view.playback.paused, view.playback.speed, view.playback.at_ms),
+            *(view.playback.live, view.playback.paused, view.playback.speed),
         )
-        makers = (self._left, self._right, self._timeline, self._status)
-        every = key != self._panels_key or self._patient or not self._shown
+        makers = (self._left, self._right, self._status)
+        self._shown["_timeline"] = self._timeline(state, view)
+        every = key != self._panels_key or self._patient or len(self._shown) <= len(makers)
         if every or now_s - self._panels_at >= PANELS_EVERY_S / len(makers):
             self._panels_key, self._panels_at = key, now_s
             self._turn = (self._turn + 1) % len(makers)
@@ -235,9 +242,9 @@ class Renderer:
             foot = field.y + field.h - round(48 * self._areas.scale)
             self._pill(surface, "notice", view.notice.text, colour, foot)
         self._keys = None
-        if view.shows_keys:
+        if view.shows_keys and self._key_rows:
             sheet = self._board.show(
-                "keys", self._size, lambda: keys_canvas(self._size, self._type, self._palette)
+                "keys", self._size, lambda: keys_canvas(self._key_rows, self._size, self._type, self._palette)
             )
             surface.blit(sheet.surface, (sheet.area.x, sheet.area.y))
             self._keys = sheet

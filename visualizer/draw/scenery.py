@@ -10,7 +10,7 @@ import pygame
 
 from visualizer.draw.fonts import Size, Type
 from visualizer.draw.sprites import Look, Sprites
-from visualizer.model.state import Flight, PeerState, SwarmState
+from visualizer.model.state import PeerState, SwarmState
 from visualizer.scene.areas import Size as WindowSize
 from visualizer.scene.areas import areas
 from visualizer.scene.camera import Point, pixels_per_radius, to_window
@@ -19,6 +19,7 @@ from visualizer.scene.layout import Arc, Layout, Tie, band, group_numbers, ties
 from visualizer.scene.palette import Palette
 from visualizer.scene.paths import (
     Ending,
+    Hop,
     Segment,
     Trace,
     along,
@@ -72,13 +73,13 @@ class Scenery:
         self.origin: Point = (0.0, 0.0)
         self.radius = 1.0
 
-    def take(self, state: SwarmState, view: View, now_s: float, pending: frozenset[Flight]) -> None:
+    def take(self, state: SwarmState, view: View, now_s: float, pending: frozenset[Hop]) -> None:
         """Works it out anew when another thing was chosen, or when it is old and the state went on. Hops of the followed
         message that are ``pending`` have no line yet."""
         chosen = (
             *(view.camera.x, view.camera.y, view.camera.zoom, view.hovered, view.pinned, view.followed),
-            *(view.even_spacing, view.shows_fingers, view.shows_known, view.only_group, len(pending)),
-            *(frozenset(view.selected), frozenset(view.found), id(state)),
+            *(view.even_spacing, view.shows_fingers, view.shows_known, view.only_group, pending),
+            *(frozenset(view.selected), frozenset(view.found)),
         )
         if chosen == self._key and now_s - self._at < EVERY_S and not self._patient:
             return

@@ -101,25 +101,21 @@ def _histogram(canvas: Canvas, line: Timeline, inner: Area) -> None:
 
 
 def _marks(canvas: Canvas, line: Timeline, inner: Area) -> None:
+    """What is bad first: the others have what room it leaves."""
     whole, size = line.last_ms - line.first_ms, canvas.px(4)
-    taken = -math.inf
-    for mark in line.marks:
+    taken: set[int] = set()
+    for mark in sorted(line.marks, key=lambda mark: not mark.is_bad):
         if whole <= 0 or not line.first_ms <= mark.time_ms <= line.last_ms + 1000:
             continue
         x = inner.x + round(inner.w * min(1.0, (mark.time_ms - line.first_ms) / whole))
-        if x - taken < size:
+        if x // size in taken:
             continue
-        taken = x
+        taken |= {x // size - 1, x // size, x // size + 1}
         colour = canvas.palette.bad if mark.is_bad else canvas.palette.kinds[mark.kind]
-        pygame.draw.line(
-            canvas.surface,
-            mixed(colour, canvas.palette.ground, 0.5),
-            (x, inner.y + size),
-            (x, inner.y + inner.h - 1),
-        )
-        pygame.draw.polygon(
-            canvas.surface, colour, [(x - size, inner.y), (x + size, inner.y), (x, inner.y + 2 * size)]
-        )
+        stem = mixed(colour, canvas.palette.ground, 0.5)
+        pygame.draw.line(canvas.surface, stem, (x, inner.y + size), (x, inner.y + inner.h - 1))
+        head = [(x - size, inner.y), (x + size, inner.y), (x, inner.y + 2 * size)]
+        pygame.draw.polygon(canvas.surface, colour, head)
 
 
 def _position(canvas: Canvas, line: Timeline, inner: Area) -> None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from visualizer.model.state import Flight, Kind
 from visualizer.scene.camera import Point
 from visualizer.scene.detail import is_shown
-from visualizer.scene.paths import along, bend_of
+from visualizer.scene.paths import Hop, along, bend_of, hop_of
 
 P = TypeVar("P")
 
@@ -57,7 +57,7 @@ class Choreography:
         if fresh:
             self._last = fresh[-1]
             first = min(flight.at_us for flight in fresh)
-            for flight in fresh:
+            for flight in sorted(fresh, key=lambda one: (one.at_us, one.hops)):
                 if continues:
                     wished = now_s + min(STAGGER_S, (flight.at_us - first) / 1e6 / speed)
                 else:
@@ -67,14 +67,16 @@ class Choreography:
             self._last = None
         self._forget(now_s)
 
-    def pending(self, trip: str, now_s: float) -> frozenset[Flight]:
-        """The hops of a trip that are still to be shown."""
-        return frozenset(leg.flight for leg in self._legs if leg.begins > now_s and leg.flight.trip == trip)
+    def pending(self, now_s: float) -> frozenset[Hop]:
+        """The hops that are still to be shown."""
+        return frozenset(hop_of(leg.flight) for leg in self._legs if leg.begins > now_s)
 
     def _fresh(self, flights: deque[Flight]) -> tuple[list[Flight], bool]:
+        """What comes after the last one taken, and whether that is there. It may have another fate or trip by now."""
         fresh: list[Flight] = []
+        last = hop_of(self._last) if self._last is not None else None
         for flight in reversed(flights):
-            if flight is self._last:
+            if flight is self._last or (last is not None and hop_of(flight) == last):
                 fresh.reverse()
                 return fresh, True
             fresh.append(flight)
@@ -142,13 +144,13 @@ def dots(
 
 
 def followed_dots(
-    legs: Iterable[Leg], now_s: float, positions: dict[str, Point], origin: Point, radius: float, trip: str
+    legs: Iterable[Leg], now_s: float, positions: dict[str, Point], origin: Point, radius: float
 ) -> list[tuple[Flight, Point]]:
-    """Where the messages of one trip are now: on its drawn paths, and never sampled away."""
+    """Where the messages of the followed trip are now: on its drawn paths, and never sampled away."""
     found = []
     for leg in legs:
         flight = leg.flight
-        if flight.trip != trip or flight.start not in positions or flight.end not in positions:
+        if flight.start not in positions or flight.end not in positions:
             continue
         start, end = positions[flight.start], positions[flight.end]
         x, y = along(start, end, bend_of(flight, start, end), eased((now_s - leg.begins) / HOP_S))

@@ -18,6 +18,8 @@ BEND_OF_SHORT: Final = 0.26  # how much more one between neighbours
 COPY_BEND: Final = 0.035  # how much more each copy
 BACK: Final = 0.55  # of that in one of the two directions
 UNKNOWN_MS: Final = -1.0
+ALTERED: Final = "altered"
+LOST: Final = "lost"
 
 
 class Trace(enum.Enum):
@@ -40,7 +42,7 @@ class Ending(enum.Enum):
 
     NONE = "none"
     ARROW = "arrow"
-    ALTERED = "altered"  # a cross
+    ALTERED = "altered"  # an arrow, and a cross where it begins: there it was altered
     LOST = "lost"  # it breaks off before
 
 
@@ -57,6 +59,7 @@ class Segment(NamedTuple):
     bend: float = 0.0
     label: str = ""
     ending: Ending = Ending.NONE
+    is_spoiled: bool = False  # what goes here is not what was sent
 
 
 def ring_segments(state: SwarmState, positions: dict[str, Point]) -> list[Segment]:
@@ -159,35 +162,54 @@ def bend_of(flight: Flight, start: Point, end: Point) -> float:
     return math.copysign(bow, inwards) * (BACK if flight.start > flight.end else 1.0)
 
 
-def trip_segments(trip: Trip, positions: dict[str, Point], pending: Collection[Flight] = ()) -> list[Segment]:
+Hop = tuple[
+    int, str, str
+]  # when it was taken, from whom, to whom: the same whatever becomes known of it later
+
+
+def hop_of(flight: Flight) -> Hop:
+    """Which hop it is, by what never changes."""
+    return flight.at_us, flight.start, flight.end
+
+
+def trip_segments(trip: Trip, positions: dict[str, Point], pending: Collection[Hop] = ()) -> list[Segment]:
     """The way of a message hop by hop: copies apart with what became of them, a broadcast as its tree, other hops with ms.
     Without hops that are ``pending``: the picture has not come to them yet.
     """
-    if trip.kind is Kind.BROADCAST:
-        return [
-            _tree(hop, positions[hop.start], positions[hop.end])
-            for hop in trip.flights
-            if hop.start in positions and hop.end in positions and hop not in pending
-        ]
-    alone = not has_copies(trip)
-    last = {hop.copy: index for index, hop in enumerate(trip.flights) if hop.kind is not Kind.RECEIPT}
-    times = hop_times(trip.flights)
-    found = []
-    for index, hop in enumerate(trip.flights):
-        if hop.start not in positions or hop.end not in positions or hop in pending:
+    alone, harmed, found = not has_copies(trip), set[tuple[int, int]](), []
+    for hop, time in hop_times(trip.flights):
+        if hop.start not in positions or hop.end not in positions or hop_of(hop) in pending:
             continue
-        fate = hop.fate or (_fate(trip, hop.copy) if last.get(hop.copy) == index else "")
-        segment = _hop(hop, positions[hop.start], positions[hop.end], fate, hop_text(times[index]))
+        start, end = positions[hop.start], positions[hop.end]
+        if trip.kind is Kind.BROADCAST:
+            found.append(_tree(hop, start, end))
+            continue
+        is_first = bool(hop.fate) and (hop.copy, hop.attempt) not in harmed
+        if is_first:
+            harmed.add((hop.copy, hop.attempt))
+        segment = _hop(hop, start, end, hop_text(time), is_first)
         found.append(segment._replace(copy=-1) if alone else segment)
     return found
 
 
 def _tree(hop: Flight, start: Point, end: Point) -> Segment:
-    return Segment(Trace.TREE, start, end, hop.start, depth=hop.hops, bend=bend_of(hop, start, end))
+    return Segment(
+        Trace.TREE,
+        start,
+        end,
+        hop.start,
+        depth=hop.hops,
+        bend=bend_of(hop, start, end),
+        is_spoiled=hop.fate == ALTERED,
+    )
 
 
-def _hop(hop: Flight, start: Point, end: Point, fate: str, time: str) -> Segment:
-    ending = {"altered": Ending.ALTERED, "lost": Ending.LOST}.get(fate, Ending.ARROW)
+def _hop(hop: Flight, start: Point, end: Point, time: str, is_first_harmed: bool) -> Segment:
+    ending = Ending.ARROW
+    if hop.fate == LOST:
+        ending = Ending.LOST
+    elif is_first_harmed:
+        ending = Ending.ALTERED
     return Segment(
         Trace.HOP,
         start,
@@ -197,8 +219,9 @@ def _hop(hop: Flight, start: Point, end: Point, fate: str, time: str) -> Segment
         copy=hop.copy,
         depth=hop.hops,
         bend=bend_of(hop, start, end),
-        label=time if ending is Ending.ARROW else fate,
+        label=hop.fate if ending is not Ending.ARROW else time,
         ending=ending,
+        is_spoiled=hop.fate == ALTERED,
     )
 
 
@@ -207,24 +230,29 @@ def has_copies(trip: Trip) -> bool:
     return len(trip.fates) > 1 or any(hop.copy for hop in trip.flights)
 
 
-def _fate(trip: Trip, copy: int) -> str:
-    return trip.fates[copy] if copy < len(trip.fates) else ""
-
-
-def hop_times(flights: list[Flight]) -> list[float]:
-    """Milliseconds until who received each hop sent the next of that trip; UNKNOWN_MS when it sent none.
+def hop_times(flights: list[Flight]) -> list[tuple[Flight, float]]:
+    """The hops in the order in which they were taken, each with the milliseconds until who received it sent the next of that
+    copy; UNKNOWN_MS when it sent none.
 
     They are of two peers' clocks when the hop is: on one machine exact, between machines as good as their clocks agree.
     """
     following: dict[tuple[str, int, int], int] = {}
-    times = [UNKNOWN_MS] * len(flights)
-    for index in range(len(flights) - 1, -1, -1):
-        hop = flights[index]
+    ordered = sorted(flights, key=lambda flight: (flight.at_us, flight.hops))
+    times = []
+    for hop in reversed(ordered):
         then = following.get((hop.end, hop.copy, hop.attempt))
-        if then is not None and then >= hop.at_us:
-            times[index] = (then - hop.at_us) / 1000
+        times.append((hop, UNKNOWN_MS if then is None else (then - hop.at_us) / 1000))
         following[hop.start, hop.copy, hop.attempt] = hop.at_us
+    times.reverse()
     return times
+
+
+def copy_numbers(trip: Trip) -> list[int]:
+    """The number of each copy that a fate is told of, which its colour goes by: every attempt numbers its copies anew."""
+    seen = sorted({(hop.attempt, hop.copy) for hop in trip.flights if hop.kind is not Kind.RECEIPT})
+    if len(seen) == len(trip.fates):
+        return [number for _, number in seen]
+    return list(range(len(trip.fates)))
 
 
 def hop_text(milliseconds: float) -> str:

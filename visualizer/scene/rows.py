@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from visualizer.model.state import Kind, PeerState, PeerView, SwarmState
 from visualizer.scene.detail import sampling_notice
 from visualizer.scene.palette import Tone
-from visualizer.scene.paths import hop_text, hop_times, known_to
+from visualizer.scene.paths import copy_numbers, has_copies, hop_text, hop_times, known_to
 from visualizer.view import Prompt, View
 
 BITS: Final = 256
@@ -231,15 +231,15 @@ def trip_panel(state: SwarmState, view: View) -> Panel | None:
         depth = max((flight.hops for flight in trip.flights), default=0)
         rows += [Row("reached", f"{reached} peers"), Row("depth", f"{depth} hops")]
     else:
-        times = hop_times(trip.flights)
         rows += [
             Row(f"hop {flight.hops}", f"{flight.end}   {hop_text(time)}", Tone.PLAIN, flight.end)
-            for flight, time in zip(trip.flights, times, strict=True)
-            if len(trip.fates) < 2
+            for flight, time in hop_times(trip.flights)
+            if not has_copies(trip)
         ]
     rows += [
-        Row(f"copy {copy}", fate, Tone.GOOD if fate == "intact" else Tone.BAD, copy=copy)
-        for copy, fate in enumerate(trip.fates)
+        Row(f"copy {index}", fate, Tone.GOOD if fate == "intact" else Tone.BAD, copy=number)
+        for index, (fate, number) in enumerate(zip(trip.fates, copy_numbers(trip), strict=True))
+        if has_copies(trip)
     ]
     if trip.outcome:
         rows.append(Row("outcome", trip.outcome))
@@ -345,37 +345,3 @@ def prompt_text(view: View) -> str:
     if view.prompt is Prompt.NONE:
         return ""
     return f"{view.prompt.value}: {view.typed}" if view.typed else view.prompt.value
-
-
-KEYS: Final = (
-    ("click", "select; on a selected one: inspect"),
-    ("drag", "select all within a rectangle"),
-    ("Esc", "clear the selection"),
-    ("R", "join all at random"),
-    ("J", "join the selected to the next clicked"),
-    ("L", "look up the next clicked"),
-    ("M", "message with k copies"),
-    ("B", "broadcast from the selected"),
-    ("F", "fingers of the selected"),
-    ("P", "peers that the selected know"),
-    ("A", "add a peer"),
-    ("D", "disconnect the selected"),
-    ("K", "kill the selected"),
-    ("X", "restart the selected"),
-    ("N / H", "partition / heal all"),
-    ("/", "find a peer"),
-    ("1-9", "kinds of messages on or off"),
-    ("G", "one group only"),
-    ("E", "even spacing or true places"),
-    ("T", "dark or light"),
-    ("wheel", "zoom; 0 shows all again"),
-    ("right drag", "move the picture"),
-    ("space", "pause; . for one step"),
-    ("[ ]", "slower, faster"),
-    ("← →", "back and on in time"),
-    ("Home End", "the beginning; live"),
-    ("Tab", "to the next fault"),
-    ("F11 F12", "full screen; screenshot"),
-    ("?", "these keys"),
-    ("Q", "quit"),
-)
