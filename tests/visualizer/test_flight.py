@@ -109,8 +109,9 @@ def test_taking_the_same_flights_again_adds_nothing() -> None:
 def test_what_the_story_has_not_come_to_is_pending() -> None:
     first, second = hop("a", "b"), hop("b", "c", 300)
     made = begun([first, second, hop("d", "e", 400, trip="another")])
-    assert made.pending(0.1) == {hop_of(second)}
-    assert made.pending(HOP_S * 1.1) == frozenset()
+    hops = {hop_of(first), hop_of(second)}
+    assert made.pending(hops, 0.1) == {hop_of(second)}
+    assert made.pending(hops, HOP_S * 1.1) == frozenset()
 
 
 def test_what_becomes_known_of_a_hop_later_does_not_begin_it_anew() -> None:

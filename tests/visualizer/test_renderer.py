@@ -9,6 +9,7 @@ import pygame
 import pytest
 
 from visualizer.draw.fonts import Size, Type, Typeface, printable
+from visualizer.draw.pace import calm_collector
 from visualizer.draw.renderer import Renderer
 from visualizer.draw.sprites import Look, Sprites
 from visualizer.model.state import Flight, Kind, Line, PeerState, SwarmState
@@ -377,3 +378,14 @@ def test_what_is_remembered_of_long_runs_is_bounded(surface: pygame.Surface) -> 
     assert len(state.peers) == 8
     gc.collect()
     assert sum(type(thing) is Type for thing in gc.get_objects()) < 20
+
+
+def test_the_collector_is_calmed() -> None:
+    before = gc.get_threshold()
+    try:
+        calm_collector()
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

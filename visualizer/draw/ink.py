@@ -15,6 +15,8 @@ from visualizer.scene.paths import Ending, Segment, Trace, along, curve
 FINE: Final = 2
 HEAD: Final = 9.0  # pixels of an arrow's head
 DEEPEST: Final = 5  # hops of a broadcast that are told apart by colour
+SMOOTH: Final = 22  # pieces of a bowed line
+DASHED: Final = 41  # of one that is seen by halves
 CROSS_AT: Final = 0.16  # of a hop's way: just after who altered it
 KEEP: Final = 12.0  # pixels from a peer's middle where an arrow ends
 
@@ -59,7 +61,8 @@ class _Pen:
 
     def draw(self, segment: Segment) -> None:
         colour, width = self._style(segment)
-        points = [self._pixel(point) for point in curve(segment)]
+        pieces = DASHED if segment.is_spoiled else SMOOTH
+        points = [self._pixel(point) for point in curve(segment, pieces)]
         if segment.ending is Ending.LOST:
             points = _shortened(points, math.dist(points[0], points[-1]) / 3)
         elif segment.ending is not Ending.NONE:

@@ -13,7 +13,7 @@ from visualizer.scene.palette import Colour, Palette
 from visualizer.scene.rows import Panel
 
 CARD: Final = 250.0  # of the design: the hover card's width
-KEYS_COLUMN: Final = 400.0
+KEYS_COLUMN: Final = 430.0
 RECTANGLE_ALPHA: Final = 38
 
 

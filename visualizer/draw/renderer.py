@@ -23,11 +23,12 @@ from visualizer.scene.detail import shown_of
 from visualizer.scene.flight import KINDS, Choreography, dots, followed_dots
 from visualizer.scene.layout import Layout
 from visualizer.scene.palette import palette
-from visualizer.scene.paths import has_copies, hop_of
+from visualizer.scene.paths import Hop, has_copies, hop_of
 from visualizer.scene.rows import hover_card, prompt_text, status_line
 from visualizer.view import Theme, View
 
 PANELS_EVERY_S: Final = 0.2  # numbers that change faster cannot be read
+NOTHING: Final[frozenset[Hop]] = frozenset()
 CROWD: Final = 300  # messages from which each is drawn smaller
 CROWD_SCALE: Final = 0.8
 FRAME_S: Final = 0.010  # of 16.7 ms: what is over goes to reading the events
@@ -61,6 +62,7 @@ class Renderer:
         self._panels_at: float = -math.inf
         self._panels_key: tuple[object, ...] = ()
         self._share = 1
+        self._followed = NOTHING
         self._shown: dict[str, Canvas] = {}
         self._turn = 0
         self._keys: Canvas | None = None
@@ -96,7 +98,9 @@ class Renderer:
             self._start(self._size, view.theme)
         began = time.perf_counter()
         self._pass_time(state, view, now_s)
-        pending = self._flights.pending(self._clock_s) if view.followed else frozenset()
+        trip = state.trips.get(view.followed)
+        self._followed = frozenset(hop_of(flight) for flight in trip.flights) if trip is not None else NOTHING
+        pending = self._flights.pending(self._followed, self._clock_s) if self._followed else NOTHING
         self._scenery.take(state, view, now_s, pending)
         self._field(surface, state, view, now_s)
         self._columns(surface, state, view, now_s)
@@ -170,9 +174,8 @@ class Renderer:
         trip = state.trips.get(view.followed)
         if trip is None:
             return dots(legs, self._clock_s, *place, sprites, self._share)
-        hops = {hop_of(flight) for flight in trip.flights}
-        own = [leg for leg in legs if hop_of(leg.flight) in hops]
-        others = [leg for leg in legs if hop_of(leg.flight) not in hops]
+        own = [leg for leg in legs if hop_of(leg.flight) in self._followed]
+        others = [leg for leg in legs if hop_of(leg.flight) not in self._followed]
         blits = dots(others, self._clock_s, *place, sprites, self._share)
         in_copies = has_copies(trip)
         for flight, (x, y) in followed_dots(

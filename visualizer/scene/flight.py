@@ -67,9 +67,9 @@ class Choreography:
             self._last = None
         self._forget(now_s)
 
-    def pending(self, now_s: float) -> frozenset[Hop]:
-        """The hops that are still to be shown."""
-        return frozenset(hop_of(leg.flight) for leg in self._legs if leg.begins > now_s)
+    def pending(self, hops: Collection[Hop], now_s: float) -> frozenset[Hop]:
+        """Those of some hops that are still to be shown."""
+        return frozenset(hop_of(leg.flight) for leg in self._legs if leg.begins > now_s) & frozenset(hops)
 
     def _fresh(self, flights: deque[Flight]) -> tuple[list[Flight], bool]:
         """What comes after the last one taken, and whether that is there. It may have another fate or trip by now."""
