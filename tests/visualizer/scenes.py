@@ -75,7 +75,7 @@ def wire(state: SwarmState, successors: int = 4) -> None:
         one.fingers = {
             members[next_at(places, (one.place + (1 << bit)) % RING_SIZE)].address for bit in range(240, 256)
         } - {one.address}
-        one.links = {*one.successors[:2], one.predecessor, *list(one.fingers)[:3]} - {one.address, ""}
+        one.links = {*one.successors[:2], one.predecessor, *sorted(one.fingers)[:3]} - {one.address, ""}
 
 
 def next_at(places: list[int], wanted: int) -> int:

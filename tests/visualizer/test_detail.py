@@ -22,7 +22,7 @@ from visualizer.scene.detail import (
 from visualizer.scene.layout import on_circle
 from visualizer.view import View
 
-from .scenes import lookup, swarm
+from .scenes import broadcast, lookup, swarm
 
 RADIUS = 320.0
 FIELD = Area(0, 0, 1000, 800)
@@ -48,6 +48,12 @@ def test_the_peers_of_the_followed_message_are_named() -> None:
     trip = lookup(state, "core-1", "core-150")
     named = {label.peer for label in labels(state, View(followed="lookup"), RADIUS)}
     assert named == {flight.start for flight in trip.flights} | {"core-150"}
+
+
+def test_of_a_broadcast_only_the_origin_is_named() -> None:
+    state = swarm(200)
+    broadcast(state, "core-4")
+    assert labels(state, View(followed="broadcast"), RADIUS) == [Label("core-4", True)]
 
 
 def test_a_name_that_nobody_has_is_not_written() -> None:

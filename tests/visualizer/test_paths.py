@@ -179,6 +179,21 @@ def test_what_was_altered_stays_so_and_is_marked_once() -> None:
     assert [one.is_spoiled for one in found] == [False, True, True]
 
 
+def test_a_receipt_goes_beside_what_it_is_for_without_times() -> None:
+    state = swarm(6)
+    hops = [
+        Flight("t", Kind.DATA, "core-0", "core-1", 10, 0, 1, 1),
+        Flight("t", Kind.RECEIPT, "core-1", "core-2", 1_010, 0, 1, 1),
+        Flight("t", Kind.RECEIPT, "core-2", "core-0", 2_010, 0, 1, 2),
+    ]
+    found = trip_segments(Trip("t", Kind.DATA, "core-0", "core-1", hops), positions(state))
+    assert [(one.kind, one.label) for one in found] == [
+        (Kind.DATA, "1.0 ms"),
+        (Kind.RECEIPT, ""),
+        (Kind.RECEIPT, ""),
+    ]
+
+
 def test_a_message_without_copies_has_the_colour_of_its_kind() -> None:
     state = swarm(40)
     alone = trip_segments(lookup(state, "core-1", "core-30"), positions(state))

@@ -7,12 +7,14 @@ from typing import Final
 
 import pygame
 
+from visualizer.model.state import Kind
 from visualizer.scene.areas import Area
 from visualizer.scene.camera import Point
 from visualizer.scene.palette import Colour, Palette, mixed
 from visualizer.scene.paths import Ending, Segment, Trace, along, curve
 
 FINE: Final = 2
+RECEIPT_SHARE: Final = 0.6  # of its colour: a receipt goes back beside what it is for
 HEAD: Final = 9.0  # pixels of an arrow's head
 DEEPEST: Final = 5  # hops of a broadcast that are told apart by colour
 SMOOTH: Final = 22  # pieces of a bowed line
@@ -87,7 +89,10 @@ class _Pen:
             share = max(0.0, 1 - (segment.depth - 1) / DEEPEST)
             colour = palette.bad if segment.is_spoiled else mixed(palette.hot, palette.accent, share)
             return colour, thin + (thick - thin) * share
-        return palette.message(segment.kind, segment.copy), thick
+        colour = palette.message(segment.kind, segment.copy)
+        if segment.kind is Kind.RECEIPT:
+            return mixed(colour, palette.ground, RECEIPT_SHARE), thin
+        return colour, thick
 
     def _pixel(self, point: Point) -> Point:
         return (

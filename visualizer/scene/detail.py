@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from visualizer.model.state import SwarmState
+from visualizer.model.state import Kind, SwarmState
 from visualizer.scene.areas import Area
 from visualizer.scene.layout import turn_at
 from visualizer.view import View
@@ -37,8 +37,9 @@ def labels(state: SwarmState, view: View, pixels_per_radius: float) -> list[Labe
     """Whom to name, the most important first: who is pointed at, chosen or found; then the others if there is room."""
     strong = [view.hovered, view.pinned, *sorted(view.selected), *sorted(view.found)]
     trip = state.trips.get(view.followed)
-    if trip is not None and len(trip.flights) <= LABELLED:
-        strong += [trip.origin, trip.target, *(flight.end for flight in trip.flights)]
+    if trip is not None:
+        passed = [] if trip.kind is Kind.BROADCAST else [flight.end for flight in trip.flights]
+        strong += [trip.origin, trip.target, *passed]
     first = [name for name in dict.fromkeys(strong) if name in state.peers]
     found = [Label(name, True) for name in first[: 2 * LABELLED]]
     room = 2 * math.pi * pixels_per_radius / max(1, len(state.peers))

@@ -210,6 +210,9 @@ def _hop(hop: Flight, start: Point, end: Point, time: str, is_first_harmed: bool
         ending = Ending.LOST
     elif is_first_harmed:
         ending = Ending.ALTERED
+    label = "" if hop.kind is Kind.RECEIPT else time
+    if ending is not Ending.ARROW:
+        label = hop.fate
     return Segment(
         Trace.HOP,
         start,
@@ -219,7 +222,7 @@ def _hop(hop: Flight, start: Point, end: Point, time: str, is_first_harmed: bool
         copy=hop.copy,
         depth=hop.hops,
         bend=bend_of(hop, start, end),
-        label=hop.fate if ending is not Ending.ARROW else time,
+        label=label,
         ending=ending,
         is_spoiled=hop.fate == ALTERED,
     )
