@@ -8,6 +8,7 @@ from random import Random
 import pygame
 import pytest
 
+from benchmarks.frames import measure
 from visualizer.draw.fonts import Size, Type, Typeface, printable
 from visualizer.draw.pace import calm_collector
 from visualizer.draw.renderer import Renderer
@@ -389,3 +390,15 @@ def test_the_collector_is_calmed() -> None:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def test_the_benchmark_still_runs() -> None:
+    before = gc.get_threshold()
+    try:
+        found = measure(24, 60, 40, (640, 360), 0.0, moving=True)
+    finally:
+        pygame.display.quit()
+        gc.set_threshold(*before)
+        gc.unfreeze()
+    assert found["frames"] >= 30
+    assert found["median_fps"] >= found["worst_1_percent_fps"] > 0
