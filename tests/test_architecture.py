@@ -158,6 +158,7 @@ PURE: Final = (
     "visualizer.view",
     "visualizer.feed.history",
     "visualizer.feed.player",
+    "visualizer.scene",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(
@@ -192,6 +193,7 @@ DISTRIBUTIONS: Final = {
     "natpmp": "py-natpmp",
     "netifaces": "netifaces-plus",
     "prompt_toolkit": "prompt-toolkit",
+    "pygame": "pygame-ce",
     "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "tree_sitter": "tree-sitter",

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from visualizer.model.state import Kind
+from visualizer.model.state import Kind, Mark
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -58,6 +58,8 @@ class Playback:
     at_ms: float = 0.0
     first_ms: int = 0
     last_ms: int = 0
+    histogram: tuple[int, ...] = ()  # events in equal parts of the time from the first to the last
+    marks: tuple[Mark, ...] = ()  # of that whole time; empty: those that the state has
 
 
 @dataclass(slots=True)
@@ -75,8 +77,9 @@ class Feed:
 
 @dataclass(slots=True)
 class View:
-    """Everything that is chosen."""
+    """Everything that is chosen. ``title``: what the swarm is called where its events do not say."""
 
+    title: str = ""
     camera: Camera = field(default_factory=Camera)
     theme: Theme = Theme.DARK
     even_spacing: bool = False
@@ -86,6 +89,7 @@ class View:
     rectangle: tuple[int, int, int, int] | None = None  # pixels: x0, y0, x1, y1 while it is drawn
     prompt: Prompt = Prompt.NONE
     typed: str = ""
+    copies: int = 0  # that go beside the first of the next message
     shows_fingers: bool = False  # of the selection: chords, and a table
     shows_known: bool = False  # of the selection
     shows_keys: bool = False
