@@ -34,7 +34,11 @@ LAYERS: Final = (
 )
 
 # The visualizer watches; it must not be able to reach into a peer.
-SEEN_BY_VISUALIZER: Final = ("cicada.bus", "cicada.events", "cicada.ids", "cicada.control", "cicada.commands")
+SEEN_BY_VISUALIZER: Final = ("cicada.bus", "cicada.events", "cicada.ids", "cicada.control", "cicada.commands",
+    "cicada.clock",
+    "cicada.errors",
+    "cicada.limits",
+)
 
 # (importer, imported): why this pair may break the order.
 ALLOWED: Final = {
@@ -84,6 +88,8 @@ PURE: Final = (
     "cicada.actors.supervision",
     "launcher.plan",
     "launcher.waves",
+    "visualizer.controls",
+    "visualizer.outcomes",
     "launcher.readiness",
     "cicada.config.loadrules",
     "cicada.config.quantities",

@@ -86,6 +86,7 @@ class View:
     rectangle: tuple[int, int, int, int] | None = None  # pixels: x0, y0, x1, y1 while it is drawn
     prompt: Prompt = Prompt.NONE
     typed: str = ""
+    copies: int = 0  # that go beside the first of the next message
     shows_fingers: bool = False  # of the selection: chords, and a table
     shows_known: bool = False  # of the selection
     shows_keys: bool = False
