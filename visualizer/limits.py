@@ -30,6 +30,8 @@ class WindowLimits(msgspec.Struct, frozen=True, kw_only=True):
     log_bytes: int = 16_384  # from the end of that file
     copies: int = 9  # asked for by one digit
     following: float = 5.0  # seconds for the hops of an answered request to arrive
+    timeline: float = 0.5  # seconds between two looks at how many events came when
+    buckets: int = 240  # of the timeline: a few pixels each
     settle: float = 5.0  # seconds within which a swarm's present state has come, or a picture is made without
 
 

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from visualizer.model.state import Kind
+from visualizer.model.state import Kind, Mark
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -58,6 +58,8 @@ class Playback:
     at_ms: float = 0.0
     first_ms: int = 0
     last_ms: int = 0
+    histogram: tuple[int, ...] = ()  # events in equal parts of the time from the first to the last
+    marks: tuple[Mark, ...] = ()  # of that whole time; empty: those that the state has
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Feed:
     healed: int = 0  # snapshots taken because something was lost
     can_command: bool = False
     problem: str = ""
+    ended: bool = False  # everything has come: a recording is read to its end
 
 
 @dataclass(slots=True)
