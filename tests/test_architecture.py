@@ -201,6 +201,8 @@ DISTRIBUTIONS: Final = {
     "pydantic_core": "pydantic",
     "tree_sitter": "tree-sitter",
     "tree_sitter_toml": "tree-sitter-toml",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "pygame": "pygame-ce",
     "zmq": "pyzmq",
 }
 

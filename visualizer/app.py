@@ -88,7 +88,7 @@ class Window:
             raise Unavailable(f"no window can be opened: {error}; try --text") from None
         pygame.key.set_repeat(400, 40)  # milliseconds: an arrow that is held scrubs on
         size = pygame.display.get_window_size()
-        self._stage = self._show.make_stage(size, self.view.theme, self._bindings.sheet())
+        self._stage = self._show.make_stage(size, self.view.theme, self._bindings.lines())
         self._before = self._clock.now()
 
     def run(self) -> None:

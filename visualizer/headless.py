@@ -115,7 +115,7 @@ class _Pictures:
 def _drawn(tape: Tape, view: View) -> Iterator[_Pictures]:
     """Pictures, as long as it is entered. Raises Unavailable when nothing is recorded."""
     with _no_display():
-        stage = tape.make_stage(tape.size, view.theme, Bindings().sheet())
+        stage = tape.make_stage(tape.size, view.theme, Bindings().lines())
         pictures = _Pictures(tape, view, stage)
         if not pictures.last:
             problem = tape.feed.status.problem

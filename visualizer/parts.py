@@ -85,8 +85,6 @@ class Stage(Protocol):
 class MakeStage(Protocol):
     """Makes a stage, once there is a display."""
 
-    def __call__(
-        self, size: tuple[int, int], theme: Theme, keys: Sequence[tuple[str, list[tuple[str, str]]]]
-    ) -> Stage:
-        """``keys``: the key sheet, in sections."""
+    def __call__(self, size: tuple[int, int], theme: Theme, keys: tuple[tuple[str, str], ...]) -> Stage:
+        """``keys``: the rows of the key sheet."""
         ...

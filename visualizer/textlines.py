@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from visualizer.limits import TERMINAL
@@ -157,4 +156,6 @@ def _peer_line(peer: PeerView) -> str:
 
 
 def _time(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S}" if ms else "--:--:--"
+    """The time of day, UTC."""
+    seconds = ms // 1000 % 86_400
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}" if ms else "--:--:--"

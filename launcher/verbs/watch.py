@@ -12,63 +12,71 @@ from launcher import output
 from launcher.verbs import completion
 from launcher.verbs.options import LATEST_RUN
 
+TargetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="[RUN|ADDRESS]",
+        help="Run folder, or tcp://HOST:PORT of a swarm's bus; otherwise the latest run.",
+        autocompletion=completion.run_folders,
+        show_default=False,
+    ),
+]
+PeersOption = Annotated[
+    int,
+    typer.Option(
+        "--peers", metavar="N", min=1, max=1000, help="Start a swarm of so many for this.", show_default=False
+    ),
+]
+ReplayOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--replay",
+        metavar="RUN",
+        help="Show the recorded events of a run.",
+        autocompletion=completion.run_folders,
+    ),
+]
+ShotOption = Annotated[
+    tuple[str, Path] | None,
+    typer.Option(
+        "--shot", metavar="WHEN FILE", help="Write a picture, as t=30s out.png; also 50%, first, last."
+    ),
+]
+RecordOption = Annotated[
+    Path | None, typer.Option("--record", metavar="FILE", help="Write a film, as out.mp4 or out.gif.")
+]
+FromOption = Annotated[
+    str, typer.Option("--from", metavar="WHEN", help="Where the film begins, as t=30s or 50%.")
+]
+ToOption = Annotated[str, typer.Option("--to", metavar="WHEN", help="Where it ends.")]
+SpeedOption = Annotated[
+    float, typer.Option("--speed", min=0.1, max=16.0, help="How fast a recording is shown.")
+]
+TextOption = Annotated[bool, typer.Option("--text", help="Show text, not a window.")]
+ReadOnlyOption = Annotated[bool, typer.Option("--read-only", help="Look only; no command is possible.")]
+SizeOption = Annotated[
+    str, typer.Option("--size", metavar="WxH", help="Pixels of the window, picture or film.")
+]
+LightOption = Annotated[bool, typer.Option("--light", help="Dark on light.")]
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", metavar="FILE", help="TOML file with other keys, as kill = 'delete'.")
+]
+
 
 def watch(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="[RUN|ADDRESS]",
-            help="Run folder, or tcp://HOST:PORT of a swarm's bus; otherwise the latest run.",
-            autocompletion=completion.run_folders,
-            show_default=False,
-        ),
-    ] = "",
-    peers: Annotated[
-        int,
-        typer.Option(
-            "--peers",
-            metavar="N",
-            min=1,
-            max=1000,
-            help="Start a swarm of so many for this.",
-            show_default=False,
-        ),
-    ] = 0,
-    replay: Annotated[
-        Path | None,
-        typer.Option(
-            "--replay",
-            metavar="RUN",
-            help="Show the recorded events of a run.",
-            autocompletion=completion.run_folders,
-        ),
-    ] = None,
-    shot: Annotated[
-        tuple[str, Path] | None,
-        typer.Option(
-            "--shot", metavar="WHEN FILE", help="Write a picture, as t=30s out.png; also 50%, first, last."
-        ),
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Write a film, as out.mp4 or out.gif.")
-    ] = None,
-    start: Annotated[str, typer.Option("--from", metavar="WHEN", help="Where the film begins.")] = "first",
-    end: Annotated[str, typer.Option("--to", metavar="WHEN", help="Where it ends.")] = "last",
-    speed: Annotated[
-        float, typer.Option("--speed", min=0.1, max=16.0, help="How fast a recording is shown.")
-    ] = 1.0,
-    text: Annotated[bool, typer.Option("--text", help="Show text, not a window.")] = False,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="Look only; no command is possible.")
-    ] = False,
-    size: Annotated[
-        str, typer.Option("--size", metavar="WxH", help="Pixels of the window or picture.")
-    ] = "1600x900",
-    light: Annotated[bool, typer.Option("--light", help="Dark on light.")] = False,
-    keys: Annotated[
-        Path | None,
-        typer.Option("--keys", metavar="FILE", help="TOML file with other keys, as kill = 'delete'."),
-    ] = None,
+    target: TargetArgument = "",
+    peers: PeersOption = 0,
+    replay: ReplayOption = None,
+    shot: ShotOption = None,
+    record: RecordOption = None,
+    start: FromOption = "first",
+    end: ToOption = "last",
+    speed: SpeedOption = 1.0,
+    text: TextOption = False,
+    read_only: ReadOnlyOption = False,
+    size: SizeOption = "1600x900",
+    light: LightOption = False,
+    keys: KeysOption = None,
 ) -> None:
     """Look at a swarm: its ring, its messages, its failures, live or recorded.
 

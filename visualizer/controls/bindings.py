@@ -168,6 +168,10 @@ class Bindings:
             sections.setdefault(binding.section, []).append(row)
         return [*sections.items(), ("The mouse", list(MOUSE))]
 
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The rows of the sheet, one section after the other."""
+        return tuple(row for _, rows in self.sheet() for row in rows)
+
 
 def shown(key: str) -> str:
     """A key as people call it."""

@@ -13,6 +13,13 @@ from visualizer.model.state import Kind
 from visualizer.view import Prompt
 
 _SCRUBBER = "scrubber"
+_BUTTONS = {
+    "play": playing.pause,
+    "slower": playing.slower,
+    "faster": playing.faster,
+    "live": playing.live,
+    "keys": looking.show_keys,
+}
 _KINDS = frozenset(kind.value for kind in Kind)
 
 
@@ -101,12 +108,8 @@ def on_panel(part: str, desk: Desk) -> list[Action]:
             return _click(desk, which, shift=False)
         case "log":
             return _jump(desk, which)
-        case "live":
-            return playing.live(desk)
-        case "unpin":
-            desk.view.pinned = ""
-        case "keys":
-            return looking.show_keys(desk)
+        case _ if part in _BUTTONS:
+            return _BUTTONS[part](desk)
         case _:
             pass
     return []
