@@ -38,6 +38,7 @@ def lookup(desk: Desk) -> list[Action]:
 
 def message(desk: Desk) -> list[Action]:
     """Send from the selected peer to whoever is clicked, with as many copies as are asked for."""
+    desk.view.copies = 0
     return _prompt(desk, Prompt.COPIES)
 
 
