@@ -9,7 +9,7 @@ from visualizer.controls.bindings import NAMES, Bindings
 from visualizer.controls.handler import Controls
 from visualizer.controls.inputs import Button, Input, Key, Move, Pixel, Press, Release
 from visualizer.model.state import PeerState, PeerView, SwarmState
-from visualizer.view import Camera, View
+from visualizer.view import Camera, Notice, View
 
 NOW = 100.0
 EMPTY = (1, 1)
@@ -28,6 +28,11 @@ def swarm(count: int = 6) -> SwarmState:
 def at(name: str) -> Pixel:
     """Where a peer is drawn."""
     return 100 * int(name.rpartition("-")[2]) + 100, 100
+
+
+def notice_of(view: View) -> Notice:
+    """What is said at present; nothing is an empty one."""
+    return view.notice or Notice("", False, 0.0)
 
 
 class FakeSight:
@@ -107,6 +112,10 @@ class Hand:
         )
         return self.do(*steps)
 
+    def seen(self) -> View:
+        """The view as it is now: what an assertion found is no promise for the next."""
+        return self.view
+
     @property
     def notice(self) -> str:
-        return self.view.notice.text if self.view.notice else ""
+        return notice_of(self.view).text

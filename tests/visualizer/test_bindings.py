@@ -35,6 +35,7 @@ def test_no_key_does_two_things_and_no_name_is_there_twice() -> None:
     names = [binding.name for binding in BINDINGS]
     assert len(keys) == len(set(keys))
     assert len(names) == len(set(names))
+    assert len({binding.line for binding in BINDINGS}) == len(BINDINGS), "each is explained in its own words"
 
 
 def test_the_keys_of_the_original_do_what_they_did() -> None:
@@ -97,25 +98,16 @@ def test_the_page_has_the_sheet_of_these_keys(rewrite: bool) -> None:
 
 def sheet() -> str:
     """As Markdown. The last column is what ``--keys`` calls it."""
-    names = {" ".join(row): binding.name for row, binding in zip(rows_of_bindings(), BINDINGS, strict=True)}
+    names = {binding.line: f"`{binding.name}`" for binding in BINDINGS}
     parts = []
     for title, rows in Bindings().sheet():
         parts += [f"### {title}\n", "| key | what it does | name |", "|---|---|---|"]
-        parts += [f"| {cell(keys)} | {cell(line)} | {name_of(names, keys, line)} |" for keys, line in rows]
+        known = names if rows != list(MOUSE) else {}
+        parts += [f"| {keys} | {line} | {known.get(line) or several(keys)} |" for keys, line in rows]
         parts.append("")
     return "\n".join(parts)
 
 
-def rows_of_bindings() -> list[tuple[str, str]]:
-    return [(" ".join(binding.keys).lower(), binding.line) for binding in BINDINGS]
-
-
-def name_of(names: dict[str, str], keys: str, line: str) -> str:
-    if keys == "1-9":
-        return "`kind-ring` to `kind-run`"
-    found = [name for row, name in names.items() if row.endswith(" " + line)]
-    return f"`{found[0]}`" if found else ""
-
-
-def cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def several(keys: str) -> str:
+    """The names of what is in one row."""
+    return "`kind-ring` to `kind-run`" if keys == "1-9" else ""

@@ -23,7 +23,7 @@ from visualizer.limits import WINDOW
 from visualizer.model.state import Kind, PeerState
 from visualizer.view import Prompt, Theme
 
-from .desks import EMPTY, Hand, peer, swarm
+from .desks import EMPTY, Hand, notice_of, peer, swarm
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def test_j_joins_the_selected_through_the_next_clicked(hand: Hand) -> None:
     hand.state.peers["core-3"].state = PeerState.LEFT
     hand.click("core-3")
     hand.press("j")
-    assert hand.view.prompt is Prompt.JOIN
+    assert hand.seen().prompt is Prompt.JOIN
     hand.click("core-0")
     assert asked(hand) == [Join(select="core-3", through="core-0", again=True)]
-    assert hand.view.prompt is Prompt.NONE
-    assert hand.view.selected == {"core-3"}, "the click answered, and selected nobody"
+    assert hand.seen().prompt is Prompt.NONE
+    assert hand.seen().selected == {"core-3"}, "the click answered, and selected nobody"
 
 
 def test_nobody_joins_through_itself(hand: Hand) -> None:
@@ -106,14 +106,14 @@ def test_what_makes_no_sense_for_members_is_not_asked_for(hand: Hand, key: str, 
     hand.click("core-3")
     hand.press(key)
     assert says in hand.notice
-    assert (hand.view.prompt is Prompt.NONE) == bool(says)
+    assert (hand.seen().prompt is Prompt.NONE) == bool(says)
 
 
 @pytest.mark.parametrize("key", "jdkxnfp")
 def test_without_a_selection_a_sentence_says_what_is_missing(hand: Hand, key: str) -> None:
     hand.press(key)
     assert not hand.actions
-    assert hand.view.prompt is Prompt.NONE
+    assert hand.seen().prompt is Prompt.NONE
     assert "first" in hand.notice
 
 
@@ -138,20 +138,20 @@ def test_l_takes_what_is_typed_letters_of_other_keys_included(hand: Hand) -> Non
     hand.type("127.0.0.1:20003q")
     hand.press("backspace", "return")
     assert asked(hand) == [Lookup(value="127.0.0.1:20003", via="", iterative=True)]
-    assert hand.view.typed == ""
+    assert hand.seen().typed == ""
 
 
 def test_a_line_without_a_word_ends_the_question(hand: Hand) -> None:
     hand.press("l", " ", "return")
     assert not hand.actions
-    assert hand.view.prompt is Prompt.NONE
+    assert hand.seen().prompt is Prompt.NONE
 
 
 @pytest.mark.parametrize(("answer", "copies"), [("4", 4), ("0", 0), ("return", 0)])
 def test_m_asks_for_copies_and_then_for_the_target(hand: Hand, answer: str, copies: int) -> None:
     hand.click("core-1")
     hand.press("m", answer)
-    assert hand.view.prompt is Prompt.SEND
+    assert hand.seen().prompt is Prompt.SEND
     hand.click("core-4")
     assert asked(hand) == [Send(target="core-4", payload=b"hello", via="core-1", duplicates=copies)]
 
@@ -159,7 +159,7 @@ def test_m_asks_for_copies_and_then_for_the_target(hand: Hand, answer: str, copi
 def test_anything_but_a_digit_is_no_number_of_copies(hand: Hand) -> None:
     hand.click("core-1")
     hand.press("m", "q")
-    assert hand.view.prompt is Prompt.COPIES
+    assert hand.seen().prompt is Prompt.COPIES
     assert not hand.actions
 
 
@@ -191,15 +191,15 @@ def test_escape_first_ends_the_question_then_the_results_then_the_selection(hand
     hand.click("core-1")
     hand.view.results = ("a lookup",)
     hand.press("l", "escape")
-    assert (hand.view.prompt, hand.view.results, hand.view.selected) == (
+    assert (hand.seen().prompt, hand.seen().results, hand.seen().selected) == (
         Prompt.NONE,
         ("a lookup",),
         {"core-1"},
     )
     hand.press("s")
-    assert (hand.view.results, hand.view.selected) == ((), {"core-1"})
+    assert (hand.seen().results, hand.seen().selected) == ((), {"core-1"})
     hand.press("escape")
-    assert (hand.view.selected, hand.view.pinned) == (set(), "")
+    assert (hand.seen().selected, hand.seen().pinned) == (set(), "")
 
 
 def test_commands_are_disabled_with_a_notice_when_nobody_may_command(hand: Hand) -> None:
@@ -210,8 +210,7 @@ def test_commands_are_disabled_with_a_notice_when_nobody_may_command(hand: Hand)
         hand.view.notice = None
         hand.press(key)
         assert "not possible" in hand.notice, key
-        assert hand.view.notice is not None
-        assert hand.view.notice.is_bad
+        assert notice_of(hand.view).is_bad
     assert not hand.actions
     hand.view.feed.source = "runs/x/events.jsonl"
     hand.press("a")
@@ -222,31 +221,31 @@ def test_looking_needs_no_permission(hand: Hand) -> None:
     hand.view.feed.can_command = False
     hand.click("core-1")
     hand.press("f", "e", "t", "/")
-    assert hand.view.shows_fingers
-    assert hand.view.even_spacing
-    assert hand.view.theme is Theme.LIGHT
-    assert hand.view.prompt is Prompt.FIND
+    assert hand.seen().shows_fingers
+    assert hand.seen().even_spacing
+    assert hand.seen().theme is Theme.LIGHT
+    assert hand.seen().prompt is Prompt.FIND
 
 
 def test_fingers_and_known_peers_are_shown_one_or_the_other(hand: Hand) -> None:
     hand.click("core-1")
     hand.press("f")
-    assert (hand.view.shows_fingers, hand.view.shows_known, hand.view.pinned) == (True, False, "core-1")
+    assert (hand.seen().shows_fingers, hand.seen().shows_known, hand.seen().pinned) == (True, False, "core-1")
     hand.press("p")
-    assert (hand.view.shows_fingers, hand.view.shows_known) == (False, True)
+    assert (hand.seen().shows_fingers, hand.seen().shows_known) == (False, True)
     hand.press("p")
-    assert not hand.view.shows_known
+    assert not hand.seen().shows_known
 
 
 def test_a_search_shows_whom_it_means_while_it_is_typed_and_selects_them_in_the_end() -> None:
     hand = Hand(swarm(12))
     hand.press("/")
     hand.type("core-1")
-    assert hand.view.found == {"core-1", "core-10", "core-11"}
+    assert hand.seen().found == {"core-1", "core-10", "core-11"}
     hand.type("0")
-    assert hand.view.found == {"core-10"}
+    assert hand.seen().found == {"core-10"}
     hand.press("return")
-    assert (hand.view.selected, hand.view.pinned, hand.view.found) == ({"core-10"}, "core-10", set())
+    assert (hand.seen().selected, hand.seen().pinned, hand.seen().found) == ({"core-10"}, "core-10", set())
 
 
 def test_a_search_for_a_whole_name_means_that_one_alone() -> None:
@@ -254,7 +253,7 @@ def test_a_search_for_a_whole_name_means_that_one_alone() -> None:
     hand.press("/")
     hand.type("core-1")
     hand.press("return")
-    assert hand.view.selected == {"core-1"}
+    assert hand.seen().selected == {"core-1"}
 
 
 def test_a_search_for_nobody_says_so_and_keeps_the_selection(hand: Hand) -> None:
@@ -263,21 +262,21 @@ def test_a_search_for_nobody_says_so_and_keeps_the_selection(hand: Hand) -> None
     hand.type("x")
     hand.press("return")
     assert "nobody" in hand.notice
-    assert hand.view.selected == {"core-1"}
+    assert hand.seen().selected == {"core-1"}
 
 
 def test_what_is_typed_is_bounded(hand: Hand) -> None:
     hand.press("/")
     hand.type("a" * (WINDOW.typed + 10))
-    assert len(hand.view.typed) == WINDOW.typed
+    assert len(hand.seen().typed) == WINDOW.typed
 
 
 def test_digits_switch_kinds_on_and_off(hand: Hand) -> None:
     for digit, kind in enumerate(list(Kind)[:9], 1):
         hand.press(str(digit))
-        assert hand.view.hidden_kinds == {kind}
+        assert hand.seen().hidden_kinds == {kind}
         hand.press(str(digit))
-    assert hand.view.hidden_kinds == set()
+    assert hand.seen().hidden_kinds == set()
 
 
 def test_g_goes_round_the_groups() -> None:
@@ -293,28 +292,28 @@ def test_g_goes_round_the_groups() -> None:
 def test_the_window_itself_has_keys_too(hand: Hand) -> None:
     assert hand.press("q", "f11", "f12") == [Quit(), FullScreen(), Screenshot()]
     hand.press("?")
-    assert hand.view.shows_keys
+    assert hand.seen().shows_keys
     hand.press("escape")
-    assert not hand.view.shows_keys
+    assert not hand.seen().shows_keys
     hand.press("o", "v")
-    assert not hand.view.shows_log
-    assert not hand.view.shows_traffic
+    assert not hand.seen().shows_log
+    assert not hand.seen().shows_traffic
 
 
 def test_the_picture_moves_by_arrows_and_comes_back(hand: Hand) -> None:
     hand.press("right", "down", shift=True)
     step = WINDOW.pan / 100
-    assert (hand.view.camera.x, hand.view.camera.y) == (step, step), "looking farther right and down"
+    assert (hand.seen().camera.x, hand.seen().camera.y) == (step, step), "looking farther right and down"
     hand.press("+")
-    assert hand.view.camera.zoom > 1
+    assert hand.seen().camera.zoom > 1
     hand.press("0")
-    assert (hand.view.camera.x, hand.view.camera.zoom) == (0.0, 1.0)
+    assert (hand.seen().camera.x, hand.seen().camera.zoom) == (0.0, 1.0)
 
 
 def test_a_click_beside_everybody_selects_nobody(hand: Hand) -> None:
     hand.click("core-1")
     hand.click(EMPTY)
-    assert hand.view.selected == set()
+    assert hand.seen().selected == set()
 
 
 def test_every_key_of_the_table_is_tried_here_or_beside_and_none_raises() -> None:
@@ -327,4 +326,4 @@ def test_every_key_of_the_table_is_tried_here_or_beside_and_none_raises() -> Non
                 hand.press(key, "escape", "escape", "escape")
                 hand.view.selected = set(state.peers)
                 hand.press(key, "escape", "escape", "escape")
-        assert hand.view.prompt is Prompt.NONE
+        assert hand.seen().prompt is Prompt.NONE

@@ -56,10 +56,10 @@ def test_steps_and_arrows_move_by_tenths_and_seconds_within_what_is_known(hand: 
 def test_speeds_go_from_a_tenth_to_sixteen(hand: Hand) -> None:
     for _ in range(20):
         hand.press("]")
-    assert hand.view.playback.speed == SPEEDS[-1] == 16
+    assert hand.seen().playback.speed == SPEEDS[-1] == 16
     for _ in range(20):
         hand.press("[")
-    assert hand.view.playback.speed == SPEEDS[0] == 0.1
+    assert hand.seen().playback.speed == SPEEDS[0] == 0.1
 
 
 def test_tab_goes_from_fault_to_fault_and_begins_anew(hand: Hand) -> None:
@@ -73,7 +73,7 @@ def test_tab_goes_from_fault_to_fault_and_begins_anew(hand: Hand) -> None:
 def test_tab_says_when_nothing_went_wrong(hand: Hand) -> None:
     hand.sight.faults = []
     hand.press("tab")
-    assert hand.view.playback.live
+    assert hand.seen().playback.live
     assert "nothing" in hand.notice
 
 
@@ -87,13 +87,13 @@ def test_the_timeline_is_scrubbed_while_the_button_is_held(hand: Hand) -> None:
     assert play.at_ms == LAST, "a share above all of it is all of it; beside the timeline nothing moves"
     hand.do(Release((500, 300)), Move((100, 700)))
     assert play.at_ms == LAST
-    assert not hand.view.selected
+    assert not hand.seen().selected
 
 
 def test_a_drag_that_began_elsewhere_does_not_scrub(hand: Hand) -> None:
     hand.do(Press((500, 300)), Move((100, 700)), Release((100, 700)))
     hand.do(Press((100, 700), Button.RIGHT), Release((100, 700), Button.RIGHT))
-    assert hand.view.playback.live
+    assert hand.seen().playback.live
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_a_line_of_the_log_leads_to_its_peer_and_when_time_stands_still_to_its_i
     hand.state.log.append(Line(FIRST + 7_000, Kind.RING, "core-2", "left", False))
     hand.sight.panels[50, 50] = "log:1"
     hand.click((50, 50))
-    assert (hand.view.pinned, hand.view.playback.live) == ("core-2", True)
+    assert (hand.seen().pinned, hand.seen().playback.live) == ("core-2", True)
     hand.press(" ")
     hand.click((50, 50))
-    assert hand.view.playback.at_ms == FIRST + 7_000
+    assert hand.seen().playback.at_ms == FIRST + 7_000
 
 
 @given(st.lists(st.sampled_from([" ", ".", "[", "]", "left", "right", "home", "end", "tab"]), max_size=30))
