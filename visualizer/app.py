@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,31 +13,36 @@ import pygame
 from cicada.clock import Clock, SystemClock
 from cicada.errors import Unavailable
 from visualizer.commands import Commander
-from visualizer.controls.actions import Action, Ask, FullScreen, Quit, Screenshot
+from visualizer.controls.actions import Action, Ask, FullScreen, Live, Pause, Quit, Screenshot, Seek, Step
 from visualizer.controls.bindings import Bindings
 from visualizer.controls.handler import Controls
 from visualizer.hands import input_of
+from visualizer.intake import Intake
 from visualizer.limits import WINDOW
 from visualizer.logtail import LogTail
 from visualizer.model.state import SwarmState
 from visualizer.outcomes import Outcome, outcome_lines, sets_off_a_trip, trip_of, verdict
-from visualizer.parts import Feeding, MakeStage, Stage, Story
-from visualizer.player import Player
-from visualizer.view import Notice, View
+from visualizer.parts import Feeding, MakeStage, Playing, Stage, Story
+from visualizer.view import Notice, Playback, View
 
 _FLAGS = pygame.RESIZABLE
 
 
+MakePlayer = Callable[[Story, Playback], Playing]
+
+
 class Show(NamedTuple):
-    """What a window shows, and by which means. ``logs``: the folder of the peers' logs, if it is on this machine."""
+    """What a window shows, and by which means. ``logs``: the folder of the peers' logs, if it is on this machine; ``budget``:
+    events that are taken in between two pictures at most."""
 
     title: str
     feed: Feeding
     story: Story
     commander: Commander
+    make_player: MakePlayer
     make_stage: MakeStage
     logs: Path | None = None
-    replay: bool = False
+    budget: int = WINDOW.take
 
 
 class Window:
@@ -61,13 +67,13 @@ class Window:
         self._size = size
         self._bindings = bindings or Bindings()
         self._controls = Controls(self._bindings)
-        self._player = Player(show.feed, show.story, replay=show.replay)
+        self._intake = Intake(show.feed, show.story)
+        self._player = show.make_player(show.story, view.playback)
         self._pictures = pictures
         self._clock = clock or SystemClock()
         self._ticks = pygame.time.Clock()
         self._stage: Stage | None = None
-        self._state: SwarmState = show.story.state
-        self._before = self._clock.now()
+        self._state: SwarmState = show.story.newest.state
         self._following: list[_Following] = []
         self._log_tail = LogTail(show.logs)
 
@@ -89,7 +95,6 @@ class Window:
         pygame.key.set_repeat(400, 40)  # milliseconds: an arrow that is held scrubs on
         size = pygame.display.get_window_size()
         self._stage = self._show.make_stage(size, self.view.theme, self._bindings.lines())
-        self._before = self._clock.now()
 
     def run(self) -> None:
         """Until it is closed: by its key, by the window manager, or by KeyboardInterrupt, which is raised on."""
@@ -105,8 +110,9 @@ class Window:
         for event in pygame.event.get():
             self._on_event(event, now)
         self._take_outcomes(now)
-        self._state = self._player.advance(self.view.playback, now - self._before)
-        self._before = now
+        self._intake.take(self._show.budget)
+        self._state = self._player.advance(now)
+        self._intake.mark(self.view.playback, now)
         self._look_around(now)
         self._draw(self._stage, now)
 
@@ -125,7 +131,7 @@ class Window:
         given = input_of(event)
         if given is None or self._stage is None:
             return
-        sight = self._stage.sight(self._state, self.view, self._player.story)
+        sight = self._stage.sight(self._state, self.view, self._show.story)
         for action in self._controls.handle(given, self._state, self.view, sight, now):
             self._do(action, now)
 
@@ -133,6 +139,14 @@ class Window:
         match action:
             case Ask():
                 self._ask(action, now)
+            case Pause():
+                self._player.toggle_pause()
+            case Step(events):
+                self._player.step(events)
+            case Seek(ms):
+                self._player.seek(ms)
+            case Live():
+                self._player.go_live()
             case Quit():
                 self.is_over = True
             case Screenshot():
@@ -142,7 +156,7 @@ class Window:
 
     def _ask(self, asked: Ask, now: float) -> None:
         if sets_off_a_trip(asked.command):
-            known = frozenset(self._player.story.state.trips)
+            known = frozenset(self._show.story.newest.state.trips)
             self._following.append(_Following(asked, known, now + WINDOW.following))
             self.view.followed = ""
         self._show.commander.ask(asked)
@@ -169,7 +183,7 @@ class Window:
         """Show the way of what was asked last, as soon as it is known."""
         left = []
         for waiting in self._following:
-            found = trip_of(self._player.story.state, waiting.asked.command, waiting.known)
+            found = trip_of(self._show.story.newest.state, waiting.asked.command, waiting.known)
             if found:
                 self.view.followed = found
             elif waiting.until > now:

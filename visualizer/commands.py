@@ -31,7 +31,7 @@ class Commander:
         self._waiting = 0
         self._thread: threading.Thread | None = None
         if control:
-            self._thread = threading.Thread(target=self._run, name="commander", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(control,), name="commander", daemon=True)
             self._thread.start()
 
     @property
@@ -74,22 +74,21 @@ class Commander:
         if len(self._refused) < COMMANDER.outcomes:
             self._refused.append(Outcome(asked.command, asked.title, None, why))
 
-    def _run(self) -> None:
-        asyncio.run(self._serve())
+    def _run(self, control: str) -> None:
+        asyncio.run(self._serve(_Launcher(control)))
 
-    async def _serve(self) -> None:
+    async def _serve(self, launcher: _Launcher) -> None:
         asking: set[asyncio.Task[None]] = set()
-        refs = _Launcher(self._control)
         try:
             while (asked := await asyncio.to_thread(self._asked.get)) is not None:
-                task = asyncio.create_task(self._ask_one(refs, asked))
+                task = asyncio.create_task(self._ask_one(launcher, asked))
                 asking.add(task)
                 task.add_done_callback(asking.discard)
         finally:
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
-            await refs.close()
+            await launcher.close()
 
     async def _ask_one(self, launcher: _Launcher, asked: Ask) -> None:
         reply: AnyReply | None = None
@@ -106,25 +105,25 @@ class _Launcher:
 
     def __init__(self, control: str) -> None:
         self._control = control
-        self._ref = self._new()
+        self._ref: RemoteRef[AnyCommand, AnyReply] | None = None
 
     async def ask(self, command: AnyCommand) -> AnyReply:
         """The launcher's reply. Raises CicadaError when there is none."""
+        if self._ref is None:
+            self._ref = RemoteRef(self._control, commands=AnyCommand, replies=AnyReply, what="launcher")
         ref = self._ref
         try:
             return await ref.ask(command, _patience(command))
         except Unavailable:
             if ref is self._ref:
-                self._ref = self._new()
+                self._ref = None
             await ref.close()
             raise
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await self._ref.close()
-
-    def _new(self) -> RemoteRef[AnyCommand, AnyReply]:
-        return RemoteRef(self._control, commands=AnyCommand, replies=AnyReply, what="launcher")
+        if self._ref is not None:
+            await self._ref.close()
 
 
 def _patience(command: AnyCommand) -> float:

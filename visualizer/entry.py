@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,26 +77,42 @@ def watch(subject: Live | Recorded, look: Look) -> None:
     Raises Unavailable where no window can be opened, and Misuse for keys that cannot be. Ctrl-C is raised on.
     """
     bindings = Bindings().changed(look.keys)
-    replay = isinstance(subject, Recorded)
     if look.text:
-        from visualizer import terminal
-
-        terminal.watch(*_source(subject), replay=replay)
+        _watch_text(subject, look)
         return
     require_pygame()
     from visualizer.app import Show, Window
     from visualizer.commands import Commander
-    from visualizer.wiring import make_stage
+    from visualizer.wiring import make_player, make_stage
 
     feed, story = _source(subject)
-    commander = Commander(subject.control if isinstance(subject, Live) else "")
-    show = Show(subject.title, feed, story, commander, make_stage, subject.logs, replay)
+    is_live = isinstance(subject, Live)
+    show = Show(
+        title=subject.title,
+        feed=feed,
+        story=story,
+        commander=Commander(subject.control if isinstance(subject, Live) else ""),
+        make_player=partial(make_player, is_live=is_live),
+        make_stage=make_stage,
+        logs=subject.logs,
+        budget=WINDOW.take if is_live else WINDOW.read,
+    )
     window = Window(show, _view(look), size=look.size, bindings=bindings)
     try:
         window.open()
         window.run()
     finally:
         window.close()
+
+
+def _watch_text(subject: Live | Recorded, look: Look) -> None:
+    from visualizer import terminal
+    from visualizer.wiring import make_player
+
+    feed, story = _source(subject)
+    playback = _view(look).playback
+    player = make_player(story, playback, is_live=isinstance(subject, Live))
+    terminal.watch(feed, story, player, playback, replay=isinstance(subject, Recorded))
 
 
 def shoot(subject: Recorded, look: Look, when: Instant, path: Path) -> str:

@@ -13,9 +13,9 @@ import pygame
 from cicada.errors import Misuse, Unavailable
 from visualizer.controls.bindings import Bindings
 from visualizer.instants import FIRST, LAST, Instant
+from visualizer.intake import Intake
 from visualizer.limits import FILM, WINDOW
 from visualizer.parts import Feeding, MakeStage, Stage, Story
-from visualizer.player import Player
 from visualizer.view import View
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tga")
@@ -73,7 +73,7 @@ def film(
         count = max(1, round(min(wanted, FILM.longest) * frames))
         with _writer(path, frames) as write:
             for index in range(count):
-                write(pictures.at(first + index * 1000 * speed / frames))
+                write(pictures.at(first + index * 1000 * speed / frames, index / frames))
                 progress((index + 1) / count)
         if wanted > FILM.longest:
             return f"the film ends after {FILM.longest:g} s of {wanted:.0f}: choose --from and --to, or a higher --speed"
@@ -93,21 +93,21 @@ class _Pictures:
     """Pictures of a recording, instant by instant."""
 
     def __init__(self, tape: Tape, view: View, stage: Stage) -> None:
-        self._tape = tape
+        self._story = tape.story
         self._view = view
         self._stage = stage
         self._surface = pygame.Surface(tape.size)
-        self._player = Player(tape.feed, tape.story)
-        while self._player.take_in() or not tape.feed.status.ended:
+        intake = Intake(tape.feed, tape.story)
+        while intake.take(WINDOW.read):
             pass
+        intake.mark(view.playback, 0.0)
         self.first, self.last = tape.story.first_ms, tape.story.last_ms
 
-    def at(self, ms: float) -> pygame.Surface:
-        """The picture of an instant; the next one is drawn over it."""
+    def at(self, ms: float, now: float = 0.0) -> pygame.Surface:
+        """The picture of an instant; the next one is drawn over it. ``now``: seconds of the film."""
         playback = self._view.playback
-        playback.live, playback.paused, playback.at_ms = False, True, ms
-        state = self._player.advance(playback, 0.0)
-        self._stage.draw(self._surface, state, self._view, ms / 1000)
+        playback.live, playback.at_ms = False, ms
+        self._stage.draw(self._surface, self._story.state_at(ms), self._view, now)
         return self._surface
 
 
@@ -115,7 +115,7 @@ class _Pictures:
 def _drawn(tape: Tape, view: View) -> Iterator[_Pictures]:
     """Pictures, as long as it is entered. Raises Unavailable when nothing is recorded."""
     with _no_display():
-        stage = tape.make_stage(tape.size, view.theme, Bindings().lines())
+        stage = tape.make_stage(tape.size, view.theme, Bindings().lines(), patient=True)
         pictures = _Pictures(tape, view, stage)
         if not pictures.last:
             problem = tape.feed.status.problem

@@ -15,13 +15,13 @@ class WindowLimits(msgspec.Struct, frozen=True, kw_only=True):
     height: int = 900
     smallest: int = 320  # pixels: below that there is nothing to see, and a panel has no room
     largest: int = 7680  # pixels: a picture of such a side still fits into memory
-    take: int = 20_000  # events folded in a frame at most, so that a burst does not stop the picture
+    take: int = 1_000  # events folded in a frame at most, which takes some 20 ms
+    read: int = 5_000  # of a recording: what is to come is waited for there
     notice: float = 4.0  # seconds: long enough to read a sentence
     longer_notice: float = 10.0  # what somebody ought to act on
     click: int = 5  # pixels that a hand moves while it clicks
     zoom_step: float = 1.15  # a notch of the wheel: five double the picture
     pan: int = 80  # pixels that an arrow key moves the picture by
-    step_ms: float = 100.0  # a step of time while it stands still
     scrub_ms: float = 1000.0  # an arrow key; people look for seconds
     typed: int = 128  # characters: a place in hex has 64
     results: int = 14  # lines of an answer; the rest is counted
@@ -32,7 +32,6 @@ class WindowLimits(msgspec.Struct, frozen=True, kw_only=True):
     following: float = 5.0  # seconds for the hops of an answered request to arrive
     timeline: float = 0.5  # seconds between two looks at how many events came when
     buckets: int = 240  # of the timeline: a few pixels each
-    settle: float = 5.0  # seconds within which a swarm's present state has come, or a picture is made without
 
 
 class CommanderLimits(msgspec.Struct, frozen=True, kw_only=True):

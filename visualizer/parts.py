@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from visualizer.controls.desk import Sight
 from visualizer.model.state import Mark, SwarmState
@@ -21,26 +21,35 @@ class Feeding(Protocol):
         """How it does."""
         ...
 
-    def take(self, budget: int) -> Sequence[object]:
-        """At most so many of what has come; never waits."""
+    def take(self, budget: int) -> Sequence[Any]:
+        """At most so many of what has come; never waits. Of a recording nothing comes at its end only."""
         ...
 
     def close(self) -> None:
-        """No more is needed."""
+        """No more is needed. Idempotent."""
+        ...
+
+
+class Newest(Protocol):
+    """The fold of everything that came."""
+
+    @property
+    def state(self) -> SwarmState:
+        """Its state; to be read again after more has come."""
         ...
 
 
 class Story(Protocol):
-    """What is known of a swarm: its newest state, and the states before."""
+    """Everything that came: its newest state, and the states before. Times are ms by its own clock; 0: nothing came yet."""
 
     @property
-    def state(self) -> SwarmState:
-        """The newest."""
+    def newest(self) -> Newest:
+        """Of all of it."""
         ...
 
     @property
     def first_ms(self) -> int:
-        """The earliest instant that can be shown; 0: nothing came yet."""
+        """The earliest instant that can be shown."""
         ...
 
     @property
@@ -48,25 +57,49 @@ class Story(Protocol):
         """The newest."""
         ...
 
-    def take_in(self, item: object) -> None:
+    @property
+    def marks(self) -> Sequence[Mark]:
+        """Faults, deaths and the like."""
+        ...
+
+    def add(self, item: Any) -> object:
         """The next of what a feed brought."""
         ...
 
     def state_at(self, ms: float) -> SwarmState:
-        """How the swarm was. It may change with the next call."""
+        """How the swarm was."""
         ...
 
-    def next_fault(self, after_ms: float) -> int | None:
+    def next_fault(self, ms: float) -> int | None:
         """When the next fault, death or missed expectation after an instant was; None: there is none."""
-        ...
-
-    @property
-    def marks(self) -> Sequence[Mark]:
-        """Faults, deaths and the like, of all that is known."""
         ...
 
     def histogram(self, buckets: int) -> list[int]:
         """How many events each of so many equal parts of the known time has."""
+        ...
+
+
+class Playing(Protocol):
+    """Which state is shown at what time. It keeps the view's playback."""
+
+    def advance(self, now: float) -> SwarmState:
+        """The state to show; ``now``: seconds on the window's clock."""
+        ...
+
+    def toggle_pause(self) -> None:
+        """Stop where it is, or go on from there."""
+        ...
+
+    def step(self, events: int) -> None:
+        """Stop, and go so many events further."""
+        ...
+
+    def seek(self, ms: float) -> None:
+        """Show an instant."""
+        ...
+
+    def go_live(self) -> None:
+        """Show the newest, and whatever comes."""
         ...
 
 
@@ -85,6 +118,13 @@ class Stage(Protocol):
 class MakeStage(Protocol):
     """Makes a stage, once there is a display."""
 
-    def __call__(self, size: tuple[int, int], theme: Theme, keys: tuple[tuple[str, str], ...]) -> Stage:
-        """``keys``: the rows of the key sheet."""
+    def __call__(
+        self,
+        size: tuple[int, int],
+        theme: Theme,
+        keys: tuple[tuple[str, str], ...],
+        *,
+        patient: bool = False,
+    ) -> Stage:
+        """``keys``: the rows of the key sheet. ``patient``: every picture is drawn wholly, however long that takes."""
         ...

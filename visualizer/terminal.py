@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from visualizer.intake import Intake
 from visualizer.limits import TERMINAL
-from visualizer.parts import Feeding, Story
-from visualizer.player import Player
+from visualizer.model.state import SwarmState
+from visualizer.parts import Feeding, Playing, Story
 from visualizer.textlines import TextLine, calm_line, screen
 from visualizer.view import Playback
 
@@ -23,46 +24,56 @@ _STYLES = {"": "", "good": "green", "bad": "red", "strong": "bold", "faint": "di
 _END = (b"q", b"Q", b"\x1b")
 
 
-def watch(feed: Feeding, story: Story, *, replay: bool = False) -> None:
+def watch(feed: Feeding, story: Story, player: Playing, playback: Playback, *, replay: bool = False) -> None:
     """Show the swarm until q, Ctrl-C (KeyboardInterrupt is raised on), or the end of a recording. Closes the feed."""
-    player = Player(feed, story, replay=replay)
-    playback = Playback()
+    watching = _Watching(feed, story, player, playback, replay=replay)
     try:
         if sys.stdout.isatty():
-            _draw(player, playback, feed, replay=replay)
+            _draw(watching)
         else:
-            _tell(player, playback, feed, replay=replay)
+            _tell(watching)
     finally:
         feed.close()
 
 
-def _draw(player: Player, playback: Playback, feed: Feeding, *, replay: bool) -> None:
-    before = time.monotonic()
+class _Watching:
+    """One look after the other."""
+
+    def __init__(
+        self, feed: Feeding, story: Story, player: Playing, playback: Playback, *, replay: bool
+    ) -> None:
+        self.feed = feed
+        self._intake = Intake(feed, story)
+        self._player = player
+        self._playback = playback
+        self._replay = replay
+        self._came = True
+
+    def look(self) -> SwarmState:
+        """The state to be shown now."""
+        self._came = bool(self._intake.take(TERMINAL.take))
+        return self._player.advance(time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a recording was shown to its end."""
+        return self._replay and not self._came and self._playback.at_ms >= self._playback.last_ms
+
+
+def _draw(watching: _Watching) -> None:
     with Live(console=Console(), auto_refresh=False) as live, _keys() as pressed:
-        while True:
-            now = time.monotonic()
-            state = player.advance(playback, now - before, TERMINAL.take)
-            before = now
-            live.update(Text("\n").join(map(_text, screen(state, feed.status))), refresh=True)
-            if _is_over(feed, playback, replay=replay) or pressed(TERMINAL.look):
+        while not watching.is_over:
+            lines = screen(watching.look(), watching.feed.status)
+            live.update(Text("\n").join(map(_text, lines)), refresh=True)
+            if pressed(TERMINAL.look):
                 return
 
 
-def _tell(player: Player, playback: Playback, feed: Feeding, *, replay: bool) -> None:
-    before = time.monotonic()
-    while True:
-        now = time.monotonic()
-        state = player.advance(playback, now - before, TERMINAL.take)
-        before = now
-        sys.stdout.write(f"{calm_line(state, feed.status)}\n")
+def _tell(watching: _Watching) -> None:
+    while not watching.is_over:
+        sys.stdout.write(f"{calm_line(watching.look(), watching.feed.status)}\n")
         sys.stdout.flush()
-        if _is_over(feed, playback, replay=replay):
-            return
         time.sleep(TERMINAL.line)
-
-
-def _is_over(feed: Feeding, playback: Playback, *, replay: bool) -> bool:
-    return replay and feed.status.ended and playback.at_ms >= playback.last_ms
 
 
 def _text(line: TextLine) -> Text:

@@ -73,7 +73,6 @@ class Feed:
     healed: int = 0  # snapshots taken because something was lost
     can_command: bool = False
     problem: str = ""
-    ended: bool = False  # everything has come: a recording is read to its end
 
 
 @dataclass(slots=True)

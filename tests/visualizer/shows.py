@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import pygame
 import pytest
@@ -18,7 +18,7 @@ from visualizer.controls.desk import Sight
 from visualizer.model.state import Mark, SwarmState
 from visualizer.outcomes import Outcome
 from visualizer.parts import Story
-from visualizer.view import Feed, Theme, View
+from visualizer.view import Feed, Playback, Theme, View
 
 from .desks import FakeSight, swarm
 
@@ -46,21 +46,23 @@ class FakeFeed:
 
     def take(self, budget: int) -> Sequence[object]:
         taken, self.coming = self.coming[:budget], self.coming[budget:]
-        self.status.ended = not self.coming
         return taken
 
     def close(self) -> None:
         self.closed = True
 
 
+class FakeNewest(NamedTuple):
+    state: SwarmState
+
+
 class FakeStory:
     """The state never changes but for its time."""
 
     def __init__(self, state: SwarmState) -> None:
-        self.state = state
+        self.newest = FakeNewest(state)
         self.times: list[int] = []
         self.faults: list[int] = []
-        self.asked_at: list[float] = []
         self.marks: Sequence[Mark] = ()
 
     @property
@@ -71,21 +73,51 @@ class FakeStory:
     def last_ms(self) -> int:
         return self.times[-1] if self.times else 0
 
-    def take_in(self, item: object) -> None:
-        self.times.append(cast(int, item))
-        self.state.now_ms = self.times[-1]
+    def add(self, item: int) -> None:
+        self.times.append(item)
+        self.newest.state.now_ms = item
 
     def state_at(self, ms: float) -> SwarmState:
-        self.asked_at.append(ms)
-        then = SwarmState(name=self.state.name, peers=self.state.peers)
+        then = SwarmState(name=self.newest.state.name, peers=self.newest.state.peers)
         then.now_ms = max((time for time in self.times if time <= ms), default=0)
         return then
 
-    def next_fault(self, after_ms: float) -> int | None:
-        return next((ms for ms in self.faults if ms > after_ms), None)
+    def next_fault(self, ms: float) -> int | None:
+        return next((fault for fault in self.faults if fault > ms), None)
 
     def histogram(self, buckets: int) -> list[int]:
         return [len(self.times)] * buckets
+
+
+class FakePlayer:
+    """Shows the newest, or what it was told to show; keeps what it was told."""
+
+    def __init__(self, story: FakeStory, playback: Playback) -> None:
+        self.told: list[object] = []
+        self._story = story
+        self._playback = playback
+
+    def advance(self, now: float) -> SwarmState:
+        if self._playback.live:
+            self._playback.at_ms = self._story.last_ms
+            return self._story.newest.state
+        return self._story.state_at(self._playback.at_ms)
+
+    def toggle_pause(self) -> None:
+        self.told.append("pause")
+        self._playback.live = False
+        self._playback.paused = not self._playback.paused
+
+    def step(self, events: int) -> None:
+        self.told.append(events)
+
+    def seek(self, ms: float) -> None:
+        self.told.append(ms)
+        self._playback.live, self._playback.at_ms = False, ms
+
+    def go_live(self) -> None:
+        self.told.append("live")
+        self._playback.live = True
 
 
 class FakeStage:
@@ -129,16 +161,23 @@ class FakeCommander:
 class Opened:
     """An open window and everything behind it."""
 
-    def __init__(self, pictures: Path, *, replay: bool = False) -> None:
+    def __init__(self, pictures: Path) -> None:
         self.clock = HandClock()
         self.feed = FakeFeed()
         self.state = swarm()
         self.story = FakeStory(self.state)
         self.commander = FakeCommander()
         self.stages: list[FakeStage] = []
-        show = Show("test", self.feed, self.story, cast(Commander, self.commander), self._stage, None, replay)
+        self.players: list[FakePlayer] = []
+        commander = cast(Commander, self.commander)
+        show = Show("test", self.feed, self.story, commander, self._make_player, self._stage, pictures)
         clock: Clock = self.clock
         self.window = Window(show, View(), size=(640, 480), pictures=pictures, clock=clock)
+
+    @property
+    def told(self) -> list[object]:
+        """What the player was told to do."""
+        return self.players[-1].told
 
     @property
     def stage(self) -> FakeStage:
@@ -163,17 +202,24 @@ class Opened:
         for kind in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
             pygame.event.post(pygame.event.Event(kind, pos=pixel, button=button))
 
-    def _stage(self, size: tuple[int, int], theme: Theme, keys: tuple[tuple[str, str], ...]) -> FakeStage:
+    def _make_player(self, story: Story, playback: Playback) -> FakePlayer:
+        assert story is self.story
+        self.players.append(FakePlayer(self.story, playback))
+        return self.players[-1]
+
+    def _stage(
+        self, size: tuple[int, int], theme: Theme, keys: tuple[tuple[str, str], ...], *, patient: bool = False
+    ) -> FakeStage:
         self.stages.append(FakeStage(self.state, keys))
         return self.stages[-1]
 
 
 @contextlib.contextmanager
-def opened(pictures: Path, *, replay: bool = False) -> Iterator[Opened]:
+def opened(pictures: Path) -> Iterator[Opened]:
     """A window on no screen."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SDL_VIDEODRIVER", "dummy")
-        behind = Opened(pictures, replay=replay)
+        behind = Opened(pictures)
         behind.window.open()
         try:
             yield behind

@@ -149,51 +149,50 @@ def test_the_stage_gets_the_key_sheet(behind: Opened) -> None:
     assert ("Q", "close the window") in behind.stage.keys
 
 
-def test_time_that_stands_still_shows_the_same_while_more_comes(behind: Opened) -> None:
+def test_what_hands_want_of_time_the_player_is_told(behind: Opened) -> None:
+    behind.feed.coming = [1_000, 2_000]
+    behind.frame()
+    for key, text in (
+        (pygame.K_SPACE, " "),
+        (pygame.K_PERIOD, "."),
+        (pygame.K_COMMA, ","),
+        (pygame.K_HOME, ""),
+        (pygame.K_END, ""),
+    ):
+        behind.key(key, text)
+        behind.frame()
+    assert behind.told == ["pause", 1, -1, 1_000, "live"]
+
+
+def test_more_is_taken_in_while_time_stands_still(behind: Opened) -> None:
     behind.feed.coming = [1_000, 2_000]
     behind.frame()
     behind.key(pygame.K_SPACE, " ")
+    behind.frame()
     behind.feed.coming = [3_000, 4_000]
-    behind.frame()
-    behind.frame()
+    behind.frame(1)
+    behind.frame(1)
     assert behind.stage.drawn[-1] == 2_000
-    assert behind.seen().playback.last_ms == 4_000, "what came meanwhile is known"
-    behind.key(pygame.K_END)
+    assert behind.view.playback.last_ms == 4_000
+
+
+def test_a_burst_is_taken_in_over_several_pictures(behind: Opened) -> None:
+    behind.feed.coming = list(range(1_000, 1_000 + 2 * WINDOW.take))
     behind.frame()
-    assert behind.stage.drawn[-1] == 4_000
-
-
-def test_time_that_runs_again_catches_up_with_the_present(behind: Opened) -> None:
-    behind.feed.coming = [10_000, 20_000]
+    assert behind.stage.drawn[-1] == 999 + WINDOW.take
     behind.frame()
-    behind.key(pygame.K_HOME)
-    behind.key(pygame.K_SPACE, " ")
-    behind.frame(0.5)
-    assert behind.seen().playback.at_ms == 10_500
-    behind.frame(20)
-    behind.frame(0)
-    assert behind.seen().playback.live
+    assert behind.stage.drawn[-1] == 999 + 2 * WINDOW.take
 
 
-def test_time_that_stands_still_is_not_worked_out_again_at_every_frame(behind: Opened) -> None:
-    behind.feed.coming = [10_000, 20_000]
+def test_the_log_of_the_peer_that_is_looked_at_is_read(behind: Opened, tmp_path: Path) -> None:
+    record = '{"time":"2026-11-26T20:00:01.000Z","level":"info","source":"w","event":"e","text":"joined"}'
+    (tmp_path / "core-2.jsonl").write_text(f"torn\n{record}\n")
+    behind.click(at("core-2"))
     behind.frame()
-    behind.key(pygame.K_HOME)
-    for _ in range(5):
-        behind.frame()
-    assert behind.story.asked_at == [10_000]
-
-
-def test_a_recording_begins_at_its_beginning_and_stops_at_its_end(tmp_path: Path) -> None:
-    with opened(tmp_path, replay=True) as behind:
-        behind.feed.coming = [10_000, 20_000]
-        behind.frame()
-        behind.frame(1)
-        assert behind.seen().playback.at_ms == pytest.approx(11_100)
-        behind.frame(60)
-        behind.frame(1)
-        play = behind.view.playback
-        assert (play.at_ms, play.live) == (20_000, False)
+    assert behind.seen().log_tail == ("20:00:01 info joined",)
+    behind.click(at("core-3"))
+    behind.frame()
+    assert behind.seen().log_tail == ()
 
 
 def test_keys_with_control_are_somebody_elses() -> None:

@@ -14,6 +14,26 @@ class Ask(NamedTuple):
     title: str
 
 
+class Pause(NamedTuple):
+    """Time stands still, or goes on."""
+
+
+class Step(NamedTuple):
+    """Time stands still, so many events further on; back when negative."""
+
+    events: int
+
+
+class Seek(NamedTuple):
+    """Show this instant (ms, by the clock of the events)."""
+
+    ms: float
+
+
+class Live(NamedTuple):
+    """Show the present."""
+
+
 class Quit(NamedTuple):
     """Close the window. The swarm lives on, unless the window started it."""
 
@@ -26,4 +46,4 @@ class FullScreen(NamedTuple):
     """Fill the screen with the window, or no more."""
 
 
-Action = Ask | Quit | Screenshot | FullScreen
+Action = Ask | Pause | Step | Seek | Live | Quit | Screenshot | FullScreen

@@ -40,34 +40,33 @@ class Mouse:
                 if not desk.sight.panel_at(pixel):
                     looking.zoom(desk, pixel, notches)
             case Press():
-                self._press(given, desk)
+                return self._press(given, desk)
             case Move(pixel):
-                self._move(pixel, desk)
+                return self._move(pixel, desk)
             case Release():
                 return self._release(given, desk)
         return []
 
-    def _press(self, press: Press, desk: Desk) -> None:
+    def _press(self, press: Press, desk: Desk) -> list[Action]:
         if self.held is not None:
-            return  # the other button of a drag
+            return []  # the other button of a drag
         self.held, self.since, self.last, self.dragging = press.button, press.pixel, press.pixel, False
         self.panel = desk.sight.panel_at(press.pixel)
-        if press.button is Button.LEFT:
-            self._scrub(press.pixel, desk)
+        return self._scrub(press.pixel, desk)
 
-    def _move(self, pixel: Pixel, desk: Desk) -> None:
+    def _move(self, pixel: Pixel, desk: Desk) -> list[Action]:
         if self.held is None:
             desk.view.hovered = "" if desk.sight.panel_at(pixel) else desk.sight.peer_at(pixel)
-            return
+            return []
         self.dragging = self.dragging or _far(self.since, pixel)
         if self.panel:
-            if self.held is Button.LEFT:
-                self._scrub(pixel, desk)
-        elif self.held is not Button.LEFT:
+            return self._scrub(pixel, desk)
+        if self.held is not Button.LEFT:
             looking.pan(desk, pixel[0] - self.last[0], pixel[1] - self.last[1])
         elif self.dragging:
             desk.view.rectangle = (*self.since, *pixel)
         self.last = pixel
+        return []
 
     def _release(self, release: Release, desk: Desk) -> list[Action]:
         if release.button is not self.held:
@@ -83,11 +82,12 @@ class Mouse:
             return _choose(desk, desk.sight.in_rectangle(corners(self.since, release.pixel)), release.shift)
         return _click(desk, desk.sight.peer_at(release.pixel), release.shift)
 
-    def _scrub(self, pixel: Pixel, desk: Desk) -> None:
-        """While the button is held over the timeline, its instant is shown."""
+    def _scrub(self, pixel: Pixel, desk: Desk) -> list[Action]:
+        """While the left button is held over the timeline, its instant is shown."""
         part, _, share = desk.sight.panel_at(pixel).partition(":")
-        if self.panel.startswith(_SCRUBBER) and part == _SCRUBBER:
-            playing.seek_share(desk, _number(share))
+        if self.held is Button.LEFT and self.panel.startswith(_SCRUBBER) and part == _SCRUBBER:
+            return [playing.seek_share(desk, _number(share))]
+        return []
 
 
 def corners(one: Pixel, other: Pixel) -> tuple[int, int, int, int]:
@@ -122,11 +122,9 @@ def _jump(desk: Desk, number: str) -> list[Action]:
     if not 0 <= index < len(log):
         return []
     line = log[index]
-    if not desk.view.playback.live:
-        playing.seek(desk, line.time_ms)
     if line.peer in desk.state.peers:
         desk.view.selected, desk.view.pinned = {line.peer}, line.peer
-    return []
+    return [] if desk.view.playback.live else [playing.seek(desk, line.time_ms)]
 
 
 def _click(desk: Desk, peer: str, shift: bool) -> list[Action]:

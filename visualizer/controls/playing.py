@@ -1,9 +1,9 @@
-"""Keys that change what time is shown."""
+"""Keys that change what time is shown. How time runs is the player's; here is only what a hand wants of it."""
 
 from __future__ import annotations
 
 from visualizer.controls import looking
-from visualizer.controls.actions import Action
+from visualizer.controls.actions import Action, Live, Pause, Seek, Step
 from visualizer.controls.desk import Desk
 from visualizer.limits import WINDOW
 from visualizer.view import SPEEDS
@@ -11,17 +11,19 @@ from visualizer.view import SPEEDS
 
 def pause(desk: Desk) -> list[Action]:
     """Time stands still, or goes on from where it stood."""
-    playback = desk.view.playback
-    if playback.live:
-        seek(desk, playback.last_ms)
-        return desk.say("paused; End shows the present again")
-    playback.paused = not playback.paused
-    return []
+    if desk.view.playback.live:
+        desk.say("time stands still; End shows the present again")
+    return [Pause()]
 
 
-def step(desk: Desk) -> list[Action]:
-    """A tenth of a second on."""
-    return _by(desk, WINDOW.step_ms)
+def step(_: Desk) -> list[Action]:
+    """One event on; time stands still."""
+    return [Step(1)]
+
+
+def step_back(_: Desk) -> list[Action]:
+    """One event back; time stands still."""
+    return [Step(-1)]
 
 
 def slower(desk: Desk) -> list[Action]:
@@ -46,41 +48,36 @@ def forth(desk: Desk) -> list[Action]:
 
 def first(desk: Desk) -> list[Action]:
     """The beginning of what is known."""
-    seek(desk, desk.view.playback.first_ms)
-    return []
+    return [seek(desk, desk.view.playback.first_ms)]
 
 
-def live(desk: Desk) -> list[Action]:
+def live(_: Desk) -> list[Action]:
     """The present; of a recording its end."""
-    playback = desk.view.playback
-    playback.live, playback.paused, playback.at_ms = True, False, float(playback.last_ms)
-    return []
+    return [Live()]
 
 
 def next_fault(desk: Desk) -> list[Action]:
     """The next fault, death or missed expectation after what is shown; after the last the first."""
     playback = desk.view.playback
-    now = playback.last_ms if playback.live else playback.at_ms
-    found = desk.sight.next_fault(now)
+    found = desk.sight.next_fault(_shown_ms(desk))
     if found is None:
         found = desk.sight.next_fault(playback.first_ms - 1)
     if found is None:
         return desk.say("nothing went wrong so far")
-    seek(desk, found)
-    return []
+    return [seek(desk, found)]
 
 
-def seek(desk: Desk, at_ms: float) -> None:
-    """Show this instant, standing still."""
+def seek(desk: Desk, at_ms: float) -> Seek:
+    """The nearest instant that is known."""
     playback = desk.view.playback
-    playback.live, playback.paused = False, True
-    playback.at_ms = min(max(float(at_ms), playback.first_ms), playback.last_ms)
+    return Seek(min(max(float(at_ms), playback.first_ms), playback.last_ms))
 
 
-def seek_share(desk: Desk, share: float) -> None:
-    """Show the instant at this share of all that is known."""
+def seek_share(desk: Desk, share: float) -> Seek:
+    """The instant at this share of all that is known."""
     playback = desk.view.playback
-    seek(desk, playback.first_ms + min(max(share, 0.0), 1.0) * (playback.last_ms - playback.first_ms))
+    span = playback.last_ms - playback.first_ms
+    return seek(desk, playback.first_ms + min(max(share, 0.0), 1.0) * span)
 
 
 def up(desk: Desk) -> list[Action]:
@@ -99,13 +96,12 @@ def _arrow(desk: Desk, direction: int) -> list[Action]:
     if desk.shift:
         looking.pan(desk, -direction * WINDOW.pan, 0)
         return []
-    return _by(desk, direction * WINDOW.scrub_ms)
+    return [seek(desk, _shown_ms(desk) + direction * WINDOW.scrub_ms)]
 
 
-def _by(desk: Desk, ms: float) -> list[Action]:
+def _shown_ms(desk: Desk) -> float:
     playback = desk.view.playback
-    seek(desk, (playback.last_ms if playback.live else playback.at_ms) + ms)
-    return []
+    return playback.last_ms if playback.live else playback.at_ms
 
 
 def _speed(desk: Desk, by: int) -> list[Action]:
