@@ -83,7 +83,8 @@ def watch(subject: Live | Recorded, look: Look) -> None:
     require_pygame()
     from visualizer.app import Show, Window
     from visualizer.commands import Commander
-    from visualizer.wiring import make_player, make_stage
+    from visualizer.stage import make_stage
+    from visualizer.wiring import make_player
 
     feed, story = _source(subject)
     is_live = isinstance(subject, Live)
@@ -149,7 +150,7 @@ def film(
 
 def _tape(subject: Recorded, look: Look) -> Tape:
     from visualizer.headless import Tape
-    from visualizer.wiring import make_stage
+    from visualizer.stage import make_stage
 
     feed, story = _source(subject)
     return Tape(feed, story, make_stage, look.size)

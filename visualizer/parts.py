@@ -123,6 +123,7 @@ class MakeStage(Protocol):
         size: tuple[int, int],
         theme: Theme,
         keys: tuple[tuple[str, str], ...],
+        /,
         *,
         patient: bool = False,
     ) -> Stage:

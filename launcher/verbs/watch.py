@@ -22,7 +22,7 @@ TargetArgument = Annotated[
     ),
 ]
 PeersOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--peers", metavar="N", min=1, max=1000, help="Start a swarm of so many for this.", show_default=False
     ),
@@ -65,7 +65,7 @@ KeysOption = Annotated[
 
 def watch(
     target: TargetArgument = "",
-    peers: PeersOption = 0,
+    peers: PeersOption = None,
     replay: ReplayOption = None,
     shot: ShotOption = None,
     record: RecordOption = None,
@@ -109,7 +109,7 @@ def watch(
 
 
 def _check(
-    target: str, peers: int, replay: Path | None, shot: tuple[str, Path] | None, record: Path | None
+    target: str, peers: int | None, replay: Path | None, shot: tuple[str, Path] | None, record: Path | None
 ) -> None:
     named = [name for name, given in (("RUN", target), ("--peers", peers), ("--replay", replay)) if given]
     if len(named) > 1:
