@@ -36,12 +36,12 @@ LAYERS: Final = (
 # The visualizer watches; it must not be able to reach into a peer.
 SEEN_BY_VISUALIZER: Final = (
     "cicada.bus",
+    "cicada.clock",
+    "cicada.commands",
+    "cicada.control",
+    "cicada.errors",
     "cicada.events",
     "cicada.ids",
-    "cicada.control",
-    "cicada.commands",
-    "cicada.clock",
-    "cicada.errors",
     "cicada.limits",
 )
 

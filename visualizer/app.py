@@ -16,7 +16,7 @@ from visualizer.commands import Commander
 from visualizer.controls.actions import Action, Ask, FullScreen, Live, Pause, Quit, Screenshot, Seek, Step
 from visualizer.controls.bindings import Bindings
 from visualizer.controls.handler import Controls
-from visualizer.hands import input_of
+from visualizer.hands import Hands
 from visualizer.intake import Intake
 from visualizer.limits import WINDOW
 from visualizer.logtail import LogTail
@@ -67,6 +67,7 @@ class Window:
         self._size = size
         self._bindings = bindings or Bindings()
         self._controls = Controls(self._bindings)
+        self._hands = Hands()
         self._intake = Intake(show.feed, show.story)
         self._player = show.make_player(show.story, view.playback)
         self._pictures = pictures
@@ -128,7 +129,7 @@ class Window:
         if event.type == pygame.QUIT:
             self.is_over = True
             return
-        given = input_of(event)
+        given = self._hands.input_of(event)
         if given is None or self._stage is None:
             return
         sight = self._stage.sight(self._state, self.view, self._show.story)

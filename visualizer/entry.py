@@ -98,7 +98,7 @@ def watch(subject: Live | Recorded, look: Look) -> None:
         logs=subject.logs,
         budget=WINDOW.take if is_live else WINDOW.read,
     )
-    window = Window(show, _view(look), size=look.size, bindings=bindings)
+    window = Window(show, _view(subject, look), size=look.size, bindings=bindings)
     try:
         window.open()
         window.run()
@@ -111,7 +111,7 @@ def _watch_text(subject: Live | Recorded, look: Look) -> None:
     from visualizer.wiring import make_player
 
     feed, story = _source(subject)
-    playback = _view(look).playback
+    playback = _view(subject, look).playback
     player = make_player(story, playback, is_live=isinstance(subject, Live))
     terminal.watch(feed, story, player, playback, replay=isinstance(subject, Recorded))
 
@@ -123,7 +123,7 @@ def shoot(subject: Recorded, look: Look, when: Instant, path: Path) -> str:
 
     tape = _tape(subject, look)
     try:
-        return keep(tape, _view(look), when, path)
+        return keep(tape, _view(subject, look), when, path)
     finally:
         tape.feed.close()
 
@@ -143,7 +143,9 @@ def film(
 
     tape = _tape(subject, look)
     try:
-        return keep(tape, _view(look), path, start=start, end=end, speed=look.speed, progress=progress)
+        return keep(
+            tape, _view(subject, look), path, start=start, end=end, speed=look.speed, progress=progress
+        )
     finally:
         tape.feed.close()
 
@@ -164,7 +166,7 @@ def _source(subject: Live | Recorded) -> tuple[Feeding, Story]:
     return live_feed(subject.events, subject.snapshots), new_story()
 
 
-def _view(look: Look) -> View:
-    view = View(theme=look.theme)
+def _view(subject: Live | Recorded, look: Look) -> View:
+    view = View(title=subject.title, theme=look.theme)
     view.playback.speed = look.speed
     return view

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import pygame
 
-from visualizer.controls.inputs import Button, Input, Key, Move, Press, Release, Wheel
+from visualizer.controls.inputs import Button, Input, Key, Move, Pixel, Press, Release, Wheel
 
 _BUTTONS = {1: Button.LEFT, 2: Button.MIDDLE, 3: Button.RIGHT}
-_NAMES = {"enter": "return", "keypad enter": "return", "pageup": "page up", "pagedown": "page down"}
+_NAMES = {"enter": "return", "keypad enter": "return"}
 
 
-def input_of(event: pygame.event.Event) -> Input | None:
-    """What a hand did; None: nothing that anybody here cares about."""
-    if event.type == pygame.KEYDOWN:
-        return _key(event)
-    if event.type == pygame.MOUSEMOTION:
-        return Move(_pixel(event.pos))
-    if event.type == pygame.MOUSEWHEEL:
-        return Wheel(_pixel(pygame.mouse.get_pos()), event.y) if event.y else None
-    if event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP) and event.button in _BUTTONS:
-        kind = Press if event.type == pygame.MOUSEBUTTONDOWN else Release
-        shift = bool(pygame.key.get_mods() & pygame.KMOD_SHIFT)
-        return kind(_pixel(event.pos), _BUTTONS[event.button], shift)
-    return None
+class Hands:
+    """Remembers where the pointer is, which events of the wheel do not say."""
+
+    def __init__(self) -> None:
+        self._pointer: Pixel = (0, 0)
+
+    def input_of(self, event: pygame.event.Event) -> Input | None:
+        """What a hand did; None: nothing that anybody here cares about."""
+        match event.type:
+            case pygame.KEYDOWN:
+                return _key(event)
+            case pygame.MOUSEMOTION:
+                self._pointer = _pixel(event.pos)
+                return Move(self._pointer)
+            case pygame.MOUSEWHEEL:
+                return Wheel(self._pointer, event.y) if event.y else None
+            case pygame.MOUSEBUTTONDOWN | pygame.MOUSEBUTTONUP if event.button in _BUTTONS:
+                self._pointer = _pixel(event.pos)
+                kind = Press if event.type == pygame.MOUSEBUTTONDOWN else Release
+                shift = bool(pygame.key.get_mods() & pygame.KMOD_SHIFT)
+                return kind(self._pointer, _BUTTONS[event.button], shift)
+            case _:
+                return None
 
 
 def _key(event: pygame.event.Event) -> Key | None:
@@ -31,9 +41,8 @@ def _key(event: pygame.event.Event) -> Key | None:
         return None  # it is somebody else's: the window manager's, or a habit from editors
     name = pygame.key.name(event.key)
     text = getattr(event, "unicode", "")
-    shown = text if text and (text.isprintable()) else ""
-    return Key(_NAMES.get(name, name), shown, bool(mods & pygame.KMOD_SHIFT))
+    return Key(_NAMES.get(name, name), text if text.isprintable() else "", bool(mods & pygame.KMOD_SHIFT))
 
 
-def _pixel(position: tuple[float, float]) -> tuple[int, int]:
+def _pixel(position: tuple[float, float]) -> Pixel:
     return round(position[0]), round(position[1])

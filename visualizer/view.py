@@ -77,8 +77,9 @@ class Feed:
 
 @dataclass(slots=True)
 class View:
-    """Everything that is chosen."""
+    """Everything that is chosen. ``title``: what the swarm is called where its events do not say."""
 
+    title: str = ""
     camera: Camera = field(default_factory=Camera)
     theme: Theme = Theme.DARK
     even_spacing: bool = False

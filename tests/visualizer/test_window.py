@@ -10,7 +10,8 @@ import pytest
 
 from cicada.commands import Done, Kill, Lookup, LookupResult, Refused
 from cicada.errors import Unavailable
-from visualizer.hands import input_of
+from visualizer.controls.inputs import Wheel
+from visualizer.hands import Hands
 from visualizer.limits import WINDOW
 from visualizer.model.state import Kind, Trip
 from visualizer.outcomes import Outcome
@@ -195,10 +196,17 @@ def test_the_log_of_the_peer_that_is_looked_at_is_read(behind: Opened, tmp_path:
     assert behind.seen().log_tail == ()
 
 
-def test_keys_with_control_are_somebody_elses() -> None:
+def test_keys_with_control_and_strange_buttons_are_somebody_elses() -> None:
     event = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_k, unicode="\x0b", mod=pygame.KMOD_CTRL)
-    assert input_of(event) is None
-    assert input_of(pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=(1, 1), button=8)) is None
+    assert Hands().input_of(event) is None
+    assert Hands().input_of(pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=(1, 1), button=8)) is None
+
+
+def test_the_wheel_turns_where_the_pointer_is() -> None:
+    hands = Hands()
+    hands.input_of(pygame.event.Event(pygame.MOUSEMOTION, pos=(30, 40)))
+    assert hands.input_of(pygame.event.Event(pygame.MOUSEWHEEL, y=-2)) == Wheel((30, 40), -2)
+    assert hands.input_of(pygame.event.Event(pygame.MOUSEWHEEL, y=0)) is None
 
 
 def test_a_window_that_is_not_open_draws_nothing(tmp_path: Path) -> None:
