@@ -29,6 +29,7 @@ GROUPS = {
             "swarm_keys",
         )
     },
+    **{f"visualizer/test_{part}.py": "commands" for part in ("live_window", "live_healing", "real_window")},
     **{f"launcher/test_report_{part}.py": "computing" for part in ("diff", "files", "fold", "text")},
 }
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """Every key and every gesture, on a window without a screen, against a swarm of 12 that lives: what is asked for happens there.
 
-In the order of the file, since all of it happens to one swarm.
+In the order of the file, since all of it happens to one swarm; what takes the ring seconds is a proof.
 """
 
 from __future__ import annotations
@@ -60,6 +60,14 @@ def whole(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.until(lambda: watcher.state.health.convergence == 1)
 
 
+def is_live(watcher: Watcher) -> bool:
+    return watcher.view.playback.live
+
+
+def is_near(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return abs(one[0] - other[0]) <= 2 and abs(one[1] - other[1]) <= 2
+
+
 def test_whoever_comes_late_sees_the_exact_state(swarm: RunningSwarm, folder: Path) -> None:
     with watching(swarm, folder) as watcher:
         exact(watcher, swarm)
@@ -93,9 +101,9 @@ def test_the_picture_is_moved_changed_and_kept(watcher: Watcher, folder: Path) -
     pygame.event.post(pygame.event.Event(pygame.MOUSEWHEEL, y=5))
     watcher.frames()
     assert view.camera.zoom == pytest.approx(WINDOW.zoom_step**5)
-    assert watcher.pixel("core-2") == (pytest.approx(x, abs=2), pytest.approx(y, abs=2))
+    assert is_near(watcher.pixel("core-2"), (x, y)), "what is under the pointer stays there"
     watcher.drag((500, 300), (540, 320), button=3)
-    assert watcher.pixel("core-2") == (pytest.approx(x + 40, abs=2), pytest.approx(y + 20, abs=2))
+    assert is_near(watcher.pixel("core-2"), (x + 40, y + 20))
     watcher.press("0", "e", "t", "g", "o", "v", "1", "?")
     assert (view.camera.zoom, view.even_spacing, view.theme, view.only_group) == (
         1.0,
@@ -147,6 +155,7 @@ def test_k_kills_and_r_brings_back(watcher: Watcher, swarm: RunningSwarm) -> Non
     assert swarm.status().joined == 12
 
 
+@pytest.mark.prove
 def test_d_disconnects_and_j_joins_through_the_next_clicked(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.click("core-6")
     watcher.press("d")
@@ -160,6 +169,7 @@ def test_d_disconnects_and_j_joins_through_the_next_clicked(watcher: Watcher, sw
     assert swarm.status().joined == 12
 
 
+@pytest.mark.prove
 def test_x_restarts(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.click("core-2")
     watcher.press("x")
@@ -185,9 +195,10 @@ def test_a_rectangle_is_cut_off_by_n_and_healed_by_h(watcher: Watcher, swarm: Ru
     whole(watcher, swarm)
 
 
+@pytest.mark.prove
 def test_time_stands_still_and_goes_on(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.press(" ")
-    assert not watcher.view.playback.live
+    assert not is_live(watcher)
     watcher.click("core-1")
     watcher.press("x")
     watcher.answered("core-1: restart")
@@ -195,7 +206,7 @@ def test_time_stands_still_and_goes_on(watcher: Watcher, swarm: RunningSwarm) ->
     watcher.press(".", ",", pygame.K_LEFT, pygame.K_RIGHT, "]", "[", pygame.K_HOME, pygame.K_TAB)
     assert watcher.view.playback.first_ms <= watcher.view.playback.at_ms <= watcher.view.playback.last_ms
     watcher.press(pygame.K_END)
-    assert watcher.view.playback.live
+    assert is_live(watcher)
     whole(watcher, swarm)
     exact(watcher, swarm)
 
