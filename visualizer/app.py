@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from visualizer.logtail import LogTail
 from visualizer.model.state import SwarmState
 from visualizer.outcomes import Outcome, outcome_lines, sets_off_a_trip, trip_of, verdict
 from visualizer.parts import Feeding, MakeStage, Playing, Stage, Story
+from visualizer.pictures import keep_picture
 from visualizer.view import Notice, Playback, View
 
 _FLAGS = pygame.RESIZABLE
@@ -199,9 +199,9 @@ class Window:
         moment = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC)
         path = self._pictures / f"cicada-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03}.png"
         try:
-            pygame.image.save(_shown(), os.fspath(path))
-        except (pygame.error, OSError) as error:
-            self.view.notice = Notice(f"no picture in {path}: {error}", True, now + WINDOW.longer_notice)
+            keep_picture(_shown(), path)
+        except Unavailable as error:
+            self.view.notice = Notice(str(error), True, now + WINDOW.longer_notice)
         else:
             self.view.notice = Notice(f"picture: {path}", False, now + WINDOW.longer_notice)
 

@@ -16,6 +16,7 @@ from visualizer.instants import FIRST, LAST, Instant
 from visualizer.intake import Intake
 from visualizer.limits import FILM, WINDOW
 from visualizer.parts import Feeding, MakeStage, Stage, Story
+from visualizer.pictures import keep_picture
 from visualizer.view import View
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tga")
@@ -42,11 +43,7 @@ def shoot(tape: Tape, view: View, when: Instant, path: Path) -> str:
     """
     _require_suffix(path, PICTURES)
     with _drawn(tape, view) as pictures:
-        surface = pictures.at(when.at(pictures.first, pictures.last))
-        try:
-            pygame.image.save(surface, os.fspath(path))
-        except (pygame.error, OSError) as error:
-            raise Unavailable(f"the picture {path} cannot be written: {error}") from None
+        keep_picture(pictures.at(when.at(pictures.first, pictures.last)), path)
         return _too_short(when, pictures)
 
 
