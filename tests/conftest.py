@@ -27,6 +27,7 @@ GROUPS = {
             *("resilience", "watch", "peer_verb", "peer_prompt", "shell", "script_runner", "report_verb"),
             *("timeline_swarm", "load_swarm", "load_deaths", "load_start", "bad_group", "swarm_faults"),
             "swarm_keys",
+            "watch_verb",
         )
     },
     **{f"visualizer/test_{part}.py": "commands" for part in ("live_window", "live_healing", "real_window")},

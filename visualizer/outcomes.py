@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from cicada.commands import (
+    Add,
     AnyCommand,
     AnyReply,
     BroadcastResult,
@@ -60,8 +61,9 @@ def outcome_lines(outcome: Outcome) -> tuple[str, ...]:
 
 def verdict(outcome: Outcome) -> str:
     """The same in one sentence."""
-    lines = outcome_lines(outcome)
-    return f"{lines[0]}: {lines[1].strip()}" if len(lines) > 1 else lines[0]
+    if isinstance(outcome.reply, Done) and not isinstance(outcome.command, Add):
+        return f"{outcome.title}: done"
+    return f"{outcome.title}: {_reply_lines(outcome)[0].strip()}"
 
 
 def trip_of(state: SwarmState, command: AnyCommand, before: Collection[str]) -> str:
@@ -98,7 +100,7 @@ def _reply_lines(outcome: Outcome) -> list[str]:
                 "  no fault"
             ]
         case Done(peers=peers):
-            return [f"  {_listed(peers)}"]
+            return [f"  done: {_listed(peers)}"]
         case _:
             return ["  done"]
 

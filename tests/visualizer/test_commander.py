@@ -16,7 +16,7 @@ from visualizer.limits import COMMANDER
 from visualizer.outcomes import Outcome
 
 PATIENCE = 10.0
-KILL = Ask(Kill(select="core-1", hard=True), "core-1: killed")
+KILL = Ask(Kill(select="core-1", hard=True), "kill core-1")
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def test_m_sends_with_copies(watcher: Watcher) -> None:
 def test_k_kills_and_r_brings_back(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.click("core-4")
     watcher.press("k")
-    watcher.answered("core-4: killed")
+    watcher.answered("kill core-4")
     watcher.until(lambda: watcher.peer("core-4").state is PeerState.DEAD)
     assert phase(swarm, "core-4") == "killed"
     watcher.press("r")
@@ -159,7 +159,7 @@ def test_k_kills_and_r_brings_back(watcher: Watcher, swarm: RunningSwarm) -> Non
 def test_d_disconnects_and_j_joins_through_the_next_clicked(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.click("core-6")
     watcher.press("d")
-    watcher.answered("core-6: leave")
+    watcher.answered("disconnect core-6")
     watcher.until(lambda: watcher.peer("core-6").state is PeerState.LEFT)
     assert phase(swarm, "core-6") == "stopped"
     watcher.press("j")
@@ -173,7 +173,7 @@ def test_d_disconnects_and_j_joins_through_the_next_clicked(watcher: Watcher, sw
 def test_x_restarts(watcher: Watcher, swarm: RunningSwarm) -> None:
     watcher.click("core-2")
     watcher.press("x")
-    assert "core-2" in watcher.answered("core-2: restart")
+    assert "core-2" in watcher.answered("restart core-2")
     whole(watcher, swarm)
 
 
@@ -201,7 +201,7 @@ def test_time_stands_still_and_goes_on(watcher: Watcher, swarm: RunningSwarm) ->
     assert not is_live(watcher)
     watcher.click("core-1")
     watcher.press("x")
-    watcher.answered("core-1: restart")
+    watcher.answered("restart core-1")
     assert watcher.peer("core-1").state is PeerState.MEMBER, "the past is shown"
     watcher.press(".", ",", pygame.K_LEFT, pygame.K_RIGHT, "]", "[", pygame.K_HOME, pygame.K_TAB)
     assert watcher.view.playback.first_ms <= watcher.view.playback.at_ms <= watcher.view.playback.last_ms

@@ -47,14 +47,14 @@ def test_a_click_and_a_key_reach_the_launcher(behind: Opened) -> None:
 
 def test_the_answer_is_shown_in_the_window_and_the_notice_goes_by_itself(behind: Opened) -> None:
     command = Kill(select="core-2", hard=True)
-    behind.commander.outcomes = [Outcome(command, "core-2: killed", Done(peers=("core-2",)))]
+    behind.commander.outcomes = [Outcome(command, "kill core-2", Done(peers=("core-2",)))]
     behind.frame()
-    assert behind.seen().results == ("core-2: killed", "  core-2")
+    assert behind.seen().results == ("kill core-2", "  done: core-2")
     assert not notice_of(behind.view).is_bad
-    assert notice_of(behind.view).text == "core-2: killed: core-2"
+    assert notice_of(behind.view).text == "kill core-2: done"
     behind.frame(WINDOW.notice + 0.1)
     assert behind.seen().notice is None
-    behind.commander.outcomes = [Outcome(command, "core-2: killed", Refused(reason="core-2 is killed"))]
+    behind.commander.outcomes = [Outcome(command, "kill core-2", Refused(reason="core-2 is killed"))]
     behind.frame()
     assert notice_of(behind.view).is_bad
 

@@ -64,7 +64,7 @@ def disconnect(desk: Desk) -> list[Action]:
     living = [name for name in desk.chosen if desk.state.peers[name].state not in ENDED]
     if not living:
         return desk.say("select a living peer first")
-    return desk.ask(Stop(select=selector(living)), f"{named(living)}: leave")
+    return desk.ask(Stop(select=selector(living)), f"disconnect {named(living)}")
 
 
 def kill(desk: Desk) -> list[Action]:
@@ -72,14 +72,14 @@ def kill(desk: Desk) -> list[Action]:
     living = [name for name in desk.chosen if desk.state.peers[name].state not in ENDED]
     if not living:
         return desk.say("select a living peer first")
-    return desk.ask(Kill(select=selector(living), hard=True), f"{named(living)}: killed")
+    return desk.ask(Kill(select=selector(living), hard=True), f"kill {named(living)}")
 
 
 def restart(desk: Desk) -> list[Action]:
     """The selected start again, under the same names and addresses."""
     if not desk.chosen:
         return desk.say("select who is to restart first")
-    return desk.ask(Restart(select=selector(desk.chosen)), f"{named(desk.chosen)}: restart")
+    return desk.ask(Restart(select=selector(desk.chosen)), f"restart {named(desk.chosen)}")
 
 
 def partition(desk: Desk) -> list[Action]:
