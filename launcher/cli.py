@@ -27,6 +27,7 @@ from launcher.verbs import sim as simverb
 from launcher.verbs import status as statusverb
 from launcher.verbs import swarm as verbs
 from launcher.verbs import up as upverbs
+from launcher.verbs import watch as watchverb
 from launcher.verbs.options import NewRunOption
 
 
@@ -76,12 +77,22 @@ def options(
 
 
 @app.command()
-def demo(run: NewRunOption = None) -> None:
+def demo(
+    run: NewRunOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it in a window; the swarm lives until that is closed.")
+    ] = False,
+) -> None:
     """Show what Cicada does: start 20 peers, prove their ring, deliver messages, end them.
 
     \b
       cicada demo
+      cicada demo --watch
     """
+    if watch:
+        from launcher.watching import watch_demo
+
+        raise typer.Exit(watch_demo(run))
     from launcher.demo import run_demo
 
     raise typer.Exit(run_demo(run))
@@ -91,6 +102,7 @@ for _verb in (
     upverbs.up,
     upverbs.check,
     statusverb.status,
+    watchverb.watch,
     verbs.peers,
     logverb.logs,
     verbs.down,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cicada.commands import (
@@ -30,6 +31,9 @@ from launcher.load.text import is_flawless, load_lines
 from launcher.plan import plan_swarm
 from launcher.ports import port_problems
 
+Tour = Callable[[], bool]
+"""Shows what a swarm can do; whether everything went right."""
+
 _CONFIG = """\
 [swarm]
 name = "{name}"
@@ -53,19 +57,27 @@ def demo_config(peers: int = CLI.demo_peers, name: str = "demo") -> Config:
     )
 
 
-def run_demo(run_dir: Path | None) -> Exit:
-    """Start, prove, deliver, kill, heal, end; the exit code says whether all of it went right."""
+def run_demo(run_dir: Path | None, around: Callable[[Path, Tour], bool] = lambda _, tour: tour()) -> Exit:
+    """Start, prove, deliver, kill, heal, end; the exit code says whether all of it went right.
+
+    ``around`` is given the run folder and the tour through the swarm, and lets the swarm end by returning how the tour went.
+    """
     since = time.monotonic()
     config = demo_config()
     output.show([f"starting {config.peer_count} peers in worker processes ..."])
     folder = Path(spawn_detached(config, run_dir, since=since).run_dir)
-    with SwarmClient(folder) as swarm:
-        try:
-            right = _tour(swarm)
-        finally:
+    try:
+        right = around(folder, lambda: _toured(folder))
+    finally:
+        with SwarmClient(folder) as swarm:
             swarm.down(CLI.down)
     output.show(["", f"the swarm has ended and nothing of it is running; its record is in {folder}"])
     return Exit.OK if right else Exit.FAILURE
+
+
+def _toured(folder: Path) -> bool:
+    with SwarmClient(folder) as swarm:
+        return _tour(swarm)
 
 
 def _tour(swarm: SwarmClient) -> bool:

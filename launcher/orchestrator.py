@@ -175,13 +175,24 @@ class Orchestrator:
 
     async def _join(self, command: Join) -> AnyReply:
         named = self._select(command.select)
-        idle = [member for member in named if member.state is State.IDLE]
-        problems = await self._swarm.start(idle)
-        problems |= await self._swarm.join(named)
+        seeds = self._seeds(command, named)
+        if command.again:
+            problems = await self._swarm.start_again(member for member in named if member.state in ENDED)
+        else:
+            problems = {}
+        problems |= await self._swarm.start(member for member in named if member.state is State.IDLE)
+        problems |= await self._swarm.join(named, seeds)
         ended = [member.name for member in named if member.state in ENDED]
         if ended and len(ended) == len(named):
             raise Misuse(f"{ended[0]} has ended: bring it back with `cicada restart {command.select}`")
         return _done([member for member in named if member.state is State.JOINED], problems)
+
+    def _seeds(self, command: Join, joining: list[Member]) -> dict[str, Member]:
+        """Through whom each is to join, by name; nobody is named where nobody asked for it, or there is no ring yet."""
+        if not command.through or not self._swarm.joined():
+            return {}
+        eligible = [member.name for member in self._select(command.through, (State.JOINED,))]
+        return {member.name: self._roster[self._draws.sample(eligible, 1)[0]] for member in joining}
 
     async def _restart(self, command: Restart) -> AnyReply:
         members = self._select(command.select)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -29,10 +30,12 @@ from launcher.protocol import (
     Views,
 )
 from launcher.roster import LIVE, Member, Roster, State
-from launcher.waves import Wave, gap_wave, one_seed_wave
+from launcher.waves import Wave, gap_wave, one_seed_wave, seeded_wave
 
 Problems = dict[str, str]
 """Why something failed, by peer or worker."""
+
+NO_SEEDS: Mapping[str, Member] = MappingProxyType({})
 
 Make = Callable[[tuple[str, ...]], AnyWorkerCommand]
 
@@ -91,12 +94,22 @@ class Swarm:
             self.roster.mark([name], State.IDLE, f"did not start: {problem}")
         return outcome.problems
 
-    async def join(self, members: Iterable[Member]) -> Problems:
-        """Bring the members that are UP into the ring of the joined ones, in waves; returns who did not get in."""
+    async def start_again(self, members: Iterable[Member]) -> Problems:
+        """Have members that have ended listen again."""
+        chosen = list(members)
+        await self.kill([m for m in chosen if m.state is State.FAILED])  # what is left of those that gave up
+        return await self.start(chosen)
+
+    async def join(self, members: Iterable[Member], seeds: Mapping[str, Member] = NO_SEEDS) -> Problems:
+        """Bring the members that are UP into the ring of the joined ones, in waves; returns who did not get in.
+
+        ``seeds``: through whom those join, by name, who are not to be given the seed that suits them best; all at once.
+        """
         waiting = {member.peer: member for member in members if member.state is State.UP}
+        chosen = {peer: seeds[m.name].peer for peer, m in waiting.items() if m.name in seeds}
         failures: Counter[Peer] = Counter()
         problems: Problems = {}
-        while wave := self._next_wave(self._joined(), waiting, failures):
+        while wave := seeded_wave(waiting, chosen) or self._next_wave(self._joined(), waiting, failures):
             for peer, problem in (await self._join_wave(wave)).items():
                 failures[peer] += 1
                 if failures[peer] >= LAUNCHER.join_attempts:

@@ -55,6 +55,11 @@ def one_seed_wave(members: Iterable[Peer], joiners: Iterable[Peer], failures: Ma
     return tuple(Joining(peer, present[failures.get(peer, 0) % len(present)]) for peer in waiting)
 
 
+def seeded_wave(joiners: Iterable[Peer], seeds: Mapping[Peer, Peer]) -> Wave:
+    """Those joiners that somebody chose a seed for, all at once, whatever the gaps."""
+    return tuple(Joining(peer, seeds[peer]) for peer in joiners if peer in seeds)
+
+
 def rolling_waves(peers: Iterable[Peer], at_once: int) -> tuple[tuple[Peer, ...], ...]:
     """All ``peers`` in waves of at most ``at_once``, as far apart on the ring as that allows: neighbours that leave
     together take each other's lists with them."""

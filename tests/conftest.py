@@ -27,8 +27,10 @@ GROUPS = {
             *("resilience", "watch", "peer_verb", "peer_prompt", "shell", "script_runner", "report_verb"),
             *("timeline_swarm", "load_swarm", "load_deaths", "load_start", "bad_group", "swarm_faults"),
             "swarm_keys",
+            "watch_verb",
         )
     },
+    **{f"visualizer/test_{part}.py": "commands" for part in ("live_window", "live_healing", "real_window")},
     **{f"launcher/test_report_{part}.py": "computing" for part in ("diff", "files", "fold", "text")},
 }
 T = TypeVar("T")

@@ -36,6 +36,7 @@ LAYERS: Final = (
 # The visualizer watches; it must not be able to reach into a peer.
 SEEN_BY_VISUALIZER: Final = (
     "cicada.bus",
+    "cicada.clock",
     "cicada.commands",
     "cicada.control",
     "cicada.errors",
@@ -48,6 +49,11 @@ SEEN_BY_VISUALIZER: Final = (
 ALLOWED: Final = {
     ("cicada.__main__", "launcher.cli"): "python -m cicada is the cicada command",
     ("launcher.cli", "visualizer"): "the command that opens the window; loaded by that command only",
+}
+
+# These may do so at the top of the file, since they are themselves imported inside functions only.
+BRIDGES: Final = {
+    ("launcher.watching", "visualizer"): "hands a swarm to the window, or to what stands for it"
 }
 
 CONFINED: Final = {
@@ -93,6 +99,10 @@ PURE: Final = (
     "cicada.bus.standing",
     "launcher.plan",
     "launcher.waves",
+    "visualizer.controls",
+    "visualizer.instants",
+    "visualizer.outcomes",
+    "visualizer.textlines",
     "launcher.readiness",
     "cicada.config.loadrules",
     "cicada.config.quantities",
@@ -198,6 +208,8 @@ DISTRIBUTIONS: Final = {
     "pydantic_core": "pydantic",
     "tree_sitter": "tree-sitter",
     "tree_sitter_toml": "tree-sitter-toml",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "pygame": "pygame-ce",
     "zmq": "pyzmq",
 }
 
@@ -266,9 +278,15 @@ def family(name: str) -> str:
 
 
 def is_allowed(source: Module, found: Import) -> bool:
-    return found.lazy and any(
-        source.name == importer and within(found.target, imported) for importer, imported in ALLOWED
-    )
+    pairs = [*ALLOWED, *BRIDGES] if found.lazy else BRIDGES
+    return any(source.name == importer and within(found.target, imported) for importer, imported in pairs)
+
+
+def hasty_bridges(source: Module) -> Iterator[str]:
+    """Imports of a bridge that come with the importing module, whether anybody goes over it or not."""
+    for found in imports(source):
+        if not found.lazy and within(found.target, *(bridge for bridge, _ in BRIDGES)):
+            yield f"{source.path}:{found.line}: import {found.target} inside the function that needs it"
 
 
 def wrong_directions(source: Module) -> Iterator[str]:
@@ -389,6 +407,11 @@ def tree() -> list[Module]:
 
 def test_imports_go_down_the_layers(tree: list[Module]) -> None:
     assert [problem for source in tree for problem in wrong_directions(source)] == []
+
+
+def test_the_bridge_to_the_visualizer_is_loaded_by_those_who_cross_it(tree: list[Module]) -> None:
+    assert [problem for source in tree for problem in hasty_bridges(source)] == []
+    assert list(hasty_bridges(module("launcher.verbs.watch", "from launcher.watching import shoot")))
 
 
 def test_every_module_has_a_place_in_the_layers(tree: list[Module]) -> None:

@@ -23,9 +23,15 @@ class GetPeers(Command, frozen=True, kw_only=True, tag=True):
 
 
 class Join(Command, frozen=True, kw_only=True, tag=True):
-    """Have peers that are not in the ring join it."""
+    """Have peers that are not in the ring join it.
+
+    ``through``: each through a member that is drawn from those that this selector names; empty: the launcher knows best.
+    ``again``: those of them that have ended are started first. Otherwise they are left as they are.
+    """
 
     select: str = "all"
+    through: str = ""
+    again: bool = False
 
 
 class Lookup(Command, frozen=True, kw_only=True, tag=True):

@@ -54,6 +54,10 @@ class FakeLauncher:
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="fake launcher")
 
+    @property
+    def control(self) -> str:
+        return str(self._control)
+
     def start(self) -> None:
         self._thread.start()
         assert self._ready.wait(WAIT)

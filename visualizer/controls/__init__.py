@@ -1,0 +1,1 @@
+"""Keys and the mouse as values, and what follows from them. Pure."""
