@@ -209,7 +209,6 @@ DISTRIBUTIONS: Final = {
     "tree_sitter": "tree-sitter",
     "tree_sitter_toml": "tree-sitter-toml",
     "imageio_ffmpeg": "imageio-ffmpeg",
-    "pygame": "pygame-ce",
     "zmq": "pyzmq",
 }
 

@@ -14,11 +14,11 @@ from typing import Final
 
 import pygame
 import pytest
-from visualizer.scene.layout import Layout
 
 from cicada.commands import GetPeers, Peers
 from tests.launcher.swarms import RunningSwarm, config, free_ports, running
 from visualizer.model.state import PeerState, PeerView, SwarmState
+from visualizer.scene.layout import Layout
 from visualizer.view import View
 
 from .watchers import phase

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pygame
 import pytest
-from visualizer.scene.layout import Layout
 
 from cicada.clock import Clock, SystemClock
 from cicada.commands import GetPeers, Peers
@@ -19,6 +18,7 @@ from tests.launcher.swarms import RunningSwarm
 from visualizer.app import Show, Window
 from visualizer.commands import Commander
 from visualizer.model.state import PeerView, SwarmState
+from visualizer.scene.layout import Layout
 from visualizer.stage import make_stage
 from visualizer.view import View
 from visualizer.wiring import live_feed, make_player, new_story
