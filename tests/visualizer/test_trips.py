@@ -9,7 +9,6 @@ from cicada.events import AnyEvent, BroadcastFinished, CopiesTraced, HopTaken, L
 from cicada.ids import Address, place_of
 from visualizer.model.fold import SwarmFold
 from visualizer.model.state import Flight, Kind, Trip
-from visualizer.model.trips import legs, tree
 
 from .tellings import at, folded, ring, told
 
@@ -83,35 +82,6 @@ def test_a_hop_is_a_flight_between_names() -> None:
     assert trip_of(fold).flights == [flight]
     assert (trip_of(fold).origin, trip_of(fold).target) == ("core-0", "core-9")
     assert fold.state.sampled == 20
-
-
-def test_each_hop_takes_until_whoever_got_it_sends_it_on() -> None:
-    fold = after(hop(4, 6, at_us=3_500, hops=2), hop(0, 4, at_us=1_000), hop(6, 9, at_us=3_900, hops=3))
-    assert [(leg.flight.end, leg.ms) for leg in legs(trip_of(fold))] == [
-        ("core-4", 2.5),
-        ("core-6", 0.4),
-        ("core-9", None),
-    ]
-
-
-def test_an_iterative_lookup_alternates_between_questions_and_answers() -> None:
-    fold = after(
-        hop(0, 4, at_us=0, kind="lookup"),
-        hop(4, 0, at_us=1_000, kind="answer"),
-        hop(0, 5, at_us=1_500, kind="lookup"),
-        hop(5, 0, at_us=4_500, kind="answer"),
-    )
-    assert trip_of(fold).kind is Kind.LOOKUP
-    assert [leg.ms for leg in legs(trip_of(fold))] == [1.0, 0.5, 3.0, None]
-
-
-def test_copies_on_disjoint_ways_do_not_time_each_other() -> None:
-    fold = after(hop(0, 4, at_us=0), hop(0, 5, at_us=0, copy=1), hop(5, 9, at_us=800, copy=1, hops=2))
-    assert {leg.flight.end: leg.ms for leg in legs(trip_of(fold))} == {
-        "core-4": None,
-        "core-5": 0.8,
-        "core-9": None,
-    }
 
 
 def test_a_relay_that_alters_a_copy_is_seen_on_what_it_sends_on_and_not_before() -> None:
@@ -206,22 +176,6 @@ def test_a_broadcast_says_how_it_ended(reached: int, complete: bool, reason: str
     fold = after(hop(0, 1, kind="broadcast", trip=f"{at(0)} b1f"), (over, "core-0"))
     assert trip_of(fold, f"{at(0)} b1f").outcome == words
     assert fold.state.log[-1].text == f"broadcast 31: {words}"
-
-
-def test_a_broadcast_spreads_as_a_tree_of_first_arrivals() -> None:
-    fold = after(
-        hop(0, 1, at_us=0, kind="broadcast"),
-        hop(0, 2, at_us=1, kind="broadcast"),
-        hop(1, 3, at_us=2, kind="broadcast", hops=2),
-        hop(2, 3, at_us=3, kind="broadcast", hops=2),
-        hop(2, 0, at_us=4, kind="broadcast", hops=2),
-        hop(2, 4, at_us=5, kind="broadcast", hops=2),
-    )
-    assert tree(trip_of(fold)) == {
-        "core-0": ("core-1", "core-2"),
-        "core-1": ("core-3",),
-        "core-2": ("core-4",),
-    }
 
 
 def test_only_what_an_altering_peer_passes_on_of_a_broadcast_is_altered() -> None:

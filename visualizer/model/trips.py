@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from cicada.events import CopiesTraced, HopTaken, RelayMisbehaved
 from visualizer.model.bounds import FLIGHTS_OF_TRIP, LATEST_MS, NAME, TRIPS
@@ -204,38 +203,6 @@ def _copies(event: CopiesTraced) -> list[tuple[int, int]]:
         copies.append((attempt, left[attempt]))
         left[attempt] += 1
     return copies
-
-
-class Leg(NamedTuple):
-    """One hop of a trip; ``ms`` from when it left until whoever got it sent something on, None while nobody has."""
-
-    flight: Flight
-    ms: float | None
-
-
-def legs(trip: Trip) -> tuple[Leg, ...]:
-    """All hops of a trip in the order in which they were taken, with what each took."""
-    onward: defaultdict[tuple[int, int, str], list[int]] = defaultdict(list)
-    ordered = sorted(trip.flights, key=lambda flight: (flight.at_us, flight.hops))
-    for flight in ordered:
-        onward[flight.copy, flight.attempt, flight.start].append(flight.at_us)
-    return tuple(_leg(flight, onward[flight.copy, flight.attempt, flight.end]) for flight in ordered)
-
-
-def _leg(flight: Flight, onward: list[int]) -> Leg:
-    index = bisect_right(onward, flight.at_us)
-    return Leg(flight, (onward[index] - flight.at_us) / 1000 if index < len(onward) else None)
-
-
-def tree(trip: Trip) -> dict[str, tuple[str, ...]]:
-    """How a broadcast spread: whom each peer was the first to send it to."""
-    reached = {trip.origin}
-    children: defaultdict[str, list[str]] = defaultdict(list)
-    for flight in sorted(_outward(trip.flights), key=lambda flight: (flight.at_us, flight.hops)):
-        if flight.end not in reached:
-            reached.add(flight.end)
-            children[flight.start].append(flight.end)
-    return {start: tuple(ends) for start, ends in children.items()}
 
 
 def _outward(flights: Iterable[Flight]) -> Iterable[Flight]:
