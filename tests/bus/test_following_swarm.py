@@ -268,6 +268,23 @@ async def test_one_that_was_paused_with_a_tiny_queue_is_exact_again_soon_after(s
         await same_as_the_truth(swarm, follower, sight)
 
 
+async def test_a_worker_that_dies_and_comes_back_is_followed_into_its_next_life(swarm: RunningSwarm) -> None:
+    early, late = Sight(), Sight()
+    async with follower_of(swarm) as first:
+        await until(first, early, lambda: bool(early.peers))
+        before = early.workers["worker-1"]
+        await asyncio.to_thread(swarm.ask, Kill(select="worker-1", hard=True), Done)
+        await until(first, early, lambda: "worker-1" not in early.workers, PATIENCE)
+        await until(first, early, lambda: early.workers.get("worker-1", before) != before, PATIENCE)
+        await same_as_the_truth(swarm, first, early)
+        async with follower_of(swarm) as second:
+            await until(second, late, lambda: bool(late.peers))
+            async with asyncio.timeout(PATIENCE):
+                while early.living() != late.living():
+                    await asyncio.gather(drain(first, early), drain(second, late))
+        assert first.lost == 0
+
+
 async def test_what_stands_still_is_still_known(swarm: RunningSwarm) -> None:
     worker = "worker-0"
     frozen = await asyncio.to_thread(swarm.ask, Freeze(select=worker), FaultList)
