@@ -723,6 +723,7 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     recording_max: int = 512 * MIB  # bytes of one recording; an hour of a churning swarm of 1,000
     max_event: int = 1 * MIB  # bytes of one event, either encoding
     gather: float = 0.05  # seconds that traffic waits at most to leave together: alone an event costs 80 µs, among others 15
+    handshake: float = 5.0  # seconds a remote watcher has to prove its key; it takes three messages
     gathered: int = 256  # events that leave at once, whenever that is
     told: float = 1.0  # seconds between two SequencesTold of a source, while somebody subscribes
     silence: float = (

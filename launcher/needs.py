@@ -59,7 +59,9 @@ def needs_of(config: Config, plan: Plan) -> Needs:
             FOOTPRINT.launcher_bytes + workers * FOOTPRINT.worker_bytes + peers * FOOTPRINT.peer_bytes
         ),
         disk_bytes=(peers + workers + 1) * LOG.files * LOG.file + FOOTPRINT.recorded_bytes,
-        key_files=tuple(file for file in (config.swarm.key_file, config.peer.keys) if file),
+        key_files=tuple(
+            file for file in (config.swarm.key_file, config.peer.keys, config.watch.key_file) if file
+        ),
         modules=tuple(
             module
             for module, is_needed in (("prometheus_client", config.metrics.listen), ("hdrh", config.load))

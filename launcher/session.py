@@ -22,6 +22,7 @@ from cicada.bus.answering import SnapshotEndpoint
 from cicada.bus.proxy import BusProxy
 from cicada.bus.publisher import Publisher
 from cicada.bus.recording import Recorder, record
+from cicada.bus.remote import RemoteBus
 from cicada.bus.subscriber import Subscriber
 from cicada.bus.topics import state_topics
 from cicada.clock import SystemClock
@@ -219,6 +220,7 @@ class Session:
         await recorded(self._publisher)
         self._snapshots.start()
         self._stack.push_async_callback(self._snapshots.stop)
+        self._let_watch()
         actor = CommandActor.start(
             LoopDispatcher(), self.orchestrator.carry_out, lambda reason: Refused(reason=reason)
         )
@@ -228,6 +230,12 @@ class Session:
         info = await self._info()
         self._folder.write_info(info)
         self._stack.callback(self._note_end, info)
+
+    def _let_watch(self) -> None:
+        listen, keys = self._config.watch.listen, self._keychain.watch
+        if listen is not None and keys is not None:
+            events, snapshots = self._proxy.subscribers, self._snapshots.endpoint
+            self._stack.enter_context(RemoteBus(listen, keys, events=events, snapshots=snapshots))
 
     async def _serve_metrics(self) -> None:
         if self._config.metrics.listen:

@@ -12,7 +12,7 @@ from launcher.plan import plan_swarm
 
 _MIB = 1024 * 1024
 _OF_EVERY_SWARM = frozenset(
-    {"swarm", "groups", "peer", "links", "supervision", "launch", "ring", "delivery", "metrics"}
+    {"swarm", "groups", "peer", "links", "supervision", "launch", "ring", "delivery", "metrics", "watch"}
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from cicada.actors.family import Ref
 from cicada.actors.obstruction import FaultsChanged, Obstruction
-from cicada.actors.pump import Handlers, Pump, Surroundings
+from cicada.actors.pump import Pump, Surroundings
 from cicada.actors.watch import Looked, Meter
 from cicada.chord import io as ring
 from cicada.ids import Address, is_hidden
@@ -178,7 +178,10 @@ class TransportActor(Pump[Links]):
             self._look()
 
     def take(self, queue: deque[Any], limit: int) -> None:
-        super().take(queue, limit if len(queue) < _FEW else self._bearable(queue, limit))
+        limit = limit if len(queue) < _FEW else self._bearable(queue, limit)
+        if self._meter is not None:
+            self._meter.read(islice(queue, limit))
+        super().take(queue, limit)
 
     def end_turn(self) -> None:
         waiting, self._not_taken = self._not_taken, []
@@ -232,7 +235,7 @@ class TransportActor(Pump[Links]):
 
     def clear_the_way(self) -> None:
         self._obstruction = None
-        self._redirect()
+        self.divert({}, {})
 
     def authenticated(self, output: linkio.Authenticated) -> None:
         """A handshake finished."""
@@ -244,29 +247,14 @@ class TransportActor(Pump[Links]):
             if not about.rules:
                 return
             self._obstruction = Obstruction(self)
-            self._redirect()
+            self.divert(self._obstruction.carriers(), self._obstruction.specials())
         self._obstruction.change(about)
-
-    def _redirect(self) -> None:
-        """Have messages pass whoever looks at them first, then whatever stands in their way."""
-        carriers: Handlers = {}
-        specials: Handlers = {}
-        if self._obstruction is not None:
-            carriers, specials = self._obstruction.carriers(), self._obstruction.specials()
-        if self._meter is not None:
-            specials = {**specials, **self._meter.specials(specials, self.feed)}
-        self.divert(carriers, specials)
 
     def _look(self) -> None:
         watch = self.around.watch
-        is_wanted = watch is not None and watch.needs_meters
-        if watch is not None and is_wanted and self._meter is None:
-            self._meter = Meter(self.around, watch)
-            self._redirect()
-        elif self._meter is not None and not is_wanted:
+        if self._meter is not None:
             self._meter.close()
-            self._meter = None
-            self._redirect()
+        self._meter = Meter(self.around, watch) if watch is not None and watch.needs_meters else None
 
     def _look_no_more(self) -> None:
         if self.around.watch is not None:

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import zmq
 
+from cicada.bus.remote import WatchKeys
 from cicada.bus.snapshot import Snapshot, SnapshotRequest, encode_request, read_snapshot
 from cicada.bus.standing import HEEDED
 from cicada.bus.subscriber import Subscriber, readable
@@ -100,7 +101,7 @@ class Follower:
 
     Events come once and in order, by source and kind. When one that the state depends on is lost, or the connection was, another
     Snapshot comes by itself: whatever was folded before it is void. Others that are lost are counted. ``snapshots`` may be empty
-    (a run of an earlier version): then there are only events, from now on.
+    (a run of an earlier version): then there are only events, from now on. ``keys``: for a remote bus.
     """
 
     def __init__(
@@ -110,12 +111,13 @@ class Follower:
         topics: Iterable[bytes] = (EVERYTHING,),
         *,
         limits: BusLimits = BUS,
-        keys: object = None,
+        keys: WatchKeys | None = None,
     ) -> None:
         wanted = (*topics, topic_of(SequencesTold))
         self._snapshots = snapshots
         self._limits = limits
-        self._subscriber = Subscriber(events, wanted, limits=limits)
+        self._keys = keys
+        self._subscriber = Subscriber(events, wanted, limits=limits, keys=keys)
         self._reader = EventReader()
         self._progress = Progress(wanted)
         self._clock = SystemClock()
@@ -241,6 +243,8 @@ class Follower:
         try:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.MAXMSGSIZE, self._limits.max_snapshot)
+            if self._keys is not None:
+                self._keys.join(socket)
             socket.connect(self._snapshots)
             async with asyncio.timeout(self._limits.snapshot_wait):
                 return read_snapshot(await _answer(socket, encode_request(SnapshotRequest(heard=mark))))

@@ -34,7 +34,7 @@ class BusProxy:
         try:
             for kind, endpoint in ((zmq.XSUB, self.publishers), (zmq.XPUB, self.subscribers)):
                 sockets.append(self._bound(context, kind, endpoint))
-            inside, self._steering = _pair(context)
+            inside, self._steering = steering(context, "bus")
         except zmq.ZMQError as error:
             context.destroy(linger=0)
             raise Unavailable(
@@ -42,7 +42,7 @@ class BusProxy:
             ) from error
         self._context = context
         self._thread = threading.Thread(
-            target=_forward, args=(*sockets, inside), name="bus-proxy", daemon=True
+            target=forward, args=(*sockets, inside), name="bus-proxy", daemon=True
         )
         self._thread.start()
 
@@ -50,14 +50,9 @@ class BusProxy:
         """Stop forwarding and release both endpoints, within ``stop_timeout``. Safe to call twice."""
         if self._thread is None or self._steering is None or self._context is None:
             return
-        with contextlib.suppress(zmq.Again):
-            self._steering.send(_STOP, zmq.DONTWAIT)
-        self._thread.join(self._limits.stop_timeout)
-        stopped = not self._thread.is_alive()
-        self._thread = None
-        self._steering.close(linger=0)
-        if stopped:
+        if stop_forwarding(self._thread, self._steering, self._limits.stop_timeout):
             self._context.term()
+        self._thread = None
         self._context = None
         self._steering = None
 
@@ -71,17 +66,29 @@ class BusProxy:
         return socket
 
 
-def _pair(context: zmq.Context[zmq.Socket[bytes]]) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
-    """Two ends of a pipe inside this context: one for the proxy's thread, one to steer it by."""
+def steering(
+    context: zmq.Context[zmq.Socket[bytes]], name: str
+) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+    """Two ends of a pipe inside this context: one for a thread that forwards, one to stop it by."""
     inside, outside = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-    inside.bind("inproc://steering")
-    outside.connect("inproc://steering")
+    inside.bind(f"inproc://steering-{name}")
+    outside.connect(f"inproc://steering-{name}")
     return inside, outside
 
 
-def _forward(front: zmq.Socket[bytes], back: zmq.Socket[bytes], steering: zmq.Socket[bytes]) -> None:
+def forward(front: zmq.Socket[bytes], back: zmq.Socket[bytes], inside: zmq.Socket[bytes]) -> None:
+    """Pass on between two sockets, in libzmq's C, until told to stop; then close all three. What a thread does."""
     try:
-        zmq.proxy_steerable(front, back, None, steering)
+        zmq.proxy_steerable(front, back, None, inside)
     finally:
-        for socket in (front, back, steering):
+        for socket in (front, back, inside):
             socket.close(linger=0)
+
+
+def stop_forwarding(thread: threading.Thread, outside: zmq.Socket[bytes], timeout: float) -> bool:
+    """Have the thread end, within ``timeout`` seconds; whether it has."""
+    with contextlib.suppress(zmq.Again):
+        outside.send(_STOP, zmq.DONTWAIT)
+    thread.join(timeout)
+    outside.close(linger=0)
+    return not thread.is_alive()

@@ -10,6 +10,7 @@ from types import TracebackType
 import msgspec
 import zmq
 
+from cicada.bus.remote import WatchKeys
 from cicada.bus.topics import EVERYTHING
 from cicada.errors import DeliveryTimeout, Misuse
 from cicada.events import Envelope, SequencesTold
@@ -44,15 +45,21 @@ class Subscriber:
     """An asynchronous iterator of the envelopes under ``topics`` (prefixes), to be used in ``async with``.
 
     Late subscribers get what is published from then on. ``gaps.missed`` counts what this one was too slow for,
-    ``malformed`` what could not be read (a publisher of another version).
+    ``malformed`` what could not be read (a publisher of another version). ``keys``: for a remote bus.
     """
 
     def __init__(
-        self, endpoint: str, topics: Iterable[bytes] = (EVERYTHING,), *, limits: BusLimits = BUS
+        self,
+        endpoint: str,
+        topics: Iterable[bytes] = (EVERYTHING,),
+        *,
+        limits: BusLimits = BUS,
+        keys: WatchKeys | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._topics = tuple(topics)
         self._limits = limits
+        self._keys = keys
         self._decoder = msgspec.msgpack.Decoder(Envelope)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
@@ -67,6 +74,8 @@ class Subscriber:
         self._socket.setsockopt(zmq.MAXMSGSIZE, self._limits.max_event)
         for topic in self._topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        if self._keys is not None:
+            self._keys.join(self._socket)
         self._socket.connect(self._endpoint)
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from itertools import product
 
 import msgspec
 
@@ -43,7 +44,8 @@ def problems_between(document: Document) -> Iterator[Problem]:
     ranges = tuple(_ranges(document))
     yield from _past_the_last_port(ranges)
     yield from _overlaps(ranges)
-    yield from _metrics(document, ranges)
+    yield from _endpoints(document, ranges)
+    yield from _watch(document)
     yield from timeline_problems(document)
 
 
@@ -147,15 +149,32 @@ def _overlaps(ranges: tuple[Range, ...]) -> Iterator[Problem]:
             break
 
 
-def _metrics(document: Document, ranges: tuple[Range, ...]) -> Iterator[Problem]:
-    """The endpoint of metrics has a port of its own."""
-    metrics = document.get("metrics")
-    listen = metrics.get("listen") if isinstance(metrics, dict) else None
-    try:
-        host, port = split_address(canonical_address(*split_address(str(listen))))
-    except Misuse:
-        return  # it is left out, or is no address, which is said elsewhere
-    for ports in ranges:
-        if ports.host == host and ports.first <= port <= ports.last:
-            peer = f"{ports.name}-{port - ports.first}"
-            yield ("metrics", "listen"), f"port {port} is {peer}'s: choose another one"
+def _endpoints(document: Document, ranges: tuple[Range, ...]) -> Iterator[Problem]:
+    """The endpoints of metrics and of watchers have ports of their own."""
+    for section, count in (("metrics", 1), ("watch", 2)):
+        listen = _listen(document, section)
+        try:
+            host, first = split_address(canonical_address(*split_address(str(listen))))
+        except Misuse:
+            continue  # it is left out, or is no address, which is said elsewhere
+        for port, ports in product(range(first, first + count), ranges):
+            if ports.host == host and ports.first <= port <= ports.last:
+                peer = f"{ports.name}-{port - ports.first}"
+                yield (section, "listen"), f"port {port} is {peer}'s: choose another one"
+
+
+def _watch(document: Document) -> Iterator[Problem]:
+    """Nobody watches from elsewhere without a key."""
+    watch = document.get("watch")
+    if not isinstance(watch, dict) or ("listen" in watch) == ("key_file" in watch):
+        return
+    if "listen" in watch:
+        make = "make one with `cicada keys new --swarm FILE`"
+        yield ("watch", "listen"), f"add key_file: nobody watches without a key; {make}"
+    else:
+        yield ("watch", "key_file"), "add listen: there is nothing to use it for"
+
+
+def _listen(document: Document, section: str) -> object:
+    table = document.get(section)
+    return table.get("listen") if isinstance(table, dict) else None

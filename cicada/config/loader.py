@@ -89,8 +89,9 @@ def _beside(folder: FilePath, config: Config) -> Config:
 
     swarm = config.swarm.model_copy(update={"key_file": found(config.swarm.key_file)})
     peer = config.peer.model_copy(update={"keys": found(config.peer.keys)})
+    watch = config.watch.model_copy(update={"key_file": found(config.watch.key_file)})
     faults = tuple(fault.model_copy(update={"file": found(fault.file)}) for fault in config.faults)
-    return config.model_copy(update={"swarm": swarm, "peer": peer, "faults": faults})
+    return config.model_copy(update={"swarm": swarm, "peer": peer, "watch": watch, "faults": faults})
 
 
 def parse_config(

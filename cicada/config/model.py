@@ -213,6 +213,15 @@ class Metrics(Section):
     listen: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS)] | None = None
 
 
+class Watch(Section):
+    """``[watch]``: lets other machines see the swarm, and ask nothing of it. ``listen``: where, as "192.0.2.7:9620"; the port after
+    it is used too. ``key_file``: who does not have its key sees nothing; there is no watching without one. Made like a swarm key:
+    `cicada keys new --swarm FILE`."""
+
+    listen: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS)] | None = None
+    key_file: str | None = None
+
+
 class Config(Section):
     """A whole, valid configuration. Peers of all groups have different names and addresses."""
 
@@ -227,6 +236,7 @@ class Config(Section):
     ring: Ring = Ring()
     delivery: Delivery = Delivery()
     metrics: Metrics = Metrics()
+    watch: Watch = Watch()
     faults: Annotated[tuple[Fault, ...], Field(alias="fault", strict=False)] = ()
     expects: Annotated[tuple[Expect, ...], Field(alias="expect", strict=False)] = ()
     load: Load | None = None

@@ -30,8 +30,8 @@ from cicada.wire.routed import (
     RecordIs,
 )
 
-_SPREAD: Final = 0x9E3779B1  # 2**32 divided by the golden ratio: neighbouring numbers end up far apart
-_SHIFT: Final = 16
+SPREAD: Final = 0x9E3779B1  # 2**32 divided by the golden ratio: neighbouring numbers end up far apart
+SHIFT: Final = 16
 
 
 class Hop(NamedTuple):
@@ -64,7 +64,7 @@ def broadcast_trip(origin: str, message: int) -> str:
 
 def is_sampled(key: int, sampled: int) -> bool:
     """Whether a trip is among the one of ``sampled`` (a power of two) that is told. Whoever tells more tells these too."""
-    return not (key * _SPREAD >> _SHIFT) & (sampled - 1)
+    return not (key * SPREAD >> SHIFT) & (sampled - 1)
 
 
 def data_key(index: int, counter: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from cicada.bus.remote import WatchKeys
 from cicada.commands import RotationPhase
 from cicada.config import Config
 from cicada.errors import Misuse
@@ -28,14 +29,16 @@ class KeyFiles(msgspec.Struct, frozen=True):
 
     swarm: SwarmSecret | None
     shared: tuple[PreShared, ...]
+    watch: SwarmSecret | None = None
 
 
 def read_key_files(config: Config) -> KeyFiles:
     """Read them. Raises ConfigErrors, Misuse or Unavailable, each naming the file."""
-    key_file, hosts = config.swarm.key_file, config.peer.keys
+    key_file, hosts, watch = config.swarm.key_file, config.peer.keys, config.watch.key_file
     return KeyFiles(
         swarm=None if key_file is None else read_swarm_key(Path(key_file)),
         shared=() if hosts is None else read_hostkeys(Path(hosts)),
+        watch=None if watch is None else read_swarm_key(Path(watch)),
     )
 
 
@@ -47,6 +50,8 @@ class Keychain:
         key = b"" if files.swarm is None else files.swarm.key_for("")
         self._swarm = SwarmKeys(key, (key,)) if key else OPEN
         self._shared = files.shared
+        self.watch = None if files.watch is None else WatchKeys(files.watch.key_for("watch"))
+        """Of those who watch from elsewhere."""
         self._encrypt = config.links.encrypt
         self._persistent = config.peer.identity == "persistent"
         self._secret = _ENTROPY.randbytes(SEED_BYTES)

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from cicada.bus.follower import Follower
+from cicada.bus.remote import WatchKeys, remote_endpoints
 from cicada.bus.snapshot import Snapshot
 from cicada.commands import (
     Add,
@@ -57,11 +58,14 @@ from cicada.events import (
     WorkerExited,
     WorkerStarted,
 )
+from cicada.keys.keytext import swarm_key_text
+from cicada.keys.store import create_secret
 from cicada.limits import BUS
 from launcher.runfolder import RunInfo, read_info
 from tests.launcher.swarms import PATIENCE, RunningSwarm, config, free_ports, running
 
 PEERS = 5
+SECRET = bytes(range(32))
 SOON = 2.0  # seconds within which the state must be exact again
 
 
@@ -75,6 +79,9 @@ class Sight:
         self.faults: set[int] = set()
         self.workers: dict[str, int] = {}
         self.run_state = ""
+
+    def living(self) -> dict[str, tuple[object, set[str], set[str]]]:
+        return {name: (peer, self.fingers[name], self.links[name]) for name, peer in self.peers.items()}
 
     def take(self, item: object) -> None:
         if isinstance(item, Snapshot):
@@ -119,12 +126,12 @@ class Sight:
 
 @pytest.fixture(scope="module")
 def swarm() -> Iterator[RunningSwarm]:
-    five = config(PEERS, first_port=free_ports(PEERS + 3))
-    with (
-        tempfile.TemporaryDirectory(prefix="follow-") as folder,
-        running(five, Path(folder) / "run") as swarm,
-    ):
-        yield swarm
+    with tempfile.TemporaryDirectory(prefix="follow-") as folder:
+        key_file, port = Path(folder) / "watch.key", free_ports(PEERS + 5)
+        create_secret(key_file, swarm_key_text(SECRET))
+        watch = f'[watch]\nlisten = "127.0.0.1:{port}"\nkey_file = "{key_file}"'
+        with running(config(PEERS, first_port=port + 2, extra=watch), Path(folder) / "run") as swarm:
+            yield swarm
 
 
 def is_connected(follower: Follower) -> bool:
@@ -211,12 +218,9 @@ async def test_one_that_saw_everything_and_one_that_joins_late_agree_after_peers
         await same_as_the_truth(swarm, first, early)
         async with follower_of(swarm) as second:
             await until(second, late, lambda: bool(late.peers))
-            await drain(first, early)
-            await drain(second, late)
-            assert (late.peers, late.fingers.keys() >= early.peers.keys()) == (early.peers, True)
-            live = early.peers.keys()
-            assert {n: late.fingers[n] for n in live} == {n: early.fingers[n] for n in live}
-            assert {n: late.links[n] for n in live} == {n: early.links[n] for n in live}
+            async with asyncio.timeout(PATIENCE):
+                while early.living() != late.living():  # one of them may be some events behind
+                    await asyncio.gather(drain(first, early), drain(second, late))
         assert (first.healed, first.lost) == (0, 0)
 
 
@@ -247,12 +251,38 @@ async def test_a_message_through_the_swarm_is_seen_on_its_way(swarm: RunningSwar
         assert follower.lag_ms < 1000
 
 
+async def test_who_has_the_key_follows_from_elsewhere(swarm: RunningSwarm) -> None:
+    assert swarm.config.watch.listen is not None
+    endpoints, sight = remote_endpoints(swarm.config.watch.listen), Sight()
+    async with Follower(*endpoints, keys=WatchKeys(SECRET)) as follower:
+        await until(follower, sight, lambda: bool(sight.peers))
+        await same_as_the_truth(swarm, follower, sight)
+    assert SECRET.hex() not in (swarm.folder / "run.json").read_text()
+
+
 async def test_one_that_was_paused_with_a_tiny_queue_is_exact_again_soon_after(swarm: RunningSwarm) -> None:
     sight = Sight()
     async with follower_of(swarm, queue=1) as follower:
         await until(follower, sight, lambda: bool(sight.peers))
         await asyncio.to_thread(swarm.ask, Add(group="core", count=1), Done)
         await same_as_the_truth(swarm, follower, sight)
+
+
+async def test_a_worker_that_dies_and_comes_back_is_followed_into_its_next_life(swarm: RunningSwarm) -> None:
+    early, late = Sight(), Sight()
+    async with follower_of(swarm) as first:
+        await until(first, early, lambda: bool(early.peers))
+        before = early.workers["worker-1"]
+        await asyncio.to_thread(swarm.ask, Kill(select="worker-1", hard=True), Done)
+        await until(first, early, lambda: "worker-1" not in early.workers, PATIENCE)
+        await until(first, early, lambda: early.workers.get("worker-1", before) != before, PATIENCE)
+        await same_as_the_truth(swarm, first, early)
+        async with follower_of(swarm) as second:
+            await until(second, late, lambda: bool(late.peers))
+            async with asyncio.timeout(PATIENCE):
+                while early.living() != late.living():
+                    await asyncio.gather(drain(first, early), drain(second, late))
+        assert first.lost == 0
 
 
 async def test_what_stands_still_is_still_known(swarm: RunningSwarm) -> None:

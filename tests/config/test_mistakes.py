@@ -364,3 +364,16 @@ def test_a_group_that_does_harm_says_to_how_many_messages() -> None:
     (group,) = parse_config(GOOD + 'behaviour = "drop"\nbehaviour_share = "5%"\n').groups
     assert str(group.harm) == "drop 5%"
     assert parse_config(GOOD).groups[0].harm is None
+
+
+@pytest.mark.parametrize(
+    ("watch", "expected"),
+    [
+        ('listen = "127.0.0.1:9620"', "watch.listen: add key_file: nobody watches without a key"),
+        ('key_file = "watch.key"', "watch.key_file: add listen"),
+        ('listen = "127.0.0.1:19999"\nkey_file = "watch.key"', "watch.listen: port 20000 is core-0's"),
+        ('listen = "everywhere:1"\nkey_file = "watch.key"', "watch.listen: "),
+    ],
+)
+def test_watching_from_elsewhere_takes_a_key_and_two_ports_of_its_own(watch: str, expected: str) -> None:
+    assert expected in only(f"{GOOD}\n[watch]\n{watch}\n")

@@ -1,0 +1,101 @@
+"""The bus over TCP: who has the key sees all, who has not sees nothing, and nobody can ask for anything else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import zmq
+
+from cicada.bus.follower import Follower
+from cicada.bus.proxy import BusProxy
+from cicada.bus.publisher import Publisher
+from cicada.bus.remote import RemoteBus, WatchKeys, remote_endpoints
+from cicada.bus.snapshot import Snapshot
+from cicada.errors import DeliveryTimeout, Misuse, Unavailable
+from tests.launcher.swarms import free_ports
+
+from .conftest import WAIT, Open, phase
+from .test_follower import QUICK, phases, running
+
+KEYS = WatchKeys(b"k" * 32)
+IMPATIENT = msgspec.structs.replace(QUICK, snapshot_wait=0.2)
+
+
+@pytest.fixture
+def address() -> str:
+    return f"127.0.0.1:{free_ports(2)}"
+
+
+@pytest.fixture
+def remote(proxy: BusProxy, folder: Path, address: str) -> Iterator[RemoteBus]:
+    snapshots = f"ipc://{folder}/snapshots"
+    with RemoteBus(address, KEYS, events=proxy.subscribers, snapshots=snapshots) as remote:
+        yield remote
+
+
+@pytest.fixture
+async def publisher(publisher_of: Open) -> Publisher:
+    publisher = publisher_of("launcher")
+    publisher.publish("a", phase(1))
+    return publisher
+
+
+def follower_at(address: str, keys: WatchKeys | None) -> Follower:
+    return Follower(*remote_endpoints(address), limits=IMPATIENT, keys=keys)
+
+
+async def test_who_has_the_key_follows_as_on_the_machine_itself(
+    remote: RemoteBus, publisher: Publisher, folder: Path, address: str
+) -> None:
+    async with running(folder, publisher), follower_at(address, WatchKeys(b"k" * 32)) as follower:
+        snapshot = await follower.receive(WAIT)
+        assert isinstance(snapshot, Snapshot)
+        assert phases(snapshot.events) == ["1"]
+        publisher.publish("a", phase(2))
+        assert phases([await follower.receive(WAIT)]) == ["2"]
+        assert (follower.healed, follower.lost) == (0, 0)
+
+
+@pytest.mark.parametrize("keys", [None, WatchKeys(b"x" * 32)], ids=["none", "another"])
+async def test_who_does_not_have_the_key_gets_nothing(
+    remote: RemoteBus, publisher: Publisher, folder: Path, address: str, keys: WatchKeys | None
+) -> None:
+    async with running(folder, publisher) as run, follower_at(address, keys) as follower:
+        with pytest.raises(DeliveryTimeout):
+            await follower.receive(0.5)
+        assert not follower.connected
+        assert run.made == 0
+        assert not publisher._prefixes
+
+
+async def test_who_knows_whom_to_greet_but_not_the_watchers_key_gets_nothing(
+    remote: RemoteBus, publisher: Publisher, folder: Path, address: str
+) -> None:
+    stranger = WatchKeys(b"k" * 32)
+    stranger._client = zmq.curve_keypair()
+    async with running(folder, publisher) as run, follower_at(address, stranger) as follower:
+        with pytest.raises(DeliveryTimeout):
+            await follower.receive(0.5)
+        assert run.made == 0
+
+
+def test_keys_say_nothing_of_themselves_and_short_ones_are_refused() -> None:
+    assert repr(KEYS) == "WatchKeys()"
+    with pytest.raises(Misuse, match="32 bytes"):
+        WatchKeys(b"short")
+    with pytest.raises(Misuse, match="no ip:port"):
+        remote_endpoints("somewhere")
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_is_left_behind(proxy: BusProxy, address: str) -> None:
+    host, port = address.split(":")
+    with socket.create_server((host, int(port) + 1)):
+        remote = RemoteBus(address, KEYS, events=proxy.subscribers, snapshots="ipc:///nowhere")
+        with pytest.raises(Unavailable, match=f"{int(port) + 1}"):
+            remote.__enter__()
+    with RemoteBus(address, KEYS, events=proxy.subscribers, snapshots="ipc:///nowhere"):
+        pass
