@@ -62,6 +62,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     exit_code: int | None = None  # of the launcher, once it knows; None also when the swarm did not come up
     verdict: tuple[str, ...] = ()  # what somebody ought to know of how it ended
+    snapshots: str = ""  # endpoint that answers requests for snapshots
     ended: str = ""  # when the launcher took the swarm down; empty while it runs, and for ever if it died
 
 

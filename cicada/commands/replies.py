@@ -129,7 +129,8 @@ class Peers(Reply, frozen=True, kw_only=True, tag=True):
 
 
 class LookupResult(Reply, frozen=True, kw_only=True, tag=True):
-    """Answer to Lookup. ``right``: the owner is the one the sorted truth names."""
+    """Answer to Lookup. ``right``: the owner is the one the sorted truth names. ``seconds_per_hop``: how long each peer of the
+    route but the first took to answer; empty when the lookup was not iterative, so that nobody can tell."""
 
     owner: str
     owner_name: str
@@ -139,16 +140,20 @@ class LookupResult(Reply, frozen=True, kw_only=True, tag=True):
     seconds: float
     right: bool
     failure: str = ""
+    seconds_per_hop: tuple[float, ...] = ()
 
 
 class SendResult(Reply, frozen=True, kw_only=True, tag=True):
-    """Answer to Send: the receipt."""
+    """Answer to Send: the receipt. ``copies``: what became of each (intact, altered, lost, unattributed; pending: nobody knows
+    yet). ``disjoint``: no relay is known to have had two copies of one attempt."""
 
     status: str
     reason: str
     attempts: int
     hops: int
     round_trip_s: float
+    copies: tuple[str, ...] = ()
+    disjoint: bool = True
 
 
 class BroadcastResult(Reply, frozen=True, kw_only=True, tag=True):
