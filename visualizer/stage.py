@@ -17,10 +17,10 @@ from visualizer.view import Camera, Theme, View
 
 
 def make_stage(
-    size: Pixel, theme: Theme, _keys: tuple[tuple[str, str], ...], /, *, patient: bool = False
+    size: Pixel, theme: Theme, keys: tuple[tuple[str, str], ...], /, *, patient: bool = False
 ) -> Stage:
     """What draws; to be made once there is a display."""
-    return _Stage(Renderer(size, theme, patient=patient), size)
+    return _Stage(Renderer(size, theme, patient=patient, keys=keys), size)
 
 
 class _Stage:
