@@ -32,6 +32,8 @@ from visualizer.limits import WINDOW
 from visualizer.view import Theme
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+_REMOTE = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[^:/\[\]]+):(\d{1,5})")
+_LAST_PORT = 65535
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -100,7 +102,7 @@ def subject_of(target: str, *, read_only: bool) -> Live | Recorded:
     if info is None or not is_running(folder):
         return recorded(folder)
     control = "" if read_only else info.control
-    return Live(info.name, info.events, getattr(info, "snapshots", ""), control, folder / LOGS)
+    return Live(info.name, info.events, info.snapshots, control, folder / LOGS)
 
 
 def recorded(folder: Path) -> Recorded:
@@ -189,8 +191,12 @@ def _filming() -> Iterator[Callable[[float], None]]:
 
 
 def _remote(address: str) -> Live:
-    """Raises Misuse for what is no address of a bus."""
-    raise Misuse(f"{address!r}: not yet")
+    """A bus elsewhere: events at the port that is named, snapshots at the next. Raises Misuse for what is no such address."""
+    match = _REMOTE.fullmatch(address)
+    port = int(match[2]) if match else 0
+    if match is None or not 0 < port < _LAST_PORT:
+        raise Misuse(f"{address!r} is no address of a bus: write tcp://HOST:PORT")
+    return Live(address, address, f"tcp://{match[1]}:{port + 1}")
 
 
 def _pixels(text: str) -> tuple[int, int]:

@@ -164,7 +164,8 @@ class Window:
 
     def _take_outcomes(self, now: float) -> None:
         for outcome in self._show.commander.take():
-            self.view.results = outcome_lines(outcome)
+            names = {peer.address: peer.name for peer in self._show.story.newest.state.peers.values()}
+            self.view.results = outcome_lines(outcome, names)
             lasts = WINDOW.longer_notice if outcome.is_bad else WINDOW.notice
             self.view.notice = Notice(verdict(outcome), outcome.is_bad, now + lasts)
             self._following = [_until(waiting, outcome, now) for waiting in self._following]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cicada.commands import (
@@ -21,6 +22,8 @@ from cicada.commands import (
 )
 from visualizer.limits import WINDOW
 from visualizer.model.state import Kind, SwarmState
+
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 _NAMED = 6
 _TRIPS = {Lookup: Kind.LOOKUP, Send: Kind.DATA, SendToAll: Kind.BROADCAST}
@@ -50,9 +53,9 @@ class Outcome(NamedTuple):
                 return False
 
 
-def outcome_lines(outcome: Outcome) -> tuple[str, ...]:
-    """Its title, and what came of it. At most ``WINDOW.results`` lines."""
-    lines = [outcome.title, *_reply_lines(outcome)]
+def outcome_lines(outcome: Outcome, names: Mapping[str, str] = NOBODY) -> tuple[str, ...]:
+    """Its title, and what came of it. At most ``WINDOW.results`` lines. ``names``: of peers by address."""
+    lines = [outcome.title, *_reply_lines(outcome, names)]
     if len(lines) > WINDOW.results:
         left = len(lines) - WINDOW.results + 1
         lines = [*lines[: WINDOW.results - 1], f"  and {left} more"]
@@ -63,7 +66,7 @@ def verdict(outcome: Outcome) -> str:
     """The same in one sentence."""
     if isinstance(outcome.reply, Done) and not isinstance(outcome.command, Add):
         return f"{outcome.title}: done"
-    return f"{outcome.title}: {_reply_lines(outcome)[0].strip()}"
+    return f"{outcome.title}: {_reply_lines(outcome, NOBODY)[0].strip()}"
 
 
 def trip_of(state: SwarmState, command: AnyCommand, before: Collection[str]) -> str:
@@ -83,14 +86,14 @@ def sets_off_a_trip(command: AnyCommand) -> bool:
     return type(command) in _TRIPS
 
 
-def _reply_lines(outcome: Outcome) -> list[str]:
+def _reply_lines(outcome: Outcome, names: Mapping[str, str]) -> list[str]:
     match outcome.reply:
         case None:
             return [f"  {outcome.problem}"]
         case Refused(reason=reason):
             return [f"  {reason}"]
         case LookupResult():
-            return _lookup_lines(outcome.reply)
+            return _lookup_lines(outcome.reply, names)
         case SendResult():
             return _send_lines(outcome.reply)
         case BroadcastResult(reached=reached, expected=expected, seconds=seconds):
@@ -105,29 +108,27 @@ def _reply_lines(outcome: Outcome) -> list[str]:
             return ["  done"]
 
 
-def _lookup_lines(found: LookupResult) -> list[str]:
+def _lookup_lines(found: LookupResult, names: Mapping[str, str]) -> list[str]:
+    """Who it is, and the route; each peer but the first with how long it took to answer, where that is known."""
     if found.failure:
         return [f"  not found: {found.failure}"]
     judged = "right" if found.right else "WRONG: another one owns it"
-    lines = [
-        f"  {found.owner_name or found.owner}, {judged}",
-        f"  {_counted(found.hops, 'hop')} in {_ms(found.seconds)}",
+    took = ["", *(f"  {_ms(seconds)}" for seconds in found.seconds_per_hop)]
+    route = [
+        f"  {number}. {names.get(stop, stop)}{took[number] if number < len(took) else ''}"
+        for number, stop in enumerate(found.route)
     ]
-    each: tuple[float, ...] = getattr(found, "seconds_per_hop", ())
-    for index, stop in enumerate(found.route):
-        took = f"  {_ms(each[index])}" if index < len(each) else ""
-        lines.append(f"  {index + 1}. {stop}{took}")
-    return lines
+    whole = f"  {_counted(found.hops, 'hop')} in {_ms(found.seconds)}"
+    return [f"  {found.owner_name or found.owner}, {judged}", whole, *route]
 
 
 def _send_lines(receipt: SendResult) -> list[str]:
     attempts = _counted(receipt.attempts, "attempt")
-    copies: tuple[str, ...] = getattr(receipt, "copies", ())
-    fates = [f"  copy {index}: {fate}" for index, fate in enumerate(copies)]
+    fates = [f"  copy {index}: {fate}" for index, fate in enumerate(receipt.copies)]
     if receipt.status != "delivered":
         return [f"  {receipt.status}: {receipt.reason or 'no receipt came'}, {attempts}", *fates]
     took = f"  delivered in {_ms(receipt.round_trip_s)} over {_counted(receipt.hops, 'hop')}, {attempts}"
-    shared = [] if getattr(receipt, "disjoint", True) else ["  some copies shared a relay"]
+    shared = [] if receipt.disjoint else ["  some copies shared a relay"]
     return [took, *shared, *fates]
 
 

@@ -21,6 +21,7 @@ from cicada.commands import (
     Done,
     GetPeers,
     GetStatus,
+    Join,
     Kill,
     LoadResult,
     Lookup,
@@ -189,6 +190,15 @@ def test_a_killed_peer_stays_dead_until_it_is_restarted(swarm: RunningSwarm, har
     assert "core-7 is killed" in swarm.refusal(Send(target="core-1", payload=b"", via="core-7"))
     swarm.ask(Restart(select="core-7"), Done)
     assert swarm.status().dead == 0
+
+
+def test_peers_that_ended_join_again_through_members_of_choice(swarm: RunningSwarm) -> None:
+    swarm.ask(Stop(select="core-2,core-4"), Done)
+    assert "has ended" in swarm.refusal(Join(select="core-2"))
+    assert "core-4 is stopped" in swarm.refusal(Join(select="core-2", through="core-4", again=True))
+    assert swarm.ask(Join(select="core-2", through="core-0", again=True), Done).peers == ("core-2",)
+    assert swarm.ask(Join(select="core-4", through="all", again=True), Done).peers == ("core-4",)
+    swarm.wait_for(lambda status: status.ring_proven and status.joined == status.peers)
 
 
 def test_a_share_of_the_swarm_can_be_killed_and_brought_back(swarm: RunningSwarm) -> None:

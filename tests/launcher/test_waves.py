@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cicada.ids import Address, Peer, canonical_address, peer_at
 from launcher.readiness import owner_of
-from launcher.waves import Wave, gap_wave, one_seed_wave, rolling_waves
+from launcher.waves import Wave, gap_wave, one_seed_wave, rolling_waves, seeded_wave
 
 peers = st.integers(1, 65535).map(lambda port: peer_at(canonical_address("127.0.0.1", port)))
 some_peers = st.sets(peers, max_size=60)
@@ -118,3 +118,13 @@ def test_neighbours_are_in_one_wave_only_when_all_are(everybody: set[Peer], at_o
     wave_of = {peer: number for number, wave in enumerate(waves) for peer in wave}
     if len(waves) > 1:
         assert all(wave_of[one] != wave_of[other] for one, other in pairwise(ring))
+
+
+@given(some_peers, some_peers, peers)
+def test_whoever_has_a_seed_of_choice_joins_through_it_at_once(
+    members: set[Peer], joiners: set[Peer], seed: Peer
+) -> None:
+    chosen = {peer: seed for peer in joiners if peer not in members}
+    wave = seeded_wave(members | joiners, chosen)
+    assert {joining.peer for joining in wave} == joiners - members
+    assert {joining.seed for joining in wave} <= {seed}

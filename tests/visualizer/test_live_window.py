@@ -64,6 +64,22 @@ def is_live(watcher: Watcher) -> bool:
     return watcher.view.playback.live
 
 
+def followed(watcher: Watcher, kind: Kind) -> str:
+    """From whom the message goes whose way is shown, once it is."""
+    watcher.until(lambda: watcher.view.followed)
+    trip = watcher.state.trips[watcher.view.followed]
+    assert trip.kind is kind
+    assert trip.flights
+    return trip.origin
+
+
+def across(watcher: Watcher, name: str) -> str:
+    """Whoever is on the other side of the ring: nobody whom it need not ask others about."""
+    ring = sorted(watcher.state.peers.values(), key=lambda peer: peer.place)
+    at = [peer.name for peer in ring].index(name)
+    return ring[(at + len(ring) // 2) % len(ring)].name
+
+
 def is_near(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[0] - other[0]) <= 2 and abs(one[1] - other[1]) <= 2
 
@@ -121,25 +137,32 @@ def test_the_picture_is_moved_changed_and_kept(watcher: Watcher, folder: Path) -
 
 
 def test_l_asks_the_ring_and_its_way_is_shown(watcher: Watcher) -> None:
+    target = across(watcher, "core-1")
     watcher.click("core-1")
     watcher.press("l")
-    watcher.click("core-8")
-    answer = watcher.answered("core-1 looks up core-8")
-    assert "core-8, right" in answer
-    assert "hop" in answer
+    watcher.click(target)
+    answer = watcher.answered(f"core-1 looks up {target}")
+    assert f"{target}, right" in answer
+    assert " ms" in answer
+    assert followed(watcher, Kind.LOOKUP) == "core-1"
 
 
 def test_b_reaches_all(watcher: Watcher) -> None:
     watcher.click("core-1")
     watcher.press("b")
     assert "reached 11 of 11 peers" in watcher.answered("core-1 tells all others")
+    assert followed(watcher, Kind.BROADCAST) == "core-1"
 
 
 def test_m_sends_with_copies(watcher: Watcher) -> None:
+    target = across(watcher, "core-1")
     watcher.click("core-1")
     watcher.press("m", "2")
-    watcher.click("core-8")
-    assert "delivered" in watcher.answered("core-1 sends to core-8 with 2 more copies")
+    watcher.click(target)
+    answer = watcher.answered(f"core-1 sends to {target} with 2 more copies")
+    assert "delivered" in answer
+    assert [f"copy {number}: " in answer for number in range(3)] == [True] * 3
+    assert followed(watcher, Kind.DATA) == "core-1"
 
 
 def test_k_kills_and_r_brings_back(watcher: Watcher, swarm: RunningSwarm) -> None:

@@ -82,7 +82,7 @@ def fault(others: tuple[str, ...]) -> FaultRow:
             LOOKUP,
             found(),
             False,
-            "core-4, right\n  2 hops in 12.3 ms\n  1. 127.0.0.1:20000\n  2. 127.0.0.1:20001",
+            "core-4, right\n  2 hops in 12.3 ms\n  0. 127.0.0.1:20000\n  1. 127.0.0.1:20001",
         ),
         (LOOKUP, found(hops=1), False, "1 hop in"),
         (LOOKUP, found(right=False), True, "WRONG"),
@@ -111,6 +111,25 @@ def test_every_answer_is_told_in_lines(command: AnyCommand, reply: AnyReply, bad
     assert lines[0] == "title"
     assert says in "\n".join(lines)
     assert outcome.is_bad == bad
+
+
+def test_the_route_of_a_lookup_has_names_and_the_milliseconds_of_each_hop() -> None:
+    reply = found(hops=3, seconds_per_hop=(0.0041, 0.0052))
+    lines = outcome_lines(
+        Outcome(LOOKUP, "title", reply), {"127.0.0.1:20000": "core-0", "127.0.0.1:20002": "core-2"}
+    )
+    assert lines[3:] == ("  0. core-0", "  1. 127.0.0.1:20001  4.1 ms", "  2. core-2  5.2 ms")
+
+
+def test_what_became_of_copies_is_told() -> None:
+    reply = receipt("delivered", copies=("intact", "altered", "lost"), disjoint=False)
+    lines = outcome_lines(Outcome(SEND, "title", reply))
+    assert lines[2:] == (
+        "  some copies shared a relay",
+        "  copy 0: intact",
+        "  copy 1: altered",
+        "  copy 2: lost",
+    )
 
 
 def test_no_answer_is_bad_and_says_why() -> None:

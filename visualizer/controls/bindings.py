@@ -45,6 +45,7 @@ class Binding(NamedTuple):
     handler: Handler
 
 
+_KINDS = "show or hide a kind of event, as numbered on the left"
 _ASK, _LOOK, _TIME = "The swarm", "The picture", "Time"
 
 BINDINGS: tuple[Binding, ...] = (
@@ -63,7 +64,7 @@ BINDINGS: tuple[Binding, ...] = (
         "message",
         ("m",),
         _ASK,
-        "the selected sends to the peer clicked next, in 1 to 10 copies",
+        "the selected sends to the peer clicked next, in copies",
         asking.message,
     ),
     Binding("add", ("a",), _ASK, "one more peer", asking.add),
@@ -164,8 +165,7 @@ class Bindings:
                 continue
             row = (" ".join(map(shown, binding.keys)), binding.line)
             if digits and binding == digits[0]:
-                kinds = ", ".join(b.name.removeprefix("kind-") for b in digits)
-                row = (f"{shown(digits[0].keys[0])}-{shown(digits[-1].keys[0])}", f"show or hide: {kinds}")
+                row = (f"{shown(digits[0].keys[0])}-{shown(digits[-1].keys[0])}", _KINDS)
             sections.setdefault(binding.section, []).append(row)
         return [*sections.items(), ("The mouse", list(MOUSE))]
 
