@@ -169,7 +169,8 @@ def own(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def until_three(watching: subprocess.Popen[str]) -> None:
     assert watching.stdout is not None
-    assert any("3 member" in line for line in watching.stdout), "it ended first"
+    if not any("3 member" in line for line in watching.stdout):
+        pytest.fail(f"it ended first: {watching.communicate(timeout=PATIENCE)[1]}")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.prove)])
