@@ -114,7 +114,7 @@ def test_without_the_extra_it_is_one_sentence_with_what_to_install(
     assert not (tmp_path / "runs").exists(), "nothing was started"
 
 
-@pytest.mark.parametrize(("key", "code"), [(b"q", 0), (CTRL_C, 130)])
+@pytest.mark.parametrize(("key", "code"), [(b"q", 0), pytest.param(CTRL_C, 130, marks=pytest.mark.prove)])
 def test_on_a_terminal_it_draws_over_the_last_look_until_q_or_ctrl_c(
     swarm: RunningSwarm, tmp_path: Path, key: bytes, code: int
 ) -> None:
