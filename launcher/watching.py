@@ -29,6 +29,7 @@ from visualizer.controls.bindings import Bindings
 from visualizer.entry import Live, Look, Recorded
 from visualizer.instants import instant
 from visualizer.limits import WINDOW
+from visualizer.parts import NoDisplay
 from visualizer.view import Theme
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -119,10 +120,17 @@ def recorded(folder: Path) -> Recorded:
 
 def watch_subject(subject: Live | Recorded, look: Look) -> None:
     """Show it in a window; as text where that is asked for, or there is no display."""
-    if not look.text and not entry.has_display():
-        output.progress("no display: showing text")
-        look = look._replace(text=True)
-    entry.watch(subject, look)
+    problem = ""
+    if not look.text and entry.has_display():
+        try:
+            entry.watch(subject, look)
+        except NoDisplay as error:
+            problem = str(error)
+        else:
+            return
+    if not look.text:
+        output.progress(f"{problem or 'no display'}: showing text")
+    entry.watch(subject, look._replace(text=True))
 
 
 def watch_own(peers: int, look: Look, *, read_only: bool) -> None:

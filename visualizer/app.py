@@ -21,7 +21,7 @@ from visualizer.limits import WINDOW
 from visualizer.logtail import LogTail
 from visualizer.model.state import SwarmState
 from visualizer.outcomes import Outcome, outcome_lines, sets_off_a_trip, trip_of, verdict
-from visualizer.parts import Feeding, MakeStage, Playing, Stage, Story
+from visualizer.parts import Feeding, MakeStage, NoDisplay, Playing, Stage, Story
 from visualizer.pictures import keep_picture
 from visualizer.view import Notice, Playback, View
 
@@ -84,7 +84,7 @@ class Window:
         return self._state
 
     def open(self) -> None:
-        """Open the window. Raises Unavailable where there is no display."""
+        """Open the window. Raises NoDisplay where there is none that it could be on."""
         try:
             pygame.display.init()
             pygame.font.init()
@@ -92,7 +92,7 @@ class Window:
             pygame.display.set_mode(_fitting(self._size), _FLAGS)
         except pygame.error as error:
             pygame.quit()
-            raise Unavailable(f"no window can be opened: {error}; try --text") from None
+            raise NoDisplay(f"no window can be opened: {error}") from None
         pygame.key.set_repeat(400, 40)  # milliseconds: an arrow that is held scrubs on
         size = pygame.display.get_window_size()
         self._stage = self._show.make_stage(size, self.view.theme, self._bindings.lines())

@@ -74,7 +74,7 @@ def require_pygame() -> None:
 def watch(subject: Live | Recorded, look: Look) -> None:
     """Show it until whoever watches has enough: in a window, or as text when that is asked for.
 
-    Raises Unavailable where no window can be opened, and Misuse for keys that cannot be. Ctrl-C is raised on.
+    Raises NoDisplay where no window can be opened, and Misuse for keys that cannot be. Ctrl-C is raised on.
     """
     bindings = Bindings().changed(look.keys)
     if look.text:

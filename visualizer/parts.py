@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cicada.errors import Unavailable
 from visualizer.controls.desk import Sight
 from visualizer.model.state import Mark, SwarmState
 from visualizer.view import Feed, Theme, View
 
 if TYPE_CHECKING:
     import pygame  # the view without a display does without it
+
+
+class NoDisplay(Unavailable):
+    """No window can be opened here."""
 
 
 class Feeding(Protocol):

@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from cicada.commands import Done
 from launcher.cli import app
 from launcher.runfolder import is_running, running_swarms
+from launcher.watching import subject_of
+from visualizer.entry import Live
 
 from .fake_launcher import fake_launcher
 from .swarms import RunningSwarm, config, free_ports, running
@@ -112,7 +114,7 @@ def test_without_the_extra_it_is_one_sentence_with_what_to_install(
     assert not (tmp_path / "runs").exists(), "nothing was started"
 
 
-@pytest.mark.parametrize(("key", "code"), [(b"q", 0), (CTRL_C, 130)])
+@pytest.mark.parametrize(("key", "code"), [(b"q", 0), pytest.param(CTRL_C, 130, marks=pytest.mark.prove)])
 def test_on_a_terminal_it_draws_over_the_last_look_until_q_or_ctrl_c(
     swarm: RunningSwarm, tmp_path: Path, key: bytes, code: int
 ) -> None:
@@ -147,6 +149,21 @@ def test_a_run_that_has_ended_is_replayed_as_text_where_there_is_no_display(ende
     assert code == 0
     assert text == "no display: showing text\n"
     assert "4 left" in shown.splitlines()[-1]
+
+
+def test_a_display_that_cannot_be_used_is_none(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
+    code, shown, text = run(ended, "--speed", 16)
+    assert code == 0
+    assert text.startswith("no window can be opened: ")
+    assert text.endswith(": showing text\n")
+    assert "4 left" in shown.splitlines()[-1]
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "swarm.example", "[::1]"])
+def test_an_address_is_that_of_the_events_with_the_snapshots_next_to_it(host: str) -> None:
+    found = subject_of(f"tcp://{host}:5556", read_only=False)
+    assert found == Live(f"tcp://{host}:5556", f"tcp://{host}:5556", f"tcp://{host}:5557")
 
 
 @pytest.fixture

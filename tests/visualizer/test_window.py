@@ -15,6 +15,7 @@ from visualizer.hands import Hands
 from visualizer.limits import WINDOW
 from visualizer.model.state import Kind, Trip
 from visualizer.outcomes import Outcome
+from visualizer.parts import NoDisplay
 
 from .desks import at, notice_of
 from .shows import Opened, opened
@@ -214,11 +215,9 @@ def test_a_window_that_is_not_open_draws_nothing(tmp_path: Path) -> None:
         Opened(tmp_path).window.frame()
 
 
-def test_where_there_is_no_display_it_says_what_else_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_there_is_no_display_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
     behind = Opened(tmp_path)
-    with pytest.raises(Unavailable, match="--text"):
+    with pytest.raises(NoDisplay, match="no such driver"):
         behind.window.open()
     behind.window.close()
