@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from cicada.bus.remote import WatchKeys, remote_endpoints
 from cicada.errors import CicadaError, Misuse, Unavailable
+from cicada.keys.store import read_swarm_key
 from cicada.limits import CLI
 from launcher import output
 from launcher.client import SwarmClient
@@ -94,10 +96,11 @@ class _Touring(threading.Thread):
         self.join(CLI.demo_wait)
 
 
-def subject_of(target: str, *, read_only: bool) -> Live | Recorded:
-    """What a run folder or an address names; a run that has ended is replayed. Raises Unavailable when there is nothing."""
+def subject_of(target: str, *, read_only: bool, watch_key: Path | None = None) -> Live | Recorded:
+    """What a run folder or an address names; a run that has ended is replayed. Raises Unavailable when there is nothing, and
+    Misuse for an address without the key that lets in there."""
     if "://" in target:
-        return _remote(target)
+        return _remote(target, watch_key)
     folder = Path(target)
     info = read_info(folder)
     if info is None or not is_running(folder):
@@ -198,13 +201,16 @@ def _filming() -> Iterator[Callable[[float], None]]:
         sys.stderr.write(_ERASE_LINE)
 
 
-def _remote(address: str) -> Live:
-    """A bus elsewhere: events at the port that is named, snapshots at the next. Raises Misuse for what is no such address."""
+def _remote(address: str, watch_key: Path | None) -> Live:
+    """A bus elsewhere. Raises Misuse for what is no such address, and without a key."""
     match = _REMOTE.fullmatch(address)
     port = int(match[2]) if match else 0
     if match is None or not 0 < port < _LAST_PORT:
         raise Misuse(f"{address!r} is no address of a bus: write tcp://HOST:PORT")
-    return Live(address, address, f"tcp://{match[1]}:{port + 1}")
+    if watch_key is None:
+        raise Misuse(f"{address} lets in who has its key: name the file of [watch] key_file with --watch-key")
+    keys = WatchKeys(read_swarm_key(watch_key).key_for("watch"))
+    return Live(address, *remote_endpoints(address), keys=keys)
 
 
 def _pixels(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cicada.bus.remote import WatchKeys
 from cicada.errors import Unavailable
 from visualizer.controls.bindings import Bindings
 from visualizer.instants import FIRST, LAST, Instant
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Live(NamedTuple):
     """A running swarm: endpoints of its bus and of its snapshots, and its launcher's control socket (empty: read-only).
 
-    ``logs``: the folder of its logs, when it is on this machine.
+    ``logs``: the folder of its logs, when it is on this machine. ``keys``: what lets in at a bus elsewhere.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Live(NamedTuple):
     snapshots: str
     control: str = ""
     logs: Path | None = None
+    keys: WatchKeys | None = None
 
 
 class Recorded(NamedTuple):
@@ -163,7 +165,7 @@ def _source(subject: Live | Recorded) -> tuple[Feeding, Story]:
 
     if isinstance(subject, Recorded):
         return recorded_feed(subject.path), new_story()
-    return live_feed(subject.events, subject.snapshots), new_story()
+    return live_feed(subject.events, subject.snapshots, subject.keys), new_story()
 
 
 def _view(subject: Live | Recorded, look: Look) -> View:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import cast
 
+from cicada.bus.follower import Follower
+from cicada.bus.remote import WatchKeys
 from visualizer.feed.history import History
 from visualizer.feed.live import LiveFeed
 from visualizer.feed.player import Player
@@ -13,9 +16,9 @@ from visualizer.parts import Feeding, Playing, Story
 from visualizer.view import Playback
 
 
-def live_feed(events: str, snapshots: str) -> Feeding:
-    """What a bus tells. ``snapshots``: where its snapshots are asked for."""
-    return LiveFeed(events, snapshots)
+def live_feed(events: str, snapshots: str, keys: WatchKeys | None = None) -> Feeding:
+    """What a bus tells. ``snapshots``: where its snapshots are asked for; ``keys``: what lets in at one elsewhere."""
+    return LiveFeed(events, snapshots, follow=partial(Follower, keys=keys))
 
 
 def recorded_feed(path: Path) -> Feeding:

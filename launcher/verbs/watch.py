@@ -61,6 +61,10 @@ LightOption = Annotated[bool, typer.Option("--light", help="Dark on light.")]
 KeysOption = Annotated[
     Path | None, typer.Option("--keys", metavar="FILE", help="TOML file with other keys, as kill = 'delete'.")
 ]
+WatchKeyOption = Annotated[
+    Path | None,
+    typer.Option("--watch-key", metavar="FILE", help="Key of a bus elsewhere: its [watch] key_file."),
+]
 
 
 def watch(
@@ -77,6 +81,7 @@ def watch(
     size: SizeOption = "1600x900",
     light: LightOption = False,
     keys: KeysOption = None,
+    watch_key: WatchKeyOption = None,
 ) -> None:
     """Look at a swarm: its ring, its messages, its failures, live or recorded.
 
@@ -84,7 +89,7 @@ def watch(
       cicada watch                               the latest run
       cicada watch --peers 12                    a swarm of its own
       cicada watch runs/chaos-20261126T101500Z-1a2b
-      cicada watch tcp://10.0.0.7:5556
+      cicada watch tcp://10.0.0.7:9620 --watch-key watch.key
       cicada watch --replay runs/latest --shot t=30s out.png
       cicada watch --replay runs/latest --record out.mp4 --speed 4
 
@@ -104,7 +109,8 @@ def watch(
     elif record is not None:
         _tell(record, film(recorded(run), look, record, start, end))
     else:
-        subject = recorded(run) if replay else subject_of(target or str(LATEST_RUN), read_only=read_only)
+        where = target or str(LATEST_RUN)
+        subject = recorded(run) if replay else subject_of(where, read_only=read_only, watch_key=watch_key)
         watch_subject(subject, look)
 
 

@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cicada.commands import Done
+from cicada.keys.keytext import swarm_key_text
+from cicada.keys.store import create_secret
 from launcher.cli import app
 from launcher.runfolder import is_running, running_swarms
 from launcher.watching import subject_of
@@ -66,6 +68,7 @@ def ended(swarm: RunningSwarm) -> Path:
         (["tcp://127.0.0.1"], "is no address of a bus"),
         (["http://127.0.0.1:80"], "is no address of a bus"),
         (["tcp://127.0.0.1:65535"], "is no address of a bus"),
+        (["tcp://127.0.0.1:5556"], "name the file of [watch] key_file with --watch-key"),
         (["--keys", "nothing.toml"], "nothing.toml cannot be read"),
         (["--peers", "0"], "--peers"),
         (["--speed", "99"], "--speed"),
@@ -161,9 +164,13 @@ def test_a_display_that_cannot_be_used_is_none(ended: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("host", ["10.0.0.7", "swarm.example", "[::1]"])
-def test_an_address_is_that_of_the_events_with_the_snapshots_next_to_it(host: str) -> None:
-    found = subject_of(f"tcp://{host}:5556", read_only=False)
-    assert found == Live(f"tcp://{host}:5556", f"tcp://{host}:5556", f"tcp://{host}:5557")
+def test_an_address_is_that_of_the_events_with_the_snapshots_next_to_it(host: str, tmp_path: Path) -> None:
+    key = tmp_path / "watch.key"
+    create_secret(key, swarm_key_text(bytes(range(32))))
+    found = subject_of(f"tcp://{host}:5556", read_only=False, watch_key=key)
+    assert isinstance(found, Live)
+    assert found._replace(keys=None) == Live(f"tcp://{host}:5556", f"tcp://{host}:5556", f"tcp://{host}:5557")
+    assert repr(found.keys) == "WatchKeys()"
 
 
 @pytest.fixture
