@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.ready-to-run
 DEV    := $(VENV)/.ready-to-develop
 ARGS   ?=
-SOURCE := cicada launcher visualizer tests benchmarks
+SOURCE := cicada launcher visualizer samples tests benchmarks
 
 # Sizes of the long proofs; `make prove CICADA_STEPS=100000` for a shorter one.
 prove: export CICADA_STEPS ?= 1000000
@@ -71,6 +71,9 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks.sessions $(ARGS)
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
 	$(BIN)/python -m benchmarks.transfer $(ARGS)
+	$(BIN)/python -m benchmarks.watching $(ARGS)
+	$(BIN)/python -m benchmarks.folding $(ARGS)
+	$(BIN)/python -m benchmarks.frames $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

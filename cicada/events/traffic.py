@@ -24,10 +24,10 @@ class TrafficCounted(Event, frozen=True, kw_only=True, tag=True):
 class HopTaken(Event, frozen=True, kw_only=True, tag=True):
     """A message goes from this peer over a link to ``remote`` (an address).
 
-    ``kind`` is lookup, answer, data, receipt or broadcast. ``trip`` is the same at every hop of the same message, copies and
-    attempts included, and of its answer: its origin, and a number there. ``copy`` and ``attempt`` tell those apart. ``hops``
-    counts links crossed, this one included. ``at_us`` is the wall clock in microseconds. One trip of ``sampled`` is told (1:
-    every one), and of that one all hops.
+    ``kind`` is lookup, answer, data, receipt or broadcast. ``trip`` is the same at every hop of the copies of one attempt, of a
+    lookup and its answers, of a broadcast: its origin, and a number there. Relays cannot see which attempts and which receipt
+    belong together: CopiesTraced names them. ``copy`` and ``attempt`` tell copies apart. ``hops`` counts links crossed, this one
+    included. ``at_us`` is the wall clock in microseconds. One trip of ``sampled`` is told (1: every one).
     """
 
     trip: str

@@ -30,7 +30,7 @@ from visualizer.model.bounds import (
 from visualizer.model.edges import Edges
 from visualizer.model.lines import broadcast_in_words, is_quiet, line_of, lookup_in_words
 from visualizer.model.marks import mark_of
-from visualizer.model.peers import name_at
+from visualizer.model.peers import name_of_target
 from visualizer.model.ring import health_of
 from visualizer.model.roll import FREEZE, GONE, Roll
 from visualizer.model.state import (
@@ -143,8 +143,8 @@ class SwarmFold:
         other._trips = self._trips.share(state)
         return other
 
-    def _called(self, address: str) -> str:
-        return name_at(self._state, address)[:NAME]
+    def _called(self, target: str) -> str:
+        return name_of_target(self._state, target)[:NAME]
 
     def _write(self, event: told.AnyEvent, line: Line, *, is_news: bool) -> None:
         state = self._state

@@ -318,7 +318,8 @@ def status_line(state: SwarmState, view: View, share: int) -> tuple[StatusPart, 
     feed = view.feed
     parts = []
     if feed.source:
-        parts.append(StatusPart(feed.source, Tone.PLAIN))
+        here = feed.source.startswith("ipc:")  # whose path nobody needs to read
+        parts.append(StatusPart("this machine" if here else feed.source, Tone.PLAIN))
     if feed.problem:
         parts.append(StatusPart(feed.problem, Tone.BAD))
     elif feed.source:
