@@ -88,7 +88,7 @@ $(VENV)/.created:
 	@touch $@
 
 $(RUN): pyproject.toml $(VENV)/.created
-	$(BIN)/python -m pip install --quiet --editable ".[fast,load]"
+	$(BIN)/python -m pip install --quiet --editable ".[fast,load,viz]"
 	@touch $@
 
 $(DEV): pyproject.toml $(RUN)

@@ -123,8 +123,10 @@ async def test_what_a_supervisor_that_failed_did_not_get_to_is_answered() -> Non
             found, left, joined, looked = await asyncio.gather(*requests, return_exceptions=True)
             await asyncio.gather(receipt, broadcast)
         assert (receipt.reason, broadcast.reason) == ("this peer was closed",) * 2
-        assert (found, left) == (LookupFailure.NOT_MEMBER, None)
-        assert isinstance(joined, RingNotReady)
+        # whoever asked when it had failed already is told just that
+        assert found is LookupFailure.NOT_MEMBER or isinstance(found, NotBound)
+        assert left is None or isinstance(left, NotBound)
+        assert isinstance(joined, RingNotReady | NotBound)
         assert isinstance(looked, NotBound)
 
 

@@ -327,7 +327,7 @@ def test_a_newer_inbound_link_takes_over_when_its_other_end_has_sealed_a_frame()
     stranger.say(FrameType.DATA, new, 1, LINK_ACK.pack(0, 0) + encode(data(2)))
     assert a.received == [data(2)]
     assert a.indexes.attached == {new}
-    assert LinkClosed(remote=stranger.peer.address, reason="replaced") in a.events
+    assert LinkClosed(remote=stranger.peer.address, reason="replaced", left=1) in a.events
     moved = [frame for frame in stranger.heard if frame.type == FrameType.DATA and frame.index == 72]
     assert [frame.counter for frame in moved] == [1]
     assert old not in a.indexes.attached
