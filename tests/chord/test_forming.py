@@ -36,6 +36,7 @@ def test_a_full_sized_list_holds_the_next_sixteen() -> None:
     assert {len(snapshot.successors) for snapshot in swarm.snapshots().values()} == {16}
 
 
+@pytest.mark.prove
 def test_two_hundred_unsorted_joins_through_one_address_settle() -> None:
     swarm = Swarm(1)
     swarm.create(peer_number(0))

@@ -143,7 +143,7 @@ def test_finger_dials_keep_to_their_rate_however_many_peers_are_named() -> None:
     assert 0.9 * 25 <= dials <= 4 + 25
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 def test_several_candidates_for_each_finger_shorten_the_path_by_a_hop() -> None:
     """Bamboo: choose among several finger candidates. With 1,000 nodes and r = 16: 4.3 hops with m = 1, 2.95 with m = 16.
 

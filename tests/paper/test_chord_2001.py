@@ -208,7 +208,7 @@ def test_the_mean_path_is_half_the_logarithm_of_the_ring(count: int) -> None:
     assert paths.mean == pytest.approx(log2(count) / 2, abs=0.35)
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 def test_paths_spread_little_about_their_mean() -> None:
     """Section 6.3: with 1,024 nodes the 1st to 99th percentile is 2 to 8 hops; with 4,096 paths run from 1 to 11, most often 6."""
     count = max(SIZES)

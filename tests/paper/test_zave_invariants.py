@@ -98,7 +98,9 @@ def ring_from(lists: Lists, start: int) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize(("identifiers", "r"), [(4, 2), (5, 2), (6, 2), (5, 3)])
+@pytest.mark.parametrize(
+    ("identifiers", "r"), [(4, 2), (5, 2), pytest.param(6, 2, marks=pytest.mark.prove), (5, 3)]
+)
 def test_the_invariant_alone_implies_every_property_of_shape(identifiers: int, r: int) -> None:
     """The inductive invariant implies one ordered ring, connected appendages, no duplicates, ordered ESLs that do not
     wrap, and that principals are in the ring. Here for each state there is of a small circle."""

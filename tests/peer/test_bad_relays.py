@@ -124,7 +124,7 @@ async def mailbox(peer: SwarmPeer) -> list[bytes]:
     return found
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.timeout(900)
 async def test_receipts_name_as_altered_what_was_altered_and_nothing_else() -> None:
     harm = Harm()

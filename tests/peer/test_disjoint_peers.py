@@ -22,7 +22,7 @@ __all__ = ["seen_routers"]
 PEERS = int(os.environ.get("CICADA_PATHS", "40"))
 SIX = 6
 WAVE = 20
-pytestmark = [pytest.mark.usefixtures("seen_routers"), pytest.mark.sized]
+pytestmark = [pytest.mark.usefixtures("seen_routers"), pytest.mark.prove]
 
 
 def passed(peers: Sequence[SwarmPeer], origin: Address) -> dict[int, Counter[int]]:

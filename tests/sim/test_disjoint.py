@@ -65,7 +65,7 @@ def send_all(swarm: Swarm, pairs: list[tuple[Peer, Peer]], copies: int) -> list[
     return [swarm.peer(origin).settled[id] for origin, id in sent]
 
 
-@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("direct", [True, pytest.param(False, marks=pytest.mark.prove)])
 def test_duplicates_5_puts_six_copies_on_six_paths_that_share_no_relay(direct: bool) -> None:
     swarm, peers = a_swarm(200, DeliveryLimits(direct=direct))
     wire = Wiretap(swarm)

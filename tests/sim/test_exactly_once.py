@@ -47,7 +47,7 @@ def result(of: Scenario) -> RunResult:
     return run.result()
 
 
-@pytest.mark.sized
+@pytest.mark.prove
 @pytest.mark.timeout(7200)
 def test_nothing_acknowledged_is_lost_nothing_comes_twice_and_nothing_is_forged() -> None:
     of = scenario(MESSAGES)

@@ -196,7 +196,7 @@ def test_one_host_with_hundreds_of_ports_has_one_host_slot_in_any_list_and_one_f
     assert len(swarm.members()) == 40
 
 
-@pytest.mark.parametrize("ports", [200, pytest.param(1000, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("ports", [pytest.param(count, marks=pytest.mark.prove) for count in (200, 1000)])
 def test_whatever_ports_of_a_host_join_nobodys_tables_hold_more_of_it_than_its_cap(ports: int) -> None:
     cap = 20
     limits = RingLimits(successors=4, known_peers=64, group_hosts=True, places_per_host=cap)
