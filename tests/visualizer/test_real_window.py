@@ -18,10 +18,9 @@ import pytest
 from cicada.commands import GetPeers, Peers
 from tests.launcher.swarms import RunningSwarm, config, free_ports, running
 from visualizer.model.state import PeerState, PeerView, SwarmState
-from visualizer.scene.layout import Layout
 from visualizer.view import View
 
-from .watchers import phase
+from .watchers import phase, spot
 
 ROOT: Final = Path(__file__).parents[2]
 SIZE: Final = (1100, 760)
@@ -127,8 +126,7 @@ def pixel_of(swarm: RunningSwarm, name: str) -> tuple[int, int]:
         row.name: PeerView(row.name, row.address, int(row.place, 16), "core", "", PeerState.MEMBER)
         for row in rows
     }
-    x, y = Layout().pixels(SwarmState(peers=peers), View(), SIZE)[name]
-    return round(x), round(y)
+    return spot(SwarmState(peers=peers), View(), SIZE, name)
 
 
 def test_a_hand_selects_and_kills_a_peer_keeps_a_picture_and_closes_the_window(

@@ -69,6 +69,10 @@ class Watcher:
         x, y = Layout().pixels(self.state, self.view, pygame.display.get_window_size())[name]
         return round(x), round(y)
 
+    def spot(self, name: str) -> tuple[int, int]:
+        """A pixel that only this peer answers to: another one may be so near that the middles of both are one pixel."""
+        return spot(self.state, self.view, pygame.display.get_window_size(), name)
+
     def press(self, *keys: int | str) -> None:
         """Characters, or keys of pygame that type none."""
         for key in keys:
@@ -79,7 +83,7 @@ class Watcher:
 
     def click(self, where: str | tuple[int, int], *, shift: bool = False) -> None:
         """A peer, or a pixel."""
-        pixel = self.pixel(where) if isinstance(where, str) else where
+        pixel = self.spot(where) if isinstance(where, str) else where
         self.drag(pixel, pixel, shift=shift)
 
     def drag(
@@ -103,6 +107,14 @@ class Watcher:
         """Of the members, as the window has them."""
         live = [peer for peer in self.state.peers.values() if peer.state.is_live]
         return {peer.name: (peer.predecessor, peer.successors) for peer in live}
+
+
+def spot(state: SwarmState, view: View, size: tuple[int, int], name: str) -> tuple[int, int]:
+    """A pixel that only this peer answers to."""
+    layout = Layout()
+    x, y = layout.pixels(state, view, size)[name]
+    around = [(round(x) + right, round(y) + down) for right in (0, -6, 6) for down in (0, -6, 6)]
+    return next(pixel for pixel in around if layout.peer_at(pixel, state, view, size) == name)
 
 
 def neighbours(swarm: RunningSwarm) -> Neighbours:
