@@ -118,9 +118,12 @@ class Terminal:
     def type_until(self, keys: str, text: str) -> None:
         """Type it again and again, until this text is shown."""
         give_up = time.monotonic() + PATIENCE
+        due = 0.0
         while text not in self._plain():
             assert time.monotonic() < give_up, self._plain()
-            self.type(keys)
+            if time.monotonic() >= due:
+                due = time.monotonic() + 1.0  # what is typed too often is for the next prompt
+                self.type(keys)
             if select.select([self._screen], [], [], 0.2)[0]:
                 self._read(text)
         self.shows(text)
@@ -137,11 +140,17 @@ class Terminal:
         self._shown = plain[found + len(text) :].encode()
         return plain[: found + len(text)]
 
-    def ends(self) -> int:
-        """Its exit code."""
+    def ends(self, typing: str = "") -> int:
+        """Its exit code. ``typing`` is typed again every second, as people do: what comes while a prompt is being drawn is
+        lost."""
         give_up = time.monotonic() + PATIENCE
+        due = 0.0
         while self.process.poll() is None:
             assert time.monotonic() < give_up, self._plain()
+            if typing and time.monotonic() >= due:
+                due = time.monotonic() + 1.0
+                with contextlib.suppress(OSError):  # it has just ended
+                    self.type(typing)
             if select.select([self._screen], [], [], 0.05)[0]:
                 with contextlib.suppress(AssertionError):
                     self._read("its end")

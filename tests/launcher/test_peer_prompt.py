@@ -135,5 +135,4 @@ def test_ctrl_d_ends_it_and_an_unusable_state_folder_costs_the_history_only(tmp_
         terminal.shows(PROMPT)
         terminal.type("\x03")  # on an empty line: another line
         terminal.shows(PROMPT)
-        terminal.type("\x04")
-        assert terminal.ends() == 0
+        assert terminal.ends(typing="\x04") == 0

@@ -49,7 +49,10 @@ def test_a_router_of_one_protocol_opens_and_closes_a_port_by_it_and_does_not_ans
     lab: Lab, listener: Listener, protocol: str
 ) -> None:
     lab.router.start_daemon(protocol)
-    assert {name for name in ALL if _answers(lab.lan, name)} == {protocol}
+    assert any(
+        _answers(lab.lan, protocol) for _ in range(5)
+    )  # a machine that stood still may have missed the first
+    assert not {name for name in ALL if name != protocol and _answers(lab.lan, name)}
     granted = PROTOCOLS[protocol](lab.lan, PORT, EXTERNAL, 600)
     assert (granted.external_port, granted.lease) == (EXTERNAL, 600)
     assert lab.router.mappings() == [Standing("TCP", EXTERNAL, lab.lan.address, PORT)]

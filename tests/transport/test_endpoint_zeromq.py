@@ -24,7 +24,7 @@ from cicada.transport.zeromq import ZmqEndpoint
 from tests.transport.endpoints import PATIENCE, Pair, Recorder, World, eventually, free_address, hello_to
 
 CHILD = """
-import asyncio, json, resource, sys, time
+import asyncio, concurrent.futures.thread, json, resource, sys, time  # all before there is no descriptor left
 limit, seconds, address = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 if limit:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
