@@ -29,6 +29,7 @@ def test_every_state_and_kind_has_a_colour_of_its_own(theme: Palette) -> None:
     assert len(set(theme.states.values())) == len(PeerState)
     assert len(set(theme.kinds.values())) == len(Kind)
     assert len(set(theme.copies)) == 10
+    assert not {theme.ring, theme.good, theme.bad} & set(theme.copies)
 
 
 @THEMES

@@ -29,10 +29,6 @@ class Area(NamedTuple):
         """Whether a pixel is inside."""
         return self.x <= pixel[0] < self.x + self.w and self.y <= pixel[1] < self.y + self.h
 
-    def shrunk(self, by: int) -> Area:
-        """Without a margin."""
-        return Area(self.x + by, self.y + by, max(0, self.w - 2 * by), max(0, self.h - 2 * by))
-
 
 class Areas(NamedTuple):
     """Left: health and legends. Right: inspector, tables, log (width 0 when narrow). Below: timeline, then the status line."""

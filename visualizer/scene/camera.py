@@ -58,11 +58,6 @@ def fitted() -> Camera:
     return Camera()
 
 
-def centred(point: Point, zoom: float) -> Camera:
-    """A point in the middle."""
-    return _clamped(point[0], point[1], min(MOST_ZOOM, max(LEAST_ZOOM, zoom)))
-
-
 def _clamped(x: float, y: float, zoom: float) -> Camera:
     far = math.hypot(x, y)
     shrink = min(1.0, ROAMING / far) if far else 1.0

@@ -32,7 +32,6 @@ class Trace(enum.Enum):
     MISSING = "missing"  # a dangling stub
     FINGER = "finger"
     LINK = "link"
-    TIE = "tie"
     HOP = "hop"
     TREE = "tree"
 
