@@ -61,7 +61,8 @@ def test_even_spacing_keeps_the_order_of_places() -> None:
 def test_a_hidden_peer_stands_outside_near_its_place_and_is_tied_to_its_relays() -> None:
     state = swarm(3)
     hidden = peer("leaf-0", 50, "leaf")
-    hidden.address, hidden.links = "@" + "ab" * 32, {state.peers["core-1"].address, "10.0.0.1:1"}
+    hidden.address, hidden.relays = "@" + "ab" * 32, (state.peers["core-1"].address, "10.0.0.1:1")
+    hidden.links = {one.address for one in state.peers.values()}  # more than its relays
     state.peers[hidden.name] = hidden
     point = Layout().positions(state, View())["leaf-0"]
     assert math.hypot(*point) == pytest.approx(OUTER)

@@ -56,7 +56,7 @@ def every_state() -> SwarmState:
     for one, kind in zip(state.peers.values(), PeerState, strict=False):
         one.state = kind
     hidden = peer("leaf-0", 77, "leaf")
-    hidden.address, hidden.links = "@" + "cd" * 32, {state.peers["core-1"].address}
+    hidden.address, hidden.relays = "@" + "cd" * 32, (state.peers["core-1"].address,)
     state.peers[hidden.name] = hidden
     state.peers["core-5"].behaviour = "alters"
     state.peers["core-6"].mapped = "203.0.113.5:7000"

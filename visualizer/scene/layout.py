@@ -145,13 +145,13 @@ class Layout:
 
 
 def ties(state: SwarmState) -> list[Tie]:
-    """Each hidden peer's relays: those that it has a link to."""
+    """Each hidden peer to the relays that it is reached by."""
     names = {peer.address: peer.name for peer in state.peers.values()}
     return [
         Tie(peer.name, names[address])
         for peer in state.peers.values()
-        if peer.hidden and (peer.state.is_live or peer.links)
-        for address in sorted(peer.links)
+        if peer.hidden
+        for address in peer.relays
         if address in names
     ]
 
