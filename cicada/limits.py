@@ -725,6 +725,9 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     gather: float = 0.05  # seconds that traffic waits at most to leave together: alone an event costs 80 µs, among others 15
     handshake: float = 5.0  # seconds a remote watcher has to prove its key; it takes three messages
     gathered: int = 256  # events that leave at once, whenever that is
+    together: int = (
+        16  # of one kind that leave in one message: queues count messages, so a queue has that many more
+    )
     told: float = 1.0  # seconds between two SequencesTold of a source, while somebody subscribes
     silence: float = (
         3.5  # seconds without a word from which a follower calls its connection lost; three of those
@@ -738,7 +741,10 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     hear: float = 0.5  # of these for the asker's subscription to reach it; measured 0.005
     heal_pause: float = 0.25  # seconds between two snapshots of one follower that keeps losing events
     hops_told: int = (
-        200  # hops a process tells a second; each costs it 15 µs, so a third of a percent of a core
+        200  # hops a process tells a second; each costs it 10 µs, so a fifth of a percent of a core
+    )
+    counted: float = (
+        2.0  # seconds between two TrafficCounted, and two PeerMeasured, of a peer; they cost it 100 µs
     )
     ended_peers: int = 1024  # of one source whose end is kept for snapshots, the latest
 

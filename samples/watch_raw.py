@@ -21,7 +21,8 @@ snapshot = msgpack.unpackb(question.recv())
 for envelope in snapshot["events"]:
     print("is ", envelope["source"], envelope["peer"], envelope["event"], flush=True)
 while True:
-    envelope = msgpack.unpackb(events.recv_multipart()[1])
-    source, kind = envelope["source"], envelope["event"]["event"]
-    if envelope["sequence"] > snapshot["sequences"].get(source, {}).get(kind, 0):
-        print("now", source, envelope["peer"], envelope["event"], flush=True)
+    for body in events.recv_multipart()[1:]:  # the first frame is the topic
+        envelope = msgpack.unpackb(body)
+        source, kind = envelope["source"], envelope["event"]["event"]
+        if envelope["sequence"] > snapshot["sequences"].get(source, {}).get(kind, 0):
+            print("now", source, envelope["peer"], envelope["event"], flush=True)

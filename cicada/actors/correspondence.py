@@ -17,7 +17,7 @@ from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.events import AnyEvent, BroadcastFinished, BroadcastStarted, MessageDropped
-from cicada.ids import Peer
+from cicada.ids import Address, Peer
 from cicada.keys.memory import Memory
 from cicada.limits import BROADCAST, DELIVERY, KEYS
 from cicada.routing.admission import Quota
@@ -36,6 +36,7 @@ from cicada.routing.io import (
     Traced,
     Verdict,
 )
+from cicada.wire.trips import broadcast_trip
 
 # An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
 HEARD: Final = replace(
@@ -71,6 +72,7 @@ class _Announced(msgspec.Struct, frozen=True):
     send: SendBroadcast
     receipt: BroadcastReceipt
     told_at: float
+    origin: Address
 
 
 class Correspondence:
@@ -195,7 +197,9 @@ class Correspondence:
             expires_ms=self._around.clock.wall_ms() + int(BROADCAST.seconds * 1000),
             deadline=announce.deadline,
         )
-        self._announced[send.id] = _Announced(send, announce.receipt, self._around.clock.now())
+        self._announced[send.id] = _Announced(
+            send, announce.receipt, self._around.clock.now(), self._around.own.address
+        )
         self._publish(BroadcastStarted(message=send.id, bytes=len(send.payload)))
         self._tell(send)
 
@@ -210,6 +214,7 @@ class Correspondence:
                     reached=settled.reached,
                     complete=settled.is_complete,
                     reason=reason,
+                    trip=broadcast_trip(announced.origin, settled.id),
                 )
             )
 

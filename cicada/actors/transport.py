@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, get_args
@@ -179,8 +179,6 @@ class TransportActor(Pump[Links]):
 
     def take(self, queue: deque[Any], limit: int) -> None:
         limit = limit if len(queue) < _FEW else self._bearable(queue, limit)
-        if self._meter is not None:
-            self._meter.read(islice(queue, limit))
         super().take(queue, limit)
 
     def end_turn(self) -> None:
@@ -235,7 +233,7 @@ class TransportActor(Pump[Links]):
 
     def clear_the_way(self) -> None:
         self._obstruction = None
-        self.divert({}, {})
+        self._divert()
 
     def authenticated(self, output: linkio.Authenticated) -> None:
         """A handshake finished."""
@@ -247,14 +245,23 @@ class TransportActor(Pump[Links]):
             if not about.rules:
                 return
             self._obstruction = Obstruction(self)
-            self.divert(self._obstruction.carriers(), self._obstruction.specials())
+            self._divert()
         self._obstruction.change(about)
+
+    def _divert(self) -> None:
+        """Have what passes go by those who look at it, and those who stand in its way."""
+        obstruction, meter = self._obstruction, self._meter
+        specials = obstruction.specials() if obstruction is not None else {}
+        if meter is not None:
+            specials |= meter.specials(defaultdict(lambda: self.feed, specials))
+        self.divert(obstruction.carriers() if obstruction is not None else {}, specials)
 
     def _look(self) -> None:
         watch = self.around.watch
         if self._meter is not None:
             self._meter.close()
         self._meter = Meter(self.around, watch) if watch is not None and watch.needs_meters else None
+        self._divert()
 
     def _look_no_more(self) -> None:
         if self.around.watch is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, Protocol, get_args
 
 import msgspec
@@ -18,13 +18,15 @@ from cicada.limits import BUS, BusLimits
 from cicada.routing.io import Copy, Fate, Settled, Traced
 from cicada.transport import linkio
 from cicada.wire.ring import RingMessage
-from cicada.wire.trips import FAMILIES, KEYS, SHIFT, SPREAD, data_key, data_trip, hop_of, is_sampled
+from cicada.wire.routed import Data, DataAck
+from cicada.wire.trips import FAMILIES, KEYS, data_key, data_trip, hop_of, is_sampled
 
 Wants = Callable[[type[AnyEvent]], bool]
 """Whether anybody subscribed to a kind of event."""
 
-_RING: Final = frozenset(get_args(RingMessage))
+_COUNTED_AS: Final[dict[type, str]] = {**dict.fromkeys(get_args(RingMessage), "ring"), **FAMILIES}
 _MOST_SAMPLED: Final = 1 << 15
+_EVERYTHING: Final = (1 << 64) - 1
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -67,24 +69,30 @@ class Measured(Protocol):
 class Watch:
     """Of one process, on its event loop. ``wants`` says what is subscribed to; call ``changed`` when that may be otherwise.
 
-    Once a second it counts, measures, and chooses how large a share of all trips is told hop by hop, so that
+    Every ``counted`` seconds it counts, measures, and chooses how large a share of all trips is told hop by hop, so that
     ``hops_told`` are told a second at most.
     """
 
-    def __init__(self, wants: Wants, *, limits: BusLimits = BUS) -> None:
+    def __init__(
+        self, wants: Wants, *, limits: BusLimits = BUS, wall_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._wants = wants
         self._limits = limits
+        self.wall_ns = wall_ns
         self._actors: dict[Watched, None] = {}
         self._measured: dict[Measured, Figures | None] = {}
         self._meters: dict[Meter, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
+        self._budget = int(limits.hops_told * limits.counted)
         self._told = 0
         self.hops = False
         self.counts = False
         self.copies = False
         self.measures = False
         self.sampled = 1
+        self.left_out = _EVERYTHING
+        """Trips whose key has one of these bits are not told."""
 
     @property
     def needs_meters(self) -> bool:
@@ -112,6 +120,7 @@ class Watch:
         before = (self.needs_meters, self.copies)
         self.hops, self.counts = self._wants(HopTaken), self._wants(TrafficCounted)
         self.copies, self.measures = self._wants(CopiesTraced), self._wants(PeerMeasured)
+        self._sample(self.sampled)
         if before != (self.needs_meters, self.copies):
             for actor in self._actors:
                 actor.actor_ref.tell(Looked())
@@ -127,17 +136,17 @@ class Watch:
         self._timer = None
 
     def is_told(self, key: int) -> bool:
-        """Whether what happens on the trip with this key is told, and counted among what is told in this second."""
-        if (key * SPREAD >> SHIFT) & (self.sampled - 1):
-            return False  # as is_sampled says; most come this way
+        """Whether what happens on the trip with this key is told, and counted among what is told in this period."""
+        if key & self.left_out:
+            return False  # as is_sampled says
         self._told += 1
-        if self._told > 2 * self._limits.hops_told and self.sampled < _MOST_SAMPLED:
-            self.sampled *= 2  # a burst: do not wait for the end of the second
-            self._told = self._limits.hops_told
-        return True
+        if self._told > 2 * self._budget and self.sampled < _MOST_SAMPLED:
+            self._sample(self.sampled * 2)  # a burst: do not wait for the end of the period
+            self._told = self._budget
+        return self.hops
 
     def add(self, meter: Meter) -> None:
-        """Ask this one for its counts every second."""
+        """Ask this one for its counts every period."""
         self._meters[meter] = None
 
     def remove(self, meter: Meter) -> None:
@@ -149,7 +158,7 @@ class Watch:
         return self.hops or self.counts or self.copies or self.measures
 
     def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._limits.told, self._look)
+        self._timer = asyncio.get_running_loop().call_later(self._limits.counted, self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -166,11 +175,17 @@ class Watch:
         self._arm()
 
     def _adapt(self, seconds: float) -> None:
-        rate, self._told = self._told / max(seconds, self._limits.told), 0
-        while rate > self._limits.hops_told and self.sampled < _MOST_SAMPLED:
-            self.sampled, rate = self.sampled * 2, rate / 2
-        if self.sampled > 1 and rate < self._limits.hops_told / 3:
-            self.sampled //= 2
+        rate, self._told = self._told / max(seconds, self._limits.counted), 0
+        sampled = self.sampled
+        while rate > self._limits.hops_told and sampled < _MOST_SAMPLED:
+            sampled, rate = sampled * 2, rate / 2
+        if sampled > 1 and rate < self._limits.hops_told / 3:
+            sampled //= 2
+        self._sample(sampled)
+
+    def _sample(self, sampled: int) -> None:
+        self.sampled = sampled
+        self.left_out = sampled - 1 if self.hops else _EVERYTHING
 
 
 class Meter:
@@ -183,16 +198,9 @@ class Meter:
         self._counts: defaultdict[tuple[Address, type], int] = defaultdict(int)
         watch.add(self)
 
-    def read(self, inputs: Iterable[object]) -> None:
-        """Look through what the actor is about to be given in a turn: one loop over all of it costs the least."""
-        counts, keys, watch = self._counts, KEYS, self._watch
-        for given in inputs:
-            if type(given) is linkio.Forward or type(given) is linkio.SendMessage:
-                message = given.message
-                form = type(message)
-                counts[given.peer.address, form] += 1
-                if watch.hops and form in keys and watch.is_told(keys[form](message)):
-                    self._tell_hop(given)
+    def specials(self, then: Handlers) -> Handlers:
+        """Which inputs of the links come here first, and go where they went before."""
+        return {kind: self._metered(then[kind]) for kind in (linkio.Forward, linkio.SendMessage)}
 
     def tell(self, seconds: float, *, counts: bool) -> None:
         """What was counted since the last time."""
@@ -202,8 +210,7 @@ class Meter:
             return
         edges: defaultdict[Address, dict[str, int]] = defaultdict(dict)
         for (remote, form), count in counted.items():
-            family = FAMILIES.get(form) or ("ring" if form in _RING else "other")
-            edge = edges[remote]
+            edge, family = edges[remote], _COUNTED_AS.get(form, "other")
             edge[family] = edge.get(family, 0) + count
         told = tuple(EdgeCount(remote=remote, counts=edge) for remote, edge in edges.items())
         self._around.publish(self._around.name, TrafficCounted(seconds=seconds, edges=told))
@@ -212,9 +219,31 @@ class Meter:
         """Count no more."""
         self._watch.remove(self)
 
+    def _metered(self, go_on: Callable[[Any], object]) -> Callable[[Any], None]:
+        # Every message comes through here. Nothing is kept of what is not told: what outlives its turn costs more than all
+        # that is done here. Most are Data and their acks, whose key is spelled out.
+        counts, keys, watch = self._counts, KEYS, self._watch
+
+        def meter(sending: linkio.SendMessage) -> None:
+            message: Any = sending.message
+            form = type(message)
+            counts[sending.peer.address, form] += 1
+            if form is Data or form is DataAck:
+                if not (message.index ^ message.counter) & watch.left_out:
+                    self._tell_hop(sending)
+            elif form in keys and not keys[form](message) & watch.left_out:
+                self._tell_hop(sending)
+            go_on(sending)
+
+        return meter
+
     def _tell_hop(self, sending: linkio.SendMessage) -> None:
         hop = hop_of(sending.message, self._own, sending.peer.address)
-        if hop is None or self._around.publish is None:
+        if (
+            hop is None
+            or self._around.publish is None
+            or not self._watch.is_told(KEYS[type(sending.message)](sending.message))
+        ):
             return
         event = HopTaken(
             trip=hop.trip,
@@ -223,7 +252,7 @@ class Meter:
             origin=hop.origin,
             target=hop.target,
             hops=hop.hops,
-            at_us=time.time_ns() // 1000,
+            at_us=self._watch.wall_ns() // 1000,
             copy=hop.copy,
             attempt=hop.attempt,
             sampled=self._watch.sampled,

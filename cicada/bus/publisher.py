@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import msgspec
@@ -50,7 +50,7 @@ class Publisher:
         self._subscribed = asyncio.Event()
         self._standing = Standing()
         self._pulse: asyncio.TimerHandle | None = None
-        self._gathered: list[Envelope] = []
+        self._gathered: list[tuple[str, AnyEvent, int]] = []
         self._leaving: asyncio.TimerHandle | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self.life = clock.wall_ms()
@@ -104,22 +104,26 @@ class Publisher:
         """Tell whoever subscribed. ``peer`` names the peer it is about; empty: the source itself. Traffic is gathered for a
         moment and leaves together; the order is kept by kind."""
         kind = type(event)
+        if kind in _GATHERED and self.wants(kind):
+            self._gather(peer, event)
+            return
         self._sequences[kind] += 1
         if self.wants(kind):
-            if kind in _GATHERED:
-                self._gather(self._envelope(kind, peer, event))
-            elif not (self._tell_loss() and self._send(self._envelope(kind, peer, event))):
-                self._lose()
+            body = self._encoded(kind, peer, event, self._clock.wall_ms())
+            self._send(topic_of(kind), [body])
+            self._look_for_subscriptions()
         if kind in HEEDED:
             for correction in self._standing.note(peer, event):
                 self.publish(peer, correction)
 
     def told(self, kind: type[AnyEvent]) -> int:
         """The sequence of the last event of this kind, 0: of none."""
+        self._let_go()
         return self._sequences[kind]
 
     def part(self) -> Part:
         """What stands, at this instant."""
+        self._let_go()
         sequences = {kind.__name__: count for kind, count in self._sequences.items()}
         return make_part(self._source, self.life, sequences, self._standing.events(), self._clock.wall_ms())
 
@@ -131,62 +135,69 @@ class Publisher:
             await asyncio.sleep(_LOOK)
         return prefix in self._prefixes
 
+    def _encoded(self, kind: type[AnyEvent], peer: str, event: AnyEvent, time_ms: int) -> bytes:
+        envelope = Envelope(
+            source=self._source,
+            sequence=self._sequences[kind],
+            time_ms=time_ms,
+            peer=peer,
+            event=event,
+            life=self.life,
+        )
+        return self._encoder.encode(envelope)
+
+    def _gather(self, peer: str, event: AnyEvent) -> None:
+        """Put it aside: numbering and encoding many at once costs a fraction of doing it between the turns of actors."""
+        self._gathered.append((peer, event, self._clock.wall_ms()))
+        if self._leaving is None:
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(self._limits.gather, self._let_go)
+        elif len(self._gathered) >= self._limits.gathered:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Send what was gathered."""
+        if self._leaving is None:
+            return
+        self._leaving.cancel()
+        self._leaving = None
+        gathered, self._gathered = self._gathered, []
+        bodies: defaultdict[type[AnyEvent], list[bytes]] = defaultdict(list)
+        for peer, event, time_ms in gathered:
+            kind = type(event)
+            self._sequences[kind] += 1
+            bodies[kind].append(self._encoded(kind, peer, event, time_ms))
+        for kind, encoded in bodies.items():
+            for first in range(0, len(encoded), self._limits.together):
+                self._send(topic_of(kind), encoded[first : first + self._limits.together])
+        self._look_for_subscriptions()
+
+    def _send(self, topic: bytes, bodies: list[bytes]) -> None:
+        """One message of events of one kind. What finds no room is lost, and that is told before anything else is."""
+        if not (self._tell_loss() and self._queue(topic, bodies)):
+            self.lost += len(bodies)
+            self._untold += len(bodies)
+
     def _tell_loss(self) -> bool:
         """Say how many were lost, if any. False while there is no room even for that."""
         if self._untold and self.wants(EventsLost):
             self._sequences[EventsLost] += 1
             loss = EventsLost(count=self._untold, reason="bus queue full")
-            if not self._send(self._envelope(EventsLost, "", loss)):
+            body = self._encoded(EventsLost, "", loss, self._clock.wall_ms())
+            if not self._queue(topic_of(EventsLost), [body]):
                 self._sequences[EventsLost] -= 1
                 return False
         self._untold = 0
         return True
 
-    def _lose(self) -> None:
-        self.lost += 1
-        self._untold += 1
-
-    def _envelope(self, kind: type[AnyEvent], peer: str, event: AnyEvent) -> Envelope:
-        return Envelope(
-            source=self._source,
-            sequence=self._sequences[kind],
-            time_ms=self._clock.wall_ms(),
-            peer=peer,
-            event=event,
-            life=self.life,
-        )
-
-    def _gather(self, envelope: Envelope) -> None:
-        self._gathered.append(envelope)
-        if self._leaving is None:
-            loop = asyncio.get_running_loop()
-            self._leaving = loop.call_later(self._limits.gather, self._let_go)
-        if len(self._gathered) >= self._limits.gathered:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Send what was gathered."""
-        if self._leaving is not None:
-            self._leaving.cancel()
-        self._leaving = None
-        gathered, self._gathered = self._gathered, []
-        for envelope in gathered:
-            if not (self._tell_loss() and self._queue(envelope)):
-                self._lose()
-        self._look_for_subscriptions()
-
-    def _send(self, envelope: Envelope) -> bool:
-        """Queue one event. False when there was no room."""
-        is_queued = self._queue(envelope)
-        self._look_for_subscriptions()
-        return is_queued
-
-    def _queue(self, envelope: Envelope) -> bool:
+    def _queue(self, topic: bytes, bodies: list[bytes]) -> bool:
         if self._socket is None:
             return False
         try:
-            self._socket.send(topic_of(type(envelope.event)), _MORE)
-            self._socket.send(self._encoder.encode(envelope), _LAST)
+            self._socket.send(topic, _MORE)  # either all parts find room or the first does not
+            for body in bodies[:-1]:
+                self._socket.send(body, _MORE)
+            self._socket.send(bodies[-1], _LAST)
         except zmq.Again:
             return False
         return True
@@ -204,6 +215,7 @@ class Publisher:
             except zmq.Again:
                 break
             changed = True
+            self._let_go()  # what was gathered was wanted
             self._wanted.clear()
             if frame[:1] and frame[0] == _SUBSCRIBE:
                 self._prefixes.add(frame[1:])
@@ -222,8 +234,8 @@ class Publisher:
         """Say how far everything is, again and again until nobody follows: mere subscribers need not know."""
         self._pulse = None
         if self._socket is not None and _PULSE in self._prefixes:
-            told = {kind.__name__: n for kind, n in self._sequences.items() if kind is not SequencesTold}
             self._let_go()
+            told = {kind.__name__: n for kind, n in self._sequences.items() if kind is not SequencesTold}
             self.publish("", SequencesTold(sequences=told))
             self._pulse = asyncio.get_running_loop().call_later(self._limits.told, self._beat)
 

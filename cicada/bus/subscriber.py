@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 
@@ -63,6 +63,7 @@ class Subscriber:
         self._decoder = msgspec.msgpack.Decoder(Envelope)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
+        self._come: deque[bytes] = deque()  # in one message, and not taken yet
         self._taken = 0
         self.gaps = GapDetector()
         self.malformed = 0
@@ -146,10 +147,13 @@ class Subscriber:
 
     def _take(self) -> bytes | None:
         """The body of the next event, None when there is none now. No wait can lose what was taken."""
-        try:
-            return self._open().recv_multipart(zmq.DONTWAIT)[-1]
-        except zmq.Again:
-            return None
+        while not self._come:
+            try:
+                _, *bodies = self._open().recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return None
+            self._come.extend(bodies)
+        return self._come.popleft()
 
     def _open(self) -> zmq.Socket[bytes]:
         if self._socket is None:

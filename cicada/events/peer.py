@@ -187,12 +187,13 @@ class BroadcastStarted(Event, frozen=True, kw_only=True, tag=True):
 
 class BroadcastFinished(Event, frozen=True, kw_only=True, tag=True):
     """A broadcast of this peer settled: ``reached`` peers have it, as those down the tree claim. ``complete``: each part of the
-    ring was accounted for. ``reason``: why it never left."""
+    ring was accounted for. ``reason``: why it never left. ``trip`` as in HopTaken."""
 
     message: int
     reached: int
     complete: bool
     reason: str = ""
+    trip: str = ""
 
 
 class RelaysChanged(Event, frozen=True, kw_only=True, tag=True):

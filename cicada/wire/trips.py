@@ -30,8 +30,7 @@ from cicada.wire.routed import (
     RecordIs,
 )
 
-SPREAD: Final = 0x9E3779B1  # 2**32 divided by the golden ratio: neighbouring numbers end up far apart
-SHIFT: Final = 16
+_SPREAD: Final = 0x9E3779B1  # 2**32 divided by the golden ratio: neighbouring numbers end up far apart
 
 
 class Hop(NamedTuple):
@@ -64,11 +63,11 @@ def broadcast_trip(origin: str, message: int) -> str:
 
 def is_sampled(key: int, sampled: int) -> bool:
     """Whether a trip is among the one of ``sampled`` (a power of two) that is told. Whoever tells more tells these too."""
-    return not (key * SPREAD >> SHIFT) & (sampled - 1)
+    return not key & (sampled - 1)
 
 
 def data_key(index: int, counter: int) -> int:
-    """What decides whether an attempt is told."""
+    """What decides whether an attempt is told. An index is random, so no session is in step with another."""
     return index ^ counter
 
 
@@ -112,14 +111,16 @@ def _routed(kind: str, trip: str, message: Data | DataAck) -> Hop:
     return Hop(kind, trip, message.origin, target, message.hops, message.copy, message.attempt)
 
 
-def _request(message: Any) -> int:
-    return int(message.request)
+def _spread(number: int) -> int:
+    return number * _SPREAD >> 16
 
 
 KEYS: Final[dict[type, Callable[[Any], int]]] = {
-    **dict.fromkeys((FindSuccessor, Found, LookupFailed, GetNextHop, NextHop), _request),
-    **dict.fromkeys((Data, DataAck), lambda message: message.index ^ message.counter),
-    Broadcast: lambda message: message.origin_boot ^ message.message,
+    **dict.fromkeys(
+        (FindSuccessor, Found, LookupFailed, GetNextHop, NextHop), lambda message: _spread(message.request)
+    ),
+    **dict.fromkeys((Data, DataAck), lambda message: data_key(message.index, message.counter)),
+    Broadcast: lambda message: _spread(message.origin_boot ^ message.message),
 }
 """The classes whose hops are told, and what decides whether a trip is."""
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from cicada.events import AnyEvent, BroadcastFinished, CopiesTraced, HopTaken, LookupFinished, RelayMisbehaved
 from cicada.ids import Address, place_of
+from cicada.wire.trips import broadcast_trip
 from visualizer.model.fold import SwarmFold
 from visualizer.model.state import Flight, Kind, Trip
 
@@ -172,9 +173,10 @@ def test_a_lookup_says_how_it_ended() -> None:
     ],
 )
 def test_a_broadcast_says_how_it_ended(reached: int, complete: bool, reason: str, words: str) -> None:
-    over = BroadcastFinished(message=31, reached=reached, complete=complete, reason=reason)
-    fold = after(hop(0, 1, kind="broadcast", trip=f"{at(0)} b1f"), (over, "core-0"))
-    assert trip_of(fold, f"{at(0)} b1f").outcome == words
+    trip = broadcast_trip(at(0), 31)
+    over = BroadcastFinished(message=31, reached=reached, complete=complete, reason=reason, trip=trip)
+    fold = after(hop(0, 1, kind="broadcast", trip=trip), (over, "core-0"))
+    assert trip_of(fold, trip).outcome == words
     assert fold.state.log[-1].text == f"broadcast 31: {words}"
 
 

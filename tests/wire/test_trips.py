@@ -8,10 +8,12 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cicada.ids import Address
-from cicada.wire.ring import RingMessage
-from cicada.wire.trips import FAMILIES, KEYS, hop_of, is_sampled, trip_of
+from cicada.wire.ring import FindSuccessor, RingMessage
+from cicada.wire.routed import Broadcast
+from cicada.wire.trips import FAMILIES, KEYS, data_key, hop_of, is_sampled, trip_of
 from tests.wire.catalogue import MESSAGE_SAMPLES, MESSAGES
 
 OWN, REMOTE = Address("127.0.0.1:1"), Address("127.0.0.1:2")
@@ -22,13 +24,28 @@ def test_whoever_tells_more_tells_all_that_the_others_tell(key: int, power: int)
     assert not is_sampled(key, 2 << power) or is_sampled(key, 1 << power)
 
 
-@pytest.mark.parametrize("sampled", [1, 2, 16, 64])
+@pytest.mark.parametrize("sampled", [2, 16, 64])
 @pytest.mark.parametrize("step", [1, 2, 64, 1000])
-def test_of_neighbouring_numbers_and_of_random_ones_about_that_share_is_told(sampled: int, step: int) -> None:
+@pytest.mark.parametrize("kind", [FindSuccessor, Broadcast])
+def test_of_lookups_and_broadcasts_about_that_share_is_told_however_they_are_numbered(
+    kind: type, step: int, sampled: int
+) -> None:
+    numbered = "request" if kind is FindSuccessor else "message"
+    example = next(message for message in MESSAGE_SAMPLES.values() if type(message) is kind)
+    keys = [KEYS[kind](replace(example, **{numbered: n})) for n in range(1, 5_000 * step, step)]
+    assert sum(is_sampled(key, sampled) for key in keys) == pytest.approx(5_000 / sampled, rel=0.5)
+
+
+@pytest.mark.parametrize("sampled", [2, 16, 64])
+def test_of_messages_about_that_share_is_told_in_one_long_session_and_in_many_short_ones(
+    sampled: int,
+) -> None:
     random = Random(1)
-    for keys in (range(0, 20_000 * step, step), [random.getrandbits(53) for _ in range(20_000)]):
-        told = sum(is_sampled(key, sampled) for key in keys)
-        assert told == pytest.approx(20_000 / sampled, rel=0.4)
+    index = random.getrandbits(32)
+    long = [data_key(index, counter) for counter in range(1, 5_000)]
+    short = [data_key(random.getrandbits(32), 1 + n % 3) for n in range(5_000)]
+    for keys in (long, short):
+        assert sum(is_sampled(key, sampled) for key in keys) == pytest.approx(5_000 / sampled, rel=0.5)
 
 
 def test_what_decides_is_known_for_exactly_those_messages_that_have_hops() -> None:

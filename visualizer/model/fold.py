@@ -322,11 +322,7 @@ class SwarmFold:
         self._state.counts["broadcasts received"] += 1
 
     def _on_broadcast_over(self, event: told.BroadcastFinished, envelope: Envelope, name: str) -> None:
-        peer = self._state.peers.get(name)
-        if peer is not None:
-            # HopTaken calls a trip by its origin and a number there: of broadcasts that one
-            trip = f"{peer.address} b{event.message:x}"
-            self._trips.finish(trip, broadcast_in_words(event))
+        self._trips.finish(event.trip, broadcast_in_words(event))
 
     def _on_lookup(self, event: told.LookupFinished, envelope: Envelope, name: str) -> None:
         self._state.counts["lookups" if event.owner else "lookups failed"] += 1
