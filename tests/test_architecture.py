@@ -24,12 +24,14 @@ LAYERS: Final = (
     ("cicada.wire",),
     ("cicada.chord", "cicada.keys", "cicada.nat", "cicada.transport", "cicada.bus"),
     ("cicada.routing",),
+    ("cicada.services",),
     ("cicada.config",),
     ("cicada.sim",),
     ("cicada.actors", "cicada.control"),
     ("cicada.targets",),
     ("cicada.aio",),
     ("cicada.peer",),
+    ("cicada.testing",),
     ("launcher", "visualizer", "samples"),
 )
 
