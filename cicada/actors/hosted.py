@@ -17,6 +17,7 @@ from cicada.actors.moves import Moves
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
 from cicada.actors.residence import Fixtures, Residence
+from cicada.actors.services import Services
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
 from cicada.actors.watch import Figures
@@ -118,6 +119,11 @@ class HostedPeer:
     def mailbox(self) -> Mailbox:
         """Where its messages lie."""
         return self._holdings.mailbox
+
+    @property
+    def services(self) -> Services:
+        """Who takes the messages that are not for its mailbox."""
+        return self._holdings.services
 
     @property
     def contacts(self) -> tuple[Peer, ...]:
