@@ -649,6 +649,7 @@ class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     ask: float = 2.0  # for a replica's answer: a dead one is noticed by its link in 1 or 2
     find: float = 5.0  # for a lookup
+    refresh: float = 60.0  # between two times that an owner brings its record to whoever keeps it now; r messages and a lookup
     retry: float = 5.0  # before a renewal that too few replicas took is tried again
     repair: float = (
         30.0  # between two looks of a replica at one of its names; a lookup and r-1 questions each

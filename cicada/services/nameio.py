@@ -47,7 +47,8 @@ class Refused(msgspec.Struct, frozen=True):
 
     ``name-invalid`` (see ``normal_name``), ``lease-invalid``, ``too-many-names``, ``taken`` (``holder``: by whom), ``full``,
     ``busy``, ``elsewhere`` (the ring is changing), ``invalid`` (this clock is wrong, or the swarm another), ``no-answer``,
-    ``released`` (by this peer, meanwhile). All but the first three may go well later.
+    ``released`` (by this peer, meanwhile). All but the first three may go well later. A name that was this peer's before stays so
+    until Lost.
     """
 
     request: int

@@ -142,7 +142,7 @@ class Owner:
         elif 2 * verdicts[Verdict.TAKEN] > len(answers):
             self._lose(entry, "taken", answers, now)
         else:
-            self._try_again(entry, signed, answers, now)
+            self._try_again(entry, answers, now)
 
     def _confirmed(self, entry: _Own, signed: SignedRecord, now: float) -> None:
         is_new, entry.is_registered, entry.tries = not entry.is_registered, True, 0
@@ -150,32 +150,36 @@ class Owner:
             self._asking.outputs.append(Registered(entry.asked, signed.record))
             entry.asked = None
         if is_new:  # somebody may have claimed it at the same time, with the better right
-            self._later(entry, now + self._limits.settle + self._limits.ask, renew=False)
+            self._later(entry, now + self._limits.settle + self._limits.ask)
         else:
-            lasts = (signed.record.expires_ms - self._wall_ms()) / 1000
-            self._later(entry, now + max(lasts - entry.lease / 2, self._limits.retry), renew=True)
+            until_half = self._lasts(entry) - entry.lease / 2
+            self._later(entry, now + min(max(until_half, self._limits.retry), self._limits.refresh))
 
-    def _try_again(self, entry: _Own, signed: SignedRecord, answers: Answers[NameKept], now: float) -> None:
-        if entry.asked is not None:
-            self._answer(entry, _NO_ANSWER)
-        if signed.record.expires_ms <= self._wall_ms():
+    def _try_again(self, entry: _Own, answers: Answers[NameKept], now: float) -> None:
+        self._answer(entry, _NO_ANSWER)
+        if self._lasts(entry) <= 0:
             self._lose(entry, "expired", answers, now)
         else:
-            self._later(entry, now + self._limits.retry, renew=False)
+            self._later(entry, now + self._limits.retry)
 
-    def _later(self, entry: _Own, at: float, *, renew: bool) -> None:
+    def _later(self, entry: _Own, at: float) -> None:
+        """Bring the replicas the record again, or the next one when half of its lease is over."""
         entry.step += 1
         step = entry.step
 
         def due(now: float) -> None:
             if step != entry.step or self._names.get(entry.name) is not entry:
                 return
-            if renew:
+            if self._lasts(entry) <= entry.lease / 2:
                 self._renew(entry, now)
             else:
                 self._deposit(entry, now)
 
         self._asking.later(at, due)
+
+    def _lasts(self, entry: _Own) -> float:
+        """Seconds for which the record is good."""
+        return (entry.signed.record.expires_ms - self._wall_ms()) / 1000 if entry.signed else 0.0
 
     # Ends
 
