@@ -659,17 +659,17 @@ class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
         5.0  # that a resolved record is believed without asking again; then an owner that moved is found anew
     )
     cache: int = 1024  # resolved records that are remembered; 0.5 KiB each
-    own: int = 64  # names that one peer registers
+    own: int = 32  # names that one peer registers
     waiting: int = 1024  # lookups and questions that are open at the same time; more are refused
     puts_waiting: int = 256  # records that wait for a lookup whether they belong here, of ``waiting``
 
     held: int = 4096  # records that one node keeps; 1 KiB each with what is around them
     held_share: int = 1  # one sender may have brought as many as there are free: half of all
-    held_by_key: int = 16  # of one owner's key
-    key_rate: float = (
-        1 / 60
-    )  # new names of one key a second that a replica takes; it sees 3/n of all that a key registers
-    key_burst: int = 8
+    held_by_key: int = 32  # of one owner's key; in a ring of three that is all its names
+    key_rate: float = 1 / 30  # new names of one key a second at one replica, which sees r/n of them
+    key_burst: int = 16
+    put_rate: float = 32.0  # records of one sender a second that are looked into, 50 us each for a signature
+    put_burst: int = 512  # a node that has changed its place brings each neighbour what it kept
     sender_rate: float = (
         4.0  # new names a second that one sender brings; a neighbour hands over 128 at once, then so many
     )

@@ -15,7 +15,7 @@ from cicada.keys.memory import WallClock
 from cicada.limits import NameLimits
 from cicada.services.nameasking import Answers, Asking, Owners
 from cicada.services.namerecords import NameRecord, SignedRecord, place_of_name, read_name
-from cicada.services.namestore import NameStore
+from cicada.services.namestore import Meter, NameStore
 from cicada.services.namevotes import Word, behind, count, should_yield
 from cicada.wire.names import GetName, NameHeld, NameKept, PutName, Verdict
 
@@ -33,6 +33,7 @@ class Keeper:
         self._asking: Asking
         self._looks: dict[str, float] = {}  # when each name is looked at next
         self._placing = 0
+        self._puts = Meter(limits.put_rate, limits.put_burst, limits.metered)
         self.store = NameStore(limits)
         self.counted: Counter[str] = Counter()
 
@@ -61,9 +62,12 @@ class Keeper:
 
     def put(self, peer: Peer, sender: str, message: PutName, now: float) -> None:
         """A peer brings a record. ``sender``: what tells it from others."""
+        if not self._puts.take(sender, now):
+            self._asking.say(peer, self._kept(message.number, Verdict.BUSY, None))
+            return
         signed = self.read(message.record)
         if signed is None:
-            self._asking.say(peer, NameKept(message.number, Verdict.INVALID))
+            self._asking.say(peer, self._kept(message.number, Verdict.INVALID, None))
         elif self.store.is_new(signed.record, self._wall_ms()):
             self._take_up(peer, sender, message.number, signed, now)
         else:

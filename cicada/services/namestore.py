@@ -28,7 +28,7 @@ class _Holding:
         self.since = since  # when this key got the name, here
 
 
-class _Meter:
+class Meter:
     """A token bucket for each of many, of which the oldest are forgotten."""
 
     def __init__(self, rate: float, burst: int, remembered: int) -> None:
@@ -38,6 +38,7 @@ class _Meter:
         self._buckets: dict[str | bytes, TokenBucket] = {}
 
     def take(self, who: str | bytes, now: float) -> bool:
+        """Take a token of ``who``, if there is one."""
         bucket = self._buckets.pop(who, None) or TokenBucket(self._rate, self._burst)
         self._buckets[who] = bucket
         if len(self._buckets) > self._remembered:
@@ -53,8 +54,8 @@ class NameStore:
         self._holdings: dict[str, _Holding] = {}
         self._by_key: Counter[bytes] = Counter()
         self._by_sender: Counter[str] = Counter()
-        self._keys = _Meter(limits.key_rate, limits.key_burst, limits.metered)
-        self._senders = _Meter(limits.sender_rate, limits.sender_burst, limits.metered)
+        self._keys = Meter(limits.key_rate, limits.key_burst, limits.metered)
+        self._senders = Meter(limits.sender_rate, limits.sender_burst, limits.metered)
 
     def __len__(self) -> int:
         return len(self._holdings)
