@@ -654,6 +654,9 @@ class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
     repair: float = (
         30.0  # between two looks of a replica at one of its names; a lookup and r-1 questions each
     )
+    doubt: float = (
+        60.0  # for which most replicas must name another before an owner gives a name up; two of their looks
+    )
     repair_tries: float = 2.0  # until a look that failed is repeated: after a crash lookups fail for seconds
     cached: float = (
         5.0  # that a resolved record is believed without asking again; then an owner that moved is found anew

@@ -77,6 +77,7 @@ PURE: Final = (
     "cicada.chord",
     "cicada.routing",
     "cicada.keys",
+    "cicada.services",
     "cicada.sim",
     "cicada.tokens",
     "cicada.nat.advice",

@@ -24,7 +24,17 @@ _NO_ANSWER: Final = "no-answer"
 class _Own:
     """One name. ``asked`` is the request that waits for its registration; None once that was answered."""
 
-    __slots__ = ("asked", "is_registered", "lease", "name", "signed", "step", "tries")
+    __slots__ = (
+        "asked",
+        "doubted_at",
+        "is_registered",
+        "is_settled",
+        "lease",
+        "name",
+        "signed",
+        "step",
+        "tries",
+    )  # fmt: skip
 
     def __init__(self, name: str, request: int, lease: float) -> None:
         self.name = name
@@ -32,6 +42,8 @@ class _Own:
         self.lease = lease
         self.signed: SignedRecord | None = None
         self.is_registered = False
+        self.is_settled = False  # nobody who registered at the same time can have it any more
+        self.doubted_at: float | None = None  # since when most replicas name another
         self.tries = 0
         self.step = 0  # what was begun before the last step is no longer of interest
 
@@ -139,13 +151,14 @@ class Owner:
             self._renew(entry, now)
         elif not entry.is_registered:
             self._give_up(entry, _reason(verdicts), answers, now)
-        elif 2 * verdicts[Verdict.TAKEN] > len(answers):
+        elif 2 * verdicts[Verdict.TAKEN] > len(answers) and self._is_lost(entry, now):
             self._lose(entry, "taken", answers, now)
         else:
             self._try_again(entry, answers, now)
 
     def _confirmed(self, entry: _Own, signed: SignedRecord, now: float) -> None:
         is_new, entry.is_registered, entry.tries = not entry.is_registered, True, 0
+        entry.is_settled, entry.doubted_at = not is_new, None
         if entry.asked is not None:
             self._asking.outputs.append(Registered(entry.asked, signed.record))
             entry.asked = None
@@ -154,6 +167,14 @@ class Owner:
         else:
             until_half = self._lasts(entry) - entry.lease / 2
             self._later(entry, now + min(max(until_half, self._limits.retry), self._limits.refresh))
+
+    def _is_lost(self, entry: _Own, now: float) -> bool:
+        """After a partition replicas may change their minds until they agree, so what they say at first is not their word."""
+        if not entry.is_settled:
+            return True
+        if entry.doubted_at is None:
+            entry.doubted_at = now
+        return now - entry.doubted_at >= self._limits.doubt
 
     def _try_again(self, entry: _Own, answers: Answers[NameKept], now: float) -> None:
         self._answer(entry, _NO_ANSWER)
