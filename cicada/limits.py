@@ -640,6 +640,53 @@ class LodgingLimits(msgspec.Struct, frozen=True, kw_only=True):
     route: int = 16  # peers of a lookup's route that a relay tells; paths among 10,000 have 5 in the mean
 
 
+class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The directory of names. Times in seconds."""
+
+    name_bytes: int = 64  # of a name in normal form, UTF-8; a label of the DNS has 63
+    record_bytes: int = 576  # the longest name, address and swarm name, of 4-byte characters, make 519
+    message_bytes: int = 608  # a record and what is around it
+    lease_min: float = 60.0  # below it renewals, each of which costs r messages, would be most of the traffic
+    lease_max: float = 86_400.0  # a name whose owner is gone for good is free after a day and the skew
+
+    replicas: int = 3  # r; docs/names.md has what 2 to 5 lose when 30% of 200 die at once
+    lease: float = 3600.0  # unless the owner says otherwise; two renewals an hour
+    settle: float = (
+        3.0  # in which the smaller hash wins over whoever came first; a slow lookup and its message take 2
+    )
+    ask: float = 2.0  # for a replica's answer: a dead one is noticed by its link in 1 or 2
+    find: float = 5.0  # for a lookup
+    refresh: float = 60.0  # between two times that an owner brings its record to whoever keeps it now; r messages and a lookup
+    retry: float = 5.0  # before a renewal that too few replicas took is tried again
+    repair: float = (
+        30.0  # between two looks of a replica at one of its names; a lookup and r-1 questions each
+    )
+    doubt: float = (
+        60.0  # for which most replicas must name another before an owner gives a name up; two of their looks
+    )
+    repair_tries: float = 2.0  # until a look that failed is repeated: after a crash lookups fail for seconds
+    cached: float = (
+        5.0  # that a resolved record is believed without asking again; then an owner that moved is found anew
+    )
+    cache: int = 1024  # resolved records that are remembered; 0.5 KiB each
+    own: int = 32  # names that one peer registers
+    waiting: int = 1024  # lookups and questions that are open at the same time; more are refused
+    puts_waiting: int = 256  # records that wait for a lookup whether they belong here, of ``waiting``
+
+    held: int = 4096  # records that one node keeps; 1 KiB each with what is around them
+    held_share: int = 1  # one sender may have brought as many as there are free: half of all
+    held_by_key: int = 32  # of one owner's key; in a ring of three that is all its names
+    key_rate: float = 1 / 30  # new names of one key a second at one replica, which sees r/n of them
+    key_burst: int = 16
+    put_rate: float = 32.0  # records of one sender a second that are looked into, 50 us each for a signature
+    put_burst: int = 512  # a node that has changed its place brings each neighbour what it kept
+    sender_rate: float = (
+        4.0  # new names a second that one sender brings; a neighbour hands over 128 at once, then so many
+    )
+    sender_burst: int = 128
+    metered: int = 4096  # keys, and senders, whose rates are remembered; the oldest go
+
+
 class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Actors and their inboxes."""
 
@@ -944,6 +991,7 @@ REQUEST: Final = RequestLimits()
 BROADCAST: Final = DELIVERY.broadcast
 LODGING: Final = LodgingLimits()
 KEYS: Final = KeyLimits()
+NAMES: Final = NameLimits()
 NAT: Final = NatLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()

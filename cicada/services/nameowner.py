@@ -1,0 +1,287 @@
+"""The names that this peer holds itself: it registers them, renews each at half of its lease, and gives them back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from cicada.errors import Misuse, PeerFault
+from cicada.ids import Peer
+from cicada.keys.identity import Identity
+from cicada.keys.memory import WallClock
+from cicada.limits import NameLimits
+from cicada.services.nameasking import Answers, Asking, Owners
+from cicada.services.nameio import Lost, Refused, Register, Registered
+from cicada.services.namerecords import SignedRecord, normal_name, place_of_name, read_name, sign_name
+from cicada.wire.names import NameKept, Verdict
+
+_TRIES: Final = (
+    2  # of a registration: the second with a sequence above one that an earlier life of this peer signed
+)
+_NO_ANSWER: Final = "no-answer"
+
+
+class _Own:
+    """One name. ``asked`` is the request that waits for its registration; None once that was answered."""
+
+    __slots__ = (
+        "asked",
+        "doubted_at",
+        "is_registered",
+        "is_settled",
+        "lease",
+        "name",
+        "signed",
+        "step",
+        "tries",
+    )  # fmt: skip
+
+    def __init__(self, name: str, request: int, lease: float) -> None:
+        self.name = name
+        self.asked: int | None = request
+        self.lease = lease
+        self.signed: SignedRecord | None = None
+        self.is_registered = False
+        self.is_settled = False  # nobody who registered at the same time can have it any more
+        self.doubted_at: float | None = None  # since when most replicas name another
+        self.tries = 0
+        self.step = 0  # what was begun before the last step is no longer of interest
+
+
+class Owner:
+    """This peer's names."""
+
+    def __init__(
+        self,
+        own: Peer,
+        identity: Identity,
+        swarm: str,
+        wall_ms: WallClock,
+        asking: Asking,
+        limits: NameLimits,
+    ) -> None:
+        self._own = own
+        self._identity = identity
+        self._swarm = swarm
+        self._wall_ms = wall_ms
+        self._asking = asking
+        self._limits = limits
+        self._names: dict[str, _Own] = {}
+        self._sequence = 0
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def register(self, asked: Register, now: float) -> None:
+        """Claim a name, or change the lease of one."""
+        try:
+            name = normal_name(asked.name)
+        except Misuse:
+            self._refuse(asked.request, "name-invalid")
+            return
+        if not self._limits.lease_min <= asked.lease <= self._limits.lease_max:
+            self._refuse(asked.request, "lease-invalid")
+            return
+        entry = self._names.get(name)
+        if entry is None and len(self._names) >= self._limits.own:
+            self._refuse(asked.request, "too-many-names")
+            return
+        if entry is None:
+            entry = self._names[name] = _Own(name, asked.request, asked.lease)
+        elif entry.asked is not None:
+            self._refuse(asked.request, "busy")
+            return
+        entry.asked, entry.lease = asked.request, asked.lease
+        self._renew(entry, now)
+
+    def release(self, name: str, now: float) -> None:
+        """Give a name back."""
+        entry = self._names.pop(name, None)
+        if entry is None:
+            return
+        self._answer(entry, "released")
+        entry.step += 1
+        self._asking.find(place_of_name(name), now, lambda owners, at: self._put_release(entry, owners, at))
+
+    # A renewal, of which registration is the first
+
+    def _renew(self, entry: _Own, now: float) -> None:
+        """Sign a record with a lease that begins now, and bring it to the replicas."""
+        now_ms = self._wall_ms()
+        entry.signed = sign_name(
+            self._identity,
+            entry.name,
+            self._own.address,
+            self._swarm,
+            sequence=self._next_sequence(entry.signed),
+            now_ms=now_ms,
+            expires_ms=now_ms + int(entry.lease * 1000),
+        )
+        self._deposit(entry, now)
+
+    def _next_sequence(self, last: SignedRecord | None) -> int:
+        """Above all that this peer signed, and above one that an earlier life of it did."""
+        least = max(self._sequence, last.record.sequence if last else 0) + 1
+        self._sequence = max(self._wall_ms(), least)
+        return self._sequence
+
+    def _deposit(self, entry: _Own, now: float) -> None:
+        entry.step += 1
+        step, signed = entry.step, entry.signed
+        if signed is None:
+            return
+
+        def found(owners: Owners, now: float) -> None:
+            if step == entry.step:
+                self._asking.put(owners, signed.raw, now, kept)
+
+        def kept(answers: Answers[NameKept], now: float) -> None:
+            if step == entry.step and self._names.get(entry.name) is entry:
+                self._settle(entry, signed, answers, now)
+
+        self._asking.find(place_of_name(entry.name), now, found)
+
+    def _settle(self, entry: _Own, signed: SignedRecord, answers: Answers[NameKept], now: float) -> None:
+        """The replicas have spoken."""
+        verdicts = Counter(answer.verdict for _, answer in answers if answer is not None)
+        if 2 * verdicts[Verdict.KEPT] > len(answers):
+            self._confirmed(entry, signed, now)
+        elif self._is_superseded(entry, answers) and entry.tries < _TRIES:
+            entry.tries += 1
+            self._renew(entry, now)
+        elif not entry.is_registered:
+            self._give_up(entry, _reason(verdicts), answers, now)
+        elif 2 * verdicts[Verdict.TAKEN] > len(answers) and self._is_lost(entry, now):
+            self._lose(entry, "taken", answers, now)
+        else:
+            self._try_again(entry, answers, now)
+
+    def _confirmed(self, entry: _Own, signed: SignedRecord, now: float) -> None:
+        is_new, entry.is_registered, entry.tries = not entry.is_registered, True, 0
+        entry.is_settled, entry.doubted_at = not is_new, None
+        if entry.asked is not None:
+            self._asking.outputs.append(Registered(entry.asked, signed.record))
+            entry.asked = None
+        if is_new:  # somebody may have claimed it at the same time, with the better right
+            self._later(entry, now + self._limits.settle + self._limits.ask)
+        else:
+            until_half = self._lasts(entry) - entry.lease / 2
+            self._later(entry, now + min(max(until_half, self._limits.retry), self._limits.refresh))
+
+    def _is_lost(self, entry: _Own, now: float) -> bool:
+        """After a partition replicas may change their minds until they agree, so what they say at first is not their word."""
+        if not entry.is_settled:
+            return True
+        if entry.doubted_at is None:
+            entry.doubted_at = now
+        return now - entry.doubted_at >= self._limits.doubt
+
+    def _try_again(self, entry: _Own, answers: Answers[NameKept], now: float) -> None:
+        self._answer(entry, _NO_ANSWER)
+        if self._lasts(entry) <= 0:
+            self._lose(entry, "expired", answers, now)
+        else:
+            self._later(entry, now + self._limits.retry)
+
+    def _later(self, entry: _Own, at: float) -> None:
+        """Bring the replicas the record again, or the next one when half of its lease is over."""
+        entry.step += 1
+        step = entry.step
+
+        def due(now: float) -> None:
+            if step != entry.step or self._names.get(entry.name) is not entry:
+                return
+            if self._lasts(entry) <= entry.lease / 2:
+                self._renew(entry, now)
+            else:
+                self._deposit(entry, now)
+
+        self._asking.later(at, due)
+
+    def _lasts(self, entry: _Own) -> float:
+        """Seconds for which the record is good."""
+        return (entry.signed.record.expires_ms - self._wall_ms()) / 1000 if entry.signed else 0.0
+
+    # Ends
+
+    def _lose(self, entry: _Own, reason: str, answers: Answers[NameKept], now: float) -> None:
+        holder = self._holder(answers)
+        self._asking.outputs.append(Lost(entry.name, reason, holder.record if holder else None))
+        self._give_up(entry, reason, answers, now)
+
+    def _give_up(self, entry: _Own, reason: str, answers: Answers[NameKept], now: float) -> None:
+        """The name is somebody else's, or nobody's. Replicas that may have taken the record hear that it is void."""
+        del self._names[entry.name]
+        self._answer(entry, reason, self._holder(answers))
+        entry.step += 1
+        took = tuple(peer for peer, answer in answers if answer is None or answer.verdict is Verdict.KEPT)
+        self._put_release(entry, took, now)
+
+    def _put_release(self, entry: _Own, owners: Owners, now: float) -> None:
+        """A release counts as long as any record that it makes void might."""
+        signed = entry.signed
+        if signed is None or signed.record.expires_ms <= self._wall_ms():
+            return
+        release = sign_name(
+            self._identity,
+            entry.name,
+            "",
+            self._swarm,
+            sequence=self._next_sequence(signed),
+            now_ms=signed.record.issued_ms,
+            expires_ms=signed.record.expires_ms,
+        )
+        self._asking.put(owners, release.raw, now)
+
+    def _answer(self, entry: _Own, reason: str, holder: SignedRecord | None = None) -> None:
+        if entry.asked is not None:
+            self._refuse(entry.asked, reason, holder)
+            entry.asked = None
+
+    def _refuse(self, request: int, reason: str, holder: SignedRecord | None = None) -> None:
+        self._asking.outputs.append(Refused(request, reason, holder.record if holder else None))
+
+    # What replicas show
+
+    def _is_superseded(self, entry: _Own, answers: Answers[NameKept]) -> bool:
+        """Whether this key has signed a higher sequence: in an earlier life, by a clock that was ahead. It is exceeded then."""
+        found = False
+        for signed in self._shown(answers):
+            own = entry.signed
+            if own and signed.record.signing_key == own.record.signing_key and signed.age > own.age:
+                entry.signed = signed
+                found = True
+        return found
+
+    def _holder(self, answers: Answers[NameKept]) -> SignedRecord | None:
+        rivals = (
+            signed
+            for signed in self._shown(answers)
+            if signed.record.signing_key != self._identity.signing_public
+        )
+        return next(rivals, None)
+
+    def _shown(self, answers: Answers[NameKept]) -> list[SignedRecord]:
+        shown = []
+        for _, answer in answers:
+            if answer is not None and answer.record:
+                try:
+                    shown.append(read_name(answer.record, self._wall_ms(), self._swarm))
+                except PeerFault:
+                    continue
+        return shown
+
+
+def _reason(verdicts: Counter[Verdict]) -> str:
+    """Why a registration failed: what says most about it."""
+    for verdict in (
+        Verdict.TAKEN,
+        Verdict.FULL,
+        Verdict.BUSY,
+        Verdict.ELSEWHERE,
+        Verdict.INVALID,
+        Verdict.STALE,
+    ):
+        if verdicts[verdict]:
+            return verdict.name.lower()
+    return _NO_ANSWER

@@ -1,0 +1,381 @@
+"""One peer's part of the directory: what it asks, what it waits for, and what it makes of answers and of none."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TypeVar
+
+import pytest
+from msgspec.structs import replace
+
+from cicada.ids import Peer
+from cicada.keys.identity import Identity
+from cicada.limits import NAMES, NameLimits
+from cicada.services.io import Find, FoundOwner, Received, Send, Sent, TimerFired
+from cicada.services.nameio import (
+    NameInput,
+    NameOutput,
+    Refused,
+    Register,
+    Registered,
+    Release,
+    Resolve,
+    Resolved,
+    RingChanged,
+)
+from cicada.services.namerecords import SignedRecord, place_of_name, read_name, sign_name
+from cicada.services.names import Names
+from cicada.sim.names import peer_number
+from cicada.wire.names import GetName, NameHeld, NameKept, PutName, Verdict
+
+ME, ONE, OTHER, THIRD, STRANGER = (peer_number(number) for number in range(5))
+REPLICAS = (ONE, OTHER, THIRD)
+ALICE = Identity(bytes(range(32)), bytes(range(1, 33)))
+EVE = Identity(bytes(range(5, 37)), bytes(range(6, 38)))
+WALL_MS = 1_790_000_000_000
+T = TypeVar("T")
+
+
+class Desk:
+    """Names with its clock, and what it said last."""
+
+    def __init__(self, limits: NameLimits = NAMES) -> None:
+        self.now = 100.0
+        self.names = Names(ME, ALICE, "meadow", self.wall_ms, limits)
+        self.outputs: list[NameOutput] = []
+
+    def wall_ms(self) -> int:
+        return WALL_MS + int(self.now * 1000)
+
+    def feed(self, input: NameInput) -> list[NameOutput]:
+        self.outputs = self.names.handle(input, self.now)
+        return self.outputs
+
+    def said(self, kind: type[T]) -> list[T]:
+        return [output for output in self.outputs if isinstance(output, kind)]
+
+    def tell(self, peer: Peer, message: GetName | NameHeld | PutName | NameKept) -> list[NameOutput]:
+        return self.feed(Received(peer, peer.address, message))
+
+    def place(self, owners: tuple[Peer, ...] = REPLICAS) -> list[Send]:
+        """Answer the lookup that is open; what is sent then."""
+        (find,) = self.said(Find)
+        self.feed(FoundOwner(find.number, owners))
+        return self.said(Send)
+
+    def sleep(self, seconds: float) -> list[NameOutput]:
+        """Time passes, and whatever is due happens."""
+        end, outputs = self.now + seconds, list[NameOutput]()
+        while (deadline := self.names.next_deadline()) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            outputs += self.feed(TimerFired())
+        self.now, self.outputs = end, outputs
+        return outputs
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def record(
+    desk: Desk,
+    who: Identity = EVE,
+    name: str = "alice",
+    sequence: int = 1,
+    lease: float = 600.0,
+    swarm: str = "meadow",
+) -> SignedRecord:
+    now_ms = desk.wall_ms()
+    return sign_name(
+        who,
+        name,
+        "10.0.0.9:5000",
+        swarm,
+        sequence=sequence,
+        now_ms=now_ms,
+        expires_ms=now_ms + int(lease * 1000),
+    )
+
+
+def messages(sends: list[Send], kind: type[T]) -> list[T]:
+    return [send.message for send in sends if isinstance(send.message, kind)]
+
+
+def test_to_resolve_a_name_its_place_is_looked_up_and_all_its_replicas_are_asked_at_once(desk: Desk) -> None:
+    (find,) = desk.feed(Resolve(1, "Alice"))
+    assert isinstance(find, Find)
+    assert find.place == place_of_name("alice")
+    sends = desk.place((*REPLICAS, STRANGER))
+    assert [send.peer for send in sends] == list(REPLICAS)
+    assert [message.name for message in messages(sends, GetName)] == ["alice"] * 3
+    held = record(desk)
+    for send in sends:
+        assert desk.said(Resolved) == []
+        desk.tell(send.peer, NameHeld(send.number, held.raw))
+    assert desk.said(Resolved) == [Resolved(1, held.record)]
+
+
+def test_a_replica_that_cannot_be_reached_or_says_nothing_is_not_waited_for_long(desk: Desk) -> None:
+    desk.feed(Resolve(1, "alice"))
+    first, second, _ = desk.place()
+    held = record(desk)
+    desk.tell(first.peer, NameHeld(first.number, held.raw))
+    desk.feed(Sent(second.number, False))
+    assert desk.sleep(NAMES.ask - 0.01) == []
+    desk.sleep(0.01)
+    assert desk.said(Resolved) == [Resolved(1, held.record)]
+    told = messages(desk.said(Send), PutName)
+    assert told == []  # only who said that it has none is told
+
+
+def test_a_lookup_that_fails_or_never_ends_is_no_answer(desk: Desk) -> None:
+    desk.feed(Resolve(1, "alice"))
+    desk.place(())
+    assert desk.said(Resolved) == [Resolved(1, None, "no-answer")]
+    desk.feed(Resolve(2, "alice"))
+    desk.sleep(NAMES.find)
+    assert desk.said(Resolved) == [Resolved(2, None, "no-answer")]
+    assert desk.names.next_deadline() is None
+
+
+def test_answers_that_nobody_asked_for_or_from_others_change_nothing(desk: Desk) -> None:
+    desk.feed(Resolve(1, "alice"))
+    sends = desk.place((ONE,))
+    lie = record(desk)
+    number = sends[0].number
+    assert desk.tell(STRANGER, NameHeld(number, lie.raw)) == []
+    assert desk.tell(ONE, NameHeld(number + 1, lie.raw)) == []
+    assert desk.tell(ONE, NameKept(number, Verdict.KEPT)) == []
+    assert desk.names.counted["name-unasked"] == 3
+    desk.tell(ONE, NameHeld(number, b""))
+    assert desk.said(Resolved) == [Resolved(1, None, "no-such-name")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "make"),
+    [
+        ("name-malformed", lambda desk: b"\x00" * 100),
+        ("name-signature", lambda desk: bytes(64) + record(desk).raw[64:]),
+        ("name-other", lambda desk: record(desk, name="bob").raw),
+        ("name-expired", lambda desk: record(desk, lease=0.0).raw),
+        ("name-swarm", lambda desk: record(desk, swarm="marsh").raw),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_not_a_valid_record_of_the_name_counts_as_none(
+    desk: Desk, reason: str, make: object
+) -> None:
+    desk.feed(Resolve(1, "alice"))
+    honest = record(desk)
+    raw = make(desk)  # type: ignore[operator]
+    for send in desk.place():
+        desk.tell(send.peer, NameHeld(send.number, honest.raw if send.peer == THIRD else raw))
+    assert desk.said(Resolved) == [Resolved(1, honest.record)]
+    assert desk.names.counted[reason] == 2
+
+
+def test_what_was_resolved_is_remembered_for_a_moment_and_that_there_is_none_is_not(desk: Desk) -> None:
+    def ask(held: bytes) -> None:
+        for send in desk.place():
+            desk.tell(send.peer, NameHeld(send.number, held))
+
+    desk.feed(Resolve(1, "alice"))
+    ask(b"")
+    desk.feed(Resolve(2, "alice"))
+    assert len(desk.said(Find)) == 1
+    held = record(desk)
+    ask(held.raw)
+    assert desk.feed(Resolve(3, "ALICE")) == [Resolved(3, held.record)]
+    desk.now += NAMES.cached
+    desk.feed(Resolve(4, "alice"))
+    assert len(desk.said(Find)) == 1
+
+
+def test_what_is_remembered_is_forgotten_when_its_lease_ends(desk: Desk) -> None:
+    desk.feed(Resolve(1, "alice"))
+    held = record(desk, lease=2.0)
+    for send in desk.place():
+        desk.tell(send.peer, NameHeld(send.number, held.raw))
+    desk.now += 1.999
+    assert desk.feed(Resolve(2, "alice")) == [Resolved(2, held.record)]
+    desk.now += 0.001
+    assert isinstance(desk.feed(Resolve(3, "alice"))[0], Find)
+
+
+def test_those_who_ask_for_a_name_at_the_same_time_share_the_answer(desk: Desk) -> None:
+    desk.feed(Resolve(1, "alice"))
+    find = desk.said(Find)[0]
+    assert desk.feed(Resolve(2, "alice")) == []
+    desk.feed(FoundOwner(find.number, (ONE,)))
+    send = desk.said(Send)[0]
+    desk.tell(ONE, NameHeld(send.number, b""))
+    assert [answer.request for answer in desk.said(Resolved)] == [1, 2]
+
+
+def test_no_more_is_asked_at_once_than_may_wait_and_every_request_is_answered() -> None:
+    desk = Desk(replace(NAMES, waiting=4))
+    answered = 0
+    for number in range(10):
+        desk.feed(Resolve(number, f"n{number}"))
+        answered += len(desk.said(Resolved))
+    assert answered == 6
+    desk.sleep(NAMES.find)
+    assert len(desk.said(Resolved)) == 4
+
+
+def test_to_register_a_name_most_replicas_have_to_keep_it(desk: Desk) -> None:
+    desk.feed(Register(1, "Alice", 600.0))
+    sends = desk.place()
+    signed = read_name(messages(sends, PutName)[0].record, desk.wall_ms(), "meadow").record
+    assert (signed.name, signed.peer_id, signed.peer) == ("alice", ALICE.peer_id, ME)
+    assert signed.expires_ms - signed.issued_ms == 600_000
+    desk.tell(ONE, NameKept(sends[0].number, Verdict.KEPT))
+    desk.feed(Sent(sends[1].number, False))
+    assert desk.said(Registered) == []
+    desk.tell(THIRD, NameKept(sends[2].number, Verdict.KEPT))
+    assert desk.said(Registered) == [Registered(1, signed)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "reason"),
+    [
+        ((Verdict.TAKEN, Verdict.TAKEN, Verdict.KEPT), "taken"),
+        ((Verdict.TAKEN, Verdict.KEPT, None), "taken"),
+        ((Verdict.FULL, Verdict.BUSY, Verdict.KEPT), "full"),
+        ((Verdict.BUSY, Verdict.ELSEWHERE, None), "busy"),
+        ((Verdict.ELSEWHERE, Verdict.INVALID, None), "elsewhere"),
+        ((Verdict.INVALID, None, None), "invalid"),
+        ((None, None, None), "no-answer"),
+        ((None, None, Verdict.KEPT), "no-answer"),
+    ],
+)
+def test_a_registration_that_fails_says_why_and_is_undone_where_it_was_kept(
+    desk: Desk, verdicts: tuple[Verdict | None, ...], reason: str
+) -> None:
+    desk.feed(Register(1, "alice"))
+    rival = record(desk)
+    sends, said = desk.place(), list[NameOutput]()
+    for send, verdict in zip(sends, verdicts, strict=True):
+        if verdict is None:
+            said += desk.feed(Sent(send.number, False))
+        else:
+            shown = rival.raw if verdict is Verdict.TAKEN else b""
+            said += desk.tell(send.peer, NameKept(send.number, verdict, shown))
+    (refused,) = (output for output in said if isinstance(output, Refused))
+    assert (refused.request, refused.reason) == (1, reason)
+    assert refused.holder == (rival.record if reason == "taken" else None)
+    undone = {output.peer for output in said if isinstance(output, Send)}
+    assert undone == {
+        send.peer for send, verdict in zip(sends, verdicts, strict=True) if verdict in (None, Verdict.KEPT)
+    }
+    for message in messages([output for output in said if isinstance(output, Send)], PutName):
+        assert read_name(message.record, desk.wall_ms(), "meadow").record.is_release
+
+
+def test_a_sequence_of_an_earlier_life_is_exceeded(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    ahead = record(desk, ALICE, sequence=desk.wall_ms() + 200_000)
+    for send in desk.place():
+        desk.tell(send.peer, NameKept(send.number, Verdict.STALE, ahead.raw))
+    sends = desk.place()
+    signed = read_name(messages(sends, PutName)[0].record, desk.wall_ms(), "meadow").record
+    assert signed.sequence == ahead.record.sequence + 1
+    for send in sends:
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    assert desk.said(Registered) == [Registered(1, signed)]
+
+
+def test_what_cannot_be_registered_is_refused_at_once() -> None:
+    desk = Desk(replace(NAMES, own=1))
+    assert desk.feed(Register(1, "a b")) == [Refused(1, "name-invalid")]
+    assert desk.feed(Register(2, "alice", NAMES.lease_min - 1)) == [Refused(2, "lease-invalid")]
+    assert desk.feed(Register(3, "alice", NAMES.lease_max + 1)) == [Refused(3, "lease-invalid")]
+    assert desk.feed(Register(3, "alice", float("nan"))) == [Refused(3, "lease-invalid")]
+    assert desk.feed(Resolve(4, "\ud800")) == [Resolved(4, None, "name-invalid")]
+    desk.feed(Register(5, "alice"))
+    assert desk.feed(Register(6, "bob")) == [Refused(6, "too-many-names")]
+    assert desk.feed(Register(7, "alice")) == [Refused(7, "busy")]
+    released = desk.feed(Release("alice"))
+    assert released[0] == Refused(5, "released")
+
+
+def test_what_does_not_belong_here_is_not_kept(desk: Desk) -> None:
+    desk.tell(ONE, PutName(7, record(desk).raw))
+    (send,) = desk.place(REPLICAS)
+    assert send == Send(0, ONE, NameKept(7, Verdict.ELSEWHERE))
+    desk.tell(ONE, PutName(8, record(desk).raw))
+    (send,) = desk.place(())
+    assert send.message == NameKept(8, Verdict.BUSY)
+    assert len(desk.names) == 0
+    assert desk.names.counted == {"name-put-elsewhere": 1, "name-put-busy": 1}
+
+
+def test_what_belongs_here_is_kept_and_shown(desk: Desk) -> None:
+    held = record(desk)
+    desk.tell(ONE, PutName(7, held.raw))
+    (send,) = desk.place((ONE, ME))
+    assert send.message == NameKept(7, Verdict.KEPT)
+    assert desk.tell(STRANGER, GetName(9, "alice")) == [Send(0, STRANGER, NameHeld(9, held.raw))]
+    assert desk.tell(STRANGER, GetName(9, "bob")) == [Send(0, STRANGER, NameHeld(9, b""))]
+    newer = record(desk, sequence=2)
+    assert desk.tell(STRANGER, PutName(1, newer.raw)) == [Send(0, STRANGER, NameKept(1, Verdict.KEPT))]
+    stale = desk.tell(STRANGER, PutName(2, held.raw))
+    assert stale == [Send(0, STRANGER, NameKept(2, Verdict.STALE, newer.raw))]
+
+
+def test_a_flood_of_records_costs_no_more_signatures_than_its_sender_may_bring() -> None:
+    desk = Desk(replace(NAMES, put_burst=3, put_rate=1.0))
+    rng = Random(1)
+    verdicts = []
+    for number in range(6):
+        (send,) = desk.tell(ONE, PutName(number, rng.randbytes(200)))
+        assert isinstance(send, Send)
+        assert isinstance(send.message, NameKept)
+        verdicts.append(send.message.verdict)
+    assert verdicts == [Verdict.INVALID] * 3 + [Verdict.BUSY] * 3
+    (other,) = desk.tell(OTHER, PutName(0, b""))
+    assert isinstance(other, Send)
+    assert other.message == NameKept(0, Verdict.INVALID)
+
+
+def test_lookups_for_records_that_others_bring_are_bounded() -> None:
+    desk = Desk(replace(NAMES, puts_waiting=2))
+    for number in range(5):
+        desk.tell(ONE, PutName(number, record(desk, name=f"n{number}").raw))
+    assert desk.names.counted["name-put-busy"] == 3
+
+
+def test_a_change_of_the_ring_has_all_names_looked_at_soon(desk: Desk) -> None:
+    desk.tell(ONE, PutName(7, record(desk).raw))
+    desk.place((ONE, ME))
+    desk.feed(RingChanged())
+    desk.feed(RingChanged())
+    desk.sleep(NAMES.repair / 4)
+    assert len(desk.said(Find)) == 1
+
+
+def test_whatever_strangers_say_raises_nothing_and_keeps_every_table_bounded() -> None:
+    desk = Desk(replace(NAMES, held=16, metered=8))
+    rng = Random(20261127)
+    people = [Identity(bytes([n]) * 32, bytes([n + 1]) * 32) for n in range(1, 9)]
+    raws = [
+        record(desk, rng.choice(people), f"n{rng.randrange(40)}", rng.randrange(5)).raw for _ in range(100)
+    ]
+    for _ in range(3000):
+        desk.now += rng.random() / 10
+        peer, number = peer_number(rng.randrange(50)), rng.randrange(60)
+        raw = rng.choice((b"", rng.randbytes(80), rng.choice(raws)))
+        kind = rng.choice((GetName, NameHeld, PutName, NameKept))
+        if kind is GetName:
+            desk.tell(peer, GetName(number, rng.choice(("alice", "A b", "n1", "\x00"))))
+        elif kind is NameKept:
+            desk.tell(peer, NameKept(number, rng.choice(list(Verdict)), raw))
+        elif kind is PutName:
+            desk.tell(peer, PutName(number, raw))
+        else:
+            desk.tell(peer, NameHeld(number, raw))
+        for find in desk.said(Find):
+            owners = rng.choice(((), (ME,), (ONE, ME, OTHER), REPLICAS))
+            desk.feed(FoundOwner(find.number, owners))
+        assert len(desk.names) <= 16
+    assert len(desk.names) > 4
