@@ -333,7 +333,10 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     asked: float = 10.0  # messages are taken from who was compared with for this long
     repair: float = 0.5  # after a gap shows, others are asked for what is missing; and again, doubled
     withheld: float = 5.0  # a message that others brought this much later is one that the parent should have brought
-    strikes: int = 3  # such messages, then another parent is looked for
+    strikes: int = 3  # such messages in one window, then another way to the root is looked for, once
+    window_seconds: float = 20.0
+    windows: int = 3  # in a row with cause, then the root itself is passed over
+    compare_soon: float = 2.0  # until the next comparison, when the last one showed what the tree should have brought
 
     settle: float = 1.0  # the first message of an origin waits for earlier ones, unless it is number 1
     hold: float = 8.0  # a message that came early waits for those before it; a repair takes some of it
@@ -348,7 +351,9 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     asks_rate: float = 4.0  # other words a second from one peer
     asks_burst: int = 32
     peers: int = 1024  # whose rates are kept
-    banned: float = 60.0  # who passed on a wrong signature, or withheld messages, is no neighbour for this long
+    banned: float = 300.0  # who passed on a wrong signature, or withheld messages, is no neighbour for this long
+    heirs: int = 4  # who follow the owner of a place, and may stand in for it
+    pleas: int = 3  # hosts that take nothing from it, then a follower does
     bans: int = 256
 
     names: int = 256  # of members, in one report: with hidden ones 17 KB

@@ -143,7 +143,7 @@ class Log:
         while self.total_bytes > self._limits.log_bytes:
             self._drop(next(iter(self._of[max(self._bytes, key=self._bytes.__getitem__)])))
         while len(self._kept) > self._limits.log_messages:
-            self._drop(next(iter(max(self._of.values(), key=lambda keys: len(keys)))))
+            self._drop(next(iter(self._of[max(self._of, key=lambda holder: len(self._of[holder]))])))
 
     # Summaries
 

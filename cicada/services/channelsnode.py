@@ -13,6 +13,7 @@ from cicada.services.channelsoutbox import Outbox
 from cicada.services.channelsposts import Outcome, Posts
 from cicada.services.channelsroster import Roster
 from cicada.services.channelssigned import Signing, place_of_channel
+from cicada.services.channelssuspicion import Suspicion
 from cicada.services.channelstree import Role, Tree
 from cicada.wire.channels import (
     Attach,
@@ -52,7 +53,7 @@ class ChannelNode:
         self._compare_at: float | None = None
         self._repair_at: float | None = None
         self._repairs = 0
-        self._strikes = 0
+        self._suspicion = Suspicion(limits)
         self.sponsor = sponsor
         self.roster = Roster(channel, own.address, limits)
         self.posts = Posts(channel, own, signing, limits, outbox, guard)
@@ -238,10 +239,20 @@ class ChannelNode:
             return
         if self.tree.since + self._limits.withheld > kept.born_at:
             return
-        self._strikes += 1
-        if self._strikes >= self._limits.strikes and self.tree.parent is not None:
-            self._strikes = 0
-            self._guard.ban(self.tree.parent.peer, now)
+        if self._compare_at is not None:
+            self._compare_at = min(self._compare_at, now + self._limits.compare_soon)
+        if self._suspicion.strike(now):
+            self._move(now)
+
+    def _move(self, now: float) -> None:
+        """Look for another way to the root; and, when the root itself is the parent again and again, for another root."""
+        parent = self.tree.parent
+        if parent is None:
+            return
+        if len(self.tree.path) > 2:
+            self.tree.abandon(now)
+        elif self._suspicion.is_lasting:
+            self._guard.ban(parent.peer, now)
             self.tree.abandon(now)
 
     def _look_after(self, now: float) -> None:

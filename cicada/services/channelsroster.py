@@ -31,18 +31,31 @@ class Roster:
         self._reports: dict[str, Report] = {}
         self._seen: dict[str, float | None] = {}  # None: reported now; else since when it is not
         self._told: Presence | None = None
-        self.is_member = False
+        self._is_member = False
+        self._has_changed = True
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this peer is one itself."""
+        return self._is_member
+
+    @is_member.setter
+    def is_member(self, value: bool) -> None:
+        self._is_member = value
+        self._has_changed = True
 
     def report(self, neighbour: str, count: int, names: Sequence[str] | None) -> bool:
         """What a neighbour says of its side. No names: they are as it said last. Whether that is news."""
         known = tuple(name for name in names if name != self._own) if names is not None else None
         last = self._reports.get(neighbour, NOBODY)
         report = self._reports[neighbour] = Report(count, last.names if known is None else known)
+        self._has_changed |= report != last
         return report != last
 
     def remove(self, neighbour: str) -> None:
         """It is none any more."""
         self._reports.pop(neighbour, None)
+        self._has_changed = True
 
     def for_neighbour(self, neighbour: str) -> Report:
         """What is said to a neighbour: all members that are not on its side."""
@@ -54,6 +67,10 @@ class Roster:
 
     def news(self, now: float) -> Presence | None:
         """What changed since the last time, for a member."""
+        deadline = self.next_deadline()
+        if not self._has_changed and (deadline is None or deadline > now):
+            return None
+        self._has_changed = False
         view = self.view()
         joined = self._note(view.names, now)
         left = [name for name, since in self._seen.items() if since is not None and self._is_over(since, now)]

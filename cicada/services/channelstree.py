@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable, Iterator
 from random import Random
 
-from cicada.hosts import HostOf
+from cicada.hosts import Host, HostOf
 from cicada.ids import Address, Peer, Place
 from cicada.limits import ChannelLimits
 from cicada.services.channelsguard import Guard
@@ -74,6 +74,7 @@ class Tree:
         self._search = Search(own, limits, rng)
         self._owner: Address | None = None  # as the ring said last
         self._askers: dict[Address, tuple[Peer, Attach]] = {}
+        self._pleas: dict[Host, float] = {}  # who took nothing from the owners before this peer, until when
         self._find_until: float | None = None
         self._found_at = float("-inf")
         self._refresh_at = 0.0
@@ -91,7 +92,7 @@ class Tree:
     @property
     def is_needed(self) -> bool:
         """Whether anybody but the application needs it."""
-        return bool(self.children or self._askers)
+        return bool(self.children or self._askers or self._pleas)
 
     def is_neighbour(self, address: str) -> bool:
         """Whether messages are exchanged with this peer."""
@@ -112,6 +113,7 @@ class Tree:
             found.append(self._refresh_at)
         if self._rootless_since is not None:
             found.append(self._rootless_since + self._limits.lease)
+        found += self._pleas.values()
         found += [neighbour.heard_at + self._limits.lease for neighbour in self._all()]
         return min((at for at in found if at is not None), default=None)
 
@@ -149,8 +151,12 @@ class Tree:
         """Somebody wants to be, or remain, a child. Whether it is a new one; None: it is none, or has to wait."""
         child = self.children.get(peer.address)
         if message.is_root and self.role is not Role.ROOT:
-            self._check_owner(peer, message, now)
-            return None
+            if not self.path or not message.attempt:
+                self._check_owner(peer, message, now)
+                return None
+            self._recheck(
+                now
+            )  # whoever comes again does not find who it takes for the root: it may come in here
         if not self._accepts(peer, message, is_known=child is not None):
             self._remove(peer, now)
             self._redirect(peer)
@@ -212,14 +218,17 @@ class Tree:
         """The ring says who owns the place. Returns who wanted to be a child and is to be heard now."""
         self._find_until, self._found_at = None, now
         askers, self._askers = list(self._askers.values()), {}
-        if owners and owners[0] == self._own:
+        usable = [peer for peer in owners if not self._guard.is_banned(peer.address, now)]
+        if self._own in owners[: self._limits.heirs]:
+            self._note_pleas(askers, now)
+        if (usable and usable[0] == self._own) or self._stands_in(now):
             self._owner = self._own.address
             self._become_root(now)
             return askers
         for peer, _ in askers:
-            self._redirect(peer, tuple(owner.address for owner in owners[:1]))
-        if owners:
-            self._follow(owners[0], now)
+            self._redirect(peer, tuple(owner.address for owner in usable[:1]))
+        if usable:
+            self._follow(usable[0], now)
         elif self.role is Role.SEEKING and self._search.asked is None:
             self._search.fail(now)
         return []
@@ -237,6 +246,8 @@ class Tree:
             self.lose(self.parent.peer, now)
         if self._rootless_since is not None and self._rootless_since + limits.lease <= now:
             self.abandon(now)
+        for host in [host for host, until in self._pleas.items() if until <= now]:
+            del self._pleas[host]
         self._go_on(now)
 
     def detach(self, peer: Peer) -> None:
@@ -263,6 +274,7 @@ class Tree:
 
     def _seek(self, now: float, *hints: str, owner: Address | None = None) -> None:
         self.role = Role.SEEKING
+        self._rootless_since = None
         self._owner = owner
         self._search.begin()
         self._search.add(hints)
@@ -321,6 +333,21 @@ class Tree:
         else:
             self._askers[peer.address] = (peer, message)
             self._find(now)
+
+    def _recheck(self, now: float) -> None:
+        if now - self._found_at >= self._limits.check_owner:
+            self._find(now)
+
+    def _note_pleas(self, askers: list[tuple[Peer, Attach]], now: float) -> None:
+        """Those who come again take nothing from the owners before this peer. A few hosts that say so are believed, by a peer
+        that has no part in the tree: that costs it little, and nobody else sees it."""
+        for peer, message in askers:
+            if message.attempt and len(self._pleas) < self._limits.askers:
+                self._pleas[self._host_of(peer.address)] = now + self._limits.banned
+
+    def _stands_in(self, now: float) -> bool:
+        is_free = self.role in (Role.NONE, Role.ROOT)
+        return is_free and sum(until > now for until in self._pleas.values()) >= self._limits.pleas
 
     # Parent
 
