@@ -291,6 +291,77 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
     pull_bytes: int = 256 * KIB  # bodies sent for one pull; the rest is pulled in the next round
 
 
+class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Channels. Times are seconds; guesses that the simulator agrees with, unless a source is named."""
+
+    name: int = 64  # characters of a channel's name
+    joined: int = 64  # channels of one peer's application
+    channels: int = 256  # with those that a peer serves because it owns their places
+    channels_of_peer: int = 16  # that are served here on the word of one peer
+    children: int = 8  # 8**3 = 512 members are within three links of the root
+    spare_children: int = 4  # further ones, for who was refused all over the tree before
+    children_of_host: int = 4  # so that one host cannot take all places below a peer
+    depth: int = 16  # peers on the way from the root; three or four are usual
+    spare_attempt: int = 2  # from this attempt on a spare place is given
+    candidates: int = 64  # that one search for a parent may ask, whatever others name
+    askers: int = 32  # who wait until the ring has said whether this peer is the root
+    find: float = 10.0  # for the ring's answer
+    answer: float = 5.0  # for the answer of who might be the parent; a session may have to be made
+    retry: float = 0.5  # until a search that failed begins again; doubled each time, jittered by half
+    retry_most: float = 8.0
+    refresh: float = 5.0  # between two words to the parent, jittered by a fifth; the root asks the ring as often
+    lease: float = 15.0  # a neighbour that said nothing for three refreshes is gone
+    push: float = 1.0  # news of who is there wait this long for more of it
+    check_owner: float = 1.0  # between two questions to the ring that others cause
+    send: float = 30.0  # a message whose fate nobody told is taken for lost
+    outstanding: int = 256  # messages on their way to one neighbour: one that is slower attaches anew and is filled in
+    sends: int = 4096  # messages on their way, to all
+
+    payload: int = 24 * KIB  # of a message, which fits into one frame with its record
+    seconds: float = 120.0  # a message is signed for this long, as a broadcast is
+    log_messages: int = 1024  # kept for those who lack them, of one channel
+    log_bytes: int = MIB  # payloads of those
+    log_seconds: float = 60.0  # each is kept: a part of the tree that is cut off for longer misses something
+    lives: int = 512  # of origins that are remembered, of one channel
+    key_lives: int = 8  # of one key, of those
+    window: int = 256  # numbers of one life that may be missing before the oldest is given up
+    spans: int = 256  # in one summary of a log: one for each origin that spoke in the last minute
+    wanted: int = 2048  # numbers looked at for one summary
+    fill_bytes: int = 256 * KIB  # sent for one summary; the rest follows at the next
+    fill_messages: int = 128
+    compare: float = 10.0  # between two comparisons with a member that is no neighbour, jittered by a fifth
+    asked: float = 10.0  # messages are taken from who was compared with for this long
+    repair: float = 0.5  # after a gap shows, others are asked for what is missing; and again, doubled
+    withheld: float = 5.0  # a message that others brought this much later is one that the parent should have brought
+    strikes: int = 3  # such messages in one window, then another way to the root is looked for, once
+    window_seconds: float = 20.0
+    windows: int = 3  # in a row with cause, then the root itself is passed over
+    compare_soon: float = 2.0  # until the next comparison, when the last one showed what the tree should have brought
+
+    settle: float = 1.0  # the first message of an origin waits for earlier ones, unless it is number 1
+    hold: float = 8.0  # a message that came early waits for those before it; a repair takes some of it
+    held: int = 128  # of one origin
+    held_bytes: int = 128 * KIB
+    holding: int = 64  # origins of which something is held back
+
+    posts_rate: float = 20.0  # messages a second from one neighbour that are not new; 0.1 ms each
+    posts_burst: int = 512  # a neighbour that fills in does not know what came meanwhile
+    origin_rate: float = 50.0  # messages a second of one origin that are passed on
+    origin_burst: int = 256
+    asks_rate: float = 4.0  # other words a second from one peer
+    asks_burst: int = 32
+    peers: int = 1024  # whose rates are kept
+    banned: float = 300.0  # who passed on a wrong signature, or withheld messages, is no neighbour for this long
+    heirs: int = 4  # who follow the owner of a place, and may stand in for it
+    pleas: int = 3  # hosts that take nothing from it, then a follower does
+    bans: int = 256
+
+    names: int = 256  # of members, in one report: with hidden ones 17 KB
+    members: int = 1 << 24  # more are not believed
+    grace: float = 20.0  # a member that nobody reports any more has left; parts that attach anew take less
+    redirects: int = 16  # peers named to one who is refused
+
+
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end delivery."""
 
@@ -989,6 +1060,7 @@ DELIVERY: Final = DeliveryLimits()
 TRANSFER: Final = TransferLimits()
 REQUEST: Final = RequestLimits()
 BROADCAST: Final = DELIVERY.broadcast
+CHANNEL: Final = ChannelLimits()
 LODGING: Final = LodgingLimits()
 KEYS: Final = KeyLimits()
 NAMES: Final = NameLimits()

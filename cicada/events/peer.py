@@ -168,6 +168,22 @@ WHY_DROPPED: Final[Mapping[str, str]] = MappingProxyType(
         "broadcast-record-sequence": "its origin's record is older than one that is known",
         "broadcast-record-signature": "its origin did not sign its record",
         "broadcast-record-swarm": "its origin's record is for another swarm",
+        # channels
+        "channel-not-joined": "published in a channel that this peer has not joined",
+        "channel-too-large": "published with more bytes than a message of a channel may have",
+        "channel-unknown": "about a channel that this peer neither joined nor serves",
+        "channels-full": "about one channel more than this peer, or whoever named it, may have here",
+        "channel-stranger": "a message of a channel from a peer that is no neighbour in it and was not asked",
+        "channel-flood": "its origin published more than its share",
+        "channel-asks": "a peer asked more about channels than its share",
+        "channel-useless": "a neighbour in a channel brought too many messages that were not new",
+        "channel-signature": "its origin did not sign it, or the record it came with: whoever passed it on is no neighbour any more",
+        "channel-refused": "its origin's record or key is not the one that is known here",
+        "channel-expired": "nobody takes it any more, or its origin's clock is ahead",
+        "channel-crowded": "too many lives of its origin, or origins, are remembered in the channel",
+        "channel-banned": "from a peer that passed on what nobody signed, or withheld messages",
+        "channel-late": "it came after later ones of its origin had to be delivered",
+        "channel-slow": "a neighbour in a channel did not take messages as fast as they came: it attaches anew and is filled in",
     }
 )
 """Every reason for which a message, or one of its copies, is dropped or refused, and what it means. Counted by peer, and shown by

@@ -77,6 +77,7 @@ class Purpose(enum.Enum):
 
     BROADCAST = b"cicada-broadcast-1"  # the origin's: this is what I said
     TAKEN = b"cicada-broadcast-taken-1"  # a receiver's: I took it
+    CHANNEL = b"cicada-channel-1"  # the origin's: this is what I published in a channel
 
 
 class SignStatement(msgspec.Struct, frozen=True):
