@@ -12,15 +12,18 @@ from typing import Any, Self, TypeVar
 
 from cicada import aio
 from cicada.actors.hosted import PeerStats
+from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import BLOCKING
 from cicada.actors.peerkeys import PERSISTENT
+from cicada.actors.subscription import ActorRef, Subscription
+from cicada.actors.tree import Supervisor
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound
 from cicada.ids import Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
-from cicada.limits import BROADCAST, DELIVERY, RING, RingLimits
+from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, RingLimits
 from cicada.routing.mailstore import MailboxPolicy
 
 __all__ = ["SwarmPeer"]
@@ -213,6 +216,20 @@ class SwarmPeer:
             finally:
                 self._loop = None
                 _shared.release()
+
+    def subscribe(self, ref: ActorRef[aio.Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
+        """Have an actor told the messages that come into the mailbox. ``cancel`` of what this returns ends it, from any thread."""
+        return self._call(lambda: self._peer.subscribe(ref, prefetch=prefetch))
+
+    def supervise(self, supervisor: Supervisor, timeout: float = ACTOR.ask_timeout) -> Supervisor:
+        """Start an application's actors as part of this peer. ``ref`` and ``end`` of the supervisor are for any
+        thread."""
+        return self._run(self._peer.supervise(supervisor), timeout)
+
+    @property
+    def dispatcher(self) -> LoopDispatcher:
+        """For LoopActors of the application, which then run on the peer's background loop and must not block."""
+        return self._call(lambda: self._peer.dispatcher)
 
     def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""

@@ -11,7 +11,8 @@ import msgspec
 
 from cicada.actors.alarm import LoopClock
 from cicada.actors.answers import refuse
-from cicada.actors.family import Enter, Move, Submit
+from cicada.actors.family import Enter, Kind, Move, Submit
+from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.moves import Moves
 from cicada.actors.pump import Publish, Surroundings
@@ -19,8 +20,9 @@ from cicada.actors.receipt import failed
 from cicada.actors.residence import Fixtures, Residence
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
+from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Figures
-from cicada.errors import MailboxFull
+from cicada.errors import MailboxFull, Misuse
 from cicada.events import AnyEvent, PeerStopped
 from cicada.ids import Peer
 from cicada.nat.io import NatNews
@@ -99,6 +101,7 @@ class HostedPeer:
         self._standstill = standstill
         self._fixtures = fixtures
         self._holdings = fixtures.holdings
+        self._families: list[Supervisor] = []
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._home = Residence(fixtures, around, attachment, on_ended=self._on_ended)
@@ -118,6 +121,11 @@ class HostedPeer:
     def mailbox(self) -> Mailbox:
         """Where its messages lie."""
         return self._holdings.mailbox
+
+    @property
+    def dispatcher(self) -> LoopDispatcher:
+        """Who gives the actors beside it their turns: they go on while a test has the peer stand still."""
+        return self._host.dispatcher
 
     @property
     def contacts(self) -> tuple[Peer, ...]:
@@ -241,6 +249,8 @@ class HostedPeer:
         if self.ended:
             return
         self.ended = True
+        for family in self._families:
+            family.end()
         home = self._home
         if how == "killed":
             home.attachment.cut()
@@ -251,6 +261,27 @@ class HostedPeer:
         if isinstance(home.around.publish, Voice):
             home.around.publish.last(home.around.name, PeerStopped(how=how))
 
+    def adopt(self, supervisor: Supervisor) -> None:
+        """Have the application's actors end with the peer, and the peer with them. Raises Misuse when one is
+        called as an actor of its own."""
+        taken = {kind.value for kind in Kind}.intersection(supervisor.names)
+        if taken:
+            raise Misuse(f"the peer has an actor called {', '.join(sorted(taken))}: use other names")
+        around = self.around
+        publish = around.publish
+        supervisor.belong_to(
+            around.name,
+            self._host.dispatcher,
+            on_event=None if publish is None else lambda event: publish(around.name, event),
+            on_failure=self._on_family_failed,
+        )
+        self._families.append(supervisor)
+
+    async def part(self, timeout: float) -> None:
+        """Wait until the application's actors have ended."""
+        for family in self._families:
+            await family.stop(timeout)
+
     def leave_home(self) -> None:
         """Have the actors of its present residence end, for those of another."""
         self._home.supervisor.tell(Move())
@@ -259,6 +290,11 @@ class HostedPeer:
         """From now on it is at ``around.own``, where the attachment listens, and goes on with what belonged with it before."""
         self._holdings.seeds, self._holdings.contacts = seeds, ()
         self._home = Residence(self._fixtures, around, attachment, on_ended=self._on_ended)
+
+    def _on_family_failed(self, reason: str) -> None:
+        if not self.ended:
+            self._holdings.failure = f"the application's actors kept failing: {reason}"
+            self.end("failed")
 
     def _on_ended(self, left_over: tuple[object, ...]) -> None:
         if self._home.memory is not None:
