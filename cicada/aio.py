@@ -24,11 +24,14 @@ from cicada.actors.family import (
 )
 from cicada.actors.host import Host
 from cicada.actors.hosted import HostedPeer, PeerStats, Trial
+from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
 from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.actors.settings import Settings
+from cicada.actors.subscription import ActorRef, Subscription
+from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
 from cicada.embedding.lookups import Lookup, look_up, route_of
@@ -40,7 +43,7 @@ from cicada.ids import Address, Peer, Place, is_hidden
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
+from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.targets import Addressed, Target, resolved
@@ -304,14 +307,13 @@ class SwarmPeer:
         ends = self._ownership.loop.time() + timeout
         try:
             if not self._hosted.ended:
-                with contextlib.suppress(
-                    DeliveryTimeout, NotBound
-                ):  # an ended or stuck peer needs no farewell
+                with contextlib.suppress(DeliveryTimeout, NotBound):  # an ended or stuck peer needs no farewell
                     await self.disconnect(timeout)
         finally:
             self._hosted.end("left")
         left = max(ends - self._ownership.loop.time(), _LAST_WORDS)
         await answered(asyncio.shield(self._hosted.gone), left, "ending")
+        await self._hosted.part(left)
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""
@@ -319,6 +321,30 @@ class SwarmPeer:
             self._ownership.check()
             self._hosted.end("killed")
         self._closed = True
+
+    # The application's own actors
+
+    @property
+    def dispatcher(self) -> LoopDispatcher:
+        """For LoopActors of the application: they have their turns on the peer's event loop, in line with its actors."""
+        return self._bound().dispatcher
+
+    def subscribe(self, ref: ActorRef[Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
+        """Have an actor told the messages that come into the mailbox, until the subscription is cancelled or the actor ends.
+
+        At most ``prefetch`` messages are with it that it has not handled; all others stay in the mailbox, which keeps senders
+        back. No message is lost when the actor ends: Subscription says why. Subscribers and ``recv`` take messages in turn.
+        """
+        hosted = self._bound()
+        return Subscription(
+            hosted.mailbox, ref, prefetch=prefetch, on_message=lambda message: self._run_hook("recv", message)
+        )
+
+    async def supervise(self, supervisor: Supervisor) -> Supervisor:
+        """Start an application's actors as part of this peer: they end with it, and when they keep failing it ends as failed, as
+        if they were its own. Their exits and restarts are among its events. Returns when each was started."""
+        self._bound().adopt(supervisor)
+        return await supervisor.start()
 
     def change_swarm_keys(self, keys: SwarmKeys) -> None:
         """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had

@@ -772,6 +772,12 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
         512  # messages handled in the wake of one actor's turn: what one chunk of frames leads to, and some
     )
     ask_timeout: float = 5.0
+    prefetch: int = 16  # messages a subscriber has in its inbox: enough that it never waits for the loop to bring the next
+    prefetch_most: int = 1024  # a mailbox that is emptied into an inbox keeps no sender back
+    inbox_retry: float = 0.05  # seconds until a full inbox is tried again
+    ended_look: float = (
+        1.0  # seconds between two looks whether an actor that cannot be watched (Pykka's own) has ended
+    )
     stall: float = 0.05  # seconds the loop may be late before it counts as stalled; two full turns
     clock_tick: float = (
         0.05  # seconds between two looks for a stall; 20 wake-ups a second cost 0.02% of a core
@@ -790,6 +796,8 @@ class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True):
     clients: int = 256  # of one exported actor; the CLI, the visualizer and a few applications
     reads: int = 64  # requests taken in before the rest of the loop has a turn
     linger: float = 0.2  # seconds the last answers may take to leave when an export closes
+    retry: float = 0.05  # seconds until a path where nobody answers is tried again, doubled each time
+    retry_most: float = 1.0  # seconds, at most; what starts a process again takes as long
 
 
 class SupervisionLimits(msgspec.Struct, frozen=True, kw_only=True):

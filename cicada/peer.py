@@ -10,10 +10,13 @@ from typing import Any, Self, TypeVar
 from cicada import aio
 from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.hosted import PeerStats, Trial
+from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
 from cicada.actors.peerkeys import PERSISTENT
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
+from cicada.actors.subscription import ActorRef, Subscription
+from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
 from cicada.aio import LOOPBACK, Hooks
 from cicada.chord.io import LookupFailure, RingSnapshot
@@ -26,7 +29,7 @@ from cicada.ids import Address, Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
-from cicada.limits import BROADCAST, DELIVERY, RING, DeliveryLimits, RingLimits
+from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.targets import Addressed, Target
@@ -219,6 +222,20 @@ class SwarmPeer:
     def trial(self) -> Trial:
         """For tests: have the peer stand still and go on, and set faults between it and others."""
         return _Trial(self._call, self._call(lambda: self._peer.trial))
+
+    def subscribe(self, ref: ActorRef[aio.Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
+        """Have an actor told the messages that come into the mailbox. ``cancel`` of what this returns ends it, from any thread."""
+        return self._call(lambda: self._peer.subscribe(ref, prefetch=prefetch))
+
+    def supervise(self, supervisor: Supervisor, timeout: float = ACTOR.ask_timeout) -> Supervisor:
+        """Start an application's actors as part of this peer. ``ref`` and ``end`` of the supervisor are for any
+        thread."""
+        return self._run(self._peer.supervise(supervisor), timeout)
+
+    @property
+    def dispatcher(self) -> LoopDispatcher:
+        """For LoopActors of the application, which then run on the peer's background loop and must not block."""
+        return self._call(lambda: self._peer.dispatcher)
 
     def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""

@@ -11,7 +11,8 @@ import msgspec
 
 from cicada.actors.alarm import LoopClock
 from cicada.actors.answers import refuse
-from cicada.actors.family import Enter, Move, Submit
+from cicada.actors.family import Enter, Kind, Move, Submit
+from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.moves import Moves
 from cicada.actors.pump import Publish, Surroundings
@@ -21,8 +22,9 @@ from cicada.actors.residence import Fixtures, Residence
 from cicada.actors.services import Services
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
+from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Figures
-from cicada.errors import MailboxFull
+from cicada.errors import MailboxFull, Misuse
 from cicada.events import AnyEvent, MessageDropped, PeerStopped
 from cicada.ids import Peer
 from cicada.nat.io import NatNews
@@ -102,6 +104,7 @@ class HostedPeer:
         self._standstill = standstill
         self._fixtures = fixtures
         self._holdings = fixtures.holdings
+        self._families: list[Supervisor] = []
         self.ended = False
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._home = Residence(fixtures, around, attachment, on_ended=self._on_ended)
@@ -127,6 +130,11 @@ class HostedPeer:
     def services(self) -> Services:
         """Who takes the messages that are not for its mailbox."""
         return self._holdings.services
+
+    @property
+    def dispatcher(self) -> LoopDispatcher:
+        """Who gives the actors beside it their turns: they go on while a test has the peer stand still."""
+        return self._host.dispatcher
 
     @property
     def contacts(self) -> tuple[Peer, ...]:
@@ -261,6 +269,8 @@ class HostedPeer:
         if self.ended:
             return
         self.ended = True
+        for family in self._families:
+            family.end()
         home = self._home
         if how == "killed":
             home.attachment.cut()
@@ -271,6 +281,27 @@ class HostedPeer:
         if isinstance(home.around.publish, Voice):
             home.around.publish.last(home.around.name, PeerStopped(how=how))
 
+    def adopt(self, supervisor: Supervisor) -> None:
+        """Have the application's actors end with the peer, and the peer with them. Raises Misuse when one is
+        called as an actor of its own."""
+        taken = {kind.value for kind in Kind}.intersection(supervisor.names)
+        if taken:
+            raise Misuse(f"the peer has an actor called {', '.join(sorted(taken))}: use other names")
+        around = self.around
+        publish = around.publish
+        supervisor.belong_to(
+            around.name,
+            self._host.dispatcher,
+            on_event=None if publish is None else lambda event: publish(around.name, event),
+            on_failure=self._on_family_failed,
+        )
+        self._families.append(supervisor)
+
+    async def part(self, timeout: float) -> None:
+        """Wait until the application's actors have ended."""
+        for family in self._families:
+            await family.stop(timeout)
+
     def leave_home(self) -> None:
         """Have the actors of its present residence end, for those of another."""
         self._home.supervisor.tell(Move())
@@ -280,6 +311,11 @@ class HostedPeer:
         self._holdings.seeds, self._holdings.contacts = seeds, ()
         self._holdings.company.note(False)
         self._home = Residence(self._fixtures, around, attachment, on_ended=self._on_ended)
+
+    def _on_family_failed(self, reason: str) -> None:
+        if not self.ended:
+            self._holdings.failure = f"the application's actors kept failing: {reason}"
+            self.end("failed")
 
     def _on_ended(self, left_over: tuple[object, ...]) -> None:
         if self._home.memory is not None:

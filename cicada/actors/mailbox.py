@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -100,6 +100,14 @@ Replying = Callable[[HostPort, int | None, bytes | str, float], Receipt]
 """Sends a reply to a source: to its request of that number, or just as a message."""
 
 
+class Loan(NamedTuple):
+    """A message that was taken out, to be given back if nobody handles it."""
+
+    lane: Lane
+    mail: Mail
+    message: Message
+
+
 class Mailbox:
     """A mailbox that can be waited for. Used on one event loop only."""
 
@@ -157,19 +165,32 @@ class Mailbox:
 
         Raises DeliveryTimeout when none came, NotBound when the mailbox was closed and is empty.
         """
+        return (await self.borrow(timeout)).message
+
+    async def borrow(self, timeout: float | None) -> Loan:
+        """The same, for who may ``give_back`` what it took."""
         try:
             async with asyncio.timeout(timeout):
                 while not len(self._store):
                     await self._wait()
         except TimeoutError:
             raise DeliveryTimeout(f"no message within {timeout} s") from None
+        lane = self._store.next_lane()
         mail = self._store.pop()
         if len(self._store):
             self._wake_one()
         if self._on_room is not None:
-            for lane, credit in self._store.recalls():
-                self._on_room(lane, credit)
-        return mail.taken(self._reply, more=len(self._store) > 0)
+            for recalled, credit in self._store.recalls():
+                self._on_room(recalled, credit)
+        return Loan(lane, mail, mail.taken(self._reply, more=len(self._store) > 0))
+
+    def give_back(self, loans: Sequence[Loan]) -> None:
+        """Nobody handled these, in the order in which they were borrowed: they are the next that are taken, though the mailbox
+        may hold more than its bound for a while."""
+        for loan in reversed(loans):
+            self._store.put_back(loan.lane, len(loan.mail.data), loan.mail)
+        if loans:
+            self._wake_one()
 
     def close(self) -> None:
         """No more mail comes in; what is there can still be taken; whoever waits in vain is told."""

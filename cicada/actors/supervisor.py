@@ -49,8 +49,8 @@ class ActorSupervisor:
 
     The owner is told ChildExit and must pass it to ``exited``. ``on_restarted(child)`` is called after each restart,
     ``on_escalated(reason)`` once, when there were too many: by then all children are stopped, and none starts any
-    more. Back-offs and stops are waited for without blocking. Use on the loop's thread only, where the callbacks come
-    too.
+    more. ``on_stopped()`` is called when, after ``stop`` or an escalation, none is left. Back-offs and stops are
+    waited for without blocking. Use on the loop's thread only, where the callbacks come too.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class ActorSupervisor:
         clock: Clock,
         on_restarted: Callable[[str], object],
         on_escalated: Callable[[str], object],
+        on_stopped: Callable[[], object] | None = None,
         stop_timeout: float = SUPERVISION.stop_timeout,
     ) -> None:
         missing = [child.name for child in spec.children if child.name not in factories]
@@ -73,6 +74,7 @@ class ActorSupervisor:
         self._clock = clock
         self._on_restarted = on_restarted
         self._on_escalated = on_escalated
+        self._on_stopped = on_stopped
         self._stop_timeout = stop_timeout
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
@@ -106,7 +108,8 @@ class ActorSupervisor:
         self._follow(actions)
 
     def stop(self) -> None:
-        """Begin to stop all children, last started first. None starts any more, and no callback comes. Idempotent."""
+        """Begin to stop all children, last started first. None starts any more, and no callback but ``on_stopped``
+        comes. Idempotent."""
         self._over = True
         self._plan.clear()
         self._follow(stop_all(self._spec))
@@ -125,6 +128,8 @@ class ActorSupervisor:
                     self._start_child(child)
                 case Escalate(reason=reason):
                     self._give_up(reason)
+        if self._over and not self._stopping and not self._plan and self._on_stopped is not None:
+            self._on_stopped()
 
     def _next_due(self) -> Action | None:
         """The next action, unless a back-off has to pass first."""

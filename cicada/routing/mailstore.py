@@ -109,6 +109,10 @@ class MailStore(Generic[L, T]):
         """What ``pop`` would return; None when there is nothing."""
         return self._lanes[self._turns[0]].items[0][2] if self._turns else None
 
+    def next_lane(self) -> L:
+        """Whose message ``pop`` would return. Raises IndexError when there is none."""
+        return self._turns[0]
+
     def pop(self) -> T:
         """The oldest message of the sender whose turn it is. Raises IndexError when there is none."""
         lane = self._turns.popleft()
@@ -116,6 +120,18 @@ class MailStore(Generic[L, T]):
         if lane in self._lanes:
             self._turns.append(lane)
         return item
+
+    def put_back(self, lane: L, size: int, item: T) -> None:
+        """Undo a ``pop``: the message is the next to be popped. There is always room for what had its place already; after
+        several pops, put back what was popped last first."""
+        held = self._lanes.get(lane)
+        if held is None:
+            held = self._lanes[lane] = _Lane()
+        else:
+            self._turns.remove(lane)
+        self._turns.appendleft(lane)
+        held.items.appendleft((0, size, item))
+        self._charge(held, size, 1)
 
     def credit(self, lane: L, size: int) -> int:
         """How many messages more of ``size`` bytes that sender may put in now. With none it is called back by ``recalls``; only
