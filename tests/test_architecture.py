@@ -76,6 +76,7 @@ PURE: Final = (
     "cicada.wire",
     "cicada.chord",
     "cicada.routing",
+    "cicada.services",
     "cicada.keys",
     "cicada.sim",
     "cicada.tokens",

@@ -77,7 +77,9 @@ def test_everybody_sees_who_is_there_who_comes_and_who_goes() -> None:
     assert (news.count, news.joined) == (39, (leaver.address,))
 
 
-def test_200_members_of_which_30_in_100_die_at_once_and_then_every_root_attach_again_and_miss_nothing() -> None:
+def test_200_members_of_which_30_in_100_die_at_once_and_then_every_root_attach_again_and_miss_nothing() -> (
+    None
+):
     swarm = gathered(3, 200)
     chatter(swarm, 10, 0.1, "before ")
     for peer in swarm.rng.sample(list(swarm.peers), 60):

@@ -63,9 +63,7 @@ def test_the_longest_messages_fit_into_one_frame() -> None:
     names = ("@" + "ff" * 32,) * CHANNEL.names
     spans = tuple(Span(bytes([n]) * 16, 1 << 52, 1 << 52) for n in range(CHANNEL.spans))
     name = "\U0001f600" * CHANNEL.name
-    attach = Attach(
-        channel=name, is_root=True, attempt=1, count=CHANNEL.members, members=names, spans=spans
-    )
+    attach = Attach(channel=name, is_root=True, attempt=1, count=CHANNEL.members, members=names, spans=spans)
     post = Post(
         channel=name,
         origin=B,
@@ -82,7 +80,9 @@ def test_the_longest_messages_fit_into_one_frame() -> None:
         assert decode_channel(encode_channel(message)) == message
 
 
-@pytest.mark.parametrize("name", ["", "#a b", "#a\n", "#a\x00", "#\u202e", "#a\u0308", "x" * (CHANNEL.name + 1)])
+@pytest.mark.parametrize(
+    "name", ["", "#a b", "#a\n", "#a\x00", "#\u202e", "#a\u0308", "x" * (CHANNEL.name + 1)]
+)
 def test_a_name_that_looks_like_another_or_like_nothing_is_refused(name: str) -> None:
     raw = msgpack.packb([4, name])
     with pytest.raises(MalformedMessage):
