@@ -78,6 +78,7 @@ PURE: Final = (
     "cicada.wire",
     "cicada.chord",
     "cicada.routing",
+    "cicada.services",
     "cicada.keys",
     "cicada.services",
     "cicada.sim",

@@ -15,21 +15,21 @@ from cicada.wire.channels import Post, Span
 class Seen:
     """A set of numbers from 1: all up to a floor, and some above it."""
 
-    __slots__ = ("_above", "_window", "floor", "newest")
+    __slots__ = ("_above", "_window", "floor")
 
     def __init__(self, window: int) -> None:
         self._window = window
         self._above: set[int] = set()
         self.floor = 0
-        self.newest = 0
 
     def __contains__(self, number: int) -> bool:
         return number <= self.floor or number in self._above
 
     def add(self, number: int) -> None:
         """One more. Where too many are missing, the oldest of them count as if they had come."""
+        if number <= self.floor:
+            return
         self._above.add(number)
-        self.newest = max(self.newest, number)
         self._close()
         if len(self._above) > self._window:
             self.floor = min(self._above) - 1
