@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from msgspec.structs import replace
 
@@ -34,6 +34,8 @@ from cicada.actors.subscription import ActorRef, Subscription
 from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
+from cicada.embedding.channels import Channel, ChannelHub, ChannelMessage
+from cicada.embedding.directory import Directory
 from cicada.embedding.lookups import Lookup, look_up, route_of
 from cicada.embedding.ownership import Ownership, refuse_when_imported_again
 from cicada.embedding.sending import WAIT, How, copies_of, is_patient, payload_of, reply, request, submit
@@ -43,13 +45,25 @@ from cicada.ids import Address, Peer, Place, is_hidden
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
+from cicada.limits import ACTOR, BROADCAST, DELIVERY, NAMES, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
+from cicada.services.namerecords import NameRecord
 from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
-__all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
+__all__ = [
+    "BroadcastReceipt",
+    "Channel",
+    "ChannelMessage",
+    "HostPort",
+    "Lookup",
+    "Message",
+    "NameRecord",
+    "Receipt",
+    "SwarmPeer",
+    "Target",
+]
 
 LOOPBACK = "127.0.0.1"
 _LAST_WORDS = 1.0  # seconds that its actors have to end, however long the farewell took
@@ -124,6 +138,8 @@ class SwarmPeer:
             watch=watch,
         )
         self._hosted: HostedPeer | None = None
+        self._channels: ChannelHub | None = None
+        self._directory: Directory | None = None
         self._closed = False
         if host is not None or port is not None:
             self.bind(host or LOOPBACK, port or 0)
@@ -157,6 +173,8 @@ class SwarmPeer:
         )
         self._ownership = Ownership()
         self._hosted.mailbox.reply_by(partial(reply, self._hosted, self._ownership))
+        self._channels = ChannelHub(self._hosted)
+        self._directory = Directory(self._hosted) if self._settings.encrypt else None
         return self.listener
 
     def create(self) -> None:
@@ -290,6 +308,29 @@ class SwarmPeer:
         """The peers a lookup of ``value`` passes, this one first, the owner last. Raises RingNotReady when it fails."""
         return route_of(await self.lookup(value, timeout))
 
+    def channel(self, name: str) -> Channel:
+        """The channel of that name: ``async with peer.channel("#general") as channel`` makes this peer a member, who gets what
+        others publish once each, in the order of each of them. Raises Misuse for what cannot be a name."""
+        self._own()
+        return cast(ChannelHub, self._channels).channel(name)
+
+    async def register(
+        self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
+    ) -> NameRecord:
+        """Make ``name`` this peer's in the swarm's directory until ``release``, and for at most ``lease`` seconds after the peer
+        has ended. Raises NameTaken, Misuse for what cannot be a name, and RingNotReady or DeliveryTimeout when it did not work now.
+        """
+        return await self._names().register(name, lease, timeout)
+
+    async def resolve(self, name: str, timeout: float = DELIVERY.timeout) -> NameRecord | None:
+        """Whose ``name`` is, as its owner signed it: a target of ``send``. None: nobody's. Raises Misuse for what cannot be a
+        name, and RingNotReady or DeliveryTimeout when too few peers answered."""
+        return await self._names().resolve(name, timeout)
+
+    def release(self, name: str) -> None:
+        """Give a name back, so that others can have it. Without effect when it is not this peer's."""
+        self._names().release(name)
+
     async def disconnect(self, timeout: float = 5.0) -> None:
         """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -307,7 +348,9 @@ class SwarmPeer:
         ends = self._ownership.loop.time() + timeout
         try:
             if not self._hosted.ended:
-                with contextlib.suppress(DeliveryTimeout, NotBound):  # an ended or stuck peer needs no farewell
+                with contextlib.suppress(
+                    DeliveryTimeout, NotBound
+                ):  # an ended or stuck peer needs no farewell
                     await self.disconnect(timeout)
         finally:
             self._hosted.end("left")
@@ -421,6 +464,12 @@ class SwarmPeer:
     def __repr__(self) -> str:
         where = "unbound" if self._hosted is None else self._hosted.peer.address
         return f"<SwarmPeer {where}{' closed' if self._closed else ''}>"
+
+    def _names(self) -> Directory:
+        self._own()
+        if self._directory is None:
+            raise Misuse("names are signed: use a peer with encrypt=True")
+        return self._directory
 
     async def _messages(self) -> AsyncIterator[Message]:
         while True:

@@ -340,7 +340,9 @@ class SyncRemoteRef(Generic[C, R]):
     ) -> None:
         kind = LastingRef if lasting else RemoteRef
         self._runner = asyncio.Runner()
-        self._ref: RemoteRef[C, R] | LastingRef[C, R] = kind(path, commands=commands, replies=replies, what=what)
+        self._ref: RemoteRef[C, R] | LastingRef[C, R] = kind(
+            path, commands=commands, replies=replies, what=what
+        )
 
     def connect(self, timeout: float = ACTOR.ask_timeout) -> None:
         self._run(self._ref.connect(timeout))

@@ -102,5 +102,15 @@ class RequestFailed(CicadaError):
         self.reason = reason
 
 
+class NameTaken(CicadaError):
+    """Another peer holds the name; ``holder`` is its peer id, as far as replicas said. Choose another name, or wait until it is
+    released."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(f"the name {name!r} is taken{f' by {holder}' if holder else ''}: choose another")
+        self.name = name
+        self.holder = holder
+
+
 class KeyChanged(CicadaError):
     """A pinned peer presented another key than the one that was pinned."""

@@ -20,6 +20,7 @@ from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
 from cicada.aio import LOOPBACK, Hooks
 from cicada.chord.io import LookupFailure, RingSnapshot
+from cicada.embedding.blocking import BlockingChannel
 from cicada.embedding.lookups import Lookup
 from cicada.embedding.loopthread import SLACK, Lease
 from cicada.embedding.ownership import refuse_when_imported_again
@@ -29,9 +30,10 @@ from cicada.ids import Address, Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
-from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, DeliveryLimits, RingLimits
+from cicada.limits import ACTOR, BROADCAST, DELIVERY, NAMES, RING, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
+from cicada.services.namerecords import NameRecord
 from cicada.targets import Addressed, Target
 from cicada.transport.faults import FaultTable
 
@@ -209,6 +211,24 @@ class SwarmPeer:
     def change_swarm_keys(self, keys: SwarmKeys) -> None:
         """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed."""
         self._call(lambda: self._peer.change_swarm_keys(keys))
+
+    def channel(self, name: str) -> BlockingChannel:
+        """The channel of that name: ``with peer.channel("#general") as channel`` makes this peer a member."""
+        return BlockingChannel(self._call(lambda: self._peer.channel(name)), self._run, self._call)
+
+    def register(
+        self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
+    ) -> NameRecord:
+        """Make ``name`` this peer's in the swarm's directory until ``release``."""
+        return self._run(self._peer.register(name, lease, timeout), timeout)
+
+    def resolve(self, name: str, timeout: float = DELIVERY.timeout) -> NameRecord | None:
+        """Whose ``name`` is, a target of ``send``; None: nobody's."""
+        return self._run(self._peer.resolve(name, timeout), timeout)
+
+    def release(self, name: str) -> None:
+        """Give a name back, so that others can have it."""
+        self._call(lambda: self._peer.release(name))
 
     def stop_mapping(self) -> None:
         """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""

@@ -115,7 +115,9 @@ class Host:
                 "no event loop is running: use cicada.SwarmPeer, or call this from a coroutine"
             ) from None
         host = cls._by_loop.get(loop)
-        if host is None or host.pid != os.getpid():  # a forked child may go on with its parent's loop, not with its peers
+        if (
+            host is None or host.pid != os.getpid()
+        ):  # a forked child may go on with its parent's loop, not with its peers
             host = cls._by_loop[loop] = cls(loop)
         return host
 

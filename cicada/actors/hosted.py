@@ -27,6 +27,7 @@ from cicada.actors.watch import Figures
 from cicada.errors import MailboxFull, Misuse
 from cicada.events import AnyEvent, MessageDropped, PeerStopped
 from cicada.ids import Peer
+from cicada.keys.memory import Memory
 from cicada.nat.io import NatNews
 from cicada.nat.reachability import BesideUnreached, Connecting, Reachability
 from cicada.routing.io import Reason
@@ -109,6 +110,7 @@ class HostedPeer:
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._home = Residence(fixtures, around, attachment, on_ended=self._on_ended)
         self._moves = Moves(self, fixtures, reachability)
+        self._on_moved: list[Callable[[], object]] = []
         self.requests = RequestDesk(self, Requests(fixtures.entropy))
 
     @property
@@ -204,6 +206,15 @@ class HostedPeer:
     def now(self) -> float:
         """Seconds on the clock that deadlines are measured on."""
         return self._home.around.clock.now()
+
+    @property
+    def memory(self) -> Memory | None:
+        """Its keys, under its present address; None when nothing is encrypted."""
+        return self._home.memory
+
+    def when_moved(self, callback: Callable[[], object]) -> None:
+        """Have this called whenever it is somewhere else."""
+        self._on_moved.append(callback)
 
     def drop(self, reason: str) -> None:
         """Count and tell what was for this peer and is not delivered."""
@@ -311,6 +322,8 @@ class HostedPeer:
         self._holdings.seeds, self._holdings.contacts = seeds, ()
         self._holdings.company.note(False)
         self._home = Residence(self._fixtures, around, attachment, on_ended=self._on_ended)
+        for callback in self._on_moved:
+            callback()
 
     def _on_family_failed(self, reason: str) -> None:
         if not self.ended:

@@ -125,6 +125,8 @@ class Tree:
         self.news(now)
         if self.role is Role.NONE:
             self._seek(now)
+        elif self.path:  # it has served others here, as the root perhaps
+            self._outbox.tell(Connected(self._channel, len(self.path) - 1))
 
     def leave(self, now: float) -> None:
         """No parent is needed. The root stays what it is while it has children."""

@@ -165,5 +165,5 @@ def decode_channel(raw: bytes) -> ChannelMessage:
 
 def check_channel(name: str) -> None:
     """Must be printable, normal and without blanks, so that what looks the same mostly is. Raises ValueError."""
-    if not name.isprintable() or " " in name or not unicodedata.is_normalized("NFC", name):
+    if not name or not name.isprintable() or " " in name or not unicodedata.is_normalized("NFC", name):
         raise ValueError(f"not the name of a channel: {name!r}")

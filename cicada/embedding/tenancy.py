@@ -1,0 +1,192 @@
+"""A service that a peer has for others and for its application: an actor that pumps the service's machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from cicada.actors.base import GuardedRef
+from cicada.actors.family import Locate
+from cicada.actors.hosted import HostedPeer
+from cicada.actors.mailbox import HostPort
+from cicada.actors.pump import Core, Handlers, Pump
+from cicada.actors.services import ServiceMail
+from cicada.actors.tree import Child, Supervisor
+from cicada.chord.io import OwnerFound
+from cicada.embedding.sending import How, submit
+from cicada.embedding.waiting import answered
+from cicada.errors import CicadaError, DeliveryTimeout, MailboxFull, MalformedMessage
+from cicada.ids import RING_SIZE, Peer, Place
+from cicada.limits import SERVICE
+from cicada.services.io import Find, FoundOwner, Received, Send, Sent, TimerFired
+from cicada.wire.services import Service
+
+_LOST: Final = (MailboxFull, DeliveryTimeout)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """To a service's actor: an input of its machine. ``answer`` is told the outputs that it caused at once, before they are
+    carried out."""
+
+    input: object
+    answer: Callable[[list[Any]], object]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """To a service's actor: its peer is at another address, and the machine begins anew."""
+
+
+class Tenant(Protocol):
+    """What is particular to a service."""
+
+    service: Service
+    replicas: int  # peers after the owner of a place that the machine wants to know, the owner included
+
+    def make(self, hosted: HostedPeer) -> Core:
+        """A fresh machine for the peer as it is now."""
+        ...
+
+    def decode(self, raw: bytes) -> msgspec.Struct:
+        """A message of another peer. Raises MalformedMessage."""
+        ...
+
+    def encode(self, message: Any) -> bytes:
+        """A message for another peer."""
+        ...
+
+    def carriers(self) -> Handlers:
+        """What the machine tells the application, and who takes it."""
+        ...
+
+    def began(self) -> None:
+        """The machine is a fresh one, which knows nothing of what the application wants."""
+        ...
+
+
+class ServiceActor(Pump[Core]):
+    """Pumps a machine. Its crash costs what the machine knew; the tenant says again what the application wants."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        super().__init__(tenancy.hosted.around, TimerFired())
+        self._tenancy = tenancy
+
+    def make_core(self) -> Core:
+        return self._tenancy.tenant.make(self._tenancy.hosted)
+
+    def carriers(self) -> Handlers:
+        tenancy = self._tenancy
+        return {Send: tenancy.send, Find: tenancy.find, **tenancy.tenant.carriers()}
+
+    def specials(self) -> Handlers:
+        return {Ask: self._on_ask, Moved: lambda _: self._begin_anew()}
+
+    def on_start(self) -> None:
+        super().on_start()
+        self._tenancy.settled(self.actor_ref)
+
+    def _begin_anew(self) -> None:
+        self.around = self._tenancy.hosted.around
+        self.core = self.make_core()
+        self._tenancy.settled(self.actor_ref)
+
+    def _on_ask(self, ask: Ask) -> None:
+        outputs = list(self.core.handle(ask.input, self._instant))
+        ask.answer(outputs)
+        for output in outputs:
+            self._carriers[type(output)](output)
+
+
+class Tenancy:
+    """One service of one peer. Its actor starts when somebody first wants something of it, and ends with the peer; when it keeps
+    failing, so does the peer. Used on the peer's loop only."""
+
+    def __init__(self, hosted: HostedPeer, tenant: Tenant) -> None:
+        self.hosted = hosted
+        self.tenant = tenant
+        self._name = tenant.service.name.lower()
+        self._supervisor: Supervisor | None = None
+        self._ref: GuardedRef[Any] | None = None
+        self._early: list[object] = []
+        hosted.services.offer(tenant.service, self._take)
+        hosted.when_moved(self._on_moved)
+
+    def tell(self, message: object) -> bool:
+        """Give the actor an input, or an Ask. False when it has too many waiting."""
+        if self._supervisor is None:
+            self._supervisor = Supervisor(Child(self._name, self._start), name=self._name)
+            self.hosted.adopt(self._supervisor)
+            self._supervisor.begin()
+        if self._ref is not None and self._ref.is_alive():
+            self._ref.tell(message)
+            return True
+        if len(self._early) >= SERVICE.early:
+            return False
+        self._early.append(message)
+        return True
+
+    def settled(self, ref: GuardedRef[Any]) -> None:
+        """The actor works, with a fresh machine."""
+        self._ref = ref
+        self.tenant.began()
+        early, self._early = self._early, []
+        for message in early:
+            ref.tell(message)
+
+    def send(self, output: Send) -> None:
+        """Have the message delivered, and its fate told."""
+        number = output.number
+        try:
+            payload, target = self.tenant.encode(output.message), HostPort.of(output.peer.address)
+            how = How(timeout=SERVICE.timeout, service=self.tenant.service)
+            receipt = submit(self.hosted, target, payload, how)
+        except CicadaError:  # there is no room for it in this process, or the peer has ended
+            self._sent(number, delivered=False)
+            return
+        if number:
+            receipt.when_settled(lambda: self._sent(number, delivered=receipt.delivered))
+
+    def find(self, output: Find) -> None:
+        """Have the ring asked, and the answer told."""
+        self.hosted.spawn(self._find(output.number, output.place))
+
+    def _sent(self, number: int, *, delivered: bool) -> None:
+        if number and not self.hosted.ended:
+            self.tell(Sent(number, delivered))
+
+    async def _find(self, number: int, place: Place) -> None:
+        owners: list[Peer] = []
+        while len(owners) < self.tenant.replicas:
+            owner = await self._owner(place)
+            if owner is None or owner in owners:
+                break
+            owners.append(owner)
+            place = Place((owner.place + 1) % RING_SIZE)
+        if not self.hosted.ended:
+            self.tell(FoundOwner(number, tuple(owners)))
+
+    async def _owner(self, place: Place) -> Peer | None:
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.hosted.tell(Locate(place, False, reply))
+        try:
+            answer = await answered(reply, SERVICE.find, "lookup")
+        except DeliveryTimeout:
+            return None
+        return answer.owner if isinstance(answer, OwnerFound) else None
+
+    def _start(self) -> GuardedRef[Any]:
+        return ServiceActor.start(self)
+
+    def _take(self, mail: ServiceMail) -> bool:
+        try:
+            message = self.tenant.decode(mail.payload)
+        except MalformedMessage:
+            self.hosted.drop(f"{self._name}-malformed")
+            return True
+        return self.tell(Received(mail.source, mail.peer_id, message))
+
+    def _on_moved(self) -> None:
+        if self._ref is not None:
+            self._ref.tell(Moved())

@@ -1,0 +1,133 @@
+"""Channels of real peers: everybody in a channel gets what is said there, once, and nobody else does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cicada.aio import Channel, SwarmPeer
+from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge
+from cicada.limits import CHANNEL
+from tests.peer.swarm import PATIENCE_S, eventually, proven
+
+PEERS = 6
+
+
+@pytest.fixture
+async def peers() -> AsyncIterator[list[SwarmPeer]]:
+    peers = [SwarmPeer("127.0.0.1", 0, name=f"peer-{number}") for number in range(PEERS)]
+    await asyncio.gather(*(peer.connect(peers[0], timeout=PATIENCE_S) for peer in peers[1:]))
+    await proven(peers)
+    yield peers
+    for peer in peers:
+        peer.kill()
+
+
+async def joined(peers: list[SwarmPeer], name: str = "#general") -> list[Channel]:
+    channels = [peer.channel(name) for peer in peers]
+    for channel in channels:
+        await channel.join(PATIENCE_S)
+    return channels
+
+
+async def said(channel: Channel, count: int) -> list[tuple[object, bytes]]:
+    messages = [await channel.recv(PATIENCE_S) for _ in range(count)]
+    return [(message.source, message.data) for message in messages]
+
+
+async def test_every_member_gets_what_others_publish_once_and_in_order(peers: list[SwarmPeer]) -> None:
+    channels = await joined(peers[:5])
+    for number in range(5):
+        assert await channels[number % 2].publish(f"message {number}") >= 1
+    first, second = peers[0].listener, peers[1].listener
+    for channel in channels[2:]:
+        heard = await said(channel, 5)
+        assert [data for source, data in heard if source == first] == [b"message 0", b"message 2", b"message 4"]
+        assert [data for source, data in heard if source == second] == [b"message 1", b"message 3"]
+    assert [data for _, data in await said(channels[0], 2)] == [b"message 1", b"message 3"]
+    for channel in channels:
+        with pytest.raises(DeliveryTimeout):
+            await channel.recv(0.05)
+        assert channel.missed == 0
+    assert peers[5].peek is None
+
+
+async def test_messages_are_signed_and_say_who_published_them(peers: list[SwarmPeer]) -> None:
+    one, other = await joined(peers[:2], "#signed")
+    await one.publish(b"mine")
+    message = await other.recv(PATIENCE_S)
+    assert (message.channel, message.source, message.number) == ("#signed", peers[0].listener, 1)
+    assert len(message.peer_id) == 64
+    await peers[1].send(message.source, b"to you alone")
+    assert (await peers[0].recv(PATIENCE_S)).data == b"to you alone"
+
+
+async def test_members_go_on_when_peers_of_the_tree_die(peers: list[SwarmPeer]) -> None:
+    channels = await joined(peers)
+    found = await peers[0].lookup("#general")
+    assert not isinstance(found, str)
+    survivors = list(zip(peers, channels, strict=True))
+    for _ in range(2):
+        peer, _channel = survivors.pop(1)
+        peer.kill()
+    speaker = survivors[0][1]
+    await speaker.publish(b"still here")
+    for _, channel in survivors[1:]:
+        assert [data for _, data in await said(channel, 1)] == [b"still here"]
+
+
+async def test_who_left_hears_nothing_more_and_may_come_back(peers: list[SwarmPeer]) -> None:
+    stays, leaves = await joined(peers[:2])
+    leaves.leave()
+    leaves.leave()
+    await stays.publish(b"unheard")
+    with pytest.raises(NotBound):
+        await leaves.recv(PATIENCE_S)
+    with pytest.raises(NotBound):
+        await leaves.publish(b"not a member")
+    async with peers[1].channel("#general") as again:
+        await stays.publish(b"heard")
+        assert (await again.recv(PATIENCE_S)).data in {b"unheard", b"heard"}
+
+
+async def test_who_is_there_becomes_known(peers: list[SwarmPeer]) -> None:
+    channels = await joined(peers[:4])
+    expected = {peer.listener for peer in peers[:4]}
+
+    async def everybody_knows() -> bool:
+        return all(set(channel.members) == expected for channel in channels)
+
+    await eventually(everybody_knows, "members to know each other")
+
+
+async def test_leaving_a_channel_ends_its_iterator(peers: list[SwarmPeer]) -> None:
+    one, other = await joined(peers[:2])
+    heard: list[bytes] = []
+
+    async def listen() -> None:
+        async for message in other:
+            heard.append(message.data)
+            other.leave()
+
+    listening = asyncio.create_task(listen())
+    await one.publish(b"the only one")
+    await asyncio.wait_for(listening, PATIENCE_S)
+    assert heard == [b"the only one"]
+
+
+async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
+    (channel,) = await joined(peers[:1])
+    with pytest.raises(PayloadTooLarge):
+        await channel.publish(bytes(CHANNEL.payload + 1))
+    with pytest.raises(Misuse, match="name"):
+        peers[0].channel("")
+    assert peers[0].channel("#general") is channel
+    with pytest.raises(NotBound):
+        SwarmPeer().channel("#general")
+    channel.leave()
+    for number in range(CHANNEL.joined):
+        await peers[0].channel(f"#{number}").join(PATIENCE_S)
+    with pytest.raises(Misuse, match="leave one first"):
+        await peers[0].channel("#one-more").join(PATIENCE_S)

@@ -1,0 +1,85 @@
+"""Names of real peers: whoever asks learns whose a name is, and nobody takes it from its owner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cicada.aio import SwarmPeer
+from cicada.errors import Misuse, NameTaken, NotBound
+from tests.peer.swarm import PATIENCE_S, eventually, proven
+
+PEERS = 6
+
+
+@pytest.fixture
+async def peers() -> AsyncIterator[list[SwarmPeer]]:
+    peers = [SwarmPeer("127.0.0.1", 0, name=f"peer-{number}") for number in range(PEERS)]
+    await asyncio.gather(*(peer.connect(peers[0], timeout=PATIENCE_S) for peer in peers[1:]))
+    await proven(peers)
+    yield peers
+    for peer in peers:
+        peer.kill()
+
+
+async def test_a_registered_name_is_resolved_everywhere_to_a_target_of_send(peers: list[SwarmPeer]) -> None:
+    record = await peers[1].register("Alice")
+    assert record.name == "alice"
+    for peer in peers:
+        found = await peer.resolve("ALICE")
+        assert found is not None
+        assert (found.peer_id, found.address) == (record.peer_id, peers[1].address)
+    target = await peers[4].resolve("alice")
+    assert target is not None
+    await peers[4].send(target.address, b"hello")
+    assert (await peers[1].recv(PATIENCE_S)).data == b"hello"
+
+
+async def test_a_name_that_nobody_has_is_nobodys(peers: list[SwarmPeer]) -> None:
+    assert await peers[3].resolve("nobody") is None
+
+
+async def test_a_name_is_its_owners_until_it_is_released(peers: list[SwarmPeer]) -> None:
+    record = await peers[1].register("bob")
+    with pytest.raises(NameTaken, match="bob") as taken:
+        await peers[2].register("bob")
+    assert taken.value.holder in {record.peer_id, ""}
+    peers[1].release("bob")
+
+    async def the_other_gets_it() -> bool:
+        try:
+            await peers[2].register("bob")
+        except NameTaken:
+            return False
+        return True
+
+    await eventually(the_other_gets_it, "the released name to be free")
+    found = await peers[5].resolve("bob")
+    assert found is not None
+    assert found.address == peers[2].address
+
+
+async def test_a_name_outlives_a_peer_that_keeps_it(peers: list[SwarmPeer]) -> None:
+    await peers[1].register("carol")
+    for peer in (peers[3], peers[4]):
+        peer.kill()
+    survivors = [peers[0], peers[1], peers[2], peers[5]]
+    await proven(survivors)
+    found = await survivors[-1].resolve("carol")
+    assert found is not None
+    assert found.address == peers[1].address
+
+
+async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
+    with pytest.raises(Misuse, match="spaces"):
+        await peers[0].register("no spaces")
+    with pytest.raises(Misuse):
+        await peers[0].resolve("")
+    with pytest.raises(NotBound):
+        await SwarmPeer().resolve("alice")
+    plain = SwarmPeer("127.0.0.1", 0, encrypt=False)
+    with pytest.raises(Misuse, match="encrypt"):
+        await plain.resolve("alice")
+    plain.kill()
