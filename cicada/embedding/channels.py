@@ -209,7 +209,7 @@ class ChannelHub:
             Missed: self._on_missed,
             Presence: self._on_presence,
             Connected: self._on_connected,
-            Blamed: lambda blamed: self._hosted.drop(f"channel-blamed-{blamed.reason}"),
+            Blamed: lambda _: None,  # what it brought was dropped, which is counted
             Dropped: lambda dropped: self._hosted.drop(dropped.reason),
         }
 

@@ -183,7 +183,7 @@ class Tenancy:
         try:
             message = self.tenant.decode(mail.payload)
         except MalformedMessage:
-            self.hosted.drop(f"{self._name}-malformed")
+            self.hosted.drop("service-malformed")
             return True
         return self.tell(Received(mail.source, mail.peer_id, message))
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from cicada.aio import Channel, SwarmPeer
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge
@@ -44,9 +45,14 @@ async def test_every_member_gets_what_others_publish_once_and_in_order(peers: li
     first, second = peers[0].listener, peers[1].listener
     for channel in channels[2:]:
         heard = await said(channel, 5)
-        assert [data for source, data in heard if source == first] == [b"message 0", b"message 2", b"message 4"]
+        assert [data for source, data in heard if source == first] == [
+            b"message 0",
+            b"message 2",
+            b"message 4",
+        ]
         assert [data for source, data in heard if source == second] == [b"message 1", b"message 3"]
     assert [data for _, data in await said(channels[0], 2)] == [b"message 1", b"message 3"]
+    assert len(await said(channels[1], 3)) == 3
     for channel in channels:
         with pytest.raises(DeliveryTimeout):
             await channel.recv(0.05)
@@ -127,7 +133,14 @@ async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
     with pytest.raises(NotBound):
         SwarmPeer().channel("#general")
     channel.leave()
-    for number in range(CHANNEL.joined):
-        await peers[0].channel(f"#{number}").join(PATIENCE_S)
+
+
+async def test_a_peer_joins_so_many_channels_and_not_one_more(
+    peers: list[SwarmPeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cicada.embedding.channels.CHANNEL", replace(CHANNEL, joined=2))
+    first, _ = await joined(peers[:1], "#first") + await joined(peers[:1], "#second")
     with pytest.raises(Misuse, match="leave one first"):
-        await peers[0].channel("#one-more").join(PATIENCE_S)
+        await peers[0].channel("#third").join(PATIENCE_S)
+    first.leave()
+    await joined(peers[:1], "#third")
