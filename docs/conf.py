@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -20,15 +21,14 @@ html_title = f"Cicada {release}".strip()
 html_show_sourcelink = False
 html_show_copyright = False
 exclude_patterns = ["images"]
-suppress_warnings = [".empty_glob"]  # pages that come with their part of the project
 
 myst_heading_anchors = 4
 nitpicky = True
 # Names of other projects lead nowhere, as nothing is fetched; of ours only what has a page is linked.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!cicada\.).*"),
-    ("py:.*", r"cicada\.(actors|chord|keys|routing|nat|limits|ids|services|wire|targets)\..*"),
-    ("py:.*", r"cicada\.aio\.(T|Hooks|Publish)"),
+    ("py:.*", r"cicada\.(actors|bus|chord|events|ids|keys|limits|nat|routing|services|targets|wire)\..*"),
+    ("py:.*", r"cicada\.\w+\.[A-Z]"),
 ]
 
 autodoc_member_order = "bysource"
@@ -39,12 +39,29 @@ autodoc_class_signature = "mixed"
 maximum_signature_line_length = 80
 
 
+DOCS = Path(__file__).parent
+COMING = (
+    "channels",
+    "names",
+    "actors",
+    "samples",
+    "testing",
+)  # pages that come with their part of the project
+
+
 def to_pages(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Beside the repository's own files, which are pages here, links lead to those pages."""
+    """Links to the repository's own files lead to the pages made of them; what has no page yet is not in the table of contents."""
     up = "../" * (name.count("/") + 1)
     text = source[0]
-    for file, page in (("SECURITY", "security"), ("CONTRIBUTING", "contributing"), ("CHANGELOG", "changelog")):
+    for file, page in (
+        ("SECURITY", "security"),
+        ("CONTRIBUTING", "contributing"),
+        ("CHANGELOG", "changelog"),
+    ):
         text = re.sub(rf"\]\({re.escape(up)}{file}\.md", f"]({'../' * name.count('/')}{page}.md", text)
+    for page in COMING:
+        if name == "index" and not (DOCS / f"{page}.md").exists():
+            text = text.replace(f"\n{page}\n", "\n")
     source[0] = text
 
 

@@ -3,6 +3,7 @@
 A comment above a block, beside which nothing else stands on its line, says what is special about it:
 
 - ``<!-- needs: cicada.aio.SwarmPeer.request -->``: it is left out where that name does not exist.
+- ``<!-- in: a folder where a swarm runs -->``: there is one in ``runs/latest``, of three peers.
 - ``<!-- not run: why -->``: it is no program of its own; it is compiled all the same.
 
 A comment behind a ``print`` is what it prints. A block may ``await``: all of a page then run on one event loop.
@@ -22,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 _BLOCK: Final = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK: Final = re.compile(r"<!-- (needs|not run): (.*?) -->")
+IN_SWARM: Final = "<!-- in: a folder where a swarm runs -->"
 _PRINTED: Final = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
 
 

@@ -27,7 +27,9 @@ CLASSES: Final = {
 def rows(title: str) -> dict[str, list[str]]:
     """A table: its first cell, without backticks, and the others."""
     table = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in re.findall(r"^\| `.*$", table, re.M)]
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in re.findall(r"^\| `.*$", table, re.M)
+    ]
     return {first.strip("`"): rest for first, *rest in lines}
 
 

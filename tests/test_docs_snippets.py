@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.snippets import Snippet, compiled, exists, run_page, snippets_of
+from tests.launcher.swarms import config, free_ports, running
+from tests.snippets import IN_SWARM, Snippet, exists, run_page, snippets_of
 
 ROOT: Final = Path(__file__).parent.parent
 ALL: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -20,12 +23,21 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@contextlib.contextmanager
+def swarm_in(folder: Path) -> Iterator[None]:
+    """Three peers, in a run as a reader has it."""
+    with running(config(3, first_port=free_ports(3)), folder / "runs" / "latest"):
+        yield
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_snippet_of_a_page_runs_and_prints_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    text = page.read_text()
     monkeypatch.chdir(tmp_path)
-    missing = run_page(page.read_text(), name_of(page)).missing
+    with swarm_in(tmp_path) if IN_SWARM in text else contextlib.nullcontext():
+        missing = run_page(text, name_of(page)).missing
     if missing:
         pytest.skip(f"all others run; some wait for {', '.join(sorted(set(missing)))}")
 
