@@ -20,6 +20,7 @@ html_theme = "furo"
 html_title = f"Cicada {release}".strip()
 html_show_sourcelink = False
 html_show_copyright = False
+smartquotes = False  # two hyphens begin an option
 exclude_patterns = ["images"]
 
 myst_heading_anchors = 4
@@ -34,6 +35,7 @@ nitpick_ignore_regex = [
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {name: name for name in ("Hooks", "Publish", "AnyCommand", "AnyReply")}  # long unions
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 maximum_signature_line_length = 80
@@ -65,6 +67,15 @@ def to_pages(_app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = text
 
 
+def named(_app: Sphinx, *about: Any) -> tuple[str, str] | None:
+    """An alias in a union stands there by its name."""
+    signature, returns = about[-2:]
+    if not signature:
+        return None
+    return re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature), returns
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", to_pages)
+    app.connect("autodoc-process-signature", named)
     return {"parallel_read_safe": True}

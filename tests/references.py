@@ -68,16 +68,16 @@ def _described(name: str, command: Any) -> str:
         (_spelled(item), cell(item.help or ""), _default(item)) for item in command.params if not item.hidden
     ]
     own = [row for row in rows if row[0] != "`--help`"]
-    parts = [f"## {name}\n", _prose(command.help or ""), table(("parameter", "meaning", "default"), own)]
+    parts = [f"## {name}\n", prose(command.help or ""), table(("parameter", "meaning", "default"), own)]
     return "\n".join(part for part in parts if part)
 
 
-def _prose(text: str) -> str:
-    """Help text as Markdown: examples, which are indented, are blocks of their own."""
+def prose(text: str) -> str:
+    """Help text as Markdown: what follows a backspace keeps its lines, so it is a block of its own."""
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
-        if paragraph.startswith(" "):
-            paragraphs.append(textwrap.indent(textwrap.dedent(paragraph), "    "))
+        if paragraph.startswith("\b\n"):
+            paragraphs.append(textwrap.indent(textwrap.dedent(paragraph[2:]), "    "))
         else:
             paragraphs.append(paragraph.strip())
     return "\n\n".join(paragraphs) + "\n"

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 import cicada
-from tests.references import BEGIN, END, all_limits, commands, configuration, shown, table, way
+from tests.references import BEGIN, END, all_limits, commands, configuration, prose, shown, table, way
 
 REFERENCE: Final = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -63,6 +63,11 @@ def test_values_are_described_as_people_write_them(schema: dict[str, object], wo
 def test_a_cell_cannot_break_its_table() -> None:
     assert table(("a",), [("x | y\nz",)]) == "| a |\n| --- |\n| x \\| y z |\n"
     assert table(("a",), []) == ""
+
+
+def test_examples_of_a_help_text_keep_their_lines() -> None:
+    text = "What it does.\n\n\b\n  cicada one\n  cicada two\n\nMore."
+    assert prose(text) == "What it does.\n\n    cicada one\n    cicada two\n\nMore.\n"
 
 
 def test_numbers_are_written_for_people() -> None:
