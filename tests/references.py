@@ -73,13 +73,13 @@ def _described(name: str, command: Any) -> str:
 
 
 def prose(text: str) -> str:
-    """Help text as Markdown: what follows a backspace keeps its lines, so it is a block of its own."""
+    """Help text as Markdown: examples, which follow a backspace and are indented, keep their lines."""
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
-        if paragraph.startswith("\b\n"):
+        if paragraph.startswith("\b\n "):
             paragraphs.append(textwrap.indent(textwrap.dedent(paragraph[2:]), "    "))
         else:
-            paragraphs.append(paragraph.strip())
+            paragraphs.append(paragraph.removeprefix("\b").strip())
     return "\n\n".join(paragraphs) + "\n"
 
 
