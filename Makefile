@@ -6,8 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.ready-to-run
 DEV    := $(VENV)/.ready-to-develop
+WRITE  := $(VENV)/.ready-to-document
 ARGS   ?=
-SOURCE := cicada launcher visualizer samples tests benchmarks
+SOURCE := cicada launcher visualizer samples tests benchmarks docs
 
 # Sizes of the long proofs; `make prove CICADA_STEPS=100000` for a shorter one.
 prove: export CICADA_STEPS ?= 1000000
@@ -30,7 +31,7 @@ PROOF_TIMEOUT ?= 3600
 # Tests start many processes: what one has compiled, the others load, whatever the caller's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check format prove bench clean
+.PHONY: help demo test check format docs prove bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -38,6 +39,7 @@ help:
 	@echo "make test    all tests, within five minutes"
 	@echo "make check   style, types"
 	@echo "make format  have ruff lay out the code"
+	@echo "make docs    the documentation, into build/docs"
 	@echo "make prove   the long proofs in full"
 	@echo "make bench   the benchmarks"
 	@echo "make clean   remove what the targets made"
@@ -59,6 +61,11 @@ check: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix $(SOURCE)
 	$(BIN)/ruff format $(SOURCE)
+
+# Warnings are errors. Nothing is fetched.
+docs: $(WRITE)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 prove: $(DEV)
 	$(BIN)/python -m pytest -m "prove or sized" --timeout $(PROOF_TIMEOUT) $(ARGS)
@@ -93,4 +100,8 @@ $(RUN): pyproject.toml $(VENV)/.created
 
 $(DEV): pyproject.toml $(RUN)
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(WRITE): pyproject.toml $(RUN)
+	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@

@@ -27,7 +27,7 @@ DOCUMENTS: Final = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "SECURITY.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 KINDS: Final[dict[Any, str]] = {int: "int", str: "str", bytes: "bin", tuple: "array", bool: "bool"}
 KINDS[fields.Number | None] = "Number or nil"
