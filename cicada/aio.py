@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,10 +29,11 @@ from cicada.actors.family import (
 from cicada.actors.host import Host
 from cicada.actors.hosted import HostedPeer, PeerStats, Trial
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
-from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
+from cicada.actors.peerkeys import PERSISTENT, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.actors.settings import Settings
+from cicada.actors.threads import check_threads
 from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
@@ -157,9 +159,12 @@ class SwarmPeer:
             raise NotBound("this peer is closed: make a new one")
         if self._hosted is not None:
             raise Misuse(f"this peer is already bound to {self._hosted.peer.address}")
-        keys = key_source(self._identity, self._trust, is_lasting=port != 0)
-        settings = replace(self._settings, keys=keys, create=create)
-        self._hosted = Host.current().start_peer(
+        if self._hooks:
+            check_threads("a peer with hooks")
+        home = Host.current()
+        source = partial(home.platform.key_source, self._identity, self._trust, is_lasting=port != 0)
+        settings = replace(self._settings, keys=lambda address: source()(address), create=create)
+        self._hosted = home.start_peer(
             settings, host=host, port=port, external_ip=external_ip, external_port=external_port
         )
         return self.listener

@@ -14,6 +14,7 @@ from cicada import aio
 from cicada.actors.hosted import PeerStats
 from cicada.actors.mailbox import BLOCKING
 from cicada.actors.peerkeys import PERSISTENT
+from cicada.actors.threads import check_threads
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, Misuse, NotBound
 from cicada.ids import Place
@@ -39,7 +40,8 @@ class _LoopThread:
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> asyncio.AbstractEventLoop:
-        """The running loop, started by the first user."""
+        """The running loop, started by the first user. Raises Misuse in virtual time."""
+        check_threads("a sync SwarmPeer")
         with self._lock:
             self._users += 1
             if self._loop is None:
