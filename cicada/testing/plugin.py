@@ -95,7 +95,9 @@ def cicada_swarm(request: pytest.FixtureRequest) -> Generator[SwarmFactory]:
     factory.end()
 
 
-@pytest.hookimpl(hookwrapper=True)  # an older pytest, whose tests want nothing from Cicada, knows no other wrappers
+@pytest.hookimpl(
+    hookwrapper=True
+)  # an older pytest, whose tests want nothing from Cicada, knows no other wrappers
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """A test that is a coroutine ends its swarms itself, while its loop still runs: whoever made that loop, and ends it."""
     factory = item.stash.get(_FACTORY, None)

@@ -123,15 +123,21 @@ async def test_a_ring_that_lacks_a_member_is_not_proven() -> None:
 @pytest.mark.usefixtures("no_socket_is_left")
 async def test_nothing_is_left_of_a_swarm_whose_body_raised() -> None:
     before = asyncio.all_tasks()
+    swarm = LocalSwarm(4, seed=9)
     with pytest.raises(Broken):
-        async with LocalSwarm(4, seed=9) as swarm:
-            waiting = asyncio.create_task(swarm[0].recv())
-            await asyncio.sleep(0)
+        async with swarm:
             raise Broken
-    with pytest.raises(NotBound):
-        await waiting
     assert asyncio.all_tasks() == before
     assert [peer.bound for peer in (swarm[0], swarm[3])] == [False, False]
+
+
+async def test_whoever_waits_for_a_peer_that_is_killed_is_told() -> None:
+    async with LocalSwarm(2, seed=9) as swarm:
+        waiting = asyncio.create_task(swarm[0].recv())
+        await asyncio.sleep(0)
+        await swarm.kill(0)
+        with pytest.raises(NotBound):
+            await waiting
 
 
 @pytest.mark.usefixtures("no_socket_is_left")
