@@ -50,7 +50,10 @@ class _Members(Generic[P]):
         self._seed = seed
         self._options = options
         self.started: list[P] = []
-        self.live: list[P] = []
+
+    @property
+    def live(self) -> list[P]:
+        return [member for member in self.started if _on_loop(member).bound]
 
     @property
     def ring(self) -> RingLimits:
@@ -71,7 +74,6 @@ class _Members(Generic[P]):
             else:
                 break
         self.started.append(made)
-        self.live.append(made)
         return made
 
     def meant(self, which: int | P) -> P:
@@ -129,9 +131,7 @@ class LocalSwarm:
     async def kill(self, which: int | aio.SwarmPeer) -> None:
         """End a peer (its number, or itself) without a farewell, as if its process had died. Raises Misuse for one that does
         not live."""
-        victim = self._members.meant(which)
-        self._members.live.remove(victim)
-        await _end(victim)
+        await _end(self._members.meant(which))
 
     async def proven(self, timeout: float = HARNESS.proof) -> None:
         """Returns once the peers that live are one ring, every successor list and predecessor right. Raises DeliveryTimeout,
@@ -153,8 +153,7 @@ class LocalSwarm:
 
     async def end(self) -> None:
         """What leaving the block does. Idempotent."""
-        ending, self._members.live = self._members.live, []
-        await asyncio.gather(*map(_end, ending))
+        await asyncio.gather(*map(_end, self._members.started))
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -212,9 +211,7 @@ class SyncSwarm:
 
     def kill(self, which: int | peer.SwarmPeer) -> None:
         """As LocalSwarm.kill."""
-        victim = self._members.meant(which)
-        self._members.live.remove(victim)
-        _end_blocking(victim)
+        _end_blocking(self._members.meant(which))
 
     def proven(self, timeout: float = HARNESS.proof) -> None:
         """As LocalSwarm.proven."""
@@ -235,8 +232,8 @@ class SyncSwarm:
 
     def end(self) -> None:
         """What leaving the block does. Idempotent."""
-        while self._members.live:
-            _end_blocking(self._members.live.pop())
+        for member in self._members.started:
+            _end_blocking(member)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -248,14 +245,14 @@ class SyncSwarm:
 
     def _run(self, work: Callable[[tuple[aio.SwarmPeer, ...]], Awaitable[None]], timeout: float) -> None:
         """On the loop that blocking peers share."""
-        if not self._members.live:
+        live = self._members.live
+        if not live:
             return
-        peers = tuple(member._peer for member in self._members.live)
 
         async def whole() -> None:
-            await work(peers)
+            await work(tuple(member._peer for member in live))
 
-        self._members.live[0]._run(whole(), timeout + _SLACK)
+        live[0]._run(whole(), timeout + _SLACK)
 
 
 async def _joined(peers: tuple[aio.SwarmPeer, ...], timeout: float, ring: RingLimits) -> None:
@@ -276,7 +273,13 @@ async def _end(member: aio.SwarmPeer) -> None:
 
 
 def _end_blocking(member: peer.SwarmPeer) -> None:
+    if member._loop is None:  # it was closed
+        return
     try:
         member._run(_end(member._peer), _SLACK)
     finally:
         member.close()
+
+
+def _on_loop(member: aio.SwarmPeer | peer.SwarmPeer) -> aio.SwarmPeer:
+    return member if isinstance(member, aio.SwarmPeer) else member._peer

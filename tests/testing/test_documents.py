@@ -34,7 +34,7 @@ def test_there_are_blocks_of_both_kinds() -> None:
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
 def test_a_program_of_the_page_runs_quietly(program: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", program],
+        [sys.executable, "-W", "error", "-c", program],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -131,6 +131,23 @@ async def test_nothing_is_left_of_a_swarm_whose_body_raised() -> None:
     assert [peer.bound for peer in (swarm[0], swarm[3])] == [False, False]
 
 
+async def test_peers_may_leave_by_themselves() -> None:
+    async with LocalSwarm(4, seed=9) as swarm:
+        await swarm[0].close()
+        swarm[1].kill()
+        assert swarm.peers == (swarm[2], swarm[3])
+        await swarm.proven()
+        with pytest.raises(Misuse, match="not alive"):
+            await swarm.kill(0)
+
+
+def test_blocking_peers_may_leave_by_themselves() -> None:
+    with LocalSwarm(3, seed=9) as swarm:
+        swarm[0].close()
+        assert swarm.peers == (swarm[1], swarm[2])
+        swarm.proven()
+
+
 async def test_whoever_waits_for_a_peer_that_is_killed_is_told() -> None:
     async with LocalSwarm(2, seed=9) as swarm:
         waiting = asyncio.create_task(swarm[0].recv())
