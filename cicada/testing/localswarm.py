@@ -22,7 +22,6 @@ from cicada.testing.proof import prove
 
 P = TypeVar("P", aio.SwarmPeer, peer.SwarmPeer)
 _BLOCKING_OPTIONS: Final = frozenset(inspect.signature(peer.SwarmPeer).parameters)
-_SLACK: Final = 5.0  # seconds that a blocking call may take beyond the timeouts within it
 
 
 class Options(TypedDict, total=False):
@@ -252,7 +251,7 @@ class SyncSwarm:
         async def whole() -> None:
             await work(tuple(member._peer for member in live))
 
-        live[0]._run(whole(), timeout + _SLACK)
+        live[0]._run(whole(), timeout + HARNESS.end)
 
 
 async def _joined(peers: tuple[aio.SwarmPeer, ...], timeout: float, ring: RingLimits) -> None:
@@ -268,7 +267,7 @@ async def _joined(peers: tuple[aio.SwarmPeer, ...], timeout: float, ring: RingLi
 
 async def _end(member: aio.SwarmPeer) -> None:
     member.kill()
-    async with asyncio.timeout(_SLACK):
+    async with asyncio.timeout(HARNESS.end):
         await member._bound(closed_is_fine=True).gone
 
 
@@ -276,7 +275,7 @@ def _end_blocking(member: peer.SwarmPeer) -> None:
     if member._loop is None:  # it was closed
         return
     try:
-        member._run(_end(member._peer), _SLACK)
+        member._run(_end(member._peer), HARNESS.end)
     finally:
         member.close()
 
