@@ -927,7 +927,7 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
 class HarnessLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What swarms in tests of applications keep to."""
 
-    proof: float = 30.0  # seconds until a ring is proven; 64 peers on a busy core take 5
+    proof: float = 30.0  # seconds until a ring is proven; 64 peers on a busy machine take 2.4
     end: float = 5.0  # seconds that a killed peer may take to be gone, and blocking calls beyond the timeouts within them
     look: float = 0.02  # seconds between two looks at a ring that is not proven yet
     first_port: int = 20_000  # above what services use, and below what systems give to outgoing connections:
