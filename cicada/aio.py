@@ -26,11 +26,12 @@ from cicada.actors.host import Host
 from cicada.actors.hosted import HostedPeer, PeerStats, Trial
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
-from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
+from cicada.actors.peerkeys import PERSISTENT, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.actors.settings import Settings
 from cicada.actors.subscription import ActorRef, Subscription
+from cicada.actors.threads import check_threads
 from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
@@ -166,9 +167,12 @@ class SwarmPeer:
             raise NotBound("this peer is closed: make a new one")
         if self._hosted is not None:
             raise Misuse(f"this peer is already bound to {self._hosted.peer.address}")
-        keys = key_source(self._identity, self._trust, is_lasting=port != 0)
-        settings = replace(self._settings, keys=keys, create=create)
-        self._hosted = Host.current().start_peer(
+        if self._hooks:
+            check_threads("a peer with hooks")
+        home = Host.current()
+        source = partial(home.platform.key_source, self._identity, self._trust, is_lasting=port != 0)
+        settings = replace(self._settings, keys=lambda address: source()(address), create=create)
+        self._hosted = home.start_peer(
             settings, host=host, port=port, external_ip=external_ip, external_port=external_port
         )
         self._ownership = Ownership()

@@ -1076,6 +1076,21 @@ class CliLimits(msgspec.Struct, frozen=True, kw_only=True):
     demo_rate: float = 200.0  # messages a second
 
 
+class HarnessLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What swarms in tests of applications keep to."""
+
+    proof: float = 30.0  # seconds until a ring is proven; 64 peers on a busy machine take 2.4
+    end: float = 5.0  # seconds that a killed peer may take to be gone, and blocking calls beyond the timeouts within them
+    look: float = 0.02  # seconds between two looks at a ring that is not proven yet
+    first_port: int = 20_000  # above what services use, and below what systems give to outgoing connections:
+    last_port: int = 31_999  # 12,000 ports, of which a seed chooses
+    port_tries: int = 32  # ports that others may have before a seed finds none
+    virtual_timeout: float = (
+        3_600.0  # virtual seconds after which a program that still runs counts as hanging
+    )
+    virtual_end: float = 60.0  # virtual seconds that peers may take to end
+
+
 WIRE: Final = WireLimits()
 RING_TIMINGS: Final = RingTimings()
 RING: Final = RingLimits()
@@ -1105,3 +1120,4 @@ REPORT: Final = ReportLimits()
 LAUNCHER: Final = LauncherLimits()
 FOOTPRINT: Final = FootprintLimits()
 CLI: Final = CliLimits()
+HARNESS: Final = HarnessLimits()

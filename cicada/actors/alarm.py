@@ -45,8 +45,10 @@ class LoopClock:
         *,
         limits: ActorLimits = ACTOR,
         monotonic: Monotonic = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._loop = loop or asyncio.get_running_loop()
+        self._wall_ns = wall_ns
         self._interval = limits.clock_tick
         self._longest = limits.clock_tick + limits.stall
         self._monotonic = monotonic
@@ -60,7 +62,7 @@ class LoopClock:
 
     def wall_ms(self) -> int:
         """Milliseconds since 1970."""
-        return time.time_ns() // 1_000_000
+        return self._wall_ns() // 1_000_000
 
     @property
     def stalled_seconds(self) -> float:

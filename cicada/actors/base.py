@@ -21,6 +21,7 @@ from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from cicada.actors.futures import LoopFuture
+from cicada.actors.threads import check_threads
 from cicada.errors import CicadaError, MailboxFull, without_bytes
 from cicada.limits import ACTOR
 
@@ -298,11 +299,12 @@ class BoundedInbox:
 
 
 class BlockingActor(GuardedActor, pykka.ThreadingActor):
-    """An actor on a thread of its own, for what blocks. Guarded as GuardedActor says."""
+    """An actor on a thread of its own, for what blocks. Guarded as GuardedActor says. Raises Misuse in virtual time."""
 
     actor_inbox: BoundedInbox
 
     def __init__(self) -> None:
+        check_threads(f"{type(self).__name__}, an actor that blocks,")
         super().__init__()
         self.actor_inbox.attach(self)
 

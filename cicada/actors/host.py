@@ -7,8 +7,6 @@ import concurrent.futures
 import contextlib
 import logging
 import os
-import random
-import socket
 import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 
-from cicada.actors.alarm import Alarms, LoopClock
+from cicada.actors.alarm import Alarms
 from cicada.actors.correspondence import Correspondence, Holdings
 from cicada.actors.crypto import CryptoActor
 from cicada.actors.family import Kind
@@ -25,12 +23,14 @@ from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.peer import PeerSupervisor
 from cicada.actors.peerkeys import PeerKeys, PinKeeper
+from cicada.actors.platform import Platform, platform_of
 from cicada.actors.pump import Pump, Surroundings
 from cicada.actors.residence import Fixtures
 from cicada.actors.ring import RingActor
 from cicada.actors.router import RouterActor
 from cicada.actors.settings import DEFAULTS, Settings
 from cicada.actors.standstill import Standstill
+from cicada.actors.threads import check_threads, has_threads
 from cicada.actors.transport import Attachment, TransportActor
 from cicada.errors import Misuse, Unavailable
 from cicada.events import PeerStarted
@@ -52,14 +52,12 @@ from cicada.keys.memory import Memory, host_bucket
 from cicada.keys.pins import Pin
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS
-from cicada.nat.gateway import find_gateway
 from cicada.nat.io import NatNews
 from cicada.nat.reachability import Reachability
 from cicada.routing.admission import Admission, Quota
 from cicada.routing.allowance import Allowance
 from cicada.routing.behaviour import Behaviour
 from cicada.transport.base import Endpoint
-from cicada.transport.zeromq import ZmqEndpoint
 
 if TYPE_CHECKING:
     from cicada.actors.nat import NatActor
@@ -131,10 +129,11 @@ class Host:
         self.loop = loop
         self.pid = os.getpid()
         self.dispatcher = LoopDispatcher(loop)
-        self.clock = LoopClock(loop)
+        self.platform: Platform = platform_of(loop)
+        self.clock = self.platform.clock()
         self.alarms = Alarms(self.clock, loop)
-        self.endpoint: Endpoint = ZmqEndpoint(loop)
-        self.entropy = random.SystemRandom()
+        self.endpoint: Endpoint = self.platform.endpoint()
+        self.entropy = self.platform.entropy
         self.admission = Admission()
         self._accepting = host_bucket()
         self._window = Window(KEYS)
@@ -178,8 +177,9 @@ class Host:
             behaviour = "" if settings.behaviour is None else str(settings.behaviour)
             started = PeerStarted(address=address, place=place, behaviour=behaviour)
             settings.publish(hosted.around.name, started)
-        if settings.map_ports:
+        if settings.map_ports and has_threads(self.loop):
             self._map(hosted, split_address(bound)[1])
+        self.platform.started(hosted)
         return hosted
 
     def _host(
@@ -240,7 +240,8 @@ class Host:
         )
 
     def run_hook(self, name: str, hook: Callable[..., object], *arguments: object) -> None:
-        """Run an application's hook off the loop, one at a time, in order."""
+        """Run an application's hook off the loop, one at a time, in order. Raises Misuse where there are no threads."""
+        check_threads(f"the hook {name!r}")
         if self._hooks is None:
             self._hooks = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="cicada-hooks")
         self._hooks.submit(_guarded, name, hook, *arguments)
@@ -337,8 +338,8 @@ class Host:
         """Bind, at a free port when ``port`` is 0, and return the address that others dial, and where it is bound."""
         for tries_left in reversed(range(_FREE_PORT_TRIES)):
             try:
-                bound = canonical_address(host, port or _free_port(host))
-                dialled = external_ip or (_local_ip(host) if is_unspecified(bound) else host)
+                bound = canonical_address(host, port or self.platform.free_port(host))
+                dialled = external_ip or (self.platform.local_ip(host) if is_unspecified(bound) else host)
                 advertised = canonical_address(dialled, external_port or split_address(bound)[1])
                 self.endpoint.listen(advertised, attachment, bind_to=bound)
             except (Unavailable, Misuse) as error:
@@ -366,27 +367,6 @@ def _hidden(keys: PeerKeys | None, reachable: bool) -> Address:
     if not reachable:
         raise Misuse("a peer that nobody can dial is known by its key: encrypt its links")
     return Address("")
-
-
-def _local_ip(host: str) -> str:
-    """Of every interface the address by which the local network reaches this machine. Raises Misuse when it has none."""
-    gateway = None if ":" in host else find_gateway()
-    if gateway is None:
-        raise Misuse(f"{host} means every interface: say with external_ip which address others dial")
-    return gateway.local
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        try:
-            probe.bind((host, 0))
-        except OSError as error:
-            raise Unavailable(
-                f"cannot bind {host}: {error.strerror}: use an address of this machine"
-            ) from None
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _guarded(name: str, hook: Callable[..., object], *arguments: object) -> None:

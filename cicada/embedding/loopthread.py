@@ -9,6 +9,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from cicada.actors.threads import check_threads
 from cicada.embedding.ownership import running_loop
 from cicada.errors import DeliveryTimeout, Misuse
 
@@ -30,7 +31,8 @@ class LoopThread:
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> asyncio.AbstractEventLoop:
-        """The running loop, started by the first user."""
+        """The running loop, started by the first user. Raises Misuse in virtual time."""
+        check_threads("a sync SwarmPeer")
         with self._lock:
             self._users += 1
             if self._loop is None:

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from cicada.aio import SwarmPeer
-from cicada.chord.io import RingSnapshot
-from cicada.limits import RING
+from cicada.testing.proof import prove
 
 PATIENCE_S = 20.0
 
@@ -28,26 +27,7 @@ async def swarm(count: int) -> AsyncIterator[list[SwarmPeer]]:
 
 async def proven(peers: Sequence[SwarmPeer]) -> None:
     """Returns once every peer's successor list and predecessor equal the sorted truth."""
-
-    async def ring_is_right() -> bool:
-        return await wrong(peers) == 0
-
-    await eventually(ring_is_right, "the ring to be proven")
-
-
-async def wrong(peers: Sequence[SwarmPeer]) -> int:
-    """How many peers have a wrong successor list or predecessor."""
-    ring = sorted(peers, key=lambda peer: peer.hash)
-    snapshots = await asyncio.gather(*(peer.snapshot() for peer in ring))
-    return sum(not _right(ring, position, snapshot) for position, snapshot in enumerate(snapshots))
-
-
-def _right(ring: Sequence[SwarmPeer], position: int, snapshot: RingSnapshot) -> bool:
-    count = len(ring)
-    truth = [ring[(position + step) % count].hash for step in range(1, min(count, RING.successors + 1))]
-    predecessor = None if snapshot.predecessor is None else snapshot.predecessor.place
-    expected = ring[position - 1].hash if count > 1 else None
-    return [peer.place for peer in snapshot.successors] == truth and predecessor == expected
+    await prove(lambda: peers, PATIENCE_S)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
