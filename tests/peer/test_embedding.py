@@ -197,6 +197,31 @@ async def test_a_peer_takes_no_signal_handler_and_leaves_no_task() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def test_a_recv_that_is_interrupted_takes_no_message() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    main = threading.get_ident()
+    try:
+        with cicada.SwarmPeer("127.0.0.1", 0) as peer:
+
+            def when_it_waits() -> None:
+                while not peer._peer._bound().mailbox._waiters:
+                    pass
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+            thread = threading.Thread(target=when_it_waits)
+            thread.start()
+            with pytest.raises(KeyboardInterrupt):
+                peer.recv(timeout=20)
+            thread.join(5)
+            peer.send(peer, b"kept").result(10)
+            assert peer.recv(timeout=10).data == b"kept"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 # Somewhere else
 
 
