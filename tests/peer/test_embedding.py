@@ -6,6 +6,7 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -137,6 +138,20 @@ async def test_a_verb_that_is_cancelled_anywhere_leaves_a_peer_that_works() -> N
             return not any(left_over(a).values())
 
         await eventually(is_clean, "nothing to be left over")
+
+
+async def test_after_a_connect_that_was_cancelled_another_one_is_not_too_early() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with SwarmPeer("127.0.0.1", 0) as a, SwarmPeer("127.0.0.1", 0) as b:
+            connecting = asyncio.create_task(a.connect(silent.getsockname(), timeout=60))
+            second = asyncio.create_task(a.connect(b))
+            with pytest.raises(RingNotReady, match="joining already"):
+                await second
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            await a.connect(b)
+            await b.joined()
 
 
 async def test_no_message_is_lost_by_a_reader_that_is_cancelled() -> None:
