@@ -272,6 +272,22 @@ async def test_another_thread_and_another_loop_are_told_to_use_the_sync_peer() -
         assert (await peer.send(peer, b"and here it works")).delivered
 
 
+async def test_two_loops_of_one_process_have_peers_of_their_own() -> None:
+    async with SwarmPeer("127.0.0.1", 0) as here:
+        target = here.listener
+
+        async def elsewhere() -> bytes:
+            async with SwarmPeer("127.0.0.1", 0) as there, SwarmPeer("127.0.0.1", 0) as beside:
+                await there.connect(target)
+                await beside.connect(there)
+                return (await there.request(target, b"over there", timeout=20)).data
+
+        asking = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+        await (await here.recv(timeout=20)).reply(b"over here")
+        assert await asking == b"over here"
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+
 def test_while_a_spawned_process_imports_the_main_module_nothing_is_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
