@@ -21,6 +21,7 @@ from cicada.actors.family import Kind
 from cicada.actors.hosted import HostedPeer, Voice, incarnations
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
+from cicada.actors.ownership import Ownership
 from cicada.actors.peer import PeerSupervisor
 from cicada.actors.peerkeys import PeerKeys, PinKeeper
 from cicada.actors.platform import Platform, platform_of
@@ -114,7 +115,7 @@ class Host:
             ) from None
         host = cls._by_loop.get(loop)
         if (
-            host is None or host.pid != os.getpid()
+            host is None or host.ownership.is_foreign
         ):  # a forked child may go on with its parent's loop, not with its peers
             host = cls._by_loop[loop] = cls(loop)
         return host
@@ -127,7 +128,7 @@ class Host:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.pid = os.getpid()
+        self.ownership = Ownership(loop)
         self.dispatcher = LoopDispatcher(loop)
         self.platform: Platform = platform_of(loop)
         self.clock = self.platform.clock()

@@ -15,6 +15,7 @@ from cicada.actors.family import Enter, Kind, Move, Submit
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.moves import Moves
+from cicada.actors.ownership import Ownership
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
 from cicada.actors.requests import RequestDesk
@@ -127,6 +128,11 @@ class HostedPeer:
     def mailbox(self) -> Mailbox:
         """Where its messages lie."""
         return self._holdings.mailbox
+
+    @property
+    def ownership(self) -> Ownership:
+        """Where it may be used."""
+        return self._host.ownership
 
     @property
     def services(self) -> Services:
@@ -266,13 +272,13 @@ class HostedPeer:
             else links.round_trip(holdings.head.address),
         )
 
-    def fail_unresolved(self, submit: Submit) -> None:
-        """The target's host name means nothing, so nobody lives there."""
+    def fail_unresolved(self, submit: Submit, reason: Reason = Reason.NO_SUCH_PEER) -> None:
+        """The target's host name means nothing, so nobody lives there; or it was not resolved, for another ``reason``."""
         holdings = self._holdings
         holdings.quota.give_back(len(submit.payload), False, holdings.now())
         holdings.sent += 1
         holdings.failed += 1
-        submit.receipt.settle(failed(0, Reason.NO_SUCH_PEER))
+        submit.receipt.settle(failed(0, reason))
 
     def end(self, how: str) -> None:
         """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.

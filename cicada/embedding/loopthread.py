@@ -9,8 +9,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from cicada.actors.ownership import running_loop
 from cicada.actors.threads import check_threads
-from cicada.embedding.ownership import running_loop
 from cicada.errors import DeliveryTimeout, Misuse
 
 T = TypeVar("T")

@@ -13,7 +13,6 @@ from cicada.actors.family import Submit
 from cicada.actors.hosted import HostedPeer
 from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt, failed
-from cicada.embedding.ownership import Ownership
 from cicada.errors import DeliveryTimeout, MailboxFull, Misuse, NotBound, PayloadTooLarge
 from cicada.ids import Address, Place
 from cicada.keys.trust import Trust
@@ -75,14 +74,14 @@ def submit(
         deadline=hosted.now() + how.timeout,
         require=how.require,
         ordered=how.ordered,
-        receipt=receipt or Receipt(),
+        receipt=Receipt() if receipt is None else receipt,
         patient=how.patient,
         service=how.service,
     )
     if place is not None:
         hosted.tell(submission)
     else:
-        hosted.spawn(_submit_resolved(hosted, target, submission))
+        hosted.spawn(_submit_resolved(hosted, target, submission, how.timeout))
     return submission.receipt
 
 
@@ -97,15 +96,10 @@ async def request(hosted: HostedPeer, target: Target, data: bytes | str, how: Ho
 
 
 def reply(
-    hosted: HostedPeer,
-    owner: Ownership,
-    source: HostPort,
-    number: int | None,
-    data: bytes | str,
-    timeout: float,
+    hosted: HostedPeer, source: HostPort, number: int | None, data: bytes | str, timeout: float
 ) -> Receipt:
     """As Message.reply promises it: to request ``number`` of ``source``, or to a message of no number. In any thread."""
-    owner.check_process()
+    hosted.ownership.check_process()
     if hosted.ended:
         raise NotBound("the peer that received the message is closed: nothing can be sent from it")
     if number is None:
@@ -114,11 +108,11 @@ def reply(
         fitting = payload_of(data, WIRE.max_message - ENVELOPE, "reply")
         payload = encode_service(Reply(number=number, data=fitting))
         how = How(timeout=timeout, service=Service.REPLY)
-    if owner.is_here:
+    if hosted.ownership.is_here:
         return submit(hosted, source, payload, how)
     receipt = Receipt()
     with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-        owner.loop.call_soon_threadsafe(_submit_for_thread, hosted, source, payload, how, receipt)
+        hosted.ownership.loop.call_soon_threadsafe(_submit_for_thread, hosted, source, payload, how, receipt)
         return receipt
     raise NotBound("the peer that received the message is closed: nothing can be sent from it")
 
@@ -145,10 +139,17 @@ async def _placed(target: Target, timeout: float) -> tuple[Place, Target]:
     return peer.place, HostPort.of(peer.address)
 
 
-async def _submit_resolved(hosted: HostedPeer, target: Target, submission: Submit) -> None:
+async def _submit_resolved(hosted: HostedPeer, target: Target, submission: Submit, timeout: float) -> None:
+    """Whatever happens meanwhile, its receipt settles."""
     try:
-        peer = await resolved(target)  # type: ignore[arg-type]  # places need none
+        async with asyncio.timeout(timeout):
+            peer = await resolved(target)  # type: ignore[arg-type]  # places need none
     except Misuse:
         hosted.fail_unresolved(submission)
-        return
-    hosted.tell(replace(submission, place=peer.place, address=peer.address))
+    except TimeoutError:
+        hosted.fail_unresolved(submission, Reason.TIMED_OUT)
+    except asyncio.CancelledError:  # the host ends
+        hosted.fail_unresolved(submission, Reason.CLOSED)
+        raise
+    else:
+        hosted.tell(replace(submission, place=peer.place, address=peer.address))

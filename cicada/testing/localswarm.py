@@ -272,7 +272,7 @@ async def _end(member: aio.SwarmPeer) -> None:
 
 
 def _end_blocking(member: peer.SwarmPeer) -> None:
-    if member._loop is None:  # it was closed
+    if member._lease is None:  # it was closed
         return
     try:
         member._run(_end(member._peer), HARNESS.end)
