@@ -26,7 +26,7 @@ def settled(seed: int, peers: int, names: int, weather: Weather | None = None) -
     swarm = DirectorySwarm(seed, peers, weather)
     for number in range(names):
         swarm.register(swarm.up[number % peers], f"n{number}")
-    swarm.run(20.0)
+    swarm.run(30.0)
     assert all(isinstance(answer, Registered) for answer, _ in swarm.answers.values())
     assert len(swarm.answers) == names
     return swarm
@@ -184,8 +184,6 @@ def test_under_churn_no_name_is_lost_while_fewer_than_all_replicas_die_within_a_
         swarm.run(20.0)
         number = rng.choice(sorted(keep_up))
         answer = swarm.resolved(asker, f"n{number}")
-        if answer.record is None:  # two losses of one poll; another has it
-            answer = swarm.resolved(asker, f"n{number}")
         assert answer.record is not None
         assert answer.record.peer_id == everybody[number].identity.peer_id
     assert swarm.lost == []
