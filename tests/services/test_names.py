@@ -370,6 +370,25 @@ def test_a_change_of_the_ring_has_all_names_looked_at_soon(desk: Desk) -> None:
     assert len(desk.said(Find)) == 1
 
 
+def test_a_node_that_keeps_many_names_looks_at_each_more_rarely() -> None:
+    desk = Desk(replace(NAMES, look_rate=1.0))
+    for number in range(60):
+        desk.now += 1.0
+        desk.tell(
+            ONE, PutName(number, record(desk, Identity(bytes([number]) * 32, bytes(32)), f"n{number}").raw)
+        )
+        for find in desk.said(Find):
+            desk.feed(FoundOwner(find.number, (ME,)))
+    assert len(desk.names) > 40
+    looks = 0
+    for _ in range(120):
+        desk.sleep(1.0)
+        for find in desk.said(Find):
+            looks += 1
+            desk.feed(FoundOwner(find.number, (ME,)))
+    assert 100 <= looks <= 140
+
+
 def test_whatever_strangers_say_raises_nothing_and_keeps_every_table_bounded() -> None:
     desk = Desk(replace(NAMES, held=16, metered=8))
     rng = Random(20261127)

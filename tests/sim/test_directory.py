@@ -18,7 +18,7 @@ from cicada.sim.directory import DirectorySwarm, Keeping, Weather
 from cicada.sim.seeds import split
 
 REPAIRED = NAMES.repair + NAMES.refresh
-SEEDS = pytest.mark.parametrize("seed", range(3))
+SEEDS = pytest.mark.parametrize("seed", range(2))
 
 
 def settled(seed: int, peers: int, names: int, weather: Weather | None = None) -> DirectorySwarm:
@@ -100,7 +100,7 @@ def test_of_two_who_register_at_once_all_see_the_same_one_and_the_other_is_told(
     for number in range(20):
         first, second = swarm.up[2 * number], swarm.up[2 * number + 1]
         swarm.register(first, f"both{number}")
-        swarm.run(0.1 * number)
+        swarm.run(0.2 * number)
         swarm.register(second, f"both{number}")
     swarm.run(NAMES.settle + NAMES.ask + 5.0)
     refused = sum(isinstance(answer, Refused) for answer, _ in swarm.answers.values())
@@ -112,7 +112,7 @@ def test_of_two_who_register_at_once_all_see_the_same_one_and_the_other_is_told(
         winner = next(iter(held.values()))
         told = [node for node, lost in swarm.lost if lost.name == f"both{number}"]
         assert all(node.identity.peer_id != winner.peer_id for node in told)
-        if number <= 10:  # within a second: the rank decides, whoever was first
+        if number <= 10:  # within two seconds: the rank decides, whoever was first
             better = min(pair, key=lambda node: rank(node, winner.name))
             assert winner.peer_id == better.identity.peer_id
 
