@@ -738,12 +738,12 @@ class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
     message_bytes: int = 608  # a record and what is around it
     lease_min: float = 60.0  # below it renewals, each of which costs r messages, would be most of the traffic
     lease_max: float = 86_400.0  # a name whose owner is gone for good is free after a day and the skew
-
     replicas: int = 3  # r; docs/names.md has what 2 to 5 lose when 30% of 200 die at once
-    lease: float = 3600.0  # unless the owner says otherwise; two renewals an hour
     settle: float = (
         3.0  # in which the smaller hash wins over whoever came first; a slow lookup and its message take 2
     )
+
+    lease: float = 3600.0  # unless the owner says otherwise; two renewals an hour
     ask: float = 2.0  # for a replica's answer: a dead one is noticed by its link in 1 or 2
     find: float = 5.0  # for a lookup
     refresh: float = 60.0  # between two times that an owner brings its record to whoever keeps it now; r messages and a lookup
@@ -751,6 +751,7 @@ class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
     repair: float = (
         30.0  # between two looks of a replica at one of its names; a lookup and r-1 questions each
     )
+    look_rate: float = 20.0  # such looks a second; a node with more names than 600 looks at each more rarely
     doubt: float = (
         60.0  # for which most replicas must name another before an owner gives a name up; two of their looks
     )

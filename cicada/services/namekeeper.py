@@ -100,7 +100,7 @@ class Keeper:
     def look_soon(self, now: float) -> None:
         """The ring has changed: look at all names, some after another."""
         for name in self.store:
-            self._look_at(name, now + self._spread(name) * self._limits.repair * _SOON)
+            self._look_at(name, now + self._spread(name) * self._interval() * _SOON)
 
     def _look_at(self, name: str, at: float) -> None:
         if at < self._looks.get(name, at + 1):
@@ -124,7 +124,7 @@ class Keeper:
     def _judge(self, name: str, owners: Owners, answers: Answers[NameHeld], now: float) -> None:
         own = self.store.find(name, self._wall_ms())
         if own is None:
-            self._look_at(name, now + self._limits.repair)
+            self._look_at(name, now + self._interval())
             return
         said = self.words(answers, name)
         belongs = self._own in owners
@@ -139,7 +139,7 @@ class Keeper:
             self.counted["name-handed-over"] += 1
             return
         self._asking.put(late, own.raw, now)
-        self._look_at(name, now + self._limits.repair)
+        self._look_at(name, now + self._interval())
 
     def _learn(self, own: SignedRecord, newest: SignedRecord, yields: bool, now: float) -> None:
         if newest.record.signing_key == own.record.signing_key:
@@ -183,7 +183,7 @@ class Keeper:
         verdict = self.store.keep(signed, sender, now, self._wall_ms())
         name = signed.record.name
         if verdict is Verdict.KEPT and name not in self._looks:
-            self._look_at(name, now + self._limits.repair * (0.5 + self._spread(name) / 2))
+            self._look_at(name, now + self._interval() * (0.5 + self._spread(name) / 2))
         return verdict
 
     def _kept(self, number: int, verdict: Verdict, signed: SignedRecord | None) -> NameKept:
@@ -196,6 +196,10 @@ class Keeper:
     def _held(self, message: GetName) -> NameHeld:
         held = self.store.find(message.name, self._wall_ms())
         return NameHeld(message.number, held.raw if held else b"")
+
+    def _interval(self) -> float:
+        """Seconds between two looks at a name."""
+        return max(self._limits.repair, len(self.store) / self._limits.look_rate)
 
     def _spread(self, name: str) -> float:
         """Where within an interval a name has its turn here: anywhere, but for other replicas elsewhere."""

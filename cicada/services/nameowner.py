@@ -15,10 +15,9 @@ from cicada.services.nameio import Lost, Refused, Register, Registered
 from cicada.services.namerecords import SignedRecord, normal_name, place_of_name, read_name, sign_name
 from cicada.wire.names import NameKept, Verdict
 
-_TRIES: Final = (
-    2  # of a registration: the second with a sequence above one that an earlier life of this peer signed
-)
+_TRIES: Final = 2  # more of a registration: few replicas answered, or an earlier life of this peer signed a higher sequence
 _NO_ANSWER: Final = "no-answer"
+_PASSING: Final = frozenset({_NO_ANSWER, "elsewhere"})
 
 
 class _Own:
@@ -149,6 +148,9 @@ class Owner:
         elif self._is_superseded(entry, answers) and entry.tries < _TRIES:
             entry.tries += 1
             self._renew(entry, now)
+        elif not entry.is_registered and _reason(verdicts) in _PASSING and entry.tries < _TRIES:
+            entry.tries += 1
+            self._later(entry, now + self._limits.repair_tries)
         elif not entry.is_registered:
             self._give_up(entry, _reason(verdicts), answers, now)
         elif 2 * verdicts[Verdict.TAKEN] > len(answers) and self._is_lost(entry, now):

@@ -59,7 +59,7 @@ class NameRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     @property
     def peer(self) -> Peer:
-        """The owner as a target of ``send``. Only of a record that is no release."""
+        """The owner as the ring names it; its place is a target of ``send``. Only of a record that is no release."""
         return peer_at(Address(self.address))
 
     @property

@@ -45,21 +45,30 @@ class Resolver:
             self._count += 1
             self._waiting.setdefault(name, []).append(asked.request)
             if len(self._waiting[name]) == 1:
-                self._asking.find(place_of_name(name), now, lambda owners, at: self._ask(name, owners, at))
+                self._begin(name, now, is_second=False)
 
     def forget(self, name: str) -> None:
         """What is remembered of a name may be wrong."""
         self._cache.pop(name, None)
 
-    def _ask(self, name: str, owners: Owners, now: float) -> None:
-        self._asking.get(owners, name, now, lambda answers, at: self._judge(name, answers, at))
+    def _begin(self, name: str, now: float, *, is_second: bool) -> None:
+        def found(owners: Owners, now: float) -> None:
+            self._asking.get(owners, name, now, answered)
 
-    def _judge(self, name: str, answers: Answers[NameHeld], now: float) -> None:
+        def answered(answers: Answers[NameHeld], now: float) -> None:
+            self._judge(name, answers, now, is_second=is_second)
+
+        self._asking.find(place_of_name(name), now, found)
+
+    def _judge(self, name: str, answers: Answers[NameHeld], now: float, *, is_second: bool) -> None:
         words = self._keeper.words(answers, name)
         counted = count(words)
         if counted.newest is not None:
             self._asking.put(behind(words, counted.newest), counted.newest.raw, now)
         record = counted.leader.record if counted.leader and not counted.is_tied else None
+        if record is None and not is_second and (not answers or len(words) < len(answers)):
+            self._begin(name, now, is_second=True)  # who did not answer may have it, or be dead and replaced
+            return
         reason = "" if record else _reason(counted, len(words), len(answers))
         if record is not None:
             self._remember(record, now)

@@ -132,11 +132,24 @@ def test_a_replica_that_cannot_be_reached_or_says_nothing_is_not_waited_for_long
 def test_a_lookup_that_fails_or_never_ends_is_no_answer(desk: Desk) -> None:
     desk.feed(Resolve(1, "alice"))
     desk.place(())
+    desk.place(())
     assert desk.said(Resolved) == [Resolved(1, None, "no-answer")]
     desk.feed(Resolve(2, "alice"))
-    desk.sleep(NAMES.find)
+    desk.sleep(2 * NAMES.find)
     assert desk.said(Resolved) == [Resolved(2, None, "no-answer")]
     assert desk.names.next_deadline() is None
+
+
+def test_that_there_is_no_such_name_is_believed_when_all_say_so_and_else_asked_once_more(desk: Desk) -> None:
+    desk.feed(Resolve(1, "alice"))
+    first, second, third = desk.place()
+    desk.tell(first.peer, NameHeld(first.number, b""))
+    desk.tell(second.peer, NameHeld(second.number, b""))
+    desk.feed(Sent(third.number, False))
+    held = record(desk)
+    for send in desk.place((OTHER, THIRD, STRANGER)):
+        desk.tell(send.peer, NameHeld(send.number, held.raw if send.peer == STRANGER else b""))
+    assert desk.said(Resolved) == [Resolved(1, held.record)]
 
 
 def test_answers_that_nobody_asked_for_or_from_others_change_nothing(desk: Desk) -> None:
@@ -219,7 +232,7 @@ def test_no_more_is_asked_at_once_than_may_wait_and_every_request_is_answered() 
         desk.feed(Resolve(number, f"n{number}"))
         answered += len(desk.said(Resolved))
     assert answered == 6
-    desk.sleep(NAMES.find)
+    desk.sleep(2 * NAMES.find)
     assert len(desk.said(Resolved)) == 4
 
 
@@ -252,15 +265,18 @@ def test_to_register_a_name_most_replicas_have_to_keep_it(desk: Desk) -> None:
 def test_a_registration_that_fails_says_why_and_is_undone_where_it_was_kept(
     desk: Desk, verdicts: tuple[Verdict | None, ...], reason: str
 ) -> None:
-    desk.feed(Register(1, "alice"))
     rival = record(desk)
-    sends, said = desk.place(), list[NameOutput]()
-    for send, verdict in zip(sends, verdicts, strict=True):
-        if verdict is None:
-            said += desk.feed(Sent(send.number, False))
-        else:
-            shown = rival.raw if verdict is Verdict.TAKEN else b""
-            said += desk.tell(send.peer, NameKept(send.number, verdict, shown))
+    said = desk.feed(Register(1, "alice"))
+    while not any(isinstance(output, Refused) for output in said):
+        if not desk.said(Find):
+            desk.sleep(NAMES.repair_tries)
+        sends, said = desk.place(), list[NameOutput]()
+        for send, verdict in zip(sends, verdicts, strict=True):
+            if verdict is None:
+                said += desk.feed(Sent(send.number, False))
+            else:
+                shown = rival.raw if verdict is Verdict.TAKEN else b""
+                said += desk.tell(send.peer, NameKept(send.number, verdict, shown))
     (refused,) = (output for output in said if isinstance(output, Refused))
     assert (refused.request, refused.reason) == (1, reason)
     assert refused.holder == (rival.record if reason == "taken" else None)
@@ -352,6 +368,25 @@ def test_a_change_of_the_ring_has_all_names_looked_at_soon(desk: Desk) -> None:
     desk.feed(RingChanged())
     desk.sleep(NAMES.repair / 4)
     assert len(desk.said(Find)) == 1
+
+
+def test_a_node_that_keeps_many_names_looks_at_each_more_rarely() -> None:
+    desk = Desk(replace(NAMES, look_rate=1.0))
+    for number in range(60):
+        desk.now += 1.0
+        desk.tell(
+            ONE, PutName(number, record(desk, Identity(bytes([number]) * 32, bytes(32)), f"n{number}").raw)
+        )
+        for find in desk.said(Find):
+            desk.feed(FoundOwner(find.number, (ME,)))
+    assert len(desk.names) > 40
+    looks = 0
+    for _ in range(120):
+        desk.sleep(1.0)
+        for find in desk.said(Find):
+            looks += 1
+            desk.feed(FoundOwner(find.number, (ME,)))
+    assert 100 <= looks <= 140
 
 
 def test_whatever_strangers_say_raises_nothing_and_keeps_every_table_bounded() -> None:

@@ -18,7 +18,7 @@ from cicada.sim.directory import DirectorySwarm, Keeping, Weather
 from cicada.sim.seeds import split
 
 REPAIRED = NAMES.repair + NAMES.refresh
-SEEDS = pytest.mark.parametrize("seed", range(3))
+SEEDS = pytest.mark.parametrize("seed", range(2))
 
 
 def settled(seed: int, peers: int, names: int, weather: Weather | None = None) -> DirectorySwarm:
@@ -26,7 +26,7 @@ def settled(seed: int, peers: int, names: int, weather: Weather | None = None) -
     swarm = DirectorySwarm(seed, peers, weather)
     for number in range(names):
         swarm.register(swarm.up[number % peers], f"n{number}")
-    swarm.run(20.0)
+    swarm.run(30.0)
     assert all(isinstance(answer, Registered) for answer, _ in swarm.answers.values())
     assert len(swarm.answers) == names
     return swarm
@@ -100,7 +100,7 @@ def test_of_two_who_register_at_once_all_see_the_same_one_and_the_other_is_told(
     for number in range(20):
         first, second = swarm.up[2 * number], swarm.up[2 * number + 1]
         swarm.register(first, f"both{number}")
-        swarm.run(0.1 * number)
+        swarm.run(0.2 * number)
         swarm.register(second, f"both{number}")
     swarm.run(NAMES.settle + NAMES.ask + 5.0)
     refused = sum(isinstance(answer, Refused) for answer, _ in swarm.answers.values())
@@ -112,7 +112,7 @@ def test_of_two_who_register_at_once_all_see_the_same_one_and_the_other_is_told(
         winner = next(iter(held.values()))
         told = [node for node, lost in swarm.lost if lost.name == f"both{number}"]
         assert all(node.identity.peer_id != winner.peer_id for node in told)
-        if number <= 10:  # within a second: the rank decides, whoever was first
+        if number <= 10:  # within two seconds: the rank decides, whoever was first
             better = min(pair, key=lambda node: rank(node, winner.name))
             assert winner.peer_id == better.identity.peer_id
 
@@ -184,8 +184,6 @@ def test_under_churn_no_name_is_lost_while_fewer_than_all_replicas_die_within_a_
         swarm.run(20.0)
         number = rng.choice(sorted(keep_up))
         answer = swarm.resolved(asker, f"n{number}")
-        if answer.record is None:  # two losses of one poll; another has it
-            answer = swarm.resolved(asker, f"n{number}")
         assert answer.record is not None
         assert answer.record.peer_id == everybody[number].identity.peer_id
     assert swarm.lost == []
@@ -197,6 +195,24 @@ def test_under_churn_no_name_is_lost_while_fewer_than_all_replicas_die_within_a_
 
 def is_goner(node: Keeping, everybody: list[Keeping], keep_up: set[int]) -> bool:
     return node not in everybody or everybody.index(node) not in keep_up
+
+
+def test_a_name_outlives_its_owner_until_its_lease_ends_though_its_replicas_die_one_after_another() -> None:
+    swarm = settled(13, 40, 8)
+    asker, alone = swarm.up[39], swarm.up[:8]
+    for node in alone:
+        swarm.kill(node)
+        swarm.run(NAMES.repair + 5.0)
+    for number in range(8):
+        first, second = [node for node in swarm.replicas(f"n{number}") if node is not asker][:2]
+        swarm.kill(first)
+        swarm.kill(second)
+        swarm.start(1000 + 2 * number)
+        swarm.start(1001 + 2 * number)
+        swarm.run(NAMES.repair + 5.0)
+    for number in range(8):
+        assert len(swarm.keepers(f"n{number}")) == NAMES.replicas
+    assert owners(swarm, asker, 8) == addresses(alone, 8)
 
 
 def test_who_no_longer_keeps_a_name_forgets_it_once_all_that_do_have_it() -> None:
@@ -236,6 +252,38 @@ def test_both_sides_of_a_partition_register_and_after_it_one_owner_is_left_every
         found = owners(swarm, asker, 20)
         assert found == owners(swarm, swarm.up[0], 20)
         assert all(found[number] in pair(left, right, number) for number in range(20))
+
+
+def seen(swarm: DirectorySwarm, name: str, askers: list[Keeping]) -> set[str]:
+    """Whose several peers say that a name is, asked at the same moment; those left out who say that it is nobody's."""
+    requests = [swarm.resolve(asker, name) for asker in askers]
+    swarm.run(1.0)
+    answers = [swarm.answers[request][0] for request in requests if request in swarm.answers]
+    return {answer.record.peer_id for answer in answers if not isinstance(answer, Refused) and answer.record}
+
+
+@SEEDS
+def test_two_see_different_owners_of_a_name_at_one_time_in_the_stated_windows_only(seed: int) -> None:
+    swarm = DirectorySwarm(seed, 40)
+    rng = split(seed, "askers")
+    sides = swarm.up[:20], swarm.up[20:]
+    for number in range(10):
+        swarm.register(sides[0][number], f"n{number}")
+        swarm.register(sides[1][number], f"n{number}")
+    swarm.run(NAMES.settle + NAMES.cached)
+    for _ in range(5):
+        assert all(len(seen(swarm, f"n{number}", rng.sample(swarm.up, 5))) <= 1 for number in range(10))
+    swarm.cut(sides)
+    swarm.run(10.0)
+    for number in range(10):
+        swarm.register(sides[0][number], f"m{number}")
+        swarm.register(sides[1][number], f"m{number}")
+    swarm.run(100.0)
+    swarm.heal()
+    swarm.run(3.0 + NAMES.repair + 2 * NAMES.ask + NAMES.cached)
+    for _ in range(5):
+        for name in (f"{letter}{number}" for letter in "nm" for number in range(10)):
+            assert len(seen(swarm, name, rng.sample(swarm.up, 5))) <= 1
 
 
 def pair(left: list[Keeping], right: list[Keeping], number: int) -> tuple[str, str]:
