@@ -345,9 +345,8 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     compare: float = 10.0  # between two comparisons with a member that is no neighbour, jittered by a fifth
     asked: float = 10.0  # messages are taken from who was compared with for this long
     repair: float = 0.5  # after a gap shows, others are asked for what is missing; and again, doubled
-    withheld: float = (
-        5.0  # a message that others brought this much later is one that the parent should have brought
-    )
+    repairers: int = 3  # members that are asked then, besides the parent
+    withheld: float = 5.0  # a message that others brought this much later is one that the parent should have brought
     strikes: int = 3  # such messages in one window, then another way to the root is looked for, once
     window_seconds: float = 20.0
     windows: int = 3  # in a row with cause, then the root itself is passed over
@@ -355,8 +354,7 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
         2.0  # until the next comparison, when the last one showed what the tree should have brought
     )
 
-    settle: float = 1.0  # the first message of an origin waits for earlier ones, unless it is number 1
-    hold: float = 8.0  # a message that came early waits for those before it; a repair takes some of it
+    hold: float = 10.0  # a message that came early waits for those before it; a repair takes some of it
     held: int = 128  # of one origin
     held_bytes: int = 128 * KIB
     holding: int = 64  # origins of which something is held back

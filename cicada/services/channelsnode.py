@@ -142,7 +142,7 @@ class ChannelNode:
         self.tree.expire(now)
         if self._compare_at is not None and self._compare_at <= now:
             self._compare_at = now + self._jittered(self._limits.compare)
-            self._compare(now)
+            self._compare(now, 1)
         if self._repair_at is not None and self._repair_at <= now:
             self._repair(now)
         for address in [address for address, until in self._asked.items() if until <= now]:
@@ -204,12 +204,12 @@ class ChannelNode:
 
     # What others do not bring
 
-    def _compare(self, now: float) -> None:
-        """Compare with a member that is no neighbour: what the tree withholds does not remain unknown."""
+    def _compare(self, now: float, number: int) -> None:
+        """Compare with members that are no neighbours: what the tree withholds does not remain unknown."""
         members = [*self.roster.view().names, *self.tree.path]
         others = [name for name in dict.fromkeys(members) if self._is_foreign(name, now)]
-        if others:
-            peer = peer_at(Address(self._rng.choice(others)))
+        for name in self._rng.sample(others, min(len(others), number)):
+            peer = peer_at(Address(name))
             self._note_asked(peer, now)
             self._outbox.say(peer, Compare(channel=self._channel, spans=self._summary(now)))
 
@@ -224,13 +224,13 @@ class ChannelNode:
             del self._asked[next(iter(self._asked))]
 
     def _repair(self, now: float) -> None:
-        """Something is missing before what came: ask above, and somebody else."""
+        """Something is missing before what came: ask above, and others."""
         self._repairs += 1
         self._repair_at = now + self._limits.repair * 2 ** min(self._repairs, 4)
         parent = self.tree.parent
         if parent is not None:
             self._outbox.say(parent.peer, Compare(channel=self._channel, spans=self._summary(now)))
-        self._compare(now)
+        self._compare(now, self._limits.repairers)
 
     def _suspect_parent(self, kept: Kept, now: float) -> None:
         """The parent should have brought this, or what is above it."""

@@ -9,10 +9,12 @@ from cicada.services.channelsio import Delivered
 
 
 class Waiting(NamedTuple):
-    """A message that came early. ``is_old``: it was published before this peer joined, and is not delivered."""
+    """A message that came. ``is_old``: it was published before this peer joined, and is not delivered; ``is_first``: those
+    before it were, so that nothing is waited for when it is the first one that comes."""
 
     message: Delivered
     is_old: bool
+    is_first: bool
 
 
 class Line:
@@ -23,12 +25,12 @@ class Line:
 
     def __init__(self, limits: ChannelLimits) -> None:
         self._limits = limits
-        self._next = 0  # 0: nothing was taken yet, so what was before is not known
+        self._next = 0  # 0: nothing was taken yet, so it is not known how many were before
         self._held: dict[int, Waiting] = {}
         self._bytes = 0
         self.until: float | None = None
         self.missed = 0
-        """Numbers given up since ``take_missed``."""
+        """Numbers given up since ``take_missed``; of an unknown number before the first one, 1."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -40,10 +42,10 @@ class Line:
             return None
         self._held[number] = item
         self._bytes += len(item.message.payload)
-        if number in (1, self._next):
+        if number == self._next or (item.is_first and not self._next):
             return self._deliver(number, now)
         if self.until is None:
-            self.until = now + (self._limits.hold if self._next else self._limits.settle)
+            self.until = now + self._limits.hold
         if len(self._held) > self._limits.held or self._bytes > self._limits.held_bytes:
             return self.go_on(now)
         return []
@@ -55,8 +57,7 @@ class Line:
     def go_on(self, now: float) -> list[Waiting]:
         """Give up what is missing before the first one that is held back."""
         first = min(self._held)
-        if self._next:
-            self.missed += first - self._next
+        self.missed += first - self._next if self._next else 1
         return self._deliver(first, now)
 
     def take_missed(self) -> int:

@@ -56,6 +56,7 @@ class Posts:
         self._holding: dict[bytes, Life] = {}
         self._number = 0
         self._boot = 0
+        self._said_at = 0.0
         self.log = Log(limits)
         self.joined_at: float | None = None
         self.filled = 0
@@ -87,6 +88,7 @@ class Posts:
             boot=self._boot,
             number=self._number + 1,
             expires_ms=expires,
+            quiet_ms=int((now - self._said_at) * 1000) if self._number else 0,
             payload=payload,
             record=b"",
             signature=b"",
@@ -161,7 +163,7 @@ class Posts:
         if self.log.room_for(id, checked.peer_id, post.origin, now) is None:
             self._drop("channel-crowded")
             return None
-        self._number = post.number
+        self._number, self._said_at = post.number, now
         self._outbox.tell(Published(self._channel, post.number))
         return self.log.add(signed, id, self._until(signed, checked, now), now)
 
@@ -190,7 +192,9 @@ class Posts:
             boot=post.boot,
             trust=checked.trust,
         )
-        ready = life.line.take(Waiting(message, is_old=kept.born_at < (self.joined_at or 0.0)), now)
+        joined_at = self.joined_at or 0.0
+        is_first = post.number == 1 or kept.born_at - post.quiet_ms / 1000 < joined_at
+        ready = life.line.take(Waiting(message, is_old=kept.born_at < joined_at, is_first=is_first), now)
         if ready is None:
             self._drop("channel-late")
             return

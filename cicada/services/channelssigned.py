@@ -23,7 +23,7 @@ def place_of_channel(name: str) -> Place:
 
 def said(post: Post) -> bytes:
     """The hash that the origin signs: all of a Post but ``age_ms``. The record is covered by every signature."""
-    numbers = b"%d %d %d" % (post.boot, post.number, post.expires_ms)
+    numbers = b"%d %d %d %d" % (post.boot, post.number, post.expires_ms, post.quiet_ms)
     return digest_of(post.channel.encode(), post.origin.encode(), numbers, post.payload)
 
 

@@ -111,14 +111,16 @@ class Detach(ChannelBase, frozen=True, array_like=True, kw_only=True, tag=4):
 
 
 class Post(ChannelBase, frozen=True, array_like=True, kw_only=True, tag=5):
-    """A message of a channel, from neighbour to neighbour. All but ``age_ms`` is signed by the origin, with the swarm's name;
-    ``boot`` tells its memberships apart and is the wall-clock millisecond of the joining, ``expires_ms`` is by its wall clock
-    too. ``age_ms``: how long peers kept it on its way; a hint."""
+    """A message of a channel, from neighbour to neighbour. All but ``age_ms`` is signed by the origin, with the swarm's name.
+    ``boot`` tells its memberships apart and is the wall-clock millisecond of the joining; ``expires_ms`` is by its wall clock
+    too. ``quiet_ms``: how long before this it published the last one, 0 for the first. ``age_ms``: how long peers kept it on its
+    way; a hint."""
 
     origin: NameText
     boot: Number
     number: Ordinal
     expires_ms: Number
+    quiet_ms: Number
     payload: Published
     record: RecordBytes
     signature: Signature

@@ -103,6 +103,7 @@ class Bench:
             boot=boot,
             number=number,
             expires_ms=NOW + 100_000,
+            quiet_ms=0,
             payload=payload,
             record=b"",
             signature=b"",
@@ -306,6 +307,7 @@ def test_a_message_is_delivered_once_and_passed_on_to_all_other_neighbours() -> 
         {"number": 2},
         {"boot": 8},
         {"expires_ms": NOW + 99_999},
+        {"quiet_ms": 1},
         {"origin": ALICE.address},
         {"signature": bytes(64)},
         {"signature": b""},
@@ -387,6 +389,29 @@ def test_who_takes_nothing_in_time_is_parted_with_and_holds_up_nobody() -> None:
     assert [message.number for to, message in sent(Post, outputs) if to == ALICE] == [1, 2, 3, 4, 5, 6]
     assert [message.number for to, message in sent(Post, outputs) if to == BOB] == [1, 2, 3]
     assert reasons(outputs) == ["channel-slow"]
+
+
+def test_a_gap_makes_a_member_ask_above_and_others_for_what_is_missing() -> None:
+    bench, origin = a_child(parent=ALICE, root=CAROL), Bench(peer(9))
+    assert of(Delivered, bench.hear(ALICE, origin.post(1), origin.post(3))) != []
+    outputs = bench.wait(CHANNEL.repair)
+    assert {to for to, _ in sent(Compare, outputs)} == {ALICE, CAROL}
+    assert [message.number for message in of(Delivered, bench.hear(CAROL, origin.post(2)))] == [2, 3]
+    assert sent(Compare, bench.wait(CHANNEL.repair * 4)) == []
+
+
+def test_a_member_looks_for_another_way_when_others_bring_what_its_parent_should_have_brought() -> None:
+    bench, origin = a_child(parent=ALICE, root=CAROL), Bench(peer(9))
+    for _ in range(5):
+        bench.wait(4.0)
+        bench.hear(ALICE, attached(CAROL, ALICE))
+    bench.hear(CAROL, Compare(channel=ROOM, spans=()))
+    late = [replace(origin.post(number), age_ms=6000) for number in range(1, CHANNEL.strikes + 1)]
+    assert sent(Detach, bench.hear(CAROL, *late[:-1])) == []
+    outputs = bench.hear(CAROL, late[-1])
+    assert [to for to, _ in sent(Detach, outputs)] == [ALICE]
+    assert [message.number for message in of(Delivered, outputs)] == [CHANNEL.strikes]
+    assert of(Blamed, bench.outputs) == []
 
 
 # The application

@@ -18,7 +18,7 @@ SMALL = ChannelLimits(window=8, log_messages=12, log_bytes=400, lives=6, key_liv
 LIVES = [bytes([life]) * 16 for life in range(4)]
 
 
-def message(number: int, payload: bytes = b"") -> Waiting:
+def message(number: int, payload: bytes = b"", *, is_first: bool = False) -> Waiting:
     delivered = Delivered(
         channel="#a",
         origin=ORIGIN,
@@ -28,7 +28,7 @@ def message(number: int, payload: bytes = b"") -> Waiting:
         boot=1,
         trust=Trust.UNVERIFIED,
     )
-    return Waiting(delivered, is_old=False)
+    return Waiting(delivered, is_old=False, is_first=is_first or number == 1)
 
 
 def post(number: int, payload: bytes = b"", age_ms: int = 0) -> Post:
@@ -38,6 +38,7 @@ def post(number: int, payload: bytes = b"", age_ms: int = 0) -> Post:
         boot=1,
         number=number,
         expires_ms=0,
+        quiet_ms=0,
         payload=payload,
         record=b"",
         signature=b"",
@@ -67,12 +68,18 @@ def test_a_gap_is_waited_for_and_then_counted() -> None:
     assert line.take(message(3), 20.0) is None
 
 
-def test_what_was_said_before_this_peer_knew_the_origin_is_not_missed() -> None:
+def test_what_was_said_before_this_peer_joined_is_not_waited_for() -> None:
     line = Line(CHANNEL)
     assert numbers(line.take(message(57), 0.0)) == []
-    assert numbers(line.take(message(56), 0.1)) == []
-    assert numbers(line.expire(CHANNEL.settle)) == [56, 57]
+    assert numbers(line.take(message(56, is_first=True), 0.1)) == [56, 57]
     assert line.take_missed() == 0
+
+
+def test_what_was_said_since_and_never_came_is_missed_though_nobody_knows_how_much_it_is() -> None:
+    line = Line(CHANNEL)
+    assert numbers(line.take(message(57), 0.0)) == []
+    assert numbers(line.expire(CHANNEL.hold)) == [57]
+    assert line.take_missed() == 1
 
 
 def test_no_more_is_held_back_than_the_limit_allows() -> None:
@@ -107,7 +114,7 @@ def test_whatever_comes_in_whatever_order_is_delivered_in_order_and_all_else_is_
     assert got == sorted(set(got))
     assert len(got) + late == 11 - len(lost)
     if got:
-        assert line.take_missed() == got[-1] - got[0] + 1 - len(got)
+        assert line.take_missed() == got[-1] - got[0] + 1 - len(got) + (got[0] != 1)
 
 
 @given(st.lists(st.integers(1, 40)))
