@@ -46,6 +46,7 @@ from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import ERROR, MailboxPolicy
 from cicada.targets import Addressed, Target, peer_meant, place_looked_up, place_within, resolved
+from cicada.wire.services import Service
 
 __all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
@@ -215,13 +216,46 @@ class SwarmPeer:
 
         Raises PayloadTooLarge and Misuse at once, and MailboxFull when this process has more on its way than it can carry.
         """
-        hosted = self._bound()
+        self._bound()
         payload = _payload(data, WIRE.max_message)
         copies = 0 if duplicates is None else duplicates + 1
         if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
             raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
         if on_full not in (WAIT, ERROR):
             raise Misuse(f"on_full={on_full!r} means nothing: use {WAIT!r} or {ERROR!r}")
+        receipt = self._submit(
+            target,
+            payload,
+            timeout=timeout,
+            copies=copies,
+            require=require,
+            ordered=ordered,
+            patient=on_full == WAIT,
+        )
+        self._run_hook("send", target, payload)
+        return receipt
+
+    async def _send_service(
+        self, service: Service, target: Target, payload: bytes, *, timeout: float, require: str | None = None
+    ) -> Receipt:
+        """Send to a service of a peer; its receipt, settled. Raises Misuse, PayloadTooLarge and MailboxFull, as ``send`` does."""
+        return await self._submit(
+            target, _payload(payload, WIRE.max_message), timeout=timeout, require=require, service=service
+        )
+
+    def _submit(
+        self,
+        target: Target,
+        payload: bytes,
+        *,
+        timeout: float,
+        copies: int = 0,
+        require: str | None = None,
+        ordered: bool = False,
+        patient: bool = True,
+        service: Service = Service.APPLICATION,
+    ) -> Receipt:
+        hosted = self._bound()
         trust = Trust.required(require)
         peer = None if isinstance(target, int) else peer_meant(target)
         place = place_within(target) if isinstance(target, int) else None if peer is None else peer.place
@@ -235,13 +269,13 @@ class SwarmPeer:
             require=trust,
             ordered=ordered,
             receipt=Receipt(),
-            patient=on_full == WAIT,
+            patient=patient,
+            service=service,
         )
         if place is not None:
             hosted.tell(submit)
         else:
             hosted.spawn(self._send_resolved(target, submit))
-        self._run_hook("send", target, payload)
         return submit.receipt
 
     async def recv(self, timeout: float | None = None) -> Message:

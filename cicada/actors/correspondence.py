@@ -16,12 +16,13 @@ from cicada.actors.family import Announce, Submit
 from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
+from cicada.actors.services import ServiceMail, Services
 from cicada.events import AnyEvent, BroadcastFinished, BroadcastStarted, MessageDropped
 from cicada.ids import Address, Peer
 from cicada.keys.memory import Memory
 from cicada.limits import BROADCAST, DELIVERY, KEYS
 from cicada.routing.admission import Quota
-from cicada.routing.dedupe import DedupeWindow
+from cicada.routing.dedupe import DedupeWindow, Judgement
 from cicada.routing.io import (
     BroadcastSettled,
     Deliver,
@@ -36,6 +37,7 @@ from cicada.routing.io import (
     Traced,
     Verdict,
 )
+from cicada.wire.services import MAILBOX
 from cicada.wire.trips import broadcast_trip
 
 # An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
@@ -48,6 +50,7 @@ class Holdings(msgspec.Struct, kw_only=True):
     """What the application side and the supervisor of one peer share, on one event loop."""
 
     mailbox: Mailbox
+    services: Services = msgspec.field(default_factory=Services)
     quota: Quota  # of what its process lets in
     now: Callable[[], float]  # of the process: the peer's own clock may stand still
     create: bool = True  # outside any other ring it is a ring of one
@@ -157,6 +160,7 @@ class Correspondence:
             require=submit.require,
             ordered=submit.ordered,
             patient=submit.patient,
+            service=submit.service,
         )
         self._outstanding[send.id] = _Outstanding(send, submit.receipt)
         self._tell(send)
@@ -234,19 +238,27 @@ class Correspondence:
     def _on_deliver(self, deliver: Deliver) -> None:
         if self._is_own(deliver):
             self._count_dropped("broadcast-came-back", 1)
-            return
-        mailbox, size = self._holdings.mailbox, len(deliver.payload)
+        elif deliver.service in MAILBOX:
+            self._put_into_mailbox(deliver)
+        else:
+            self._give_to_service(deliver)
+
+    def _judge(self, deliver: Deliver, has_room: bool, take: Callable[[], bool] = lambda: True) -> Judgement:
         window = self._heard if deliver.broadcast else self._window
-        lane = BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
-        has_room = not deliver.is_late and mailbox.has_room(lane, size)
-        judgement = window.judge(
+        return window.judge(
             deliver.origin,
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
-            has_room=has_room,
+            has_room=has_room and not deliver.is_late,
             now=self._around.clock.now(),
+            take=take,
         )
+
+    def _put_into_mailbox(self, deliver: Deliver) -> None:
+        mailbox, size, lane = self._holdings.mailbox, len(deliver.payload), _lane(deliver)
+        has_room = not deliver.is_late and mailbox.has_room(lane, size)
+        judgement = self._judge(deliver, has_room)
         verdict = judgement.verdict
         if judgement.fresh:
             self._count_dropped("mailbox-overwritten", mailbox.put(lane, _mail(deliver)))
@@ -256,6 +268,19 @@ class Correspondence:
         if not deliver.broadcast:
             credit = 0 if verdict is Verdict.BUSY and has_room else mailbox.credit(lane, size)
             self._tell(Judged(deliver.ticket, verdict, credit))
+
+    def _give_to_service(self, deliver: Deliver) -> None:
+        """Its credit is that of the mailbox, as always: mail of services needs none."""
+        services, mail = self._holdings.services, _service_mail(deliver)
+        is_offered = services.offers(deliver.service)
+        verdict = self._judge(deliver, is_offered, lambda: services.give(deliver.service, mail)).verdict
+        if verdict is Verdict.FULL:
+            self._count_dropped("service-full", 1)
+        elif verdict is Verdict.BUSY and not deliver.is_late:
+            self._count_dropped("origins-full" if is_offered else "no-service", 1)
+            verdict = verdict if is_offered else Verdict.NO_SERVICE
+        credit = self._holdings.mailbox.credit(_lane(deliver), len(deliver.payload))
+        self._tell(Judged(deliver.ticket, verdict, credit))
 
     def _on_room(self, lane: Lane, credit: int) -> None:
         self._tell(RoomMade(*lane, credit))
@@ -268,6 +293,21 @@ class Correspondence:
     def _publish(self, event: AnyEvent) -> None:
         if self._around.publish is not None:
             self._around.publish(self._around.name, event)
+
+
+def _lane(deliver: Deliver) -> Lane:
+    return BROADCASTS if deliver.broadcast else (deliver.peer_id, deliver.origin.address)
+
+
+def _service_mail(deliver: Deliver) -> ServiceMail:
+    return ServiceMail(
+        source=deliver.origin,
+        peer_id=deliver.peer_id,
+        trust=deliver.trust.word,
+        id=deliver.message,
+        payload=deliver.payload,
+        hops=deliver.hops,
+    )
 
 
 def _mail(deliver: Deliver) -> Mail:

@@ -17,6 +17,7 @@ from cicada.chord.io import OwnerFound, OwnerNotFound, RingSnapshot
 from cicada.ids import Address, Peer, Place
 from cicada.keys.psks import SwarmKeys
 from cicada.keys.trust import Trust
+from cicada.wire.services import Service
 
 Ref = GuardedRef[Any]
 
@@ -67,7 +68,7 @@ class Withdraw(msgspec.Struct, frozen=True):
 class Submit(msgspec.Struct, frozen=True):
     """Deliver ``payload`` to the peer at ``place``, whose ``address`` may be known (else empty), and settle ``receipt``. With
     less trust than ``require`` nothing is sent. ``ordered``: in turn with the other ordered ones to that place. One that is not
-    ``patient`` fails rather than wait for room."""
+    ``patient`` fails rather than wait for room. ``service``: whom there it is for."""
 
     place: Place
     address: Address
@@ -78,6 +79,7 @@ class Submit(msgspec.Struct, frozen=True):
     ordered: bool
     receipt: Receipt
     patient: bool = True
+    service: int = Service.APPLICATION
 
 
 class Announce(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from cicada.actors.moves import Moves
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
 from cicada.actors.residence import Fixtures, Residence
+from cicada.actors.services import Services
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
 from cicada.actors.tree import Supervisor
@@ -126,6 +127,11 @@ class HostedPeer:
     def dispatcher(self) -> LoopDispatcher:
         """Who gives the actors beside it their turns: they go on while a test has the peer stand still."""
         return self._host.dispatcher
+
+    @property
+    def services(self) -> Services:
+        """Who takes the messages that are not for its mailbox."""
+        return self._holdings.services
 
     @property
     def contacts(self) -> tuple[Peer, ...]:

@@ -87,7 +87,7 @@ class Arrivals:
         if body.origin_boot != session.boot:
             return self.drop("malformed")  # one life speaks in a session; others would each cost memory
         roll = self._begin(data, session, body)
-        ticket = Ticket(session, data, roll)
+        ticket = Ticket(session, data, roll, service=body.service)
         if body.boot != self._boot:
             return self._answer(ticket, Verdict.RESTARTED, now)
         if body.parts == 1 and body.after is None:
@@ -169,6 +169,7 @@ class Arrivals:
                 trust=session.trust,
                 peer_id=session.peer_id,
                 is_late=ticket.is_late,
+                service=ticket.service,
             )
         ]
 

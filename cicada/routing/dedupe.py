@@ -5,6 +5,8 @@ The owner of the mailbox keeps the window, so it survives crashes of the Router,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from cicada.ids import Peer, is_hidden
@@ -53,10 +55,12 @@ class DedupeWindow:
         peer_id: str = "",
         has_room: bool,
         now: float,
+        take: Callable[[], bool] = lambda: True,
     ) -> Judgement:
         """Whether to take a message, and what to tell its sender. A message judged fresh is remembered as taken.
 
-        ``has_room``: the mailbox can take it. ``now`` is in monotonic seconds.
+        ``has_room``: the mailbox can take it. ``now`` is in monotonic seconds. ``take`` is called with one that nothing speaks
+        against, once; when it returns False the message was not taken, and its sender is told FULL.
         """
         key = (peer_id or origin.address, origin_boot)
         ids = self._origins.get(key)
@@ -67,6 +71,8 @@ class DedupeWindow:
                 return Judgement(fresh=False, verdict=verdict)
         if not has_room or (ids is None and not self._make_room(origin, now)):
             return Judgement(fresh=False, verdict=Verdict.BUSY)
+        if not take():
+            return Judgement(fresh=False, verdict=Verdict.FULL)
         ids = ids or _Ids(max(self._limits.dedupe_ids >> _CHUNK_BITS, 1))
         ids.add(message)
         self._touch(key, origin, ids, now)

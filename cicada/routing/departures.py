@@ -12,10 +12,12 @@ from cicada.routing.credit import Credits, Moment, Turn
 from cicada.routing.io import Reason, SendMessage
 from cicada.routing.pace import Line, Pace
 from cicada.routing.timers import earlier
+from cicada.wire.services import MAILBOX
 
 
 class Departures:
-    """For the messages of one peer, by their ids. Fragments, which a window of their own limits, wait for a ring only."""
+    """For the messages of one peer, by their ids. Fragments, which a window of their own limits, wait for a ring only. What is
+    for no mailbox waits for no room in one."""
 
     def __init__(self, limits: DeliveryLimits, pace: Pace) -> None:
         self._limits = limits
@@ -34,7 +36,7 @@ class Departures:
 
     def ask(self, asked: SendMessage, now: float) -> Turn:
         """Does its destination have room? One that is to wait is named by ``next`` once it has. Asked again it has left already."""
-        if asked.fragment is not None:
+        if asked.fragment is not None or asked.service not in MAILBOX:
             return Turn.GO
         return self._credits.ask(asked.place, asked.id, now)
 

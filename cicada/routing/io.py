@@ -41,6 +41,7 @@ from cicada.keys.trust import Trust
 from cicada.limits import DELIVERY
 from cicada.transport.linkio import DialBack, Forward, Keep, RoutedReceived
 from cicada.wire.routed import LodgingMessage, RouterMessage
+from cicada.wire.services import Service
 
 __all__ = [
     "Abandon",
@@ -119,6 +120,7 @@ class Verdict(enum.IntEnum):
     WAITING = 7  # all of it is here, and kept for a while until one ordered before it is in the mailbox
     FULL = 8  # the mailbox has no room and its owner wants nobody to wait: not taken, not to be sent again
     ROOM = 9  # about no message: a mailbox that had no room has some again
+    NO_SERVICE = 10  # for a service that the destination does not offer: not taken
 
 
 class Status(enum.Enum):
@@ -143,6 +145,7 @@ class Reason(enum.Enum):
     KEY_CHANGED = "key changed"
     CONFLICT = "conflict"
     UNTRUSTED = "less trust than required"
+    NO_SERVICE = "no-service"
 
 
 class Fate(enum.StrEnum):
@@ -188,7 +191,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
     place, where it is known. With less trust than ``require`` nothing is sent. ``ordered``: it enters the mailbox after all
     ordered ones of smaller ids to that place that enter it at all. ``fragment``: only that part of it is in ``payload``. One
-    that is not ``patient`` fails where it would wait for room in the destination's mailbox.
+    that is not ``patient`` fails where it would wait for room in the destination's mailbox. ``service``: whom there it is for.
     """
 
     id: int
@@ -201,6 +204,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     ordered: bool = False
     fragment: Fragment | None = None
     patient: bool = True
+    service: int = Service.APPLICATION
 
 
 class SendBroadcast(msgspec.Struct, frozen=True, kw_only=True):
@@ -323,7 +327,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
 
     ``(peer_id, origin, origin_boot, message)`` identifies it; ``trust`` says how sure the origin is. Broadcasts have ``ticket``
     0 and are not answered; they are counted apart from messages. ``is_late``: an ordered one, whose turn is over: it must not be
-    put there any more.
+    put there any more. ``service``: who gets it, if it is not for the mailbox.
     """
 
     ticket: int
@@ -336,6 +340,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust = Trust.UNVERIFIED
     peer_id: str = ""
     is_late: bool = False
+    service: int = Service.APPLICATION
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

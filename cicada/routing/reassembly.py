@@ -36,10 +36,11 @@ class Whole(NamedTuple):
 
 
 class _Assembly:
-    __slots__ = ("after", "count", "handed_at", "heard_at", "last", "parts", "trust")
+    __slots__ = ("after", "count", "handed_at", "heard_at", "last", "parts", "service", "trust")
 
-    def __init__(self, count: int, trust: Trust) -> None:
+    def __init__(self, count: int, service: int, trust: Trust) -> None:
         self.count = count
+        self.service = service
         self.parts: dict[int, bytes] = {}  # grows with what was received, whatever was announced
         self.trust = trust
         self.handed_at = -math.inf  # when the mailbox's owner was asked last
@@ -69,7 +70,7 @@ class Reassembly:
         assembly = self._open.get(whole)
         if assembly is None:
             return self._begin(whole, trust, body, now)
-        if assembly.count != body.parts:
+        if assembly.count != body.parts or assembly.service != body.service:
             return Progress.UNFIT
         present = assembly.parts.get(body.part)
         if present is not None and present != body.payload:
@@ -140,7 +141,7 @@ class Reassembly:
         return None
 
     def _begin(self, whole: Whole, trust: Trust, body: DataBody, now: float) -> Progress:
-        assembly = self._open[whole] = _Assembly(body.parts, trust)
+        assembly = self._open[whole] = _Assembly(body.parts, body.service, trust)
         assembly.after = body.after
         progress = self._keep(whole, assembly, body, now)
         if progress is Progress.FULL:

@@ -325,6 +325,7 @@ class Sends:
             parts=1 if fragment is None else fragment.parts,
             after=self.order.before(sending.message) if asked.ordered else None,
             homes=self._homes.own,
+            service=asked.service,
         )
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
         self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), legs, now)
@@ -387,6 +388,8 @@ class Sends:
             return self._fail(sending, Reason.STALE)
         if status == Verdict.FULL:
             return self._fail(sending, Reason.BUSY)
+        if status == Verdict.NO_SERVICE:
+            return self._fail(sending, Reason.NO_SERVICE)
         if status == Verdict.WAITING:
             sending.is_waiting = True
             self._arm(sending, now + self._limits.retry_ceiling)

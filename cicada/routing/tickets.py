@@ -15,7 +15,7 @@ _TICKET_BITS = 62
 
 class Ticket(NamedTuple):
     """What an ack needs: the Data as it came, in which session, and what is known of its attempt. And what Intake
-    needs: the message before it, when it is ordered, and whether it came ``in_parts`` or too late."""
+    needs: the message before it, when it is ordered, and whether it came ``in_parts`` or too late. ``service``: who gets it."""
 
     session: Session
     data: Data
@@ -23,6 +23,7 @@ class Ticket(NamedTuple):
     after: int | None = None
     in_parts: bool = False
     is_late: bool = False
+    service: int = 0
 
 
 class Tickets:

@@ -25,6 +25,9 @@ Small = Annotated[int, Meta(ge=0, le=(1 << 16) - 1)]
 Verdict = Annotated[int, Meta(ge=0, le=255)]
 """What became of a message; the meaning of each value is routing's."""
 
+ServiceNumber = Annotated[int, Meta(ge=0, le=255)]
+"""Whom at its destination a message is for: a value of Service, or one that this version does not know."""
+
 MAX_PARTS: Final = WIRE.max_message // WIRE.max_payload
 
 Parts = Annotated[int, Meta(ge=1, le=MAX_PARTS)]

@@ -17,6 +17,7 @@ from cicada.wire.fields import (
     Parts,
     Payload,
     RecordBytes,
+    ServiceNumber,
     Small,
     Succession,
     Verdict,
@@ -30,7 +31,8 @@ class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
 
     A message in ``parts`` fragments comes in as many of these, each with ``part``, from 0, of the payload: all but the last
     are of the greatest size. Ordered messages name in ``after`` the one before them whose fate is open, 0 when there is none;
-    others have no ``after``. ``homes``: where the sender lodges, if nobody can dial it.
+    others have no ``after``. ``homes``: where the sender lodges, if nobody can dial it. ``service``: for whom at the destination
+    it is; 0 is the application.
     """
 
     origin_boot: Number
@@ -42,6 +44,7 @@ class DataBody(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     parts: Parts = 1
     after: Number | None = None
     homes: Homes = ()
+    service: ServiceNumber = 0
 
     def __post_init__(self) -> None:
         if self.homes:

@@ -57,6 +57,14 @@ def test_a_message_judged_again_gets_the_same_answer_even_when_the_mailbox_is_fu
     assert window.judge(ORIGINS[0], 1, 5, has_room=False, now=0.0) == AGAIN
 
 
+def test_what_nobody_takes_over_may_come_again_and_what_was_taken_is_offered_no_more() -> None:
+    window, offers = DedupeWindow(LIMITS), iter([False, True])
+    judgements = [
+        window.judge(ORIGINS[0], 1, 5, has_room=True, now=0.0, take=lambda: next(offers)) for _ in range(3)
+    ]
+    assert judgements == [Judgement(fresh=False, verdict=Verdict.FULL), FRESH, AGAIN]
+
+
 def test_a_message_refused_for_want_of_room_may_come_again() -> None:
     window = DedupeWindow(LIMITS)
     assert window.judge(ORIGINS[0], 1, 5, has_room=False, now=0.0) == BUSY

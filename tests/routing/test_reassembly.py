@@ -126,8 +126,9 @@ def test_a_repetition_of_the_last_fragment_hands_the_message_over_again(bench: B
         replace(fragments(3)[0], payload=b"\x09" * FULL),
         fragments(4)[3],
         replace(fragments(2)[1], payload=b"other"),
+        replace(fragments(3)[1], service=3),
     ],
-    ids=["other bytes", "more parts", "fewer parts"],
+    ids=["other bytes", "more parts", "fewer parts", "another service"],
 )
 def test_what_contradicts_the_others_is_not_kept_and_changes_nothing(bench: Bench, liar: DataBody) -> None:
     bodies = fragments(3)

@@ -48,6 +48,7 @@ from cicada.wire.routed import (
     RecordIs,
 )
 from cicada.wire.sealed import AckBody, DataBody, SealedBody, SessionAnswer, SessionOpening
+from cicada.wire.services import Service
 
 MESSAGES: Final[tuple[type[Message], ...]] = get_args(Message)
 BODIES: Final[tuple[type[HandshakeBody | SealedBody], ...]] = (
@@ -236,6 +237,9 @@ BODY_SAMPLES: Final[dict[str, HandshakeBody | SealedBody]] = {
     "ordered body": DataBody(origin_boot=5, message=300, boot=BOOT, payload=b"hello!", after=299),
     "data body of a hidden peer": DataBody(
         origin_boot=5, message=300, boot=BOOT, payload=b"hello!", homes=(A, SIX)
+    ),
+    "data body for a service": DataBody(
+        origin_boot=5, message=300, boot=BOOT, payload=b"hello!", service=Service.REPLY
     ),
     "ack body": AckBody(
         message=300,

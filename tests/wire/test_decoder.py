@@ -25,6 +25,7 @@ from cicada.wire.codec import decode, decode_body, encode
 from cicada.wire.frames import Hello, Welcome, decode_frame
 from cicada.wire.routed import Data, Lodging, RouterMessage
 from cicada.wire.sealed import AckBody, DataBody, SessionAnswer, SessionOpening, decode_sealed, encode_body
+from cicada.wire.services import Service
 from tests.wire.catalogue import (
     BODIES,
     BODY_SAMPLES,
@@ -345,6 +346,14 @@ def test_each_size_limit_admits_its_value_and_refuses_one_more() -> None:
         refuse(illegal)
     for size in (0, 31, 33):
         refuse(data("target", bytes(size)))
+
+
+def test_a_body_of_before_there_were_services_is_for_the_application() -> None:
+    old = [5, 9, 7, 1, b"x", 0, 1, None, []]
+    assert decode_sealed(msgpack.packb(old), DataBody).service == Service.APPLICATION
+    assert decode_sealed(msgpack.packb([*old, 200]), DataBody).service == 200
+    with pytest.raises(MalformedMessage):
+        decode_sealed(msgpack.packb([*old, 256]), DataBody)
 
 
 @pytest.mark.parametrize("kind", [DataBody, AckBody, SessionOpening, SessionAnswer])
