@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cicada.actors import LastingRef, LoopDispatcher
-from cicada.actors.remote import export
+from cicada.actors.remote import _answers, export
 from cicada.errors import Misuse, Unavailable
 from tests.actors.calls import Add, AnyAnswer, AnyCall, Later, Server, Sum
 from tests.actors.probes import PATIENCE, eventually, stop
@@ -75,6 +75,7 @@ async def test_an_ask_in_flight_fails_when_the_actor_ends_and_the_next_one_meets
             await waiting
         assert not (await watching).failed
         exported.close()
+        await eventually(lambda: not _answers(path))
         asking = asyncio.create_task(ref.ask(Add(2, 3), timeout=PATIENCE))
         await asyncio.sleep(0)
         second = Server.start(LoopDispatcher(), [])
