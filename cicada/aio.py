@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec.structs import replace
 
@@ -37,6 +37,7 @@ from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
 from cicada.embedding.lookups import Lookup, look_up, route_of
 from cicada.embedding.sending import WAIT, How, copies_of, is_patient, payload_of, reply, request, submit
+from cicada.embedding.swarmactors import ActorExchange, SwarmCall, SwarmExport, SwarmRef
 from cicada.embedding.waiting import answered
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, RingNotReady
 from cicada.ids import Address, Peer, Place, is_hidden
@@ -46,6 +47,7 @@ from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
+from cicada.services.requests import Requests
 from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
@@ -124,6 +126,7 @@ class SwarmPeer:
             watch=watch,
         )
         self._hosted: HostedPeer | None = None
+        self._exchange: ActorExchange | None = None
         self._closed = False
         if host is not None or port is not None:
             self.bind(host or LOOPBACK, port or 0)
@@ -347,6 +350,40 @@ class SwarmPeer:
         if they were its own. Their exits and restarts are among its events. Returns when each was started."""
         self._own().adopt(supervisor)
         return await supervisor.start()
+
+    def export(
+        self,
+        ref: ActorRef[SwarmCall],
+        name: str,
+        *,
+        commands: Any,
+        replies: Any,
+        require: str | None = "pinned",
+    ) -> SwarmExport:
+        """Let other peers tell, ask and watch the actor, by ``name``; nobody can stop it. It is told SwarmCall.
+
+        ``commands`` and ``replies`` are closed families (unions). Peers with less trust than ``require`` find no such actor;
+        None: every member may ask. Raises Misuse when the name is taken.
+        """
+        return self._actors().export(ref, name, commands, replies, Trust.required(require))
+
+    def actor(
+        self, target: Target, name: str, *, commands: Any, replies: Any, require: str | None = None
+    ) -> SwarmRef[Any, Any]:
+        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SwarmRef[Commands, Replies]``. To a peer with less trust than ``require`` nothing is sent."""
+        trust = Trust.required(require)
+        return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
+
+    def _actors(self) -> ActorExchange:
+        hosted = self._own()
+        if self._exchange is None:
+
+            def send(peer: Peer, payload: bytes, timeout: float, require: Trust) -> Receipt:
+                how = How(timeout=timeout, require=require, service=Service.ACTOR)
+                return submit(hosted, HostPort.of(peer.address), payload, how)
+
+            self._exchange = ActorExchange(hosted, send, Requests(hosted.around.entropy))
+        return self._exchange
 
     def change_swarm_keys(self, keys: SwarmKeys) -> None:
         """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had

@@ -1,6 +1,7 @@
 """What peers say to each other about actors that one of them exports to the swarm: the payload of messages for Service.ACTOR.
 
-Commands and replies of the application travel inside as ``body``, encoded by their own closed families. Nothing here stops an actor.
+Commands and replies of the application travel inside as ``body``, encoded by their own closed families. Nothing here stops an
+actor.
 """
 
 from __future__ import annotations
