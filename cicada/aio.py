@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from msgspec.structs import replace
 
@@ -40,6 +40,7 @@ from cicada.embedding.channels import Channel, ChannelHub, ChannelMessage
 from cicada.embedding.directory import Directory
 from cicada.embedding.lookups import Lookup, look_up, route_of
 from cicada.embedding.sending import WAIT, How, copies_of, is_patient, payload_of, reply, request, submit
+from cicada.embedding.swarmactors import ActorExchange, SwarmCall, SwarmExport, SwarmRef
 from cicada.embedding.waiting import answered
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, RingNotReady
 from cicada.ids import Address, Peer, Place, is_hidden
@@ -50,6 +51,7 @@ from cicada.limits import ACTOR, BROADCAST, DELIVERY, NAMES, RING, WIRE, Deliver
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.services.namerecords import NameRecord
+from cicada.services.requests import Requests
 from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
@@ -141,6 +143,7 @@ class SwarmPeer:
         self._hosted: HostedPeer | None = None
         self._channels: ChannelHub | None = None
         self._directory: Directory | None = None
+        self._exchange: ActorExchange | None = None
         self._closed = False
         if host is not None or port is not None:
             self.bind(host or LOOPBACK, port or 0)
@@ -360,7 +363,7 @@ class SwarmPeer:
             self._hosted.end("left")
         left = max(ends - loop.time(), _LAST_WORDS)
         await answered(asyncio.shield(self._hosted.gone), left, "ending")
-        await self._hosted.part(left)
+        await self._hosted.part(max(ends - loop.time(), _LAST_WORDS))
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""
@@ -374,7 +377,7 @@ class SwarmPeer:
     @property
     def dispatcher(self) -> LoopDispatcher:
         """For LoopActors of the application: they have their turns on the peer's event loop, in line with its actors."""
-        return self._bound().dispatcher
+        return self._own().dispatcher
 
     def subscribe(self, ref: ActorRef[Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
         """Have an actor told the messages that come into the mailbox, until the subscription is cancelled or the actor ends.
@@ -382,7 +385,7 @@ class SwarmPeer:
         At most ``prefetch`` messages are with it that it has not handled; all others stay in the mailbox, which keeps senders
         back. No message is lost when the actor ends: Subscription says why. Subscribers and ``recv`` take messages in turn.
         """
-        hosted = self._bound()
+        hosted = self._own()
         return Subscription(
             hosted.mailbox, ref, prefetch=prefetch, on_message=lambda message: self._run_hook("recv", message)
         )
@@ -390,8 +393,42 @@ class SwarmPeer:
     async def supervise(self, supervisor: Supervisor) -> Supervisor:
         """Start an application's actors as part of this peer: they end with it, and when they keep failing it ends as failed, as
         if they were its own. Their exits and restarts are among its events. Returns when each was started."""
-        self._bound().adopt(supervisor)
+        self._own().adopt(supervisor)
         return await supervisor.start()
+
+    def export(
+        self,
+        ref: ActorRef[SwarmCall],
+        name: str,
+        *,
+        commands: Any,
+        replies: Any,
+        require: str | None = "pinned",
+    ) -> SwarmExport:
+        """Let other peers tell, ask and watch the actor, by ``name``; nobody can stop it. It is told SwarmCall.
+
+        ``commands`` and ``replies`` are closed families (unions). Peers with less trust than ``require`` find no such actor;
+        None: every member may ask. Raises Misuse when the name is taken.
+        """
+        return self._actors().export(ref, name, commands, replies, Trust.required(require))
+
+    def actor(
+        self, target: Target, name: str, *, commands: Any, replies: Any, require: str | None = None
+    ) -> SwarmRef[Any, Any]:
+        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SwarmRef[Commands, Replies]``. To a peer with less trust than ``require`` nothing is sent."""
+        trust = Trust.required(require)
+        return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
+
+    def _actors(self) -> ActorExchange:
+        hosted = self._own()
+        if self._exchange is None:
+
+            def send(peer: Peer, payload: bytes, timeout: float, require: Trust) -> Receipt:
+                how = How(timeout=timeout, require=require, service=Service.ACTOR)
+                return submit(hosted, HostPort.of(peer.address), payload, how)
+
+            self._exchange = ActorExchange(hosted, send, Requests(hosted.around.entropy))
+        return self._exchange
 
     def change_swarm_keys(self, keys: SwarmKeys) -> None:
         """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had

@@ -1,7 +1,7 @@
 """The client side of exported actors: ask a running swarm's launcher, or any exported actor, from another process.
 
-A RemoteRef names one life of one actor. When the actor or its process is gone, it is gone for good. A LastingRef names whoever
-is exported at a path, life after life.
+A RemoteRef names one life of one actor. When the actor or its process is gone, it is gone for good: make a new one, or use a
+LastingRef (``cicada.actors``), which does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from itertools import count
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 import zmq
@@ -37,6 +37,8 @@ from cicada.wire.remote import (
 C = TypeVar("C")
 R = TypeVar("R")
 T = TypeVar("T")
+C_contra = TypeVar("C_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 _CONNECTED = int(zmq.EVENT_CONNECTED)
 _LOST = int(zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED)
@@ -52,6 +54,22 @@ class Terminated(msgspec.Struct, frozen=True, kw_only=True):
 
     failed: bool
     reason: str
+
+
+class Reference(Protocol[C_contra, R_co]):
+    """What a RemoteRef and a LastingRef have in common."""
+
+    async def connect(self, timeout: float = ...) -> None: ...
+
+    async def tell(self, command: C_contra, timeout: float = ...) -> None: ...
+
+    async def ask(self, command: C_contra, timeout: float = ...) -> R_co: ...
+
+    async def stop(self, timeout: float = ...) -> None: ...
+
+    async def watch(self) -> Terminated: ...
+
+    async def close(self) -> None: ...
 
 
 class RemoteRef(Generic[C, R]):
@@ -224,125 +242,12 @@ class RemoteRef(Generic[C, R]):
         return Misuse(f"the reference to the {self._what} at {self._path} is closed: make a new one")
 
 
-class LastingRef(Generic[C, R]):
-    """Reference to whatever actor is exported at ``path``: when it is gone, the one that comes after it. Either side may be killed
-    and started again.
-
-    Each call waits, within its ``timeout``, until somebody answers there, and sends once. It raises Unavailable when nobody came,
-    and also when the actor or its process ended before it answered: then nobody knows whether the command was carried out, and it
-    is not sent again; that is for the caller to decide. All else is as a RemoteRef has it. Use on one event loop.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        commands: Any,
-        replies: Any,
-        what: str = "actor",
-        limits: RemoteLimits = REMOTE,
-    ) -> None:
-        self._make: Callable[[], RemoteRef[C, R]] = lambda: RemoteRef(
-            path, commands=commands, replies=replies, what=what, limits=limits
-        )
-        self._limits = limits
-        self._ref = self._make()
-        self._is_met = False
-        self._meeting = asyncio.Lock()
-        self._closed = False
-        self.lives = 0
-        """How many lives of the actor were met."""
-
-    async def connect(self, timeout: float = ACTOR.ask_timeout) -> None:
-        """Returns once somebody answers."""
-        await self._present(_Remaining(timeout))
-
-    async def tell(self, command: C, timeout: float = ACTOR.ask_timeout) -> None:
-        """Returns once the command lies in the actor's inbox."""
-        remaining = _Remaining(timeout)
-        ref = await self._present(remaining)
-        await ref.tell(command, remaining())
-
-    async def ask(self, command: C, timeout: float = ACTOR.ask_timeout) -> R:
-        """The actor's reply."""
-        remaining = _Remaining(timeout)
-        ref = await self._present(remaining)
-        return await ref.ask(command, remaining())
-
-    async def watch(self, timeout: float = ACTOR.ask_timeout) -> Terminated:
-        """Returns when the present actor, for which it waits up to ``timeout`` seconds, or its process is gone."""
-        return await (await self._present(_Remaining(timeout))).watch()
-
-    async def close(self) -> None:
-        """Let go of the connection; the actor lives on. Idempotent. Calls that still wait raise Misuse."""
-        self._closed = True
-        await self._ref.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def _present(self, remaining: _Remaining) -> RemoteRef[C, R]:
-        """Of the actor that is there, once it is."""
-        if self._is_met and self._ref.terminated is None:
-            return self._ref
-        try:
-            async with asyncio.timeout(remaining()):
-                await self._meeting.acquire()
-        except TimeoutError:
-            raise Unavailable("others wait for the same actor, and it does not come") from None
-        try:
-            return await self._meet(remaining)
-        finally:
-            self._meeting.release()
-
-    async def _meet(self, remaining: _Remaining) -> RemoteRef[C, R]:
-        delay = self._limits.retry
-        while not self._is_met or self._ref.terminated is not None:
-            self._is_met = False
-            if self._ref.terminated is not None and not self._closed:
-                await self._ref.close()
-                self._ref = self._make()
-            try:
-                await self._ref.connect(remaining())
-            except Unavailable:
-                if remaining() <= delay:
-                    raise
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, self._limits.retry_most)
-            else:
-                self._is_met = True
-                self.lives += 1
-        return self._ref
-
-
-class _Remaining:
-    """The seconds that are left of a time-out, always more than none. Raises Misuse for one that is none."""
-
-    def __init__(self, timeout: float) -> None:
-        if timeout <= 0:
-            raise Misuse(f"time-out of {timeout} s: give a positive number of seconds")
-        self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + timeout
-
-    def __call__(self) -> float:
-        return max(self._deadline - self._loop.time(), 0.001)
-
-
 class SyncRemoteRef(Generic[C, R]):
-    """A RemoteRef, or a LastingRef when it is ``lasting``, for code without an event loop, with the same promises; a context
-    manager. Use on one thread."""
+    """A RemoteRef for code without an event loop, with the same promises; a context manager. Use on one thread."""
 
-    def __init__(
-        self, path: str | Path, *, commands: Any, replies: Any, what: str = "actor", lasting: bool = False
-    ) -> None:
-        kind = LastingRef if lasting else RemoteRef
+    def __init__(self, path: str | Path, *, commands: Any, replies: Any, what: str = "actor") -> None:
+        self._ref: Reference[C, R] = RemoteRef(path, commands=commands, replies=replies, what=what)
         self._runner = asyncio.Runner()
-        self._ref: RemoteRef[C, R] | LastingRef[C, R] = kind(
-            path, commands=commands, replies=replies, what=what
-        )
 
     def connect(self, timeout: float = ACTOR.ask_timeout) -> None:
         self._run(self._ref.connect(timeout))

@@ -818,6 +818,21 @@ class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True):
     retry_most: float = 1.0  # seconds, at most; what starts a process again takes as long
 
 
+class ActorsLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Actors that a peer exports to others of its swarm."""
+
+    max_name: int = 64  # characters
+    max_reason: int = 200  # characters of what people are told; an exception's first line
+    longest_ask_ms: int = 86_400_000  # a day
+    pending: int = 1024  # requests that wait for their actors, of all peers
+    watchers: int = 1024  # of all peers
+    share: int = 8  # times what is free, that one peer may hold: 8/9 when it is alone, as in a mailbox
+    tell_timeout: float = 30.0  # seconds until a tell that an actor has not begun to handle is given up here
+    watch_interval: float = 10.0  # seconds between two looks whether a watched actor's peer is there
+    watch_expiry: float = 35.0  # seconds until who says nothing watches no more: three looks
+    respond: float = 20.0  # seconds for a response to be delivered
+
+
 class SupervisionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How hard a supervisor tries. What a configuration may change in [supervision]."""
 
@@ -1109,6 +1124,7 @@ NAMES: Final = NameLimits()
 NAT: Final = NatLimits()
 ACTOR: Final = ActorLimits()
 REMOTE: Final = RemoteLimits()
+ACTORS: Final = ActorsLimits()
 SUPERVISION: Final = SupervisionLimits()
 CONFIG: Final = ConfigLimits()
 SCRIPT: Final = ScriptLimits()

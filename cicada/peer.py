@@ -243,7 +243,7 @@ class SwarmPeer:
         """For tests: have the peer stand still and go on, and set faults between it and others."""
         return _Trial(self._call, self._call(lambda: self._peer.trial))
 
-    def subscribe(self, ref: ActorRef[aio.Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
+    def subscribe(self, ref: ActorRef[Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
         """Have an actor told the messages that come into the mailbox. ``cancel`` of what this returns ends it, from any thread."""
         return self._call(lambda: self._peer.subscribe(ref, prefetch=prefetch))
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cicada.actors.base import ActorExit, BlockingActor, Overflow
+    from cicada.actors.lasting import LastingRef, SyncLastingRef
     from cicada.actors.loop import LoopActor, LoopDispatcher
     from cicada.actors.remote import Exported, RemoteCall, export
     from cicada.actors.subscription import ActorRef, Subscription
     from cicada.actors.supervision import Restart, Strategy
     from cicada.actors.tree import Child, Supervisor
-    from cicada.control import LastingRef, RemoteRef, SyncRemoteRef, Terminated
+    from cicada.control import RemoteRef, SyncRemoteRef, Terminated
 
 __all__ = [
     "ActorExit",
@@ -33,6 +34,7 @@ __all__ = [
     "Strategy",
     "Subscription",
     "Supervisor",
+    "SyncLastingRef",
     "SyncRemoteRef",
     "Terminated",
     "export",
@@ -44,7 +46,7 @@ _HOMES: Final = {
     "BlockingActor": "cicada.actors.base",
     "Child": "cicada.actors.tree",
     "Exported": "cicada.actors.remote",
-    "LastingRef": "cicada.control",
+    "LastingRef": "cicada.actors.lasting",
     "LoopActor": "cicada.actors.loop",
     "LoopDispatcher": "cicada.actors.loop",
     "Overflow": "cicada.actors.base",
@@ -54,6 +56,7 @@ _HOMES: Final = {
     "Strategy": "cicada.actors.supervision",
     "Subscription": "cicada.actors.subscription",
     "Supervisor": "cicada.actors.tree",
+    "SyncLastingRef": "cicada.actors.lasting",
     "SyncRemoteRef": "cicada.control",
     "Terminated": "cicada.control",
     "export": "cicada.actors.remote",

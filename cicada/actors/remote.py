@@ -185,13 +185,13 @@ class Exported:
         if error is None:
             self._send(client, Taken(number))
         else:
-            self._refuse(client, number, *_failure_of(error))
+            self._refuse(client, number, *failure_of(error))
 
     def _handled(self, client: bytes, number: int, future: LoopFuture[Any]) -> None:
         """The handler returned: with the reply given, or to come later, or with an exception."""
         error = future.error()
         if error is not None and self.forget(client, number):
-            self._refuse(client, number, *_failure_of(error))
+            self._refuse(client, number, *failure_of(error))
 
     def _on_stop(self, client: bytes, number: int) -> None:
         stopped: LoopFuture[bool] = self._ref.stop(block=False)
@@ -283,7 +283,8 @@ def _ignore(_: Any) -> None:
     """The reply to a tell."""
 
 
-def _failure_of(error: BaseException) -> tuple[FailureKind, str]:
+def failure_of(error: BaseException) -> tuple[FailureKind, str]:
+    """What whoever asked is told about the error that an exported actor's ask ended with."""
     if isinstance(error, MailboxFull):
         return "full", str(error)
     if isinstance(error, pykka.ActorDeadError):

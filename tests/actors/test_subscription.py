@@ -67,7 +67,7 @@ class Plain(pykka.ThreadingActor):
 def post(mailbox: Mailbox, *data: bytes, lane: Lane = ALICE) -> None:
     for number, one in enumerate(data):
         mail = Mail(
-            source=HostPort.of(lane[1]), data=one, id=number, broadcast=False, hops=1, trust="unverified"
+            source=HostPort.of(lane[1]), data=one, id=number, kind="message", hops=1, trust="unverified"
         )
         mailbox.put(lane, mail)
 
