@@ -22,7 +22,8 @@ import pytest
 from cicada.aio import SwarmPeer
 from samples.mesh import Mesh, address, shown
 from samples.mesh_tunnel import STREAMS
-from tests.peer.swarm import eventually
+from tests.peer.swarm import eventually, proven
+from tests.peer.test_hidden_peers import lodged
 
 ROOT: Final = Path(__file__).parent.parent.parent
 MIB: Final = 2**20
@@ -40,8 +41,10 @@ async def three(program: tuple[str, int]) -> AsyncIterator[Ends]:
     async with SwarmPeer() as between, SwarmPeer(reachable=False) as exposing, SwarmPeer() as opening:
         for peer in (between, exposing, opening):
             peer.bind()
-        await exposing.connect(between, timeout=PATIENCE)
         await opening.connect(between, timeout=PATIENCE)
+        await proven([between, opening])
+        await exposing.connect(between, timeout=PATIENCE)
+        await lodged([exposing], relays=2)
         async with Mesh(exposing, program) as exposed, Mesh(opening) as mesh:
             yield exposed, await mesh.listen("127.0.0.1", 0, address(exposing.address))
 
