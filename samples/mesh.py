@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import secrets
 import socket
 import struct
@@ -287,5 +286,9 @@ async def main(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(main(arguments()))
+    except (CicadaError, OSError) as error:
+        sys.exit(f"mesh: {error}")
+    except KeyboardInterrupt:
+        pass

@@ -27,7 +27,7 @@ from tests.peer.test_hidden_peers import lodged
 
 ROOT: Final = Path(__file__).parent.parent.parent
 MIB: Final = 2**20
-PATIENCE: Final = 30.0
+PATIENCE: Final = 45.0
 CONNECTIONS: Final = 40
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -129,12 +129,13 @@ async def test_a_program_that_resets_its_connection_resets_the_other_end() -> No
             await reader.read(-1)
 
 
-async def test_where_no_program_listens_the_connection_is_reset() -> None:
+async def test_where_no_program_listens_the_connection_is_reset(capsys: pytest.CaptureFixture[str]) -> None:
     async with served(echo) as program:
         pass
     async with three(program) as (_, at), connected(at) as (reader, _writer):
         with pytest.raises(ConnectionResetError):
             await reader.read(-1)
+    assert "reset: cannot connect to the program" in capsys.readouterr().err
 
 
 async def test_a_program_that_reads_nothing_holds_up_its_own_connection_only() -> None:
