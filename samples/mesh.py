@@ -41,7 +41,6 @@ from samples.mesh_tunnel import (
     Output,
     Say,
     Settled,
-    Stream,
     Take,
     Taken,
     TimerFired,
@@ -90,7 +89,7 @@ class Mesh:
         self.peer = peer
         self._program = program
         self._tunnel = Tunnel(exposes=program is not None)
-        self._links: dict[Stream, Link] = {}
+        self._links: dict[int, Link] = {}
         self._outbox: asyncio.Queue[Say] = asyncio.Queue(OUTBOX)
         self._slots = asyncio.Semaphore(ON_THEIR_WAY)
         self._servers: list[asyncio.Server] = []
@@ -118,9 +117,9 @@ class Mesh:
         """Take connections at ``host:port`` (0: a free one) to the peer ``to``; returns where."""
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            stream = Stream(to, secrets.randbits(63))
+            stream = secrets.randbits(63)
             self._link(stream, Link(reader, writer))
-            self._feed(Accepted(stream))
+            self._feed(Accepted(stream, to))
 
         server = await asyncio.start_server(accept, host, port)
         self._servers.append(server)
@@ -166,17 +165,17 @@ class Mesh:
             say = await self._outbox.get()
             await self._slots.acquire()
             try:
-                receipt = self.peer.send(say.stream.peer, encode(say.frame), ordered=True)
+                receipt = self.peer.send(say.peer, encode(say.frame), ordered=True)
             except CicadaError as error:
                 self._settle(say.stream, str(error))
             else:
                 self._start(self._follow(say.stream, receipt))
 
-    async def _follow(self, stream: Stream, receipt: Receipt) -> None:
+    async def _follow(self, stream: int, receipt: Receipt) -> None:
         await receipt
         self._settle(stream, receipt.reason or "")
 
-    def _settle(self, stream: Stream, problem: str) -> None:
+    def _settle(self, stream: int, problem: str) -> None:
         self._slots.release()
         self._feed(Settled(stream, problem))
 
@@ -185,7 +184,7 @@ class Mesh:
             await asyncio.sleep(TICK)
             self._feed(TimerFired())
 
-    async def _dial(self, stream: Stream) -> None:
+    async def _dial(self, stream: int) -> None:
         host, port = self._program or ("", 0)
         try:
             async with asyncio.timeout(DIAL_TIMEOUT):
@@ -196,11 +195,11 @@ class Mesh:
         self._link(stream, link)
         self._feed(Dialled(stream))
 
-    def _link(self, stream: Stream, link: Link) -> None:
+    def _link(self, stream: int, link: Link) -> None:
         self._links[stream] = link
         self._start(self._write(stream, link))
 
-    async def _take(self, stream: Stream, link: Link, most: int) -> None:
+    async def _take(self, stream: int, link: Link, most: int) -> None:
         try:
             data = await link.reader.read(most)
         except OSError as error:
@@ -210,7 +209,7 @@ class Mesh:
             self._end_half(stream, link)
         self._feed(Taken(stream, data))
 
-    async def _write(self, stream: Stream, link: Link) -> None:
+    async def _write(self, stream: int, link: Link) -> None:
         try:
             while data := await link.to_write.get():
                 link.writer.write(data)
@@ -223,7 +222,7 @@ class Mesh:
             return
         self._end_half(stream, link)
 
-    def _end_half(self, stream: Stream, link: Link) -> None:
+    def _end_half(self, stream: int, link: Link) -> None:
         if link.end_half():
             self._links.pop(stream, None)
 

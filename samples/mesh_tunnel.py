@@ -1,6 +1,7 @@
 """The rules of samples/mesh.py: many connections of TCP between two peers, as messages of a swarm. No sockets, no clock.
 
-Each connection is a stream with a number that its opener draws. Messages are sent in order, and one that fails leaves a gap:
+Each connection is a stream with a number that its opener draws, of 63 random bits: who knows it is the peer at the other end,
+also when a router has given it another address. Messages are sent in order, and one that fails leaves a gap:
 offsets show it, and the stream is reset, for bytes are never skipped. A receiver lets its sender have WINDOW bytes that were
 not written to the receiver's program yet, so a program that does not read holds up its own connection and nothing else.
 An idle stream repeats its credit: whose peer is gone, or began anew, learns so within KEEPALIVE and a time-out.
@@ -24,13 +25,6 @@ KEEPALIVE: Final = 15.0  # seconds for which a stream may say nothing
 
 PeerAddress = tuple[str, int]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-
-
-class Stream(msgspec.Struct, frozen=True):
-    """A connection: the peer at its other end, and its number there and here."""
-
-    peer: PeerAddress
-    number: int
 
 
 # Messages between the two peers
@@ -88,9 +82,10 @@ def decode(data: bytes) -> AnyFrame | None:
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A program connected here; its bytes are to go to ``stream.peer``."""
+    """A program connected here; its bytes are to go to ``peer``, by a stream of a fresh number."""
 
-    stream: Stream
+    stream: int
+    peer: PeerAddress
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -103,35 +98,35 @@ class Arrived(msgspec.Struct, frozen=True):
 class Dialled(msgspec.Struct, frozen=True):
     """Answers Dial. ``problem``: why there is no connection; empty when there is one."""
 
-    stream: Stream
+    stream: int
     problem: str = ""
 
 
 class Taken(msgspec.Struct, frozen=True):
     """Answers Take with at most so many bytes; none at all: the program has sent its last."""
 
-    stream: Stream
+    stream: int
     data: bytes
 
 
 class Written(msgspec.Struct, frozen=True):
     """The program has been given so many bytes of those of Write."""
 
-    stream: Stream
+    stream: int
     count: int
 
 
 class Broken(msgspec.Struct, frozen=True):
     """The program's connection failed."""
 
-    stream: Stream
+    stream: int
     reason: str
 
 
 class Settled(msgspec.Struct, frozen=True):
     """Answers Say. ``problem``: why it was not delivered; empty when it was."""
 
-    stream: Stream
+    stream: int
     problem: str = ""
 
 
@@ -148,40 +143,41 @@ Input = Accepted | Arrived | Dialled | Taken | Written | Broken | Settled | Time
 class Say(msgspec.Struct, frozen=True):
     """Send a message to the stream's peer, in order."""
 
-    stream: Stream
+    stream: int
+    peer: PeerAddress
     frame: AnyFrame
 
 
 class Dial(msgspec.Struct, frozen=True):
     """Connect with the program that is exposed here."""
 
-    stream: Stream
+    stream: int
 
 
 class Take(msgspec.Struct, frozen=True):
     """Read what the program sends next, at most so many bytes."""
 
-    stream: Stream
+    stream: int
     most: int
 
 
 class Write(msgspec.Struct, frozen=True):
     """Give the program these bytes, after those of earlier ones."""
 
-    stream: Stream
+    stream: int
     data: bytes
 
 
 class Finish(msgspec.Struct, frozen=True):
     """Tell the program, after all that was written, that no more comes."""
 
-    stream: Stream
+    stream: int
 
 
 class Abort(msgspec.Struct, frozen=True):
     """Reset the program's connection."""
 
-    stream: Stream
+    stream: int
     reason: str
 
 
@@ -191,7 +187,8 @@ Output = Say | Dial | Take | Write | Finish | Abort
 class _State:
     """Where a stream stands. Bytes are counted from its beginning."""
 
-    def __init__(self, now: float, *, dialled: bool) -> None:
+    def __init__(self, peer: PeerAddress, now: float, *, dialled: bool) -> None:
+        self.peer = peer  # as it was last heard of
         self.dialled = dialled
         self.held: list[Write | Finish] = []  # until the program is dialled; at most WINDOW
         self.taking = False
@@ -211,7 +208,7 @@ class Tunnel:
 
     def __init__(self, *, exposes: bool = False) -> None:
         self._exposes = exposes
-        self._streams: dict[Stream, _State] = {}
+        self._streams: dict[int, _State] = {}
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -221,8 +218,8 @@ class Tunnel:
         if isinstance(input, TimerFired):
             return [output for stream in list(self._streams) for output in self._keep_alive(stream, now)]
         if isinstance(input, Arrived):
-            stream = Stream(input.peer, input.frame.stream)
-            outputs = list(self._arrived(stream, input.frame, now))
+            stream = input.frame.stream
+            outputs = list(self._arrived(stream, input, now))
         else:
             stream = input.stream
             outputs = list(self._happened(input, now))
@@ -238,7 +235,7 @@ class Tunnel:
     ) -> Iterator[Output]:
         stream = input.stream
         if isinstance(input, Accepted):
-            yield from self._accepted(stream, now)
+            yield from self._accepted(stream, input.peer, now)
         elif (state := self._streams.get(stream)) is None:
             return  # it was reset, and this crossed it
         elif isinstance(input, Dialled):
@@ -254,14 +251,14 @@ class Tunnel:
             if input.problem:
                 yield from self._reset(stream, input.problem)
 
-    def _accepted(self, stream: Stream, now: float) -> Iterator[Output]:
+    def _accepted(self, stream: int, peer: PeerAddress, now: float) -> Iterator[Output]:
         if len(self._streams) >= STREAMS:
             yield Abort(stream, "too many connections")
             return
-        self._streams[stream] = _State(now, dialled=True)
-        yield Say(stream, Open(stream.number))
+        self._streams[stream] = _State(peer, now, dialled=True)
+        yield Say(stream, peer, Open(stream))
 
-    def _dialled(self, stream: Stream, state: _State, problem: str) -> Iterator[Output]:
+    def _dialled(self, stream: int, state: _State, problem: str) -> Iterator[Output]:
         if problem:
             yield from self._reset(stream, problem)
             return
@@ -269,32 +266,35 @@ class Tunnel:
         yield from state.held
         state.held.clear()
 
-    def _taken(self, stream: Stream, state: _State, data: bytes) -> Iterator[Output]:
+    def _taken(self, stream: int, state: _State, data: bytes) -> Iterator[Output]:
         state.taking = False
         if data:
-            yield Say(stream, Data(stream.number, state.sent, data))
+            yield Say(stream, state.peer, Data(stream, state.sent, data))
             state.sent += len(data)
         else:
             state.sent_all = True
-            yield Say(stream, End(stream.number, state.sent))
+            yield Say(stream, state.peer, End(stream, state.sent))
             self._forget_when_done(stream, state)
 
-    def _wrote(self, stream: Stream, state: _State, count: int) -> Iterator[Output]:
+    def _wrote(self, stream: int, state: _State, count: int) -> Iterator[Output]:
         state.written += count
         if not state.received_all and state.written + WINDOW - state.granted >= WINDOW // 4:
             state.granted = state.written + WINDOW
-            yield Say(stream, Credit(stream.number, state.granted))
+            yield Say(stream, state.peer, Credit(stream, state.granted))
 
-    def _arrived(self, stream: Stream, frame: AnyFrame, now: float) -> Iterator[Output]:
+    def _arrived(self, stream: int, arrived: Arrived, now: float) -> Iterator[Output]:
+        frame, peer = arrived.frame, arrived.peer
         state = self._streams.get(stream)
+        if state is not None:
+            state.peer = peer
         if isinstance(frame, Open):
-            yield from self._opened(stream, state, now)
+            yield from self._opened(stream, peer, now)
         elif isinstance(frame, Reset):
             if state is not None:
                 del self._streams[stream]
                 yield Abort(stream, frame.reason)
         elif state is None:
-            yield Say(stream, Reset(stream.number, "there is no such connection"))
+            yield Say(stream, peer, Reset(stream, "there is no such connection"))
         elif isinstance(frame, Credit):
             state.may_send = max(state.may_send, frame.total)
         elif problem := _misfit(state, frame):
@@ -307,15 +307,15 @@ class Tunnel:
             yield from self._give(state, Finish(stream))
             self._forget_when_done(stream, state)
 
-    def _opened(self, stream: Stream, state: _State | None, now: float) -> Iterator[Output]:
-        if state is not None:
+    def _opened(self, stream: int, peer: PeerAddress, now: float) -> Iterator[Output]:
+        if stream in self._streams:
             yield from self._reset(stream, "it was opened twice")
         elif not self._exposes:
-            yield Say(stream, Reset(stream.number, "nothing is exposed here"))
+            yield Say(stream, peer, Reset(stream, "nothing is exposed here"))
         elif len(self._streams) >= STREAMS:
-            yield Say(stream, Reset(stream.number, "too many connections"))
+            yield Say(stream, peer, Reset(stream, "too many connections"))
         else:
-            self._streams[stream] = _State(now, dialled=False)
+            self._streams[stream] = _State(peer, now, dialled=False)
             yield Dial(stream)
 
     def _give(self, state: _State, output: Write | Finish) -> Iterator[Output]:
@@ -324,26 +324,26 @@ class Tunnel:
         else:
             state.held.append(output)
 
-    def _take(self, stream: Stream, state: _State) -> Iterator[Output]:
+    def _take(self, stream: int, state: _State) -> Iterator[Output]:
         if not state.dialled or state.taking or state.sent_all:
             return
         if state.unsettled < BURST and state.sent < state.may_send:
             state.taking = True
             yield Take(stream, min(CHUNK, state.may_send - state.sent))
 
-    def _keep_alive(self, stream: Stream, now: float) -> Iterator[Output]:
+    def _keep_alive(self, stream: int, now: float) -> Iterator[Output]:
         state = self._streams[stream]
         if not state.unsettled and now - state.spoke >= KEEPALIVE:
             state.unsettled += 1
             state.spoke = now
-            yield Say(stream, Credit(stream.number, state.granted))
+            yield Say(stream, state.peer, Credit(stream, state.granted))
 
-    def _reset(self, stream: Stream, reason: str) -> Iterator[Output]:
-        del self._streams[stream]
-        yield Say(stream, Reset(stream.number, reason[:200]))
+    def _reset(self, stream: int, reason: str) -> Iterator[Output]:
+        peer = self._streams.pop(stream).peer
+        yield Say(stream, peer, Reset(stream, reason[:200]))
         yield Abort(stream, reason)
 
-    def _forget_when_done(self, stream: Stream, state: _State) -> None:
+    def _forget_when_done(self, stream: int, state: _State) -> None:
         # Both sides forget once both ends are known. A credit may still cross the last end and is answered by a reset, but that
         # comes after the end, when the other side has forgotten the stream too.
         if state.sent_all and state.received_all:

@@ -22,6 +22,7 @@ import pytest
 from cicada.aio import SwarmPeer
 from samples.mesh import Mesh, address, shown
 from samples.mesh_tunnel import STREAMS
+from tests.peer.moving import hide, mover
 from tests.peer.swarm import eventually, proven
 from tests.peer.test_hidden_peers import lodged
 
@@ -171,6 +172,21 @@ async def test_connections_end_when_the_peer_at_the_other_end_is_gone(
         async with exposed:
             with pytest.raises(ConnectionResetError):
                 await reader.read(-1)
+
+
+async def test_a_connection_goes_on_when_its_opener_has_another_address() -> None:
+    async with (
+        served(echo) as program,
+        mover(3) as (peer, (other, *_)),
+        Mesh(other, program),
+        Mesh(peer) as mesh,
+        connected(await mesh.listen("127.0.0.1", 0, other.listener)) as (reader, writer),
+    ):
+        writer.write(b"here")
+        assert await reader.readexactly(4) == b"here"
+        await hide(peer)
+        writer.write(b"there")
+        assert await reader.readexactly(5) == b"there"
 
 
 async def test_connections_leave_nothing_behind() -> None:

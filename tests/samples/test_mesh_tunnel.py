@@ -31,7 +31,6 @@ from samples.mesh_tunnel import (
     Reset,
     Say,
     Settled,
-    Stream,
     Take,
     Taken,
     TimerFired,
@@ -43,12 +42,12 @@ from samples.mesh_tunnel import (
 )
 from tests.samples.tunnels import LEFT, RIGHT, World
 
-HERE = Stream(RIGHT, 7)
+HERE = 7
 
 
 def opened(now: float = 0.0) -> Tunnel:
     tunnel = Tunnel()
-    assert tunnel.handle(Accepted(HERE), now) == [Say(HERE, Open(7)), Take(HERE, CHUNK)]
+    assert tunnel.handle(Accepted(HERE, RIGHT), now) == [Say(HERE, RIGHT, Open(7)), Take(HERE, CHUNK)]
     tunnel.handle(Settled(HERE), now)
     return tunnel
 
@@ -65,8 +64,11 @@ def arrives(tunnel: Tunnel, frame: AnyFrame) -> list[Output]:
 
 def test_what_a_program_sends_leaves_with_its_offset_and_then_more_is_read() -> None:
     tunnel = opened()
-    assert tunnel.handle(Taken(HERE, b"abc"), 0.0) == [Say(HERE, Data(7, 0, b"abc")), Take(HERE, CHUNK)]
-    assert tunnel.handle(Taken(HERE, b"de"), 0.0)[0] == Say(HERE, Data(7, 3, b"de"))
+    assert tunnel.handle(Taken(HERE, b"abc"), 0.0) == [
+        Say(HERE, RIGHT, Data(7, 0, b"abc")),
+        Take(HERE, CHUNK),
+    ]
+    assert tunnel.handle(Taken(HERE, b"de"), 0.0)[0] == Say(HERE, RIGHT, Data(7, 3, b"de"))
 
 
 def test_what_comes_before_the_program_is_dialled_is_kept_for_it() -> None:
@@ -101,7 +103,7 @@ def test_credit_follows_what_the_program_has_read_and_not_what_came() -> None:
     for index in range(BURST):
         assert arrives(tunnel, Data(7, index * CHUNK, bytes(CHUNK))) == [Write(HERE, bytes(CHUNK))]
     said = [output for _ in range(BURST) for output in tunnel.handle(Written(HERE, CHUNK), 0.0)]
-    assert [Say(HERE, Credit(7, WINDOW + WINDOW // 4 * step)) for step in range(1, 5)] == said
+    assert [Say(HERE, RIGHT, Credit(7, WINDOW + WINDOW // 4 * step)) for step in range(1, 5)] == said
 
 
 @pytest.mark.parametrize(
@@ -121,13 +123,13 @@ def test_credit_follows_what_the_program_has_read_and_not_what_came() -> None:
 def test_a_stream_whose_bytes_do_not_fit_is_reset_on_both_sides(frames: list[AnyFrame], reason: str) -> None:
     tunnel = opened()
     *_, outputs = [arrives(tunnel, frame) for frame in frames]
-    assert outputs == [Say(HERE, Reset(7, reason)), Abort(HERE, reason)]
+    assert outputs == [Say(HERE, RIGHT, Reset(7, reason)), Abort(HERE, reason)]
     assert len(tunnel) == 0
 
 
 def test_one_way_may_end_long_before_the_other() -> None:
     tunnel = opened()
-    assert tunnel.handle(Taken(HERE, b""), 0.0) == [Say(HERE, End(7, 0))]
+    assert tunnel.handle(Taken(HERE, b""), 0.0) == [Say(HERE, RIGHT, End(7, 0))]
     assert arrives(tunnel, Data(7, 0, b"late")) == [Write(HERE, b"late")]
     assert arrives(tunnel, End(7, 4)) == [Finish(HERE)]
     assert len(tunnel) == 0
@@ -136,12 +138,12 @@ def test_one_way_may_end_long_before_the_other() -> None:
 def test_a_program_that_cannot_be_dialled_resets_the_other_end() -> None:
     tunnel = exposed()
     outputs = tunnel.handle(Dialled(HERE, "refused"), 0.0)
-    assert outputs == [Say(HERE, Reset(7, "refused")), Abort(HERE, "refused")]
+    assert outputs == [Say(HERE, RIGHT, Reset(7, "refused")), Abort(HERE, "refused")]
 
 
 def test_a_broken_connection_and_a_message_that_failed_reset_the_stream() -> None:
     tunnel = opened()
-    assert Say(HERE, Reset(7, "gone")) in tunnel.handle(Broken(HERE, "gone"), 0.0)
+    assert Say(HERE, RIGHT, Reset(7, "gone")) in tunnel.handle(Broken(HERE, "gone"), 0.0)
     tunnel = opened()
     tunnel.handle(Taken(HERE, b"abc"), 0.0)
     assert Abort(HERE, "timed out") in tunnel.handle(Settled(HERE, "timed out"), 0.0)
@@ -154,35 +156,35 @@ def test_a_reset_ends_the_stream_and_is_not_answered() -> None:
 
 
 def test_what_is_said_of_an_unknown_stream_is_answered_by_a_reset() -> None:
-    assert arrives(Tunnel(), Credit(7, 1)) == [Say(HERE, Reset(7, "there is no such connection"))]
+    assert arrives(Tunnel(), Credit(7, 1)) == [Say(HERE, RIGHT, Reset(7, "there is no such connection"))]
 
 
 def test_where_nothing_is_exposed_nothing_can_be_opened() -> None:
-    assert arrives(Tunnel(), Open(7)) == [Say(HERE, Reset(7, "nothing is exposed here"))]
+    assert arrives(Tunnel(), Open(7)) == [Say(HERE, RIGHT, Reset(7, "nothing is exposed here"))]
 
 
 def test_there_are_only_so_many_streams() -> None:
     tunnel = Tunnel(exposes=True)
     for number in range(STREAMS):
-        assert arrives(tunnel, Open(number)) == [Dial(Stream(RIGHT, number))]
-    last = Stream(RIGHT, STREAMS)
-    assert arrives(tunnel, Open(STREAMS)) == [Say(last, Reset(STREAMS, "too many connections"))]
-    assert tunnel.handle(Accepted(last), 0.0) == [Abort(last, "too many connections")]
+        assert arrives(tunnel, Open(number)) == [Dial(number)]
+    last = STREAMS
+    assert arrives(tunnel, Open(STREAMS)) == [Say(last, RIGHT, Reset(STREAMS, "too many connections"))]
+    assert tunnel.handle(Accepted(last, RIGHT), 0.0) == [Abort(last, "too many connections")]
 
 
-def test_a_stream_of_another_peer_with_the_same_number_is_another_stream() -> None:
+def test_a_peer_that_has_another_address_now_is_answered_there() -> None:
     tunnel = opened()
-    assert tunnel.handle(Arrived(LEFT, Reset(7, "mine")), 0.0) == []
-    assert len(tunnel) == 1
+    assert tunnel.handle(Arrived(LEFT, Data(7, 0, b"abc")), 0.0) == [Write(HERE, b"abc")]
+    assert tunnel.handle(Taken(HERE, b"xyz"), 0.0)[0] == Say(HERE, LEFT, Data(7, 0, b"xyz"))
 
 
 def test_a_quiet_stream_repeats_its_credit_but_not_while_something_is_on_its_way() -> None:
     tunnel = opened(now=100.0)
     assert tunnel.handle(TimerFired(), 100.0 + KEEPALIVE - 0.1) == []
-    assert tunnel.handle(TimerFired(), 100.0 + KEEPALIVE) == [Say(HERE, Credit(7, WINDOW))]
+    assert tunnel.handle(TimerFired(), 100.0 + KEEPALIVE) == [Say(HERE, RIGHT, Credit(7, WINDOW))]
     assert tunnel.handle(TimerFired(), 100.0 + 3 * KEEPALIVE) == []
     tunnel.handle(Settled(HERE), 100.0 + 3 * KEEPALIVE)
-    assert tunnel.handle(TimerFired(), 100.0 + 3 * KEEPALIVE) == [Say(HERE, Credit(7, WINDOW))]
+    assert tunnel.handle(TimerFired(), 100.0 + 3 * KEEPALIVE) == [Say(HERE, RIGHT, Credit(7, WINDOW))]
 
 
 @given(st.binary(max_size=64))

@@ -17,7 +17,6 @@ from samples.mesh_tunnel import (
     Output,
     Say,
     Settled,
-    Stream,
     Take,
     Taken,
     Tunnel,
@@ -58,7 +57,7 @@ class End:
             self._note(output)
 
     def _note(self, output: Output) -> None:
-        program = self.programs.get(output.stream.number)
+        program = self.programs.get(output.stream)
         if isinstance(output, Say):
             self.said.append(output)
         elif isinstance(output, Abort):
@@ -66,14 +65,12 @@ class End:
             if program is not None:
                 program.reset = output.reason
         elif isinstance(output, Finish):
-            self.finished.add(output.stream.number)
+            self.finished.add(output.stream)
         else:
             self.todo.append(output)
 
     def waiting_to_be_written(self, number: int) -> int:
-        return sum(
-            len(each.data) for each in self.todo if isinstance(each, Write) and each.stream.number == number
-        )
+        return sum(len(each.data) for each in self.todo if isinstance(each, Write) and each.stream == number)
 
 
 class World:
@@ -89,7 +86,7 @@ class World:
         for number, (there, back) in enumerate(streams):
             self.ends[LEFT].programs[number] = Program(there)
             self.ends[RIGHT].programs[number] = Program(back)
-            self.ends[LEFT].feed(Accepted(Stream(RIGHT, number)))
+            self.ends[LEFT].feed(Accepted(number, RIGHT))
 
     def run(self) -> None:
         while self.step():
@@ -118,13 +115,14 @@ class World:
             return
         frame = decode(encode(say.frame))
         assert frame == say.frame
+        assert say.peer == end.other
         self.ends[end.other].feed(Arrived(end.name, frame))
         end.feed(Settled(say.stream))
 
     def _work(self, end: End, step: str | Take | Write | Dial) -> None:
         assert not isinstance(step, str)
         end.todo.remove(step)
-        program = end.programs[step.stream.number]
+        program = end.programs[step.stream]
         match step:
             case Dial(stream):
                 end.feed(Dialled(stream))
