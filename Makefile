@@ -26,6 +26,8 @@ prove: export CICADA_OVERLOAD ?= 600
 prove: export CICADA_CHAOS ?= 200
 # Commands of the documents that take minutes are run too, unless this says otherwise.
 prove: export CICADA_DOCS ?= full
+# The distributions are tried with every Python from 3.11 on that is found, or with the one that runs the tests: running.
+prove: export CICADA_PYTHONS ?= all
 PROOF_TIMEOUT ?= 3600
 
 # Tests start many processes: what one has compiled, the others load, whatever the caller's environment says.

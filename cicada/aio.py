@@ -415,7 +415,8 @@ class SwarmPeer:
     def actor(
         self, target: Target, name: str, *, commands: Any, replies: Any, require: str | None = None
     ) -> SwarmRef[Any, Any]:
-        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SwarmRef[Commands, Replies]``. To a peer with less trust than ``require`` nothing is sent."""
+        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SwarmRef[Commands, Replies]``. To a peer with
+        less trust than ``require`` nothing is sent."""
         trust = Trust.required(require)
         return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
 

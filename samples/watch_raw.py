@@ -10,11 +10,11 @@ import zmq
 
 run = json.loads(Path(sys.argv[1], "run.json").read_text())
 mark = f"watcher.{uuid.uuid4()}"
-events = zmq.Context.instance().socket(zmq.SUB)
+events: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
 events.connect(run["events"])
 for topic in ("", mark):  # "" is everything; "ring." a family, "run.PeerStarted" one kind
     events.subscribe(topic)
-question = zmq.Context.instance().socket(zmq.REQ)
+question: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.REQ)
 question.connect(run["snapshots"])
 question.send(msgpack.packb({"heard": mark}))  # wait until this subscription has reached everybody
 snapshot = msgpack.unpackb(question.recv())

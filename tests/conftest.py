@@ -16,8 +16,8 @@ from xdist.scheduler import LoadScopeScheduling
 LEFTOVER_SECONDS = 5.0
 # Who has a test. Groups take about as long; what computes beside what waits costs it nothing.
 GROUPS = {
-    **dict.fromkeys(("launcher", "test_readme.py", "test_secrets.py"), "processes"),
-    **dict.fromkeys(("actors", "bus", "peer", "transport", "test_docs_snippets.py"), "loops"),
+    **dict.fromkeys(("launcher", "packaging", "test_readme.py", "test_secrets.py"), "processes"),
+    **dict.fromkeys(("actors", "bus", "peer", "samples", "transport", "test_docs_snippets.py"), "loops"),
     "nat": "routers",
     **dict.fromkeys(("sim", "paper", "launcher/test_simulate.py"), "simulations"),
     "test_docs_commands.py": "commands",

@@ -175,6 +175,7 @@ PURE: Final = (
     "visualizer.feed.history",
     "visualizer.feed.player",
     "visualizer.scene",
+    "samples.mesh_tunnel",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -50,7 +50,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     hops: int
     trust: str = "unverified"  # how sure its source is, or "first-contact", "pinned", "pre-shared"
 
-    def __iter__(self) -> Iterator[HostPort | bytes | bool]:
+    def __iter__(self) -> Iterator[Any]:  # what each of the three is, no type of an iterator can say
         return iter((self.source, self.data, self.more))
 
     def reply(self, data: bytes | str, timeout: float = DELIVERY.timeout) -> Receipt:

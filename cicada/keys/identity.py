@@ -32,10 +32,11 @@ class Identity:
     def __init__(self, signing_seed: bytes, static_private: bytes) -> None:
         if len(signing_seed) != SEED_BYTES or len(static_private) != SEED_BYTES:
             raise Misuse(f"an identity is made from two seeds of {SEED_BYTES} bytes")
-        self.seeds = (signing_seed, static_private)
+        self.seeds: tuple[bytes, bytes] = (signing_seed, static_private)
+        self.signing_public: bytes
         self.signing_public, self._signing = nacl.bindings.crypto_sign_seed_keypair(signing_seed)
-        self.static = KeyPair.of(static_private)
-        self.peer_id = peer_id_of(self.signing_public)
+        self.static: KeyPair = KeyPair.of(static_private)
+        self.peer_id: str = peer_id_of(self.signing_public)
 
     @classmethod
     def generate(cls, entropy: Entropy) -> Identity:

@@ -39,8 +39,8 @@ class PortMapping:
 
         Raises Misuse for a port or protocol that is none.
         """
-        self.port = checked_port(port)
-        self.protocol = checked_transport(protocol)
+        self.port: int = checked_port(port)
+        self.protocol: str = checked_transport(protocol)
         self._wished = external_port and checked_port(external_port)
         self._timeout = timeout
         self._first: NatNews | None = None

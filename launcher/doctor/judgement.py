@@ -13,6 +13,7 @@ from cicada.transport.descriptors import budget_of
 from launcher.needs import Needs, descriptors_for
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "chat": ("textual",),
     "fast": ("cryptography", "uvloop"),
     "load": ("hdrh", "matplotlib"),
     "metrics": ("prometheus_client",),
@@ -21,6 +22,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
 """The modules that each extra of the distribution brings."""
 
 _WITHOUT: Final = {
+    "chat": "samples/messenger.py does not run",
     "fast": "sealing takes three times as long",
     "load": "no histograms of loads, and no pictures of simulations",
     "metrics": "no [metrics] endpoint",

@@ -149,7 +149,9 @@ def test_whatever_the_machine_only_what_is_not_fit_comes_with_advice(
 
 def test_it_knows_every_extra_of_the_distribution() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(EXTRAS) == set(extras)
+    assert set(EXTRAS) == set(extras) - {"all"}
+    assert extras["all"][0].startswith("cicada-swarm[")
+    assert set(extras["all"][0].partition("[")[2].rstrip("]").split(",")) == set(EXTRAS)
 
 
 def test_this_machine_is_measured_and_nothing_of_that_is_left(tmp_path: Path) -> None:
