@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NotBound,
         PayloadTooLarge,
         PeerFault,
+        RequestFailed,
         RingNotReady,
         Unavailable,
     )
@@ -51,6 +52,7 @@ __all__ = [
     "NotBound",
     "PayloadTooLarge",
     "PeerFault",
+    "RequestFailed",
     "RingNotReady",
     "Unavailable",
     "__version__",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import msgspec
 from msgspec.structs import replace
 
 from cicada.actors.broadcastreceipt import BroadcastReceipt
@@ -20,8 +19,6 @@ from cicada.actors.family import (
     Enter,
     InjectCrash,
     Kind,
-    Locate,
-    Submit,
     TakeSnapshot,
     Withdraw,
 )
@@ -33,38 +30,29 @@ from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
 from cicada.actors.settings import Settings
 from cicada.actors.watch import Watch
-from cicada.chord.io import CreateRing, LookupFailure, OwnerFound, RingSnapshot
-from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge, RingNotReady
+from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
+from cicada.embedding.lookups import Lookup, look_up, route_of
+from cicada.embedding.ownership import Ownership, refuse_when_imported_again
+from cicada.embedding.sending import WAIT, How, copies_of, is_patient, payload_of, reply, request, submit
+from cicada.embedding.waiting import answered
+from cicada.errors import DeliveryTimeout, Misuse, NotBound, RingNotReady
 from cicada.ids import Address, Peer, Place, is_hidden
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
-from cicada.routing.mailstore import ERROR, MailboxPolicy
-from cicada.targets import Addressed, Target, peer_meant, place_looked_up, place_within, resolved
+from cicada.routing.mailstore import MailboxPolicy
+from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
 __all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
 
-T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
-WAIT = "wait"
+_LAST_WORDS = 1.0  # seconds that its actors have to end, however long the farewell took
 
 Hooks = Mapping[str, Callable[..., object]]
 HOOKS = ("send", "recv", "new_peer")
-
-
-class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """Who owns a place: the peer whose own place is the first at or after it. ``route`` begins with the asking peer. In
-    ``seconds_per_hop`` of an iterative one is how long each of the others took to answer."""
-
-    place: Place
-    owner: HostPort
-    route: tuple[HostPort, ...]
-    hops: int
-    seconds: float
-    seconds_per_hop: tuple[float, ...] = ()
 
 
 class SwarmPeer:
@@ -154,6 +142,7 @@ class SwarmPeer:
         ``external_ip`` and ``external_port`` are what others dial when a router translates the address.
         Raises Unavailable when the address cannot be bound, Misuse when it is not numeric or already bound.
         """
+        refuse_when_imported_again()
         if self._closed:
             raise NotBound("this peer is closed: make a new one")
         if self._hosted is not None:
@@ -163,11 +152,13 @@ class SwarmPeer:
         self._hosted = Host.current().start_peer(
             settings, host=host, port=port, external_ip=external_ip, external_port=external_port
         )
+        self._ownership = Ownership()
+        self._hosted.mailbox.reply_by(partial(reply, self._hosted, self._ownership))
         return self.listener
 
     def create(self) -> None:
         """Become a ring of one, for others to connect to. Only needed after ``bind(create=False)``."""
-        self._bound().tell(CreateRing())
+        self._own().tell(CreateRing())
 
     async def connect(
         self, host: str | tuple[str, int] | Addressed, port: int | None = None, timeout: float = 10.0
@@ -176,7 +167,7 @@ class SwarmPeer:
 
         Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds.
         """
-        hosted = self._bound()
+        hosted = self._own()
         seed = await resolved(host if port is None else (str(host), port))
         if seed == hosted.peer:
             raise Misuse(f"{seed.address} is this peer itself: connect to another")
@@ -184,9 +175,23 @@ class SwarmPeer:
             raise Misuse(f"nobody can dial {seed.address}: connect to a member of its swarm")
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         hosted.enter(Enter((seed,), hosted.now() + timeout, reply))
-        failure = await _answer(reply, timeout + 1.0, f"joining through {seed.address}")
+        failure = await answered(reply, timeout + 1.0, f"joining through {seed.address}")
         if failure:
             raise RingNotReady(f"cannot join through {seed.address}: {failure}")
+
+    async def joined(self, timeout: float | None = 10.0) -> None:
+        """Returns when this peer is in a ring with at least one other, or, when nobody can dial it, is reached by others.
+
+        Raises RingNotReady when it is not within ``timeout`` seconds (None: for ever), NotBound when it is closed meanwhile.
+        """
+        hosted = self._own()
+        try:
+            async with asyncio.timeout(timeout):
+                is_there = await hosted.joined()
+        except TimeoutError:
+            raise RingNotReady(f"alone in its ring after {timeout} s: connect to another peer") from None
+        if not is_there:
+            raise NotBound(hosted.failure or "this peer was closed: make a new one")
 
     def send(
         self,
@@ -213,71 +218,43 @@ class SwarmPeer:
 
         Raises PayloadTooLarge and Misuse at once, and MailboxFull when this process has more on its way than it can carry.
         """
-        self._bound()
-        payload = _payload(data, WIRE.max_message)
-        copies = 0 if duplicates is None else duplicates + 1
-        if duplicates is not None and not 1 <= copies <= DELIVERY.copies_max:
-            raise Misuse(f"duplicates={duplicates} is out of range: use 0 to {DELIVERY.copies_max - 1}")
-        if on_full not in (WAIT, ERROR):
-            raise Misuse(f"on_full={on_full!r} means nothing: use {WAIT!r} or {ERROR!r}")
-        receipt = self._submit(
-            target,
-            payload,
+        hosted = self._own()
+        payload = payload_of(data)
+        how = How(
             timeout=timeout,
-            copies=copies,
-            require=require,
+            copies=copies_of(duplicates),
+            require=Trust.required(require),
             ordered=ordered,
-            patient=on_full == WAIT,
+            patient=is_patient(on_full),
         )
+        receipt = submit(hosted, target, payload, how)
         self._run_hook("send", target, payload)
         return receipt
+
+    async def request(
+        self, target: Target, data: bytes | str, timeout: float = 5.0, *, require: str | None = None
+    ) -> Message:
+        """Send a request and return the reply to it, a Message whose ``kind`` is ``reply``. The other side reads it as a Message
+        whose ``kind`` is ``request``, and answers with ``message.reply(data)``.
+
+        The reply counts once, and only from the peer that was asked. Raises DeliveryTimeout when there is none within ``timeout``
+        seconds, RequestFailed when there will be none, and what ``send`` raises. Cancelled, the request is forgotten.
+        """
+        how = How(timeout=timeout, require=Trust.required(require), service=Service.REQUEST)
+        work = request(self._own(), target, data, how)
+        self._run_hook("send", target, data.encode() if isinstance(data, str) else bytes(data))
+        return await work
 
     async def _send_service(
         self, service: Service, target: Target, payload: bytes, *, timeout: float, require: str | None = None
     ) -> Receipt:
         """Send to a service of a peer; its receipt, settled. Raises Misuse, PayloadTooLarge and MailboxFull, as ``send`` does."""
-        return await self._submit(
-            target, _payload(payload, WIRE.max_message), timeout=timeout, require=require, service=service
-        )
-
-    def _submit(
-        self,
-        target: Target,
-        payload: bytes,
-        *,
-        timeout: float,
-        copies: int = 0,
-        require: str | None = None,
-        ordered: bool = False,
-        patient: bool = True,
-        service: Service = Service.APPLICATION,
-    ) -> Receipt:
-        hosted = self._bound()
-        trust = Trust.required(require)
-        peer = None if isinstance(target, int) else peer_meant(target)
-        place = place_within(target) if isinstance(target, int) else None if peer is None else peer.place
-        hosted.reserve(len(payload))
-        submit = Submit(
-            place=place or Place(0),
-            address=Address("") if peer is None else peer.address,
-            payload=payload,
-            copies=copies,
-            deadline=hosted.now() + timeout,
-            require=trust,
-            ordered=ordered,
-            receipt=Receipt(),
-            patient=patient,
-            service=service,
-        )
-        if place is not None:
-            hosted.tell(submit)
-        else:
-            hosted.spawn(self._send_resolved(target, submit))
-        return submit.receipt
+        how = How(timeout=timeout, require=Trust.required(require), service=service)
+        return await submit(self._own(), target, payload_of(payload), how)
 
     async def recv(self, timeout: float | None = None) -> Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""
-        message = await self._bound(closed_is_fine=True).mailbox.take(timeout)
+        message = await self._own(closed_is_fine=True).mailbox.take(timeout)
         self._run_hook("recv", message)
         return message
 
@@ -290,8 +267,8 @@ class SwarmPeer:
         The receipt, which may be awaited, says within ``timeout`` seconds how far it got. Every member can read it. Raises
         PayloadTooLarge at once: broadcasts are not cut into pieces.
         """
-        hosted = self._bound()
-        payload = _payload(data, WIRE.max_payload, "broadcast")
+        hosted = self._own()
+        payload = payload_of(data, WIRE.max_payload, "broadcast")
         receipt = BroadcastReceipt()
         hosted.tell(Announce(payload, hosted.now() + timeout, receipt))
         self._run_hook("send", None, payload)
@@ -304,87 +281,77 @@ class SwarmPeer:
 
         A lookup that fails is a value too: the LookupFailure says why.
         """
-        hosted = self._bound()
-        place = await place_looked_up(value)
-        started = hosted.now()
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        hosted.tell(Locate(place, iterative, reply))
-        try:
-            answer = await _answer(reply, timeout, "lookup")
-        except DeliveryTimeout:
-            return LookupFailure.TIMED_OUT
-        if not isinstance(answer, OwnerFound):
-            failure: LookupFailure = answer.reason
-            return failure
-        return Lookup(
-            place=place,
-            owner=_host_port(answer.owner),
-            route=tuple(_host_port(peer) for peer in answer.route),
-            hops=answer.hops,
-            seconds=hosted.now() - started,
-            seconds_per_hop=answer.seconds,
-        )
+        return await look_up(self._own(), value, timeout, iterative)
 
     async def get_route(self, value: Target | bytes, timeout: float = 5.0) -> tuple[HostPort, ...]:
         """The peers a lookup of ``value`` passes, this one first, the owner last. Raises RingNotReady when it fails."""
-        found = await self.lookup(value, timeout)
-        if isinstance(found, LookupFailure):
-            raise RingNotReady(f"no route: the lookup ended with {found.value!r}")
-        return found.route if found.route[-1:] == (found.owner,) else (*found.route, found.owner)
+        return route_of(await self.lookup(value, timeout))
 
     async def disconnect(self, timeout: float = 5.0) -> None:
         """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._bound().tell(Withdraw(reply))
-        await _answer(reply, timeout, "leaving the ring")
+        self._own().tell(Withdraw(reply))
+        await answered(reply, timeout, "leaving the ring")
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent."""
+        """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent; in a
+        forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
+        """
         self._closed = True
-        if self._hosted is not None and not self._hosted.ended:
-            with contextlib.suppress(DeliveryTimeout, NotBound):  # an ended or stuck peer needs no farewell
-                await self.disconnect(timeout)
+        if self._hosted is None or self._ownership.is_foreign:
+            return
+        self._ownership.check()
+        ends = self._ownership.loop.time() + timeout
+        try:
+            if not self._hosted.ended:
+                with contextlib.suppress(
+                    DeliveryTimeout, NotBound
+                ):  # an ended or stuck peer needs no farewell
+                    await self.disconnect(timeout)
+        finally:
             self._hosted.end("left")
-            await _answer(self._hosted.gone, timeout, "ending")
+        left = max(ends - self._ownership.loop.time(), _LAST_WORDS)
+        await answered(asyncio.shield(self._hosted.gone), left, "ending")
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""
-        self._closed = True
         if self._hosted is not None:
+            self._ownership.check()
             self._hosted.end("killed")
+        self._closed = True
 
     def change_swarm_keys(self, keys: SwarmKeys) -> None:
         """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had
         not finished goes over new ones."""
-        self._bound().tell(ChangeSwarmKeys(keys))
+        self._own().tell(ChangeSwarmKeys(keys))
 
     def stop_mapping(self) -> None:
         """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
-        self._bound().stop_mapping()
+        self._own().stop_mapping()
 
     def crash(self, kind: str) -> None:
         """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""
-        self._bound().tell(InjectCrash(Kind(kind)))
+        self._own().tell(InjectCrash(Kind(kind)))
 
     @property
     def trial(self) -> Trial:
         """For tests: have the peer stand still and go on, and set faults between it and others."""
-        return self._bound()
+        return self._own()
 
     async def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""
         reply: asyncio.Future[RingSnapshot] = asyncio.get_running_loop().create_future()
-        self._bound().tell(TakeSnapshot(reply))
-        return await _answer(reply, timeout, "snapshot")
+        self._own().tell(TakeSnapshot(reply))
+        return await answered(reply, timeout, "snapshot")
 
     def stats(self) -> PeerStats:
         """Counters since ``bind``."""
-        return self._bound(closed_is_fine=True).stats()
+        return self._own(closed_is_fine=True).stats()
 
     @property
     def listener(self) -> HostPort:
         """The address others dial."""
-        return _host_port(self._bound(closed_is_fine=True).peer)
+        return HostPort.of(self._bound(closed_is_fine=True).peer.address)
 
     @property
     def address(self) -> Address:
@@ -400,12 +367,12 @@ class SwarmPeer:
     @property
     def peers(self) -> tuple[HostPort, ...]:
         """The peers this one knows and has dialled."""
-        return tuple(_host_port(peer) for peer in self._bound().contacts)
+        return tuple(HostPort.of(peer.address) for peer in self._own().contacts)
 
     @property
     def peek(self) -> Message | None:
         """The message ``recv`` would return now, left in the mailbox; None when there is none."""
-        return self._bound(closed_is_fine=True).mailbox.peek()
+        return self._own(closed_is_fine=True).mailbox.peek()
 
     @property
     def bound(self) -> bool:
@@ -436,15 +403,6 @@ class SwarmPeer:
             except NotBound:
                 return
 
-    async def _send_resolved(self, target: Target, submit: Submit) -> None:
-        hosted = self._bound(closed_is_fine=True)
-        try:
-            peer = await resolved(target)  # type: ignore[arg-type]  # places need none
-        except Misuse:
-            hosted.fail_unresolved(submit)
-            return
-        hosted.tell(replace(submit, place=peer.place, address=peer.address))
-
     def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
         if self._hosted is None:
             raise NotBound("this peer has no address yet: call bind() first")
@@ -452,29 +410,16 @@ class SwarmPeer:
             raise NotBound(self._hosted.failure or "this peer is closed: make a new one")
         return self._hosted
 
+    def _own(self, *, closed_is_fine: bool = False) -> HostedPeer:
+        """The same, where it may be used."""
+        hosted = self._bound(closed_is_fine=closed_is_fine)
+        self._ownership.check()
+        return hosted
+
     def _run_hook(self, name: str, *arguments: object) -> None:
         hook = self._hooks.get(name)
         if hook is not None and self._hosted is not None:
             self._hosted.run_hook(name, hook, *arguments)
 
     def _on_new_peer(self, peer: Peer) -> None:
-        self._run_hook("new_peer", _host_port(peer))
-
-
-def _payload(data: bytes | str, most: int, what: str = "message") -> bytes:
-    payload = data.encode() if isinstance(data, str) else bytes(data)
-    if len(payload) > most:
-        raise PayloadTooLarge(len(payload), most, what)
-    return payload
-
-
-def _host_port(peer: Peer) -> HostPort:
-    return HostPort.of(peer.address)
-
-
-async def _answer(reply: asyncio.Future[T], timeout: float, what: str) -> T:
-    try:
-        async with asyncio.timeout(None if math.isinf(timeout) else timeout):
-            return await reply
-    except TimeoutError:
-        raise DeliveryTimeout(f"{what}: no answer within {timeout} s") from None
+        self._run_hook("new_peer", HostPort.of(peer.address))

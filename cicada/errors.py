@@ -94,5 +94,13 @@ class DeliveryTimeout(CicadaError, TimeoutError):
     """A wait ended before its outcome was known."""
 
 
+class RequestFailed(CicadaError):
+    """A request will get no reply; ``reason`` says why, in the words of receipts. Whether it was read may be unknown."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no reply will come: {reason}")
+        self.reason = reason
+
+
 class KeyChanged(CicadaError):
     """A pinned peer presented another key than the one that was pinned."""

@@ -409,6 +409,13 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 256  # due messages one call of the Router handles: 5 ms at 20 us each
 
 
+class RequestLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that wait for replies, of one peer."""
+
+    pending: int = 8192  # as many as a mailbox holds replies; 1 KB each, besides what they carry
+    remembered: int = 8192  # numbers of those that are over, to tell late replies from strange ones
+
+
 class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages in fragments, and those that wait for others of their sender. Bytes where nothing else is said."""
 
@@ -933,6 +940,7 @@ FAULT: Final = FaultLimits()
 TRIAL: Final = TrialLimits()
 DELIVERY: Final = DeliveryLimits()
 TRANSFER: Final = TransferLimits()
+REQUEST: Final = RequestLimits()
 BROADCAST: Final = DELIVERY.broadcast
 LODGING: Final = LodgingLimits()
 KEYS: Final = KeyLimits()

@@ -2,77 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import os
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from cicada import aio
-from cicada.actors.hosted import PeerStats
-from cicada.actors.mailbox import BLOCKING
+from cicada.actors.broadcastreceipt import BroadcastReceipt
+from cicada.actors.hosted import PeerStats, Trial
+from cicada.actors.mailbox import BLOCKING, HostPort, Message
 from cicada.actors.peerkeys import PERSISTENT
+from cicada.actors.pump import Publish
+from cicada.actors.receipt import Receipt
+from cicada.actors.watch import Watch
+from cicada.aio import LOOPBACK, Hooks
 from cicada.chord.io import LookupFailure, RingSnapshot
-from cicada.errors import DeliveryTimeout, Misuse, NotBound
-from cicada.ids import Place
+from cicada.embedding.lookups import Lookup
+from cicada.embedding.loopthread import SLACK, Lease
+from cicada.embedding.ownership import refuse_when_imported_again
+from cicada.embedding.sending import WAIT
+from cicada.errors import NotBound
+from cicada.ids import Address, Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import TrustStore
-from cicada.limits import BROADCAST, DELIVERY, RING, RingLimits
+from cicada.limits import BROADCAST, DELIVERY, RING, DeliveryLimits, RingLimits
+from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
+from cicada.targets import Addressed, Target
+from cicada.transport.faults import FaultTable
 
 __all__ = ["SwarmPeer"]
 
 T = TypeVar("T")
-_SLACK = 2.0  # seconds a call may take beyond the timeout that the asyncio side already keeps
-
-
-class _LoopThread:
-    """One background event loop, shared by all sync peers of the process; it ends with the last of them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def acquire(self) -> asyncio.AbstractEventLoop:
-        """The running loop, started by the first user."""
-        with self._lock:
-            self._users += 1
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="cicada-loop", daemon=True
-                )
-                self._thread.start()
-            return self._loop
-
-    def release(self) -> None:
-        """The last user stops the loop and waits for its thread."""
-        with self._lock:
-            self._users -= 1
-            if self._users or self._loop is None or self._thread is None:
-                return
-            loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
-        asyncio.run_coroutine_threadsafe(_finish_tasks(), loop).result(_SLACK)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(_SLACK)
-        if not thread.is_alive():
-            loop.close()
-
-
-async def _finish_tasks() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-_shared = _LoopThread()
 
 
 class SwarmPeer:
@@ -87,7 +49,9 @@ class SwarmPeer:
         host: str | None = None,
         port: int | None = None,
         *,
-        hooks: aio.Hooks | None = None,
+        hooks: Hooks | None = None,
+        name: str = "",
+        publish: Publish | None = None,
         identity: Identity | str | os.PathLike[str] = PERSISTENT,
         keys: str | os.PathLike[str] | Iterable[PreShared] = (),
         swarm: str = "",
@@ -96,11 +60,16 @@ class SwarmPeer:
         encrypt: bool = True,
         ring: RingLimits = RING,
         mailbox: MailboxPolicy = BLOCKING,
+        delivery: DeliveryLimits = DELIVERY,
+        behaviour: Behaviour | None = None,
         reachable: bool = True,
         map_ports: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         self._peer = aio.SwarmPeer(
             hooks=hooks,
+            name=name,
+            publish=publish,
             identity=identity,
             keys=keys,
             swarm=swarm,
@@ -109,44 +78,53 @@ class SwarmPeer:
             encrypt=encrypt,
             ring=ring,
             mailbox=mailbox,
+            delivery=delivery,
+            behaviour=behaviour,
             reachable=reachable,
             map_ports=map_ports,
+            watch=watch,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lease: Lease | None = None
         self._closed = False
         if host is not None or port is not None:
-            self.bind(host or aio.LOOPBACK, port or 0)
+            self.bind(host or LOOPBACK, port or 0)
 
     def bind(
         self,
-        host: str = aio.LOOPBACK,
+        host: str = LOOPBACK,
         port: int = 0,
         external_ip: str | None = None,
         external_port: int | None = None,
-    ) -> aio.HostPort:
+        *,
+        create: bool = True,
+    ) -> HostPort:
         """Listen at ``host:port`` (port 0: a free one) and become a ring of one; returns the address others use."""
         if self._closed:
             raise NotBound("this peer is closed: make a new one")
-        fresh = self._loop is None
-        if fresh:
-            self._loop = _shared.acquire()
+        is_fresh = self._lease is None
+        if self._lease is None:
+            refuse_when_imported_again()
+            self._lease = Lease()
         try:
-            return self._call(lambda: self._peer.bind(host, port, external_ip, external_port))
+            return self._call(lambda: self._peer.bind(host, port, external_ip, external_port, create=create))
         except BaseException:
-            if fresh:
-                self._loop = None
-                _shared.release()
+            if is_fresh:
+                self._end_lease()
             raise
 
+    def create(self) -> None:
+        """Become a ring of one, for others to connect to. Only needed after ``bind(create=False)``."""
+        self._call(self._peer.create)
+
     def connect(
-        self,
-        host: str | tuple[str, int] | aio.SwarmPeer | SwarmPeer,
-        port: int | None = None,
-        timeout: float = 10.0,
+        self, host: str | tuple[str, int] | Addressed, port: int | None = None, timeout: float = 10.0
     ) -> None:
         """Enter the ring of the peer at ``host, port``; returns when this peer is in it, or raises RingNotReady."""
-        seed = host._peer if isinstance(host, SwarmPeer) else host
-        self._run(self._peer.connect(seed, port, timeout), timeout)
+        self._run(self._peer.connect(host, port, timeout), timeout)
+
+    def joined(self, timeout: float | None = 10.0) -> None:
+        """Returns when this peer is in a ring with at least one other, or raises RingNotReady."""
+        self._run(self._peer.joined(timeout), timeout)
 
     def send(
         self,
@@ -157,62 +135,90 @@ class SwarmPeer:
         *,
         require: str | None = None,
         ordered: bool = False,
-        on_full: str = aio.WAIT,
-    ) -> aio.Receipt:
+        on_full: str = WAIT,
+    ) -> Receipt:
         """Send and return at once; ``receipt.result()`` waits until the message is delivered or failed."""
-        place = target._peer if isinstance(target, SwarmPeer) else target
         return self._call(
             lambda: self._peer.send(
-                place, data, duplicates, timeout, require=require, ordered=ordered, on_full=on_full
+                target, data, duplicates, timeout, require=require, ordered=ordered, on_full=on_full
             )
         )
 
-    def recv(self, timeout: float | None = None) -> aio.Message:
+    def request(
+        self, target: Target, data: bytes | str, timeout: float = 5.0, *, require: str | None = None
+    ) -> Message:
+        """Send a request and return the reply to it. Raises DeliveryTimeout when there is none within ``timeout`` seconds,
+        RequestFailed when there will be none."""
+        return self._run(self._peer.request(target, data, timeout, require=require), timeout)
+
+    def recv(self, timeout: float | None = None) -> Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""
         return self._run(self._peer.recv(timeout), timeout)
 
-    def __iter__(self) -> Iterator[aio.Message]:
+    def __iter__(self) -> Iterator[Message]:
         while True:
             try:
                 yield self.recv()
             except NotBound:
                 return
 
-    def broadcast(self, data: bytes | str, timeout: float = BROADCAST.timeout) -> aio.BroadcastReceipt:
+    def broadcast(self, data: bytes | str, timeout: float = BROADCAST.timeout) -> BroadcastReceipt:
         """Give ``data`` to every other peer of the ring, and return at once; ``receipt.result()`` says how far it got."""
         return self._call(lambda: self._peer.broadcast(data, timeout))
 
     def lookup(
-        self, value: Target | str | bytes, timeout: float = 5.0, *, iterative: bool = False
-    ) -> aio.Lookup | LookupFailure:
+        self, value: Target | bytes, timeout: float = 5.0, *, iterative: bool = False
+    ) -> Lookup | LookupFailure:
         """Who owns ``value``; a lookup that fails is a value too."""
-        asked = value._peer if isinstance(value, SwarmPeer) else value
-        return self._run(self._peer.lookup(asked, timeout, iterative=iterative), timeout)
+        return self._run(self._peer.lookup(value, timeout, iterative=iterative), timeout)
 
-    def get_route(self, value: Target | str | bytes, timeout: float = 5.0) -> tuple[aio.HostPort, ...]:
+    def get_route(self, value: Target | bytes, timeout: float = 5.0) -> tuple[HostPort, ...]:
         """The peers a lookup of ``value`` passes, this one first, the owner last."""
-        asked = value._peer if isinstance(value, SwarmPeer) else value
-        return self._run(self._peer.get_route(asked, timeout), timeout)
-
-    def stop_mapping(self) -> None:
-        """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
-        self._call(self._peer.stop_mapping)
+        return self._run(self._peer.get_route(value, timeout), timeout)
 
     def disconnect(self, timeout: float = 5.0) -> None:
         """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
         self._run(self._peer.disconnect(timeout), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds. Idempotent."""
+        """Leave the ring and end, within about ``timeout`` seconds. Idempotent; in a forked child it does nothing."""
         if self._closed:
             return
         self._closed = True
-        if self._loop is not None:
+        if self._lease is not None:
             try:
-                self._run(self._peer.close(timeout), timeout)
+                if not self._lease.is_foreign:
+                    self._run(self._peer.close(timeout), timeout)
             finally:
-                self._loop = None
-                _shared.release()
+                self._end_lease()
+
+    def kill(self) -> None:
+        """End at once without a farewell: actors, links and listener are dropped as if the process had died."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._lease is not None:
+            try:
+                self._run(self._killed(), SLACK)
+            finally:
+                self._end_lease()
+
+    def change_swarm_keys(self, keys: SwarmKeys) -> None:
+        """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed."""
+        self._call(lambda: self._peer.change_swarm_keys(keys))
+
+    def stop_mapping(self) -> None:
+        """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
+        self._call(self._peer.stop_mapping)
+
+    def crash(self, kind: str) -> None:
+        """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""
+        self._call(lambda: self._peer.crash(kind))
+
+    @property
+    def trial(self) -> Trial:
+        """For tests: have the peer stand still and go on, and set faults between it and others."""
+        return _Trial(self._call, self._call(lambda: self._peer.trial))
 
     def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""
@@ -223,9 +229,14 @@ class SwarmPeer:
         return self._call(self._peer.stats)
 
     @property
-    def listener(self) -> aio.HostPort:
+    def listener(self) -> HostPort:
         """The address others dial."""
         return self._peer.listener
+
+    @property
+    def address(self) -> Address:
+        """The same as text; of a peer that nobody can dial ``@`` with its peer id."""
+        return self._peer.address
 
     @property
     def hash(self) -> Place:
@@ -233,14 +244,24 @@ class SwarmPeer:
         return self._peer.hash
 
     @property
-    def peers(self) -> tuple[aio.HostPort, ...]:
+    def peers(self) -> tuple[HostPort, ...]:
         """The peers this one knows and has dialled."""
         return self._call(lambda: self._peer.peers)
 
     @property
-    def peek(self) -> aio.Message | None:
+    def peek(self) -> Message | None:
         """The message ``recv`` would return now, left in the mailbox; None when there is none."""
         return self._call(lambda: self._peer.peek)
+
+    @property
+    def bound(self) -> bool:
+        """Whether the peer listens."""
+        return self._peer.bound
+
+    @property
+    def failed(self) -> str:
+        """Why supervision gave this peer up; empty while it has not."""
+        return self._peer.failed
 
     def __enter__(self) -> Self:
         return self
@@ -253,40 +274,50 @@ class SwarmPeer:
     def __repr__(self) -> str:
         return repr(self._peer)
 
+    async def _killed(self) -> None:
+        """Ends, and the loop may end after it."""
+        self._peer.kill()
+        await self._peer.close()
+
     def _call(self, function: Callable[[], T]) -> T:
         """Run a function that does not block on the loop's thread."""
 
         async def called() -> T:
             return function()
 
-        return self._run(called(), _SLACK)
+        return self._run(called(), SLACK)
 
     def _run(self, work: Coroutine[Any, Any, T], timeout: float | None) -> T:
-        if self._loop is None:
+        lease = self._lease
+        if lease is None:
             work.close()
             raise NotBound(
                 "this peer is closed" if self._closed else "this peer has no address yet: call bind() first"
             )
-        if _on_loop_thread(self._loop):
-            work.close()
-            raise Misuse(
-                "a sync SwarmPeer cannot be used on its own event loop (in a hook, say): use cicada.aio"
-            )
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result(None if timeout is None else timeout + _SLACK)
-        except concurrent.futures.TimeoutError:
-            if future.done():  # the work itself raised a TimeoutError: DeliveryTimeout is one
-                raise
-            future.cancel()
-            raise DeliveryTimeout(f"no answer within {timeout} s") from None
+        return lease.run(work, timeout)
+
+    def _end_lease(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.end()
 
 
-def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
+class _Trial:
+    """A Trial on the loop of its peer, from any thread."""
 
+    def __init__(self, call: Callable[[Callable[[], None]], None], trial: Trial) -> None:
+        self._call = call
+        self._trial = trial
 
-Target = tuple[str, int] | Place | int | aio.SwarmPeer | SwarmPeer
+    @property
+    def is_frozen(self) -> bool:
+        return self._trial.is_frozen
+
+    def freeze(self) -> None:
+        self._call(self._trial.freeze)
+
+    def thaw(self) -> None:
+        self._call(self._trial.thaw)
+
+    def set_faults(self, table: FaultTable) -> None:
+        self._call(lambda: self._trial.set_faults(table))

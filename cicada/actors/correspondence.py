@@ -12,11 +12,13 @@ import msgspec
 from msgspec.structs import replace
 
 from cicada.actors.broadcastreceipt import BroadcastReceipt
+from cicada.actors.company import Company
 from cicada.actors.family import Announce, Submit
 from cicada.actors.mailbox import BROADCASTS, HostPort, Lane, Mail, Mailbox
 from cicada.actors.pump import Surroundings
 from cicada.actors.receipt import Receipt, failed
 from cicada.actors.services import ServiceMail, Services
+from cicada.errors import MalformedMessage
 from cicada.events import AnyEvent, BroadcastFinished, BroadcastStarted, MessageDropped
 from cicada.ids import Address, Peer
 from cicada.keys.memory import Memory
@@ -37,7 +39,7 @@ from cicada.routing.io import (
     Traced,
     Verdict,
 )
-from cicada.wire.services import MAILBOX
+from cicada.wire.services import MAILBOX, Request, Service, decode_service
 from cicada.wire.trips import broadcast_trip
 
 # An origin may be forgotten once nothing that it signed is good any more by anybody's clock.
@@ -51,6 +53,7 @@ class Holdings(msgspec.Struct, kw_only=True):
 
     mailbox: Mailbox
     services: Services = msgspec.field(default_factory=Services)
+    company: Company = msgspec.field(default_factory=Company)
     quota: Quota  # of what its process lets in
     now: Callable[[], float]  # of the process: the peer's own clock may stand still
     create: bool = True  # outside any other ring it is a ring of one
@@ -257,11 +260,17 @@ class Correspondence:
 
     def _put_into_mailbox(self, deliver: Deliver) -> None:
         mailbox, size, lane = self._holdings.mailbox, len(deliver.payload), _lane(deliver)
+        try:
+            mail = _mail(deliver)
+        except MalformedMessage:
+            self._count_dropped("malformed", 1)
+            self._tell(Judged(deliver.ticket, Verdict.NO_SERVICE, mailbox.credit(lane, size)))
+            return
         has_room = not deliver.is_late and mailbox.has_room(lane, size)
         judgement = self._judge(deliver, has_room)
         verdict = judgement.verdict
         if judgement.fresh:
-            self._count_dropped("mailbox-overwritten", mailbox.put(lane, _mail(deliver)))
+            self._count_dropped("mailbox-overwritten", mailbox.put(lane, mail))
         elif verdict is Verdict.BUSY and not deliver.is_late:
             self._count_dropped("origins-full" if has_room else "mailbox-full", 1)
             verdict = Verdict.FULL if mailbox.refuses and not has_room else verdict
@@ -311,11 +320,15 @@ def _service_mail(deliver: Deliver) -> ServiceMail:
 
 
 def _mail(deliver: Deliver) -> Mail:
+    """Raises MalformedMessage for a request that is none."""
+    is_request = deliver.service == Service.REQUEST
+    request = decode_service(deliver.payload, Request) if is_request else None
     return Mail(
         source=HostPort.of(deliver.origin.address),
-        data=deliver.payload,
+        data=deliver.payload if request is None else request.data,
         id=deliver.message,
-        broadcast=deliver.broadcast,
+        kind="broadcast" if deliver.broadcast else "message" if request is None else "request",
+        request=None if request is None else request.number,
         hops=deliver.hops,
         trust=deliver.trust.word,
     )

@@ -16,17 +16,19 @@ from cicada.actors.mailbox import Mailbox
 from cicada.actors.moves import Moves
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
+from cicada.actors.requests import RequestDesk
 from cicada.actors.residence import Fixtures, Residence
 from cicada.actors.services import Services
 from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
 from cicada.actors.watch import Figures
 from cicada.errors import MailboxFull
-from cicada.events import AnyEvent, PeerStopped
+from cicada.events import AnyEvent, MessageDropped, PeerStopped
 from cicada.ids import Peer
 from cicada.nat.io import NatNews
 from cicada.nat.reachability import BesideUnreached, Connecting, Reachability
 from cicada.routing.io import Reason
+from cicada.services.requests import Requests
 from cicada.transport.faults import FaultTable
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ class HostedPeer:
         self.gone: asyncio.Future[None] = host.loop.create_future()
         self._home = Residence(fixtures, around, attachment, on_ended=self._on_ended)
         self._moves = Moves(self, fixtures, reachability)
+        self.requests = RequestDesk(self, Requests(fixtures.entropy))
 
     @property
     def peer(self) -> Peer:
@@ -194,6 +197,17 @@ class HostedPeer:
         """Seconds on the clock that deadlines are measured on."""
         return self._home.around.clock.now()
 
+    def drop(self, reason: str) -> None:
+        """Count and tell what was for this peer and is not delivered."""
+        around = self._home.around
+        around.tally[reason] += 1
+        if around.publish is not None:
+            around.publish(around.name, MessageDropped(reason=reason))
+
+    async def joined(self) -> bool:
+        """Returns once it is in a ring with others, or lodges with some; False: it ended."""
+        return await self._holdings.company.wait()
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the peer."""
         self._host.spawn(work)
@@ -264,6 +278,7 @@ class HostedPeer:
     def settle(self, around: Surroundings, attachment: Attachment, seeds: tuple[Peer, ...]) -> None:
         """From now on it is at ``around.own``, where the attachment listens, and goes on with what belonged with it before."""
         self._holdings.seeds, self._holdings.contacts = seeds, ()
+        self._holdings.company.note(False)
         self._home = Residence(self._fixtures, around, attachment, on_ended=self._on_ended)
 
     def _on_ended(self, left_over: tuple[object, ...]) -> None:
@@ -272,6 +287,8 @@ class HostedPeer:
         if not self.ended and self._moves.go_on(left_over):
             return
         self._fixtures.correspondence.close()
+        self.requests.close()
+        self._holdings.company.close()
         for asked in (*left_over, *self._moves.take_waiting()):  # it ended while it moved
             self.refuse(asked, Reason.CLOSED)
         if not self.gone.done():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
 
-from cicada.errors import DeliveryTimeout, NotBound
+from cicada.actors.receipt import Receipt
+from cicada.errors import DeliveryTimeout, Misuse, NotBound
 from cicada.ids import Address, is_hidden, split_address
+from cicada.limits import DELIVERY
 from cicada.routing.mailstore import ERROR, MailboxPolicy, MailStore
 
 BLOCKING: Final = MailboxPolicy()
@@ -35,19 +38,32 @@ class HostPort(NamedTuple):
         return cls(address, 0) if is_hidden(address) else cls(*split_address(address))
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One received message. Also unpacks as ``source, data, more``."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One received message. Also unpacks as ``source, data, more``. How to reply to it is no part of its value: a copy, or one
+    that was pickled, has lost that."""
 
     source: HostPort
     data: bytes
     more: bool  # another message was waiting when this one was taken
     id: int  # unique per source and life of it
-    kind: str  # "message" or "broadcast"
+    kind: str  # "message", "broadcast", "request", or "reply" from ``request``
     hops: int
     trust: str = "unverified"  # how sure its source is, or "first-contact", "pinned", "pre-shared"
 
     def __iter__(self) -> Iterator[HostPort | bytes | bool]:
         return iter((self.source, self.data, self.more))
+
+    def reply(self, data: bytes | str, timeout: float = DELIVERY.timeout) -> Receipt:
+        """Reply to a request; to any other message, send ``data`` to its source. Returns at once, in any thread, and the receipt
+        settles within ``timeout`` seconds.
+
+        Raises PayloadTooLarge, NotBound when the peer that received the message has ended, MailboxFull as ``send`` does, and
+        Misuse when no peer received it here.
+        """
+        way_back: WayBack | None = self.__dict__.get("way_back")
+        if way_back is None:
+            raise Misuse("this message was not received here, or is a copy: send to its source instead")
+        return way_back(data, timeout)
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,34 +72,45 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     source: HostPort
     data: bytes
     id: int
-    broadcast: bool
+    kind: str
     hops: int
     trust: str
+    request: int | None = None  # the number of a request
 
-    def taken(self, *, more: bool) -> Message:
+    def taken(self, reply: Replying | None, *, more: bool) -> Message:
         """What ``recv`` returns."""
-        kind = "broadcast" if self.broadcast else "message"
-        return Message(
+        message = Message(
             source=self.source,
             data=self.data,
             more=more,
             id=self.id,
-            kind=kind,
+            kind=self.kind,
             hops=self.hops,
             trust=self.trust,
         )
+        if reply is not None:
+            message.__dict__["way_back"] = partial(reply, self.source, self.request)
+        return message
+
+
+WayBack = Callable[[bytes | str, float], Receipt]
+"""Sends a reply, which settles within so many seconds."""
+
+Replying = Callable[[HostPort, int | None, bytes | str, float], Receipt]
+"""Sends a reply to a source: to its request of that number, or just as a message."""
 
 
 class Mailbox:
     """A mailbox that can be waited for. Used on one event loop only."""
 
-    __slots__ = ("_closed", "_on_room", "_store", "_waiters")
+    __slots__ = ("_closed", "_on_room", "_reply", "_store", "_waiters")
 
     def __init__(self, policy: MailboxPolicy = BLOCKING) -> None:
         self._store: MailStore[Lane, Mail] = MailStore(policy)
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self._on_room: Callable[[Lane, int], object] | None = None
+        self._reply: Replying | None = None
 
     def __len__(self) -> int:
         return len(self._store)
@@ -116,10 +143,14 @@ class Mailbox:
         """Have this called with a sender who had no credit, and what he has again."""
         self._on_room = on_room
 
+    def reply_by(self, reply: Replying) -> None:
+        """Have this called to reply to messages that are taken from now on."""
+        self._reply = reply
+
     def peek(self) -> Message | None:
         """The message that ``take`` would return, left where it is."""
         mail = self._store.peek()
-        return None if mail is None else mail.taken(more=len(self._store) > 1)
+        return None if mail is None else mail.taken(self._reply, more=len(self._store) > 1)
 
     async def take(self, timeout: float | None) -> Message:
         """The oldest message of the sender whose turn it is, waiting for one up to ``timeout`` seconds (None: for ever).
@@ -138,7 +169,7 @@ class Mailbox:
         if self._on_room is not None:
             for lane, credit in self._store.recalls():
                 self._on_room(lane, credit)
-        return mail.taken(more=len(self._store) > 0)
+        return mail.taken(self._reply, more=len(self._store) > 0)
 
     def close(self) -> None:
         """No more mail comes in; what is there can still be taken; whoever waits in vain is told."""

@@ -60,6 +60,7 @@ class Membership:
             self._tell(Kind.ROUTER, HaveDialled(self._candidate))
         if child != (Kind.ROUTER if self._is_hidden else Kind.RING).value:
             return
+        self._holdings.company.note(False)
         entering = self._entering
         if self._withdrawing is not None:
             self._on_left(Left())
@@ -112,6 +113,7 @@ class Membership:
 
     def _on_lodged(self, lodged: Lodged) -> None:
         self._holdings.contacts = lodged.relays
+        self._holdings.company.note(True)
         self._on_relays(lodged.relays)
         self._on_joined(Joined())
 
@@ -119,6 +121,8 @@ class Membership:
         if self._entering is not None:
             answer(self._entering.reply, output.reason)
             self._entering = None
+        if self._is_hidden:
+            self._holdings.company.note(False)
         self._stand_alone()
 
     def _on_withdraw(self, withdraw: Withdraw) -> None:
@@ -137,6 +141,7 @@ class Membership:
             self._after_farewell()
             return
         self._holdings.seeds = self._holdings.contacts = ()
+        self._holdings.company.note(False)
         if self._withdrawing is not None:
             answer(self._withdrawing.reply, None)
             self._withdrawing = None

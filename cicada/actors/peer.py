@@ -266,6 +266,8 @@ class PeerSupervisor(LoopActor):
 
     def _on_table(self, table: TableChanged) -> None:
         self._holdings.head = table.head
+        if self._finder is Kind.RING:  # the others belong where they lodge
+            self._holdings.company.note(table.head not in (None, self._around.own))
         self._holdings.contacts = tuple(peer for peer in table.known if peer != self._around.own)
         if self._on_new_peer is not None:
             for peer in self._holdings.contacts:

@@ -90,6 +90,11 @@ class Receipt(Awaited):
         return None if self._settled is None or self._settled.trust is None else self._settled.trust.word
 
     @property
+    def peer_id(self) -> str:
+        """What the destination proved to be; empty while that is not known, and where nobody proves anything."""
+        return "" if self._settled is None else self._settled.peer_id
+
+    @property
     def altered(self) -> int:
         """How many copies the destination reported as changed on their way. They were not taken."""
         known = self._traced or self._settled

@@ -129,6 +129,8 @@ WHY_DROPPED: Final[Mapping[str, str]] = MappingProxyType(
         # at the destination
         "mailbox-full": "the mailbox had no room for a message of its sender, who waits or fails, as the owner chose",
         "mailbox-overwritten": "acknowledged, and dropped unread for a later one, as the owner chose (drop-oldest)",
+        "reply-late": "nobody waited any more for a reply to that request, or it had one",
+        "reply-strange": "a reply to something that this peer did not ask, or did not ask its sender",
         "no-service": "it was for a service that this peer does not offer",
         "service-full": "the service that it was for had no room for it",
         "origins-full": "too many senders are remembered, so as to take nothing twice, for one more",

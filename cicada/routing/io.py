@@ -346,10 +346,10 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """A SendMessage ended. ``hops`` and ``round_trip_s`` are those of the acknowledged copy (0 when failed).
 
-    ``trust`` is that of the session it went by (None: it never left), ``altered`` the number of copies that arrived changed;
-    ``conflict``: neighbours of the destination named another key than the one it proved. ``copies``: what is known of each;
-    where one is pending, a Traced follows. ``disjoint``: as far as is known no two copies of one attempt shared a relay.
-    ``frames`` name its attempts on the wire, ``answer`` the ack: whose it was, index and counter.
+    ``trust`` is that of the session it went by (None: it never left) and ``peer_id`` what its other end proved, ``altered`` the
+    number of copies that arrived changed; ``conflict``: neighbours of the destination named another key than the one it proved.
+    ``copies``: what is known of each; where one is pending, a Traced follows. ``disjoint``: as far as is known no two copies of
+    one attempt shared a relay. ``frames`` name its attempts on the wire, ``answer`` the ack: whose it was, index and counter.
     """
 
     id: int
@@ -359,6 +359,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     hops: int
     round_trip_s: float
     trust: Trust | None = None
+    peer_id: str = ""
     altered: int = 0
     conflict: bool = False
     copies: tuple[Copy, ...] = ()

@@ -107,6 +107,7 @@ class Unsettled:
             hops=hops,
             round_trip_s=round_trip,
             trust=None if session is None else session.trust,
+            peer_id="" if session is None else session.peer_id,
             altered=self.altered,
             conflict=reason is Reason.CONFLICT or (session is not None and session.conflict),
             copies=copies_of(self.attempts, is_final=reason is not None),
