@@ -59,7 +59,8 @@ def shown(peer: HostPort) -> str:
 
 
 class Download:
-    """One file on its way into a folder. ``tell`` hears of every output, ``resumed`` of bytes of an earlier time that are hashed."""
+    """One file on its way into a folder. ``tell`` hears of every output, ``resumed`` of bytes that an earlier one
+    left and that are hashed now."""
 
     def __init__(
         self,
@@ -93,7 +94,9 @@ class Download:
         found = await asyncio.to_thread(Partial.resume, self._folder, self._link.digest, self._resumed)
         chunks = have = None
         if found is not None:
-            self._partial, chunks, have = found
+            self._partial, head, have = found
+            chunks, self._name = head.chunks, self._name or head.name
+            self._tell(Begin(chunks, self._name))
         self.fetch = Fetch(
             self._link.digest, self._loop.time(), chunks=chunks, have=have, patience=self._patience
         )
@@ -136,8 +139,8 @@ class Download:
             case AskFor(holder, index):
                 self._spawn(self._ask(holder, index, AskChunk(self._link.digest, index)))
             case Begin(chunks, name):
-                self._partial = Partial.begin(self._folder, chunks)
                 self._name = self._name or name
+                self._partial = Partial.begin(self._folder, chunks, self._name)
             case Store():
                 await self._store(output)
             case GaveUp():

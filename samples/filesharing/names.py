@@ -53,10 +53,8 @@ def safe_name(name: str) -> str:
 
 def size_text(size: float) -> str:
     """Bytes in words: ``1.5 GiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size /= 1024
-    else:
-        unit = "TiB"
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+    units = iter(("B", "KiB", "MiB", "GiB"))
+    unit = next(units)
+    while size >= 1024 and unit != "TiB":
+        size, unit = size / 1024, next(units, "TiB")
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

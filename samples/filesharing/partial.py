@@ -26,6 +26,13 @@ Progress = Callable[[int], object]
 """Told how many bytes more have been looked at."""
 
 
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """What a journal begins with."""
+
+    chunks: ChunkList
+    name: str  # that the file is to have
+
+
 class Partial:
     """A file that is partly there. Only one process has it at a time; close it."""
 
@@ -42,10 +49,10 @@ class Partial:
             raise
 
     @classmethod
-    def begin(cls, folder: Path, chunks: ChunkList) -> Self:
+    def begin(cls, folder: Path, chunks: ChunkList, name: str) -> Self:
         """An empty one. Raises Unavailable when another process has it, OSError when the folder cannot be written."""
         partial = cls(folder, chunks.digest, create=True)
-        head = msgspec.msgpack.encode(chunks)
+        head = msgspec.msgpack.encode(Head(chunks, name))
         os.ftruncate(partial._journal, 0)
         _write(partial._journal, _LENGTH.pack(len(head)) + head)
         os.ftruncate(partial._file, chunks.size)
@@ -54,7 +61,7 @@ class Partial:
     @classmethod
     def resume(
         cls, folder: Path, digest: bytes, progress: Progress = lambda _: None
-    ) -> tuple[Self, ChunkList, Bitmap] | None:
+    ) -> tuple[Self, Head, Bitmap] | None:
         """What an earlier process left, with the chunks that are right; None when it left nothing of use."""
         try:
             partial = cls(folder, digest, create=False)
@@ -64,8 +71,8 @@ class Partial:
         if found is None:
             partial.close()
             return None
-        chunks, entries = found
-        return partial, chunks, partial._right(chunks, entries, progress)
+        head, entries = found
+        return partial, head, partial._right(head.chunks, entries, progress)
 
     def store(self, chunks: ChunkList, index: int, data: bytes) -> None:
         """Write a chunk, then say so in the journal."""
@@ -92,16 +99,17 @@ class Partial:
         except BlockingIOError:
             raise Unavailable(f"{self.path} is being fetched by another process: wait for it") from None
 
-    def _read(self, digest: bytes) -> tuple[ChunkList, list[int]] | None:
+    def _read(self, digest: bytes) -> tuple[Head, list[int]] | None:
         raw = self._journal_path.read_bytes()
         end = _LENGTH.size + (_LENGTH.unpack_from(raw)[0] if len(raw) >= _LENGTH.size else 0)
         try:
-            chunks = checked(msgspec.msgpack.decode(raw[_LENGTH.size : end], type=ChunkList), digest)
+            head = msgspec.msgpack.decode(raw[_LENGTH.size : end], type=Head)
+            checked(head.chunks, digest)
         except (msgspec.MsgspecError, MalformedMessage):
             return None
         whole = (len(raw) - end) // _ENTRY.size * _ENTRY.size
         os.ftruncate(self._journal, end + whole)  # or the next entry would follow half of one
-        return chunks, [index for (index,) in _ENTRY.iter_unpack(raw[end : end + whole])]
+        return head, [index for (index,) in _ENTRY.iter_unpack(raw[end : end + whole])]
 
     def _right(self, chunks: ChunkList, entries: list[int], progress: Progress) -> Bitmap:
         have = Bitmap(chunks.count)

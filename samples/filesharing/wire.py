@@ -14,7 +14,7 @@ OFFERS: Final = 256  # files in one answer; with the longest names 90 KiB
 NAME_BYTES: Final = 255  # of a file's name, as most file systems have it
 
 Digest = Annotated[bytes, Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
-Count = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True, tag="share.wanted"):
@@ -83,6 +83,7 @@ def encode(message: ShareMessage) -> bytes:
 def decode(raw: bytes) -> ShareMessage:
     """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
     try:
-        return _decoder.decode(raw)
+        message: ShareMessage = _decoder.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"file sharing: {str(error)[:200]}") from None
+    return message
