@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from cicada.errors import Misuse
 from samples.filesharing.chunks import HASH_BYTES
@@ -30,11 +30,10 @@ class Link(NamedTuple):
 
 def link_of(text: str) -> Link:
     """The link that ``text`` is, or that has the digest which it is. Raises Misuse when it is neither."""
-    scheme, colon, rest = text.partition(":")
-    parts = urlsplit(rest if colon and scheme == SCHEME else text)
-    fields = parse_qs(parts.query)
+    named, _, query = text.removeprefix(f"{SCHEME}:").partition("?")
+    fields = parse_qs(query)
     try:
-        digest = bytes.fromhex(parts.path)
+        digest = bytes.fromhex(named)
     except ValueError:
         digest = b""
     if len(digest) != HASH_BYTES:

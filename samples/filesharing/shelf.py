@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -119,4 +120,5 @@ def _keep(kept: Path, entry: Kept) -> None:
         new.write_bytes(msgspec.msgpack.encode(entry))
         new.replace(kept)
     except OSError:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink()
