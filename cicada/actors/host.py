@@ -115,7 +115,7 @@ class Host:
                 "no event loop is running: use cicada.SwarmPeer, or call this from a coroutine"
             ) from None
         host = cls._by_loop.get(loop)
-        if host is None:
+        if host is None or host.pid != os.getpid():  # a forked child may go on with its parent's loop, not with its peers
             host = cls._by_loop[loop] = cls(loop)
         return host
 
@@ -127,6 +127,7 @@ class Host:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.pid = os.getpid()
         self.dispatcher = LoopDispatcher(loop)
         self.clock = LoopClock(loop)
         self.alarms = Alarms(self.clock, loop)
