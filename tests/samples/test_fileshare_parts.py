@@ -111,7 +111,9 @@ def test_a_link_is_read_as_it_was_written(digest: bytes, name: str, with_peers: 
     assert link_of(digest.hex()) == Link(digest)
 
 
-@pytest.mark.parametrize("text", ["", "ab", "cicada-file:ab", "http:" + "ab" * 32, "zz" * 32, "ab" * 33, "//[x"])
+@pytest.mark.parametrize(
+    "text", ["", "ab", "cicada-file:ab", "http:" + "ab" * 32, "zz" * 32, "ab" * 33, "//[x"]
+)
 def test_what_is_no_link_is_refused_with_what_to_write(text: str) -> None:
     with pytest.raises(Misuse, match="cicada-file: link"):
         link_of(text)

@@ -185,4 +185,4 @@ def test_answers_that_nobody_asked_for_change_nothing() -> None:
     ):
         assert not any(isinstance(output, Store | Dropped) for output in fetch.handle(event, 0.1))
     assert fetch.have.held == 0
-    assert LEAST_CHUNK == chunks.chunk
+    assert chunks.chunk == LEAST_CHUNK
