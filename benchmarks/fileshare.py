@@ -105,7 +105,7 @@ class Sharers:
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.wait(10)
+            process.communicate(timeout=10)
 
 
 def _line(process: subprocess.Popen[str]) -> str:

@@ -36,6 +36,7 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MARKS = re.compile(r"\s+#\s*(?P<marks>(?:exit \d+|long)(?:,\s*(?:exit \d+|long))*)\s*$")
 _PORT = re.compile(
     r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=localhost:)\d{4,5}\b|(?<=-p )\d{4,5}\b|(?<=localhost )\d{4,5}\b"
+    r"|(?<=http\.server )\d{4,5}\b"
 )
 _DONE = "\x1e"
 
@@ -109,18 +110,19 @@ class Ports:
 
 
 class Shell:
-    """A shell in ``folder`` that finds ``cicada``. Ends with everything that was started in it."""
+    """A shell in ``folder`` that finds ``cicada`` and its ``python``. Ends with everything that was started in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        program = folder / ".venv" / "bin" / "cicada"
-        program.parent.mkdir(parents=True)
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cicada "$@"\n')
-        program.chmod(0o755)
+        programs = folder / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        for name, what in (("cicada", "-m cicada "), ("python", "")):
+            (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {what}"$@"\n')
+            (programs / name).chmod(0o755)
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "PATH": f"{program.parent}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{os.environ['PATH']}",
         }
         self._process = subprocess.Popen(
             ["bash", "--norc"],

@@ -84,6 +84,7 @@ class Download:
         )  # an input for each thing asked, and those are bounded
         self._tasks: set[asyncio.Task[None]] = set()
         self._partial: Partial | None = None
+        self._writing: asyncio.Future[None] | None = None
         self._name = link.name
 
     async def run(self) -> Path:
@@ -104,14 +105,20 @@ class Download:
         try:
             await self._until_the_end()
         except BaseException:
-            if self._partial is not None:
-                self._partial.close()
+            await self._close()
             raise
         finally:
             await _cancel([listener, *self._tasks])
         if self._partial is None:
             raise NobodyHasIt("there is no list")
         return await asyncio.to_thread(self._partial.finish, self._folder, safe_name(self._name))
+
+    async def _close(self) -> None:
+        """After the chunk that is being written: its descriptor may be another file's as soon as it is closed."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._partial is not None:
+            self._partial.close()
 
     async def _until_the_end(self) -> None:
         event: Input = TimerFired()
@@ -156,7 +163,9 @@ class Download:
 
     async def _store(self, store: Store) -> None:
         if self._partial is not None and self.fetch.chunks is not None:
-            await asyncio.to_thread(self._partial.store, self.fetch.chunks, store.index, store.data)
+            work = asyncio.to_thread(self._partial.store, self.fetch.chunks, store.index, store.data)
+            self._writing = asyncio.ensure_future(work)
+            await asyncio.shield(self._writing)
             self._inputs.put_nowait(Stored(store.index))
 
     async def _ask(self, holder: str, index: int | None, question: ShareMessage) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from cicada.aio import HostPort, Message, SwarmPeer
 from cicada.errors import CicadaError, MalformedMessage
+from samples.filesharing.chunks import MIB, MOST_CHUNK
 from samples.filesharing.names import safe_name
 from samples.filesharing.shelf import Shared
 from samples.filesharing.wire import (
@@ -25,13 +26,14 @@ from samples.filesharing.wire import (
     encode,
 )
 
-ANSWERS: Final = (
-    48  # under way at once, 24 MiB at 512 KiB; a peer has room for 64 MiB of messages on their way
+ANSWER_BYTES: Final = (
+    16 * MIB
+)  # of answers under way at once; a peer has room for 64 MiB of messages on their way
+QUESTIONS: Final = 1024  # that wait for an answer or have one under way; 1 KiB each
+QUESTIONS_EACH: Final = (
+    16  # of one asker, of these: two full windows. One that died holds no more of the answers
 )
-ANSWERS_EACH: Final = (
-    16  # for one asker, of these: two full windows. One that died holds no more until it is given up
-)
-ANSWER_S: Final = 30.0  # until an answer is given up; whoever asked has given up before
+ANSWER_S: Final = 15.0  # until an answer is given up, as whoever asked does
 
 Answered = Callable[[HostPort, int], object]
 """Told who got an answer, of how many bytes."""
@@ -46,6 +48,8 @@ class Sharing:
         self._peer = peer
         self._files = {file.chunks.digest: file for file in files}
         self._on_answer = on_answer
+        largest = max((file.chunks.chunk for file in self._files.values()), default=MOST_CHUNK)
+        self._answers = asyncio.Semaphore(ANSWER_BYTES // largest)
         self._tasks: set[asyncio.Task[None]] = set()
         self._each: Counter[HostPort] = Counter()
         self.ignored: Counter[str] = Counter()
@@ -60,9 +64,9 @@ class Sharing:
                 task.cancel()
 
     def take(self, message: Message) -> None:
-        """Answer one message, if it is a question and there is room for the answer."""
+        """Answer one message when its turn comes, if it is a question."""
         source = message.source
-        if len(self._tasks) >= ANSWERS or self._each[source] >= ANSWERS_EACH:
+        if len(self._tasks) >= QUESTIONS or self._each[source] >= QUESTIONS_EACH:
             self.ignored["busy"] += 1
             return
         self._each[source] += 1
@@ -84,12 +88,13 @@ class Sharing:
         except MalformedMessage:
             self.ignored["malformed"] += 1
             return
-        if isinstance(question, Wanted):
-            await self._offer(message, question)
-        elif isinstance(question, AskList | AskChunk) and message.kind == "request":
-            await self._send(message, await self._reply(question))
-        else:
-            self.ignored["no question"] += 1
+        async with self._answers:
+            if isinstance(question, Wanted):
+                await self._offer(message, question)
+            elif isinstance(question, AskList | AskChunk) and message.kind == "request":
+                await self._send(message, await self._reply(question))
+            else:
+                self.ignored["no question"] += 1
 
     async def _offer(self, message: Message, wanted: Wanted) -> None:
         asked_for = [wanted.digest] if wanted.digest is not None else list(self._files)

@@ -50,17 +50,25 @@ class Dying(Sharer):
 
 
 class Stopping(Sharer):
-    """Answers no more from its twentieth chunk on, until it is let."""
+    """Answers no more after so many chunks, until it is let."""
+
+    after = 20
 
     def __init__(self, peer: SwarmPeer, files: Sequence[Shared]) -> None:
         super().__init__(peer, files)
         self.stopped, self.let = asyncio.Event(), asyncio.Event()
 
     async def _reply(self, question: AskChunk) -> bytes:  # type: ignore[override]
-        if len(self.asked) >= 20 and not self.let.is_set():
+        if len(self.asked) >= self.after and not self.let.is_set():
             self.stopped.set()
             await self.let.wait()
         return await super()._reply(question)
+
+
+class Stopped(Stopping):
+    """Answers nothing until it is let."""
+
+    after = 0
 
 
 def film(folder: Path) -> Shared:

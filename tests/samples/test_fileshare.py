@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import struct
@@ -16,14 +17,17 @@ import pytest
 
 from cicada.aio import SwarmPeer
 from samples.fileshare import FAILED, INTERRUPTED, OK, USAGE, main
+from samples.filesharing.chunks import ChunkList
 from samples.filesharing.download import Download, NobodyHasIt
 from samples.filesharing.fetching import Dropped, Output
 from samples.filesharing.holders import Fault
 from samples.filesharing.names import Link
+from samples.filesharing.partial import Partial
+from samples.filesharing.serving import QUESTIONS_EACH
 from samples.filesharing.shelf import Shared
-from samples.filesharing.wire import AskChunk, AskList, Refused, Wanted, decode, encode
+from samples.filesharing.wire import AskChunk, AskList, ChunkReply, Refused, Wanted, decode, encode
 from tests.peer.swarm import eventually, swarm
-from tests.samples.sharers import FILM, Dying, Liar, Sharer, Stopping, film, sharers
+from tests.samples.sharers import FILM, Dying, Liar, Sharer, Stopped, Stopping, film, sharers
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 30.0
@@ -134,6 +138,53 @@ async def test_what_is_no_question_is_counted_and_the_next_one_is_answered(file:
         reply = await peer.request(sharer.name, encode(AskChunk(file.chunks.digest, 2**40)))
         assert decode(reply.data) == Refused("no such chunk")
         assert sharer.ignored == {"malformed": 1, "no question": 1}
+
+
+async def test_one_asker_holds_a_bounded_number_of_turns_and_the_others_get_theirs(file: Shared) -> None:
+    async with sharers(file, [Stopped]) as (peer, (sharer,)):
+        assert isinstance(sharer, Stopped)
+        question = encode(AskChunk(file.chunks.digest, 0))
+        asking = [asyncio.create_task(peer.request(sharer.name, question, 20.0)) for _ in range(20)]
+
+        async def four_are_refused() -> bool:
+            return sharer.ignored["busy"] == 4
+
+        await eventually(four_are_refused, "questions beyond the bound")
+        assert len(sharer._tasks) == QUESTIONS_EACH == 16
+        sharer.let.set()
+
+        async def the_others_are_answered() -> bool:
+            return sum(task.done() for task in asking) == QUESTIONS_EACH
+
+        await eventually(the_others_are_answered, "the answers")
+        for task in asking:
+            assert not task.done() or isinstance(decode((await task).data), ChunkReply)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_a_disk_that_is_full_ends_the_fetch_and_leaves_what_it_has(
+    file: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Partial.store
+
+    def full(partial: Partial, chunks: ChunkList, index: int, data: bytes) -> None:
+        if index == 10:
+            raise OSError(errno.ENOSPC, "no space")
+        store(partial, chunks, index, data)
+
+    async with sharers(file, [Sharer]) as (peer, (sharer,)):
+        monkeypatch.setattr(Partial, "store", full)
+        with pytest.raises(OSError, match="no space"):
+            await fetched(peer, file, tmp_path)
+        monkeypatch.setattr(Partial, "store", store)
+        stored = len(entries(tmp_path / f"{file.chunks.digest.hex()}.journal"))
+        sharer.asked.clear()
+        path, _ = await fetched(peer, file, tmp_path)
+        assert is_whole(path, file)
+        assert stored >= 1
+        assert len(set(sharer.asked)) == file.chunks.count - stored
 
 
 async def test_a_file_that_changes_while_it_is_shared_is_refused(tmp_path: Path) -> None:
