@@ -25,6 +25,7 @@ from cicada.actors.family import (
 from cicada.actors.host import Host
 from cicada.actors.hosted import HostedPeer, PeerStats, Trial
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
+from cicada.actors.ownership import refuse_when_imported_again
 from cicada.actors.peerkeys import PERSISTENT, key_source, secrets_of
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
@@ -32,7 +33,6 @@ from cicada.actors.settings import Settings
 from cicada.actors.watch import Watch
 from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
 from cicada.embedding.lookups import Lookup, look_up, route_of
-from cicada.embedding.ownership import Ownership, refuse_when_imported_again
 from cicada.embedding.sending import WAIT, How, copies_of, is_patient, payload_of, reply, request, submit
 from cicada.embedding.waiting import answered
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, RingNotReady
@@ -152,8 +152,7 @@ class SwarmPeer:
         self._hosted = Host.current().start_peer(
             settings, host=host, port=port, external_ip=external_ip, external_port=external_port
         )
-        self._ownership = Ownership()
-        self._hosted.mailbox.reply_by(partial(reply, self._hosted, self._ownership))
+        self._hosted.mailbox.reply_by(partial(reply, self._hosted))
         return self.listener
 
     def create(self) -> None:
@@ -165,7 +164,8 @@ class SwarmPeer:
     ) -> None:
         """Enter the ring of the peer at ``host, port`` (or of an address tuple, or of another SwarmPeer).
 
-        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds.
+        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds. Cancelled, it may
+        still come to be there, unless it is told to connect to others.
         """
         hosted = self._own()
         seed = await resolved(host if port is None else (str(host), port))
@@ -297,26 +297,26 @@ class SwarmPeer:
         """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent; in a
         forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
         """
-        self._closed = True
-        if self._hosted is None or self._ownership.is_foreign:
+        if self._hosted is None or self._hosted.ownership.is_foreign:
+            self._closed = True
             return
-        self._ownership.check()
-        ends = self._ownership.loop.time() + timeout
+        self._hosted.ownership.check()
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout
         try:
             if not self._hosted.ended:
-                with contextlib.suppress(
-                    DeliveryTimeout, NotBound
-                ):  # an ended or stuck peer needs no farewell
+                with contextlib.suppress(DeliveryTimeout, NotBound):  # one that ended or is stuck says none
                     await self.disconnect(timeout)
         finally:
             self._hosted.end("left")
-        left = max(ends - self._ownership.loop.time(), _LAST_WORDS)
+        left = max(ends - loop.time(), _LAST_WORDS)
         await answered(asyncio.shield(self._hosted.gone), left, "ending")
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""
         if self._hosted is not None:
-            self._ownership.check()
+            self._hosted.ownership.check()
             self._hosted.end("killed")
         self._closed = True
 
@@ -413,7 +413,7 @@ class SwarmPeer:
     def _own(self, *, closed_is_fine: bool = False) -> HostedPeer:
         """The same, where it may be used."""
         hosted = self._bound(closed_is_fine=closed_is_fine)
-        self._ownership.check()
+        hosted.ownership.check()
         return hosted
 
     def _run_hook(self, name: str, *arguments: object) -> None:

@@ -11,6 +11,7 @@ from cicada import aio
 from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.hosted import PeerStats, Trial
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
+from cicada.actors.ownership import refuse_when_imported_again
 from cicada.actors.peerkeys import PERSISTENT
 from cicada.actors.pump import Publish
 from cicada.actors.receipt import Receipt
@@ -19,7 +20,6 @@ from cicada.aio import LOOPBACK, Hooks
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.embedding.lookups import Lookup
 from cicada.embedding.loopthread import SLACK, Lease
-from cicada.embedding.ownership import refuse_when_imported_again
 from cicada.embedding.sending import WAIT
 from cicada.errors import NotBound
 from cicada.ids import Address, Place

@@ -173,6 +173,11 @@ PURE: Final = (
     "visualizer.feed.history",
     "visualizer.feed.player",
     "visualizer.scene",
+    "samples.filesharing.chunks",
+    "samples.filesharing.fetching",
+    "samples.filesharing.holders",
+    "samples.filesharing.names",
+    "samples.filesharing.wire",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

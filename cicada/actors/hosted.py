@@ -14,6 +14,7 @@ from cicada.actors.answers import refuse
 from cicada.actors.family import Enter, Move, Submit
 from cicada.actors.mailbox import Mailbox
 from cicada.actors.moves import Moves
+from cicada.actors.ownership import Ownership
 from cicada.actors.pump import Publish, Surroundings
 from cicada.actors.receipt import failed
 from cicada.actors.requests import RequestDesk
@@ -122,6 +123,11 @@ class HostedPeer:
     def mailbox(self) -> Mailbox:
         """Where its messages lie."""
         return self._holdings.mailbox
+
+    @property
+    def ownership(self) -> Ownership:
+        """Where it may be used."""
+        return self._host.ownership
 
     @property
     def services(self) -> Services:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from cicada.embedding.ownership import running_loop
+from cicada.actors.ownership import running_loop
 from cicada.errors import DeliveryTimeout, Misuse
 
 T = TypeVar("T")

@@ -13,7 +13,6 @@ from cicada.actors.family import Submit
 from cicada.actors.hosted import HostedPeer
 from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt, failed
-from cicada.embedding.ownership import Ownership
 from cicada.errors import DeliveryTimeout, MailboxFull, Misuse, NotBound, PayloadTooLarge
 from cicada.ids import Address, Place
 from cicada.keys.trust import Trust
@@ -97,15 +96,10 @@ async def request(hosted: HostedPeer, target: Target, data: bytes | str, how: Ho
 
 
 def reply(
-    hosted: HostedPeer,
-    owner: Ownership,
-    source: HostPort,
-    number: int | None,
-    data: bytes | str,
-    timeout: float,
+    hosted: HostedPeer, source: HostPort, number: int | None, data: bytes | str, timeout: float
 ) -> Receipt:
     """As Message.reply promises it: to request ``number`` of ``source``, or to a message of no number. In any thread."""
-    owner.check_process()
+    hosted.ownership.check_process()
     if hosted.ended:
         raise NotBound("the peer that received the message is closed: nothing can be sent from it")
     if number is None:
@@ -114,11 +108,11 @@ def reply(
         fitting = payload_of(data, WIRE.max_message - ENVELOPE, "reply")
         payload = encode_service(Reply(number=number, data=fitting))
         how = How(timeout=timeout, service=Service.REPLY)
-    if owner.is_here:
+    if hosted.ownership.is_here:
         return submit(hosted, source, payload, how)
     receipt = Receipt()
     with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-        owner.loop.call_soon_threadsafe(_submit_for_thread, hosted, source, payload, how, receipt)
+        hosted.ownership.loop.call_soon_threadsafe(_submit_for_thread, hosted, source, payload, how, receipt)
         return receipt
     raise NotBound("the peer that received the message is closed: nothing can be sent from it")
 

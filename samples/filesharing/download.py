@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from cicada.aio import HostPort, Message, SwarmPeer
 from cicada.errors import CicadaError, MalformedMessage, Misuse
 from cicada.ids import Address, canonical_address, is_hidden
+from samples.filesharing.chunks import Bitmap, ChunkList
 from samples.filesharing.fetching import (
     AskFor,
     AskForList,
@@ -92,12 +94,7 @@ class Download:
 
         What was stored stays in the folder when this fails or is cancelled, and the next one goes on with it.
         """
-        found = await asyncio.to_thread(Partial.resume, self._folder, self._link.digest, self._resumed)
-        chunks = have = None
-        if found is not None:
-            self._partial, head, have = found
-            chunks, self._name = head.chunks, self._name or head.name
-            self._tell(Begin(chunks, self._name))
+        chunks, have = await self._resume()
         self.fetch = Fetch(
             self._link.digest, self._loop.time(), chunks=chunks, have=have, patience=self._patience
         )
@@ -112,6 +109,26 @@ class Download:
         if self._partial is None:
             raise NobodyHasIt("there is no list")
         return await asyncio.to_thread(self._partial.finish, self._folder, safe_name(self._name))
+
+    async def _resume(self) -> tuple[ChunkList | None, Bitmap | None]:
+        left = threading.Event()
+
+        def progress(size: int) -> None:
+            if left.is_set():
+                raise asyncio.CancelledError
+            self._resumed(size)
+
+        try:
+            found = await asyncio.to_thread(Partial.resume, self._folder, self._link.digest, progress)
+        except asyncio.CancelledError:
+            left.set()  # the thread would go on, and keep the file
+            raise
+        if found is None:
+            return None, None
+        self._partial, head, have = found
+        self._name = self._name or head.name
+        self._tell(Begin(head.chunks, self._name))
+        return head.chunks, have
 
     async def _close(self) -> None:
         """After the chunk that is being written: its descriptor may be another file's as soon as it is closed."""

@@ -62,17 +62,22 @@ class Partial:
     def resume(
         cls, folder: Path, digest: bytes, progress: Progress = lambda _: None
     ) -> tuple[Self, Head, Bitmap] | None:
-        """What an earlier process left, with the chunks that are right; None when it left nothing of use."""
+        """What an earlier process left, with the chunks that are right; None when it left nothing of use. ``progress`` is told of
+        bytes as they are hashed; what it raises ends this."""
         try:
             partial = cls(folder, digest, create=False)
         except FileNotFoundError:
             return None
-        found = partial._read(digest)
-        if found is None:
+        try:
+            found = partial._read(digest)
+            if found is not None:
+                head, entries = found
+                return partial, head, partial._right(head.chunks, entries, progress)
+        except BaseException:
             partial.close()
-            return None
-        head, entries = found
-        return partial, head, partial._right(head.chunks, entries, progress)
+            raise
+        partial.close()
+        return None
 
     def store(self, chunks: ChunkList, index: int, data: bytes) -> None:
         """Write a chunk, then say so in the journal."""

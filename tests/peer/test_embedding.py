@@ -6,6 +6,7 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -139,6 +140,20 @@ async def test_a_verb_that_is_cancelled_anywhere_leaves_a_peer_that_works() -> N
         await eventually(is_clean, "nothing to be left over")
 
 
+async def test_after_a_connect_that_was_cancelled_another_one_is_not_too_early() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with SwarmPeer("127.0.0.1", 0) as a, SwarmPeer("127.0.0.1", 0) as b:
+            connecting = asyncio.create_task(a.connect(silent.getsockname(), timeout=60))
+            second = asyncio.create_task(a.connect(b))
+            with pytest.raises(RingNotReady, match="joining already"):
+                await second
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            await a.connect(b)
+            await b.joined()
+
+
 async def test_no_message_is_lost_by_a_reader_that_is_cancelled() -> None:
     rng = Random(4)
     async with swarm(2) as (a, b):
@@ -197,6 +212,31 @@ async def test_a_peer_takes_no_signal_handler_and_leaves_no_task() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def test_a_recv_that_is_interrupted_takes_no_message() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    main = threading.get_ident()
+    try:
+        with cicada.SwarmPeer("127.0.0.1", 0) as peer:
+
+            def when_it_waits() -> None:
+                while not peer._peer._bound().mailbox._waiters:
+                    pass
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+            thread = threading.Thread(target=when_it_waits)
+            thread.start()
+            with pytest.raises(KeyboardInterrupt):
+                peer.recv(timeout=20)
+            thread.join(5)
+            peer.send(peer, b"kept").result(10)
+            assert peer.recv(timeout=10).data == b"kept"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 # Somewhere else
 
 
@@ -230,6 +270,22 @@ async def test_another_thread_and_another_loop_are_told_to_use_the_sync_peer() -
         assert len(problems) == 8
         assert {"use the sync cicada.SwarmPeer" in problem for problem in problems} == {True}
         assert (await peer.send(peer, b"and here it works")).delivered
+
+
+async def test_two_loops_of_one_process_have_peers_of_their_own() -> None:
+    async with SwarmPeer("127.0.0.1", 0) as here:
+        target = here.listener
+
+        async def elsewhere() -> bytes:
+            async with SwarmPeer("127.0.0.1", 0) as there, SwarmPeer("127.0.0.1", 0) as beside:
+                await there.connect(target)
+                await beside.connect(there)
+                return (await there.request(target, b"over there", timeout=20)).data
+
+        asking = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+        await (await here.recv(timeout=20)).reply(b"over here")
+        assert await asking == b"over here"
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def test_while_a_spawned_process_imports_the_main_module_nothing_is_bound(

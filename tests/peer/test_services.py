@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from cicada import MailboxPolicy
@@ -86,6 +88,22 @@ async def test_a_service_that_fails_costs_its_mail_and_nothing_else(
         assert not (await a._send_service(Service.ACTOR, b, b"x", timeout=10)).delivered
         assert (await a.send(b, b"and yet")).delivered
         assert "the service 5 failed" in caplog.text
+
+
+async def test_each_mail_is_taken_over_once_although_the_routers_crash() -> None:
+    async with swarm(3) as (a, b, _):
+        desk = Desk(room=1000)
+        services_of(b).offer(Service.CHANNEL, desk.take)
+        sends = [
+            asyncio.create_task(a._send_service(Service.CHANNEL, b, b"%d" % number, timeout=30))
+            for number in range(200)
+        ]
+        await sends[0]
+        b.crash("router")
+        a.crash("router")
+        receipts = await asyncio.gather(*sends)
+        assert all(receipt.delivered for receipt in receipts)
+        assert sorted(int(mail.payload) for mail in desk.mail) == [*range(200)]
 
 
 async def test_mail_of_services_passes_a_mailbox_that_is_full() -> None:

@@ -211,6 +211,22 @@ def test_two_do_not_write_the_same_file_at_once(tmp_path: Path) -> None:
     resumed(tmp_path, pieces)[0].close()
 
 
+def test_a_resumption_that_is_stopped_lets_another_have_the_file(tmp_path: Path) -> None:
+    pieces = contents(2)
+    partial = Partial.begin(tmp_path, listed(pieces), "name")
+    store(partial, pieces, 0)
+    partial.close()
+
+    def stop(size: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Partial.resume(tmp_path, listed(pieces).digest, stop)
+    again, have, _ = resumed(tmp_path, pieces)
+    assert have == {0}
+    again.close()
+
+
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
     for expected in ("a (2).txt", "a (3).txt"):

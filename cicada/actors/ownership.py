@@ -1,4 +1,4 @@
-"""Whose a peer is: of the process, the thread and the event loop that bound it. Others are told what to do instead."""
+"""Whose peers are: of the process, the thread and the event loop that bound them. Others are told what to do instead."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def refuse_when_imported_again() -> None:
 
 
 class Ownership:
-    """Of one peer, by the running loop."""
+    """Of the peers of a loop, in the process that made this."""
 
-    __slots__ = ("loop", "pid")
+    __slots__ = ("_pid", "loop")
 
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.pid = os.getpid()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._pid = os.getpid()
 
     @property
     def is_foreign(self) -> bool:
-        """Whether this is a forked child of the process that has the peer."""
-        return os.getpid() != self.pid
+        """Whether this is a forked child of the process that has the peers."""
+        return os.getpid() != self._pid
 
     @property
     def is_here(self) -> bool:
-        """Whether the peer's loop is the one that runs here."""
+        """Whether their loop is the one that runs here."""
         return running_loop() is self.loop
 
     def check_process(self) -> None:
