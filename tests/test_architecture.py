@@ -176,6 +176,11 @@ PURE: Final = (
     "visualizer.feed.player",
     "visualizer.scene",
     "samples.mesh_tunnel",
+    "samples.filesharing.chunks",
+    "samples.filesharing.fetching",
+    "samples.filesharing.holders",
+    "samples.filesharing.names",
+    "samples.filesharing.wire",
 )
 EFFECTFUL: Final = ("cicada.keys.store",)
 IMPURE_MODULES: Final = frozenset(

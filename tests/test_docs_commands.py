@@ -14,7 +14,7 @@ from launcher.exits import Exit
 from tests.pages import Command, Ports, commands_of, shell
 
 ROOT: Final = Path(__file__).parent.parent
-PAGES: Final = ["launch", "scripts", "breaking", "load", "report", "watch", "trust", "samples"]
+PAGES: Final = ["launch", "scripts", "breaking", "load", "report", "watch", "trust", "samples", "fileshare"]
 FULL: Final = os.environ.get("CICADA_DOCS") == "full"
 SECONDS: Final = 60.0
 LONG_SECONDS: Final = 1500.0
