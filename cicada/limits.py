@@ -346,7 +346,9 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     asked: float = 10.0  # messages are taken from who was compared with for this long
     repair: float = 0.5  # after a gap shows, others are asked for what is missing; and again, doubled
     repairers: int = 3  # members that are asked then, besides the parent
-    withheld: float = 5.0  # a message that others brought this much later is one that the parent should have brought
+    withheld: float = (
+        5.0  # a message that others brought this much later is one that the parent should have brought
+    )
     strikes: int = 3  # such messages in one window, then another way to the root is looked for, once
     window_seconds: float = 20.0
     windows: int = 3  # in a row with cause, then the root itself is passed over
