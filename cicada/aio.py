@@ -51,7 +51,18 @@ from cicada.services.requests import Requests
 from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
-__all__ = ["BroadcastReceipt", "HostPort", "Lookup", "Message", "Receipt", "SwarmPeer", "Target"]
+__all__ = [
+    "BroadcastReceipt",
+    "HostPort",
+    "Lookup",
+    "Message",
+    "Receipt",
+    "SwarmCall",
+    "SwarmExport",
+    "SwarmPeer",
+    "SwarmRef",
+    "Target",
+]
 
 LOOPBACK = "127.0.0.1"
 _LAST_WORDS = 1.0  # seconds that its actors have to end, however long the farewell took
@@ -370,7 +381,8 @@ class SwarmPeer:
     def actor(
         self, target: Target, name: str, *, commands: Any, replies: Any, require: str | None = None
     ) -> SwarmRef[Any, Any]:
-        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SwarmRef[Commands, Replies]``. To a peer with less trust than ``require`` nothing is sent."""
+        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SwarmRef[Commands, Replies]``. To a peer with
+        less trust than ``require`` nothing is sent."""
         trust = Trust.required(require)
         return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
 
