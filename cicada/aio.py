@@ -15,16 +15,10 @@ from msgspec.structs import replace
 from cicada.actors.broadcastreceipt import BroadcastReceipt
 from cicada.actors.family import (
     Announce,
-    ChangeSwarmKeys,
     Enter,
-    InjectCrash,
-    Kind,
-    TakeSnapshot,
     Withdraw,
 )
 from cicada.actors.host import Host
-from cicada.actors.hosted import HostedPeer, PeerStats, Trial
-from cicada.actors.loop import LoopDispatcher
 from cicada.actors.mailbox import BLOCKING, HostPort, Message
 from cicada.actors.ownership import refuse_when_imported_again
 from cicada.actors.peerkeys import PERSISTENT, secrets_of
@@ -35,15 +29,16 @@ from cicada.actors.subscription import ActorRef, Subscription
 from cicada.actors.threads import check_threads
 from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
-from cicada.chord.io import CreateRing, LookupFailure, RingSnapshot
+from cicada.chord.io import CreateRing, LookupFailure
 from cicada.embedding.channels import Channel, ChannelHub, ChannelMessage
 from cicada.embedding.directory import Directory
+from cicada.embedding.embedded import Embedded
 from cicada.embedding.lookups import Lookup, look_up, route_of
 from cicada.embedding.sending import WAIT, How, copies_of, is_patient, payload_of, reply, request, submit
 from cicada.embedding.swarmactors import ActorExchange, SwarmCall, SwarmExport, SwarmRef
 from cicada.embedding.waiting import answered
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, RingNotReady
-from cicada.ids import Address, Peer, Place, is_hidden
+from cicada.ids import Peer, is_hidden
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
@@ -64,7 +59,10 @@ __all__ = [
     "Message",
     "NameRecord",
     "Receipt",
+    "SwarmCall",
+    "SwarmExport",
     "SwarmPeer",
+    "SwarmRef",
     "Target",
 ]
 
@@ -75,7 +73,7 @@ Hooks = Mapping[str, Callable[..., object]]
 HOOKS = ("send", "recv", "new_peer")
 
 
-class SwarmPeer:
+class SwarmPeer(Embedded):
     """A peer of a swarm, on the running event loop.
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
@@ -140,11 +138,9 @@ class SwarmPeer:
             map_ports=map_ports,
             watch=watch,
         )
-        self._hosted: HostedPeer | None = None
         self._channels: ChannelHub | None = None
         self._directory: Directory | None = None
         self._exchange: ActorExchange | None = None
-        self._closed = False
         if host is not None or port is not None:
             self.bind(host or LOOPBACK, port or 0)
 
@@ -374,11 +370,6 @@ class SwarmPeer:
 
     # The application's own actors
 
-    @property
-    def dispatcher(self) -> LoopDispatcher:
-        """For LoopActors of the application: they have their turns on the peer's event loop, in line with its actors."""
-        return self._own().dispatcher
-
     def subscribe(self, ref: ActorRef[Message], *, prefetch: int = ACTOR.prefetch) -> Subscription:
         """Have an actor told the messages that come into the mailbox, until the subscription is cancelled or the actor ends.
 
@@ -431,69 +422,10 @@ class SwarmPeer:
             self._exchange = ActorExchange(hosted, send, Requests(hosted.around.entropy))
         return self._exchange
 
-    def change_swarm_keys(self, keys: SwarmKeys) -> None:
-        """Dial with and accept these keys of a closed swarm from now on. Links made with others are closed; what they had
-        not finished goes over new ones."""
-        self._own().tell(ChangeSwarmKeys(keys))
-
-    def stop_mapping(self) -> None:
-        """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
-        self._own().stop_mapping()
-
-    def crash(self, kind: str) -> None:
-        """Make the actor ``transport``, ``ring``, ``router`` or ``crypto`` fail; supervision starts it again. For tests."""
-        self._own().tell(InjectCrash(Kind(kind)))
-
-    @property
-    def trial(self) -> Trial:
-        """For tests: have the peer stand still and go on, and set faults between it and others."""
-        return self._own()
-
-    async def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
-        """The ring's state at this peer, at one instant."""
-        reply: asyncio.Future[RingSnapshot] = asyncio.get_running_loop().create_future()
-        self._own().tell(TakeSnapshot(reply))
-        return await answered(reply, timeout, "snapshot")
-
-    def stats(self) -> PeerStats:
-        """Counters since ``bind``."""
-        return self._own(closed_is_fine=True).stats()
-
-    @property
-    def listener(self) -> HostPort:
-        """The address others dial."""
-        return HostPort.of(self._bound(closed_is_fine=True).peer.address)
-
-    @property
-    def address(self) -> Address:
-        """The same as text; of a peer that nobody can dial ``@`` with its peer id. It changes when a router maps its port and
-        others have dialled it by that, and when the router does so no more."""
-        return self._bound(closed_is_fine=True).peer.address
-
-    @property
-    def hash(self) -> Place:
-        """This peer's place on the ring."""
-        return self._bound(closed_is_fine=True).peer.place
-
-    @property
-    def peers(self) -> tuple[HostPort, ...]:
-        """The peers this one knows and has dialled."""
-        return tuple(HostPort.of(peer.address) for peer in self._own().contacts)
-
     @property
     def peek(self) -> Message | None:
         """The message ``recv`` would return now, left in the mailbox; None when there is none."""
         return self._own(closed_is_fine=True).mailbox.peek()
-
-    @property
-    def bound(self) -> bool:
-        """Whether the peer listens."""
-        return self._hosted is not None and not self._hosted.ended
-
-    @property
-    def failed(self) -> str:
-        """Why supervision gave this peer up; empty while it has not."""
-        return "" if self._hosted is None else self._hosted.failure
 
     async def __aenter__(self) -> Self:
         return self
@@ -502,10 +434,6 @@ class SwarmPeer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    def __repr__(self) -> str:
-        where = "unbound" if self._hosted is None else self._hosted.peer.address
-        return f"<SwarmPeer {where}{' closed' if self._closed else ''}>"
 
     def _names(self) -> Directory:
         self._own()
@@ -519,19 +447,6 @@ class SwarmPeer:
                 yield await self.recv(None)
             except NotBound:
                 return
-
-    def _bound(self, *, closed_is_fine: bool = False) -> HostedPeer:
-        if self._hosted is None:
-            raise NotBound("this peer has no address yet: call bind() first")
-        if self._hosted.ended and not closed_is_fine:
-            raise NotBound(self._hosted.failure or "this peer is closed: make a new one")
-        return self._hosted
-
-    def _own(self, *, closed_is_fine: bool = False) -> HostedPeer:
-        """The same, where it may be used."""
-        hosted = self._bound(closed_is_fine=closed_is_fine)
-        hosted.ownership.check()
-        return hosted
 
     def _run_hook(self, name: str, *arguments: object) -> None:
         hook = self._hooks.get(name)

@@ -25,6 +25,7 @@ from cicada.embedding.blocking import BlockingChannel
 from cicada.embedding.lookups import Lookup
 from cicada.embedding.loopthread import SLACK, Lease
 from cicada.embedding.sending import WAIT
+from cicada.embedding.swarmactors import SwarmCall, SwarmExport
 from cicada.errors import NotBound
 from cicada.ids import Address, Place
 from cicada.keys.identity import Identity
@@ -256,6 +257,20 @@ class SwarmPeer:
     def dispatcher(self) -> LoopDispatcher:
         """For LoopActors of the application, which then run on the peer's background loop and must not block."""
         return self._call(lambda: self._peer.dispatcher)
+
+    def export(
+        self,
+        ref: ActorRef[SwarmCall],
+        name: str,
+        *,
+        commands: Any,
+        replies: Any,
+        require: str | None = "pinned",
+    ) -> SwarmExport:
+        """Let other peers tell, ask and watch the actor, by ``name``, while the peer and the actor live."""
+        return self._call(
+            lambda: self._peer.export(ref, name, commands=commands, replies=replies, require=require)
+        )
 
     def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from cicada.actors.base import ActorExit, BlockingActor, Overflow
+    from cicada.actors.base import ActorExit, BlockingActor, GuardedRef, Overflow
     from cicada.actors.lasting import LastingRef, SyncLastingRef
     from cicada.actors.loop import LoopActor, LoopDispatcher
     from cicada.actors.remote import Exported, RemoteCall, export
@@ -24,6 +24,7 @@ __all__ = [
     "BlockingActor",
     "Child",
     "Exported",
+    "GuardedRef",
     "LastingRef",
     "LoopActor",
     "LoopDispatcher",
@@ -46,6 +47,7 @@ _HOMES: Final = {
     "BlockingActor": "cicada.actors.base",
     "Child": "cicada.actors.tree",
     "Exported": "cicada.actors.remote",
+    "GuardedRef": "cicada.actors.base",
     "LastingRef": "cicada.actors.lasting",
     "LoopActor": "cicada.actors.loop",
     "LoopDispatcher": "cicada.actors.loop",

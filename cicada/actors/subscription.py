@@ -47,6 +47,14 @@ class ActorRef(Protocol[M_contra]):
         """Put ``message`` in its inbox."""
         ...
 
+    def ask(self, message: M_contra, *, block: bool = True, timeout: float | None = None) -> Any:
+        """What ``on_receive`` returns for it; with ``block=False`` a future, for event loops."""
+        ...
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Have it stop once it has handled what is queued. Whether it did; with ``block=False`` a future."""
+        ...
+
 
 class _Told(NamedTuple):
     """A message that is with the actor."""

@@ -147,13 +147,12 @@ def test_a_long_reason_is_cut() -> None:
 def test_nothing_is_open_when_everything_has_ended_and_each_request_is_answered_at_most_once(
     steps: list[tuple[int, int, float]],
 ) -> None:
-    made, now, number = exports(), 0.0, 0
+    made, now = exports(), 0.0
     tickets: list[int] = []
     answered: list[tuple[object, int]] = []
-    for who, what, wait in steps:
+    for number, (who, what, wait) in enumerate(steps):
         now += wait
         made.handle(TimerFired(), now)
-        number += 1
         if what < 2:
             outputs = made.handle(ask(number, CALLERS[who], ms=1 + 1000 * what), now)
         elif what == 2 and tickets:
