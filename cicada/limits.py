@@ -309,12 +309,16 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     answer: float = 5.0  # for the answer of who might be the parent; a session may have to be made
     retry: float = 0.5  # until a search that failed begins again; doubled each time, jittered by half
     retry_most: float = 8.0
-    refresh: float = 5.0  # between two words to the parent, jittered by a fifth; the root asks the ring as often
+    refresh: float = (
+        5.0  # between two words to the parent, jittered by a fifth; the root asks the ring as often
+    )
     lease: float = 15.0  # a neighbour that said nothing for three refreshes is gone
     push: float = 1.0  # news of who is there wait this long for more of it
     check_owner: float = 1.0  # between two questions to the ring that others cause
     send: float = 30.0  # a message whose fate nobody told is taken for lost
-    outstanding: int = 256  # messages on their way to one neighbour: one that is slower attaches anew and is filled in
+    outstanding: int = (
+        256  # messages on their way to one neighbour: one that is slower attaches anew and is filled in
+    )
     sends: int = 4096  # messages on their way, to all
 
     payload: int = 24 * KIB  # of a message, which fits into one frame with its record
@@ -333,11 +337,15 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     asked: float = 10.0  # messages are taken from who was compared with for this long
     repair: float = 0.5  # after a gap shows, others are asked for what is missing; and again, doubled
     repairers: int = 3  # members that are asked then, besides the parent
-    withheld: float = 5.0  # a message that others brought this much later is one that the parent should have brought
+    withheld: float = (
+        5.0  # a message that others brought this much later is one that the parent should have brought
+    )
     strikes: int = 3  # such messages in one window, then another way to the root is looked for, once
     window_seconds: float = 20.0
     windows: int = 3  # in a row with cause, then the root itself is passed over
-    compare_soon: float = 2.0  # until the next comparison, when the last one showed what the tree should have brought
+    compare_soon: float = (
+        2.0  # until the next comparison, when the last one showed what the tree should have brought
+    )
 
     hold: float = 10.0  # a message that came early waits for those before it; a repair takes some of it
     held: int = 128  # of one origin
@@ -351,7 +359,9 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     asks_rate: float = 4.0  # other words a second from one peer
     asks_burst: int = 32
     peers: int = 1024  # whose rates are kept
-    banned: float = 300.0  # who passed on a wrong signature, or withheld messages, is no neighbour for this long
+    banned: float = (
+        300.0  # who passed on a wrong signature, or withheld messages, is no neighbour for this long
+    )
     heirs: int = 4  # who follow the owner of a place, and may stand in for it
     pleas: int = 3  # hosts that take nothing from it, then a follower does
     bans: int = 256

@@ -173,7 +173,7 @@ WHY_DROPPED: Final[Mapping[str, str]] = MappingProxyType(
         "channel-flood": "its origin published more than its share",
         "channel-asks": "a peer asked more about channels than its share",
         "channel-useless": "a neighbour in a channel brought too many messages that were not new",
-        "channel-signature": "its origin did not sign it, or the record it came with: whoever passed it on is no neighbour any more",
+        "channel-signature": "its origin did not sign it, or the record it came with: who passed it on is no neighbour any more",
         "channel-refused": "its origin's record or key is not the one that is known here",
         "channel-expired": "nobody takes it any more, or its origin's clock is ahead",
         "channel-crowded": "too many lives of its origin, or origins, are remembered in the channel",
