@@ -11,12 +11,13 @@ import enum
 from collections.abc import Callable, Iterator
 from random import Random
 
-from cicada.hosts import Host, HostOf
+from cicada.hosts import HostOf
 from cicada.ids import Address, Peer, Place
 from cicada.limits import ChannelLimits
 from cicada.services.channelsguard import Guard
 from cicada.services.channelsio import Connected
 from cicada.services.channelsoutbox import Outbox
+from cicada.services.channelsowner import Ownership
 from cicada.services.channelsroster import Report, Roster
 from cicada.services.channelssearch import Search
 from cicada.wire.channels import Attach, Attached, Detach, Redirected, Span
@@ -62,7 +63,6 @@ class Tree:
         host_of: HostOf,
     ) -> None:
         self._channel = channel
-        self._place = place
         self._own = own
         self._limits = limits
         self._rng = rng
@@ -72,11 +72,7 @@ class Tree:
         self._summary = summary
         self._host_of = host_of
         self._search = Search(own, limits, rng)
-        self._owner: Address | None = None  # as the ring said last
-        self._askers: dict[Address, tuple[Peer, Attach]] = {}
-        self._pleas: dict[Host, float] = {}  # who took nothing from the owners before this peer, until when
-        self._find_until: float | None = None
-        self._found_at = float("-inf")
+        self._ring = Ownership(channel, place, own, limits, outbox, guard, host_of)
         self._refresh_at = 0.0
         self._push_at: float | None = None
         self._rootless_since: float | None = None
@@ -92,7 +88,7 @@ class Tree:
     @property
     def is_needed(self) -> bool:
         """Whether anybody but the application needs it."""
-        return bool(self.children or self._askers or self._pleas)
+        return bool(self.children) or self._ring.is_needed
 
     def is_neighbour(self, address: str) -> bool:
         """Whether messages are exchanged with this peer."""
@@ -108,12 +104,11 @@ class Tree:
 
     def next_deadline(self) -> float | None:
         """When ``expire`` has something to do."""
-        found = [self._find_until, self._push_at, self._search.next_deadline()]
+        found = [self._ring.next_deadline(), self._push_at, self._search.next_deadline()]
         if self.role in (Role.CHILD, Role.ROOT):
             found.append(self._refresh_at)
         if self._rootless_since is not None:
             found.append(self._rootless_since + self._limits.lease)
-        found += self._pleas.values()
         found += [neighbour.heard_at + self._limits.lease for neighbour in self._all()]
         return min((at for at in found if at is not None), default=None)
 
@@ -154,11 +149,12 @@ class Tree:
         child = self.children.get(peer.address)
         if message.is_root and self.role is not Role.ROOT:
             if not self.path or not message.attempt:
-                self._check_owner(peer, message, now)
+                to = self._ring.wait(peer, message, now)
+                if to is not None:
+                    self._redirect(peer, to)
                 return None
-            self._recheck(
-                now
-            )  # whoever comes again does not find who it takes for the root: it may come in here
+            # Whoever comes again does not get in where it takes the root to be: it may come in here.
+            self._ring.ask_again(now)
         if not self._accepts(peer, message, is_known=child is not None):
             self._remove(peer, now)
             self._redirect(peer)
@@ -218,19 +214,16 @@ class Tree:
 
     def found(self, owners: tuple[Peer, ...], now: float) -> list[tuple[Peer, Attach]]:
         """The ring says who owns the place. Returns who wanted to be a child and is to be heard now."""
-        self._find_until, self._found_at = None, now
-        askers, self._askers = list(self._askers.values()), {}
-        usable = [peer for peer in owners if not self._guard.is_banned(peer.address, now)]
-        if self._own in owners[: self._limits.heirs]:
-            self._note_pleas(askers, now)
-        if (usable and usable[0] == self._own) or self._stands_in(now):
-            self._owner = self._own.address
+        is_free = self.role in (Role.NONE, Role.ROOT)
+        owner, askers = self._ring.answer(owners, now, is_free=is_free)
+        if owner == self._own:
+            self._ring.owner = self._own.address
             self._become_root(now)
             return askers
         for peer, _ in askers:
-            self._redirect(peer, tuple(owner.address for owner in usable[:1]))
-        if usable:
-            self._follow(usable[0], now)
+            self._redirect(peer, () if owner is None else (owner.address,))
+        if owner is not None:
+            self._follow(owner, now)
         elif self.role is Role.SEEKING and self._search.asked is None:
             self._search.fail(now)
         return []
@@ -238,7 +231,7 @@ class Tree:
     def expire(self, now: float) -> None:
         """Do what is due."""
         limits = self._limits
-        if self._find_until is not None and self._find_until <= now:
+        if self._ring.is_overdue(now):
             self.found((), now)
         for child in list(self.children.values()):
             if child.heard_at + limits.lease <= now:
@@ -248,8 +241,7 @@ class Tree:
             self.lose(self.parent.peer, now)
         if self._rootless_since is not None and self._rootless_since + limits.lease <= now:
             self.abandon(now)
-        for host in [host for host, until in self._pleas.items() if until <= now]:
-            del self._pleas[host]
+        self._ring.expire(now)
         self._go_on(now)
 
     def detach(self, peer: Peer) -> None:
@@ -277,7 +269,7 @@ class Tree:
     def _seek(self, now: float, *hints: str, owner: Address | None = None) -> None:
         self.role = Role.SEEKING
         self._rootless_since = None
-        self._owner = owner
+        self._ring.owner = owner
         self._search.begin()
         self._search.add(hints)
         self._advance(now)
@@ -286,15 +278,15 @@ class Tree:
         """Ask the next candidate; then the root, once; then wait."""
         candidate = self._search.next(now)
         if candidate is not None:
-            if not self._attach(candidate, now, is_root=candidate.address == self._owner):
+            if not self._attach(candidate, now, is_root=candidate.address == self._ring.owner):
                 self._advance(now)
-        elif self._owner is None:
-            self._find(now)
+        elif self._ring.owner is None:
+            self._ring.ask(now)
         else:
             self._search.fail(now)
 
     def _follow(self, owner: Peer, now: float) -> None:
-        self._owner = owner.address
+        self._ring.owner = owner.address
         if self.role is Role.ROOT:
             self._hand_over(owner, now)
         elif self.role is Role.SEEKING:
@@ -320,36 +312,6 @@ class Tree:
         self.role = Role.ROOT
         self._refresh_at = now + self._jittered(self._limits.refresh)
         self._set_path((self._own.address,), now)
-
-    def _find(self, now: float) -> None:
-        if self._find_until is None:
-            self._find_until = now + self._limits.find
-            self._outbox.find(self._channel, self._place)
-
-    def _check_owner(self, peer: Peer, message: Attach, now: float) -> None:
-        """Somebody takes this peer for the root: the ring has to say so."""
-        if len(self._askers) >= self._limits.askers and peer.address not in self._askers:
-            self._redirect(peer)
-        elif self._find_until is None and now - self._found_at < self._limits.check_owner:
-            self._redirect(peer, () if self._owner is None else (self._owner,))
-        else:
-            self._askers[peer.address] = (peer, message)
-            self._find(now)
-
-    def _recheck(self, now: float) -> None:
-        if now - self._found_at >= self._limits.check_owner:
-            self._find(now)
-
-    def _note_pleas(self, askers: list[tuple[Peer, Attach]], now: float) -> None:
-        """Those who come again take nothing from the owners before this peer. A few hosts that say so are believed, by a peer
-        that has no part in the tree: that costs it little, and nobody else sees it."""
-        for peer, message in askers:
-            if message.attempt and len(self._pleas) < self._limits.askers:
-                self._pleas[self._host_of(peer.address)] = now + self._limits.banned
-
-    def _stands_in(self, now: float) -> bool:
-        is_free = self.role in (Role.NONE, Role.ROOT)
-        return is_free and sum(until > now for until in self._pleas.values()) >= self._limits.pleas
 
     # Parent
 
@@ -391,7 +353,7 @@ class Tree:
     def _refresh(self, now: float) -> None:
         self._refresh_at = now + self._jittered(self._limits.refresh)
         if self.role is Role.ROOT:
-            self._find(now)
+            self._ring.ask(now)
         elif self.parent is not None and not self._attach(self.parent.peer, now):
             self.lose(self.parent.peer, now)
 

@@ -230,13 +230,18 @@ class ChannelSwarm:
         return found
 
     def missing(self, channel: str, *, since: float = 0.0) -> list[str]:
-        """Messages that a live member, which was one when they were published, did not get."""
+        """Messages that a live member, which was one when they were published, did not get. One whose origin is no member any
+        more and that no live peer ever got went with it."""
         found = []
+        joined = {member.peer.address: member.joined[channel] for member in self.members(channel)}
+        known = {message.payload for peer in self.live() for message in peer.delivered}
         for member in self.members(channel):
             got = {message.payload for message in member.delivered if message.channel == channel}
             for said in self.published:
                 was_member = member.joined[channel] <= said.at >= since and said.channel == channel
-                if was_member and said.origin != member.peer.address and said.payload not in got:
+                is_left = joined.get(said.origin, self.agenda.now) <= said.at or said.payload in known
+                is_due = was_member and is_left and said.origin != member.peer.address
+                if is_due and said.payload not in got:
                     found.append(f"{member.peer} did not get {said.payload!r} of {said.origin}")
         return found
 

@@ -257,6 +257,15 @@ def test_who_finds_itself_on_the_way_from_the_root_looks_anew() -> None:
     assert node.tree.parent is None
 
 
+def test_a_parent_that_forgot_a_child_is_told_its_members_again() -> None:
+    bench = a_child(parent=ALICE, root=CAROL)
+    outputs = bench.wait(CHANNEL.refresh * 1.2)
+    assert [message.members for to, message in sent(Attach, outputs) if to == ALICE] == [None]
+    bench.hear(ALICE, attached(CAROL, ALICE, is_new=True))
+    outputs = bench.wait(CHANNEL.push)
+    assert [message.members for to, message in sent(Attach, outputs) if to == ALICE] == [(OWN.address,)]
+
+
 def test_nobody_is_a_child_of_who_is_above_it() -> None:
     bench = a_child(parent=ALICE, root=CAROL)
     for above in (ALICE, CAROL):
