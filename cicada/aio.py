@@ -47,7 +47,6 @@ from cicada.keys.trust import Trust, TrustStore
 from cicada.limits import ACTOR, BROADCAST, DELIVERY, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
-from cicada.services.requests import Requests
 from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
@@ -387,14 +386,8 @@ class SwarmPeer:
         return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
 
     def _actors(self) -> ActorExchange:
-        hosted = self._own()
         if self._exchange is None:
-
-            def send(peer: Peer, payload: bytes, timeout: float, require: Trust) -> Receipt:
-                how = How(timeout=timeout, require=require, service=Service.ACTOR)
-                return submit(hosted, HostPort.of(peer.address), payload, how)
-
-            self._exchange = ActorExchange(hosted, send, Requests(hosted.around.entropy))
+            self._exchange = ActorExchange(self._own())
         return self._exchange
 
     def change_swarm_keys(self, keys: SwarmKeys) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from cicada.actors import LoopDispatcher
 from cicada.aio import SwarmPeer
 from cicada.embedding.swarmactors import SwarmCall, SwarmRef
 from cicada.errors import CicadaError, DeliveryTimeout, Misuse, Unavailable
+from cicada.keys.identity import Identity
 from tests.actors.calls import Add, AnyAnswer, AnyCall, Fail, Later, Release, Released, Server, Sum
 from tests.actors.probes import PATIENCE, eventually, stop
 from tests.peer.swarm import swarm
@@ -132,3 +135,35 @@ async def test_a_place_has_no_actors() -> None:
         with pytest.raises(Misuse, match="characters"):
             peer.export(ref, "x" * 65, commands=AnyCall, replies=AnyAnswer)
         await stop(ref)
+
+
+async def test_a_reference_goes_on_with_a_peer_that_was_killed_and_came_back() -> None:
+    identity = Identity.generate(random.SystemRandom())
+    async with SwarmPeer("127.0.0.1", 0) as client:
+        port = 0
+        ref: Ref | None = None
+        for _ in range(3):
+            server = SwarmPeer("127.0.0.1", port, identity=identity)
+            port = server.listener.port
+            await server.connect(client)
+            heard: list[Any] = []
+            actor = served(server, heard)
+            ref = ref or ref_to(client, server)
+            assert await insistent(ref) == Sum(3)
+            waiting = asyncio.create_task(ref.ask(Later(), timeout=0.5))
+            await eventually(lambda: has_later(heard))  # noqa: B023  waited for here
+            server.kill()
+            with pytest.raises((DeliveryTimeout, Unavailable)):
+                await waiting
+            await stop(actor)
+
+
+def has_later(heard: list[Any]) -> bool:
+    return any(call.command == Later() for call in heard)
+
+
+async def insistent(ref: Ref) -> AnyAnswer:
+    """The first that is asked of a peer after its restart may be sent in a session of its former life."""
+    with contextlib.suppress(Unavailable):
+        return await ref.ask(Add(1, 2), timeout=PATIENCE)
+    return await ref.ask(Add(1, 2), timeout=PATIENCE)
