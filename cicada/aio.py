@@ -180,7 +180,8 @@ class SwarmPeer:
     ) -> None:
         """Enter the ring of the peer at ``host, port`` (or of an address tuple, or of another SwarmPeer).
 
-        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds.
+        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds. Cancelled, it may
+        still come to be there, unless it is told to connect to others.
         """
         hosted = self._own()
         seed = await resolved(host if port is None else (str(host), port))
@@ -312,17 +313,16 @@ class SwarmPeer:
         """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent; in a
         forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
         """
-        self._closed = True
         if self._hosted is None or self._hosted.ownership.is_foreign:
+            self._closed = True
             return
         self._hosted.ownership.check()
+        self._closed = True
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout
         try:
             if not self._hosted.ended:
-                with contextlib.suppress(
-                    DeliveryTimeout, NotBound
-                ):  # an ended or stuck peer needs no farewell
+                with contextlib.suppress(DeliveryTimeout, NotBound):  # one that ended or is stuck says none
                     await self.disconnect(timeout)
         finally:
             self._hosted.end("left")

@@ -99,7 +99,7 @@ class Membership:
             self._tell(Kind.RING, JoinRing(seeds, deadline))
 
     def _on_enter(self, enter: Enter) -> None:
-        if self._entering is not None:
+        if self._entering is not None and not self._entering.reply.done():  # done: whoever asked gave up
             answer(enter.reply, "it is joining already")
             return
         self._entering = enter

@@ -34,11 +34,13 @@ class Departures:
         """How many wait for room in the mailboxes of their destinations."""
         return self._credits.waiting
 
+    def needs_credit(self, asked: SendMessage) -> bool:
+        """Whether it waits for room in a mailbox, when there is none."""
+        return asked.fragment is None and asked.service in MAILBOX
+
     def ask(self, asked: SendMessage, now: float) -> Turn:
         """Does its destination have room? One that is to wait is named by ``next`` once it has. Asked again it has left already."""
-        if asked.fragment is not None or asked.service not in MAILBOX:
-            return Turn.GO
-        return self._credits.ask(asked.place, asked.id, now)
+        return self._credits.ask(asked.place, asked.id, now) if self.needs_credit(asked) else Turn.GO
 
     def has_slot(self, asked: SendMessage) -> bool:
         """Whether the window has room for it. If not it waits, as above."""

@@ -396,14 +396,15 @@ class Sends:
         elif status != Verdict.BUSY:
             self.counts["ignored:foreign-ack"] += 1
         elif attempt == len(sending.sent_at) and not sending.is_busy:
-            if sending.asked.fragment is not None:
+            if not self._departures.needs_credit(sending.asked):
                 return self._repeat_later(sending, attempt, now)
             self._attempts.budget.press(now)
             return self._wait_for_room(sending, moment, now)
         return []
 
     def _repeat_later(self, sending: Unsettled, attempt: int, now: float) -> list[RouterOutput]:
-        """A fragment has no credit to wait for: its window paces it, and its place is freed by other messages."""
+        """It has no credit to wait for. A fragment's window paces it, and its place is freed by other messages; mail for a service
+        was refused because who it is from, or what it is, cannot be remembered now."""
         if attempt >= self._most(sending, is_busy=True):
             return self._fail(sending, Reason.BUSY)
         sending.is_busy = True

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import multiprocessing
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import pytest
 import cicada
 from cicada.actors.host import Host
 from cicada.aio import SwarmPeer
-from cicada.errors import CicadaError, Misuse, NotBound, RingNotReady
+from cicada.errors import CicadaError, DeliveryTimeout, Misuse, NotBound, RingNotReady
 from tests.peer.swarm import eventually, proven, swarm
 
 ROOT = Path(__file__).parent.parent.parent
@@ -139,6 +140,20 @@ async def test_a_verb_that_is_cancelled_anywhere_leaves_a_peer_that_works() -> N
         await eventually(is_clean, "nothing to be left over")
 
 
+async def test_after_a_connect_that_was_cancelled_another_one_is_not_too_early() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with SwarmPeer("127.0.0.1", 0) as a, SwarmPeer("127.0.0.1", 0) as b:
+            connecting = asyncio.create_task(a.connect(silent.getsockname(), timeout=60))
+            second = asyncio.create_task(a.connect(b))
+            with pytest.raises(RingNotReady, match="joining already"):
+                await second
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            await a.connect(b)
+            await b.joined()
+
+
 async def test_no_message_is_lost_by_a_reader_that_is_cancelled() -> None:
     rng = Random(4)
     async with swarm(2) as (a, b):
@@ -222,6 +237,23 @@ def test_a_recv_that_is_interrupted_takes_no_message() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+async def test_a_receipt_settles_although_the_name_of_its_host_is_never_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "getaddrinfo", never)
+    async with SwarmPeer("127.0.0.1", 0) as peer:
+        assert (await peer.send(("slow.example", 5000), b"x", timeout=0.05)).reason == "timed out"
+        with pytest.raises(DeliveryTimeout, match="not resolved"):
+            await peer.request(("slow.example", 5000), b"x", timeout=0.05)
+        receipt = peer.send(("slow.example", 5000), b"x", timeout=30)
+        await asyncio.sleep(0)
+    assert (await receipt).reason == "this peer was closed"
+
+
 # Somewhere else
 
 
@@ -255,6 +287,22 @@ async def test_another_thread_and_another_loop_are_told_to_use_the_sync_peer() -
         assert len(problems) == 8
         assert {"use the sync cicada.SwarmPeer" in problem for problem in problems} == {True}
         assert (await peer.send(peer, b"and here it works")).delivered
+
+
+async def test_two_loops_of_one_process_have_peers_of_their_own() -> None:
+    async with SwarmPeer("127.0.0.1", 0) as here:
+        target = here.listener
+
+        async def elsewhere() -> bytes:
+            async with SwarmPeer("127.0.0.1", 0) as there, SwarmPeer("127.0.0.1", 0) as beside:
+                await there.connect(target)
+                await beside.connect(there)
+                return (await there.request(target, b"over there", timeout=20)).data
+
+        asking = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+        await (await here.recv(timeout=20)).reply(b"over here")
+        assert await asking == b"over here"
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def test_while_a_spawned_process_imports_the_main_module_nothing_is_bound(

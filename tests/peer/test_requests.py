@@ -80,6 +80,16 @@ async def test_a_place_and_a_name_may_be_asked() -> None:
             assert (await a.request(target, b"ab")).data == b"ba"
 
 
+async def test_who_nobody_can_dial_asks_and_is_asked() -> None:
+    hidden = SwarmPeer("127.0.0.1", 0, reachable=False)
+    async with swarm(3) as (a, *_), hidden:
+        await hidden.connect(a)
+        async with answering(a), answering(hidden):
+            assert (await hidden.request(a, b"ab", timeout=20)).data == b"ba"
+            reply = await a.request(hidden, b"cd", timeout=20)
+            assert (reply.source, reply.data) == (hidden.listener, b"dc")
+
+
 async def test_without_a_reply_a_request_times_out_and_a_later_one_is_counted() -> None:
     async with swarm(2) as (a, b):
         with pytest.raises(DeliveryTimeout, match="no reply within"):

@@ -43,6 +43,7 @@ from cicada.wire.sealed import (
     decode_sealed,
     encode_body,
 )
+from cicada.wire.services import Service
 from tests.routing.swarm import peers_at
 
 PEERS = peers_at(33000, 8)
@@ -102,6 +103,7 @@ class Bench:
         copies: int = 1,
         timeout: float = 10.0,
         require: Trust = Trust.UNVERIFIED,
+        service: int = Service.APPLICATION,
     ) -> list[RouterOutput]:
         self.last_id += 1
         message = SendMessage(
@@ -111,6 +113,7 @@ class Bench:
             copies=copies,
             deadline=self.now + timeout,
             require=require,
+            service=service,
         )
         return self.handle(message)
 
@@ -133,7 +136,13 @@ class Bench:
             handshake=encode_body(answer),
         )
 
-    def ack(self, data: Data, status: int = Verdict.DELIVERED, payload: bytes | None = None) -> DataAck:
+    def ack(
+        self,
+        data: Data,
+        status: int = Verdict.DELIVERED,
+        payload: bytes | None = None,
+        credit: int = CREDIT,
+    ) -> DataAck:
         """What THERE says about the Data."""
         body = inside(data)
         return self.ack_of(
@@ -146,7 +155,7 @@ class Bench:
                 digest=digest_of(body.payload if payload is None else payload),
                 data_hops=3,
                 intact=1 << data.copy,
-                credit=CREDIT,
+                credit=credit,
             ),
         )
 

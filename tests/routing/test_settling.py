@@ -23,6 +23,7 @@ from cicada.routing.io import (
 )
 from cicada.wire.routed import Contact
 from cicada.wire.sealed import AckBody, SessionAnswer, SessionOpening, decode_sealed, encode_body
+from cicada.wire.services import Service
 from tests.routing.bench import (
     HEAD,
     IN_RING,
@@ -37,6 +38,7 @@ from tests.routing.bench import (
     denial,
     first_contact,
     hops,
+    inside,
     only_data,
     outcome,
 )
@@ -113,6 +115,37 @@ def test_a_destination_that_cannot_know_settles_the_message_as_unknown(
 ) -> None:
     data = only_data(bench.meet())
     assert outcome(bench.receive(bench.ack(data, verdict))) == (Status.FAILED, reason, 1)
+
+
+def test_what_a_service_does_not_take_fails_at_once_and_says_why(bench: Bench) -> None:
+    bench.receive(bench.ack(only_data(bench.meet())))
+    for verdict, reason in ((Verdict.NO_SERVICE, Reason.NO_SERVICE), (Verdict.FULL, Reason.BUSY)):
+        data = only_data(bench.send(service=Service.NAME))
+        assert inside(data).service == Service.NAME
+        assert outcome(bench.receive(bench.ack(data, verdict))) == (Status.FAILED, reason, 1)
+
+
+def test_mail_for_a_service_waits_for_no_room_in_a_mailbox_and_requests_do(bench: Bench) -> None:
+    first = only_data(bench.meet())
+    only_data(bench.send())  # of which no word has come
+    bench.receive(bench.ack(first, credit=0))
+    assert bench.send() == []
+    assert bench.send(service=Service.REQUEST) == []
+    data = only_data(bench.send(service=Service.REPLY))
+    assert outcome(bench.receive(bench.ack(data, credit=0)))[0] is Status.DELIVERED
+
+
+def test_mail_for_a_service_whose_peer_is_busy_is_sent_again_and_not_for_ever(bench: Bench) -> None:
+    bench.receive(bench.ack(only_data(bench.meet())))
+    outputs = bench.send(service=Service.NAME)
+    for _ in range(LIMITS.attempts - 1):
+        assert bench.receive(bench.ack(only_data(outputs), Verdict.BUSY)) == []
+        outputs = bench.wait()
+    assert outcome(bench.receive(bench.ack(only_data(outputs), Verdict.BUSY))) == (
+        Status.FAILED,
+        Reason.BUSY,
+        LIMITS.attempts,
+    )
 
 
 def test_a_busy_destination_is_tried_again_over_the_same_hop_and_then_given_up(bench: Bench) -> None:
