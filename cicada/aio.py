@@ -46,7 +46,6 @@ from cicada.limits import ACTOR, BROADCAST, DELIVERY, NAMES, RING, WIRE, Deliver
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.services.namerecords import NameRecord
-from cicada.services.requests import Requests
 from cicada.targets import Addressed, Target, resolved
 from cicada.wire.services import Service
 
@@ -412,14 +411,8 @@ class SwarmPeer(Embedded):
         return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
 
     def _actors(self) -> ActorExchange:
-        hosted = self._own()
         if self._exchange is None:
-
-            def send(peer: Peer, payload: bytes, timeout: float, require: Trust) -> Receipt:
-                how = How(timeout=timeout, require=require, service=Service.ACTOR)
-                return submit(hosted, HostPort.of(peer.address), payload, how)
-
-            self._exchange = ActorExchange(hosted, send, Requests(hosted.around.entropy))
+            self._exchange = ActorExchange(self._own())
         return self._exchange
 
     @property

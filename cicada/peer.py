@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from cicada import aio
 from cicada.actors.broadcastreceipt import BroadcastReceipt
@@ -21,12 +22,13 @@ from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Watch
 from cicada.aio import LOOPBACK, Hooks
 from cicada.chord.io import LookupFailure, RingSnapshot
+from cicada.control import Terminated
 from cicada.embedding.blocking import BlockingChannel
 from cicada.embedding.lookups import Lookup
 from cicada.embedding.loopthread import SLACK, Lease
 from cicada.embedding.sending import WAIT
-from cicada.embedding.swarmactors import SwarmCall, SwarmExport
-from cicada.errors import NotBound
+from cicada.embedding.swarmactors import SwarmCall, SwarmExport, SwarmRef
+from cicada.errors import DeliveryTimeout, NotBound
 from cicada.ids import Address, Place
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
@@ -38,8 +40,10 @@ from cicada.services.namerecords import NameRecord
 from cicada.targets import Addressed, Target
 from cicada.transport.faults import FaultTable
 
-__all__ = ["SwarmPeer"]
+__all__ = ["SwarmPeer", "SyncSwarmRef"]
 
+C = TypeVar("C")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -272,6 +276,21 @@ class SwarmPeer:
             lambda: self._peer.export(ref, name, commands=commands, replies=replies, require=require)
         )
 
+    def actor(
+        self,
+        target: Target | SwarmPeer,
+        name: str,
+        *,
+        commands: Any,
+        replies: Any,
+        require: str | None = None,
+    ) -> SyncSwarmRef[Any, Any]:
+        """The actor that the peer at ``target`` exports as ``name``; annotate it as ``SyncSwarmRef[Commands, Replies]``."""
+        ref = self._call(
+            lambda: self._peer.actor(target, name, commands=commands, replies=replies, require=require)
+        )
+        return SyncSwarmRef(ref, self._run)
+
     def snapshot(self, timeout: float = 5.0) -> RingSnapshot:
         """The ring's state at this peer, at one instant."""
         return self._run(self._peer.snapshot(timeout), timeout)
@@ -352,6 +371,37 @@ class SwarmPeer:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.end()
+
+
+class SyncSwarmRef(Generic[C, R]):
+    """A SwarmRef whose methods block, from any thread."""
+
+    def __init__(
+        self, ref: SwarmRef[C, R], run: Callable[[Coroutine[Any, Any, Any], float | None], Any]
+    ) -> None:
+        self._ref = ref
+        self._run = run
+
+    def tell(self, command: C, timeout: float = ACTOR.ask_timeout) -> None:
+        """Returns once the command lies in the actor's inbox."""
+        self._run(self._ref.tell(command, timeout), timeout)
+
+    def ask(self, command: C, timeout: float = ACTOR.ask_timeout) -> R:
+        """The actor's reply."""
+        reply: R = self._run(self._ref.ask(command, timeout), timeout)
+        return reply
+
+    def watch(self, timeout: float | None = None) -> Terminated:
+        """Returns when the actor is gone. Raises DeliveryTimeout after ``timeout`` seconds (None: waits for ever)."""
+        ended: Terminated = self._run(self._watch(timeout), timeout)
+        return ended
+
+    async def _watch(self, timeout: float | None) -> Terminated:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._ref.watch()
+        except TimeoutError:
+            raise DeliveryTimeout(f"nothing ended within {timeout} s") from None
 
 
 class _Trial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -16,6 +16,7 @@ from cicada.actors.remote import RemoteCall, failure_of
 from cicada.actors.services import ServiceMail
 from cicada.actors.subscription import ActorRef
 from cicada.control import Terminated
+from cicada.embedding.sending import How, submit
 from cicada.errors import (
     CicadaError,
     DeliveryTimeout,
@@ -68,12 +69,6 @@ R = TypeVar("R")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Send(Protocol):
-    """Sends to the actors of a peer; at once, or it raises as ``send`` does."""
-
-    def __call__(self, peer: Peer, payload: bytes, timeout: float, require: Trust, /) -> Receipt: ...
-
-
 class SwarmCall(RemoteCall, frozen=True):
     """Told to an actor that is exported to the swarm: a RemoteCall, and who it is from. ``peer_id`` is proven, empty without
     encryption; ``trust`` is a word as that of a Message."""
@@ -110,10 +105,9 @@ class _Exported(msgspec.Struct):
 class ActorExchange:
     """What one peer exports and whom it asks. Used on its event loop only."""
 
-    def __init__(self, hosted: HostedPeer, send: Send, requests: Requests) -> None:
+    def __init__(self, hosted: HostedPeer) -> None:
         self._hosted = hosted
-        self._send = send
-        self._requests = requests
+        self._requests = Requests(hosted.around.entropy)
         self._exports = Exports()
         self._exported: dict[str, _Exported] = {}
         self._waiting: dict[int, asyncio.Future[ActorResponse]] = {}
@@ -284,6 +278,10 @@ class ActorExchange:
             delay = max(deadline - self._hosted.now(), 0.001)
             self._timer = self._loop.call_later(delay, self._feed, TimerFired())
 
+    def _send(self, peer: Peer, payload: bytes, timeout: float, require: Trust) -> Receipt:
+        how = How(timeout=timeout, require=require, service=Service.ACTOR)
+        return submit(self._hosted, HostPort.of(peer.address), payload, how)
+
     # What is asked
 
     def _settled(self, number: int, receipt: Receipt, peer: Peer) -> None:
@@ -299,7 +297,9 @@ class ActorExchange:
             if receipt.reason == Reason.TIMED_OUT.value:
                 future.set_exception(DeliveryTimeout(f"{peer.address} did not acknowledge the request"))
             else:
-                future.set_exception(Unavailable(f"nothing reached {peer.address}: {receipt.reason}"))
+                future.set_exception(
+                    Unavailable(f"no answer will come from {peer.address}: {receipt.reason}")
+                )
 
     def _on_response(self, mail: ServiceMail, response: ActorTook | ActorReplied | ActorFailed) -> None:
         party = Party(mail.peer_id, mail.source.place)

@@ -51,7 +51,8 @@ class Counter(LoopActor):
         self.held = 0
 
     def on_receive(self, call: RemoteCall) -> None:
-        match call.command:
+        command: Command = call.command
+        match command:
             case Count():
                 self.times += 1
                 call.reply(Counted(os.getpid(), self.times, open_files(), self.held))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from typing import Any
 
 import pytest
 
+import cicada
 from cicada.actors import LoopDispatcher
 from cicada.aio import SwarmPeer
+from cicada.embedding import swarmactors
 from cicada.embedding.swarmactors import SwarmCall, SwarmRef
 from cicada.errors import CicadaError, DeliveryTimeout, Misuse, Unavailable
+from cicada.keys.identity import Identity
+from cicada.limits import ActorsLimits
+from cicada.peer import SyncSwarmRef
 from tests.actors.calls import Add, AnyAnswer, AnyCall, Fail, Later, Release, Released, Server, Sum
 from tests.actors.probes import PATIENCE, eventually, stop
 from tests.peer.swarm import swarm
@@ -132,3 +139,67 @@ async def test_a_place_has_no_actors() -> None:
         with pytest.raises(Misuse, match="characters"):
             peer.export(ref, "x" * 65, commands=AnyCall, replies=AnyAnswer)
         await stop(ref)
+
+
+async def test_a_reference_goes_on_with_a_peer_that_was_killed_and_came_back() -> None:
+    identity = Identity.generate(random.SystemRandom())
+    async with SwarmPeer("127.0.0.1", 0) as client:
+        port = 0
+        ref: Ref | None = None
+        for _ in range(3):
+            server = SwarmPeer("127.0.0.1", port, identity=identity)
+            port = server.listener.port
+            await server.connect(client)
+            heard: list[Any] = []
+            actor = served(server, heard)
+            ref = ref or ref_to(client, server)
+            assert await insistent(ref) == Sum(3)
+            waiting = asyncio.create_task(ref.ask(Later(), timeout=0.5))
+            await eventually(lambda: has_later(heard))  # noqa: B023  waited for here
+            server.kill()
+            with pytest.raises((DeliveryTimeout, Unavailable)):
+                await waiting
+            await stop(actor)
+
+
+def has_later(heard: list[Any]) -> bool:
+    return any(call.command == Later() for call in heard)
+
+
+async def insistent(ref: Ref) -> AnyAnswer:
+    """The first that is asked of a peer after its restart may be sent in a session of its former life."""
+    with contextlib.suppress(Unavailable):
+        return await ref.ask(Add(1, 2), timeout=PATIENCE)
+    return await ref.ask(Add(1, 2), timeout=PATIENCE)
+
+
+async def test_the_death_of_a_watched_actors_peer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarmactors, "ACTORS", ActorsLimits(watch_interval=0.3))
+    async with swarm(2) as (server, client):
+        actor = served(server, [])
+        ref = ref_to(client, server)
+        watching = asyncio.create_task(ref.watch())
+        await ref.ask(Add(1, 1))
+        server.kill()
+        terminated = await asyncio.wait_for(watching, PATIENCE)
+        assert terminated.failed
+        assert "does not answer" in terminated.reason
+        await stop(actor)
+
+
+def test_the_sync_peer_asks_and_exports_too() -> None:
+    with cicada.SwarmPeer("127.0.0.1", 0) as server, cicada.SwarmPeer("127.0.0.1", 0) as client:
+        client.connect(server)
+        actor = Server.start(server.dispatcher, [])
+        exported = server.export(actor, "server", commands=AnyCall, replies=AnyAnswer, require=None)
+        ref: SyncSwarmRef[AnyCall, AnyAnswer] = client.actor(
+            server, "server", commands=AnyCall, replies=AnyAnswer
+        )
+        ref.tell(Add(1, 1))
+        assert ref.ask(Add(2, 3)) == Sum(5)
+        with pytest.raises(DeliveryTimeout):
+            ref.watch(timeout=0.05)
+        assert exported.is_open
+        actor.stop()
+        with pytest.raises(Unavailable, match="no actor"):
+            ref.ask(Add(2, 3))
