@@ -253,13 +253,13 @@ class HostedPeer:
             else links.round_trip(holdings.head.address),
         )
 
-    def fail_unresolved(self, submit: Submit) -> None:
-        """The target's host name means nothing, so nobody lives there."""
+    def fail_unresolved(self, submit: Submit, reason: Reason = Reason.NO_SUCH_PEER) -> None:
+        """The target's host name means nothing, so nobody lives there; or it was not resolved, for another ``reason``."""
         holdings = self._holdings
         holdings.quota.give_back(len(submit.payload), False, holdings.now())
         holdings.sent += 1
         holdings.failed += 1
-        submit.receipt.settle(failed(0, Reason.NO_SUCH_PEER))
+        submit.receipt.settle(failed(0, reason))
 
     def end(self, how: str) -> None:
         """Stop the actors and the listener. ``how`` is what the event says; ``killed`` cuts the links without a word.

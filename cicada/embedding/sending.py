@@ -74,14 +74,14 @@ def submit(
         deadline=hosted.now() + how.timeout,
         require=how.require,
         ordered=how.ordered,
-        receipt=receipt or Receipt(),
+        receipt=Receipt() if receipt is None else receipt,
         patient=how.patient,
         service=how.service,
     )
     if place is not None:
         hosted.tell(submission)
     else:
-        hosted.spawn(_submit_resolved(hosted, target, submission))
+        hosted.spawn(_submit_resolved(hosted, target, submission, how.timeout))
     return submission.receipt
 
 
@@ -139,10 +139,17 @@ async def _placed(target: Target, timeout: float) -> tuple[Place, Target]:
     return peer.place, HostPort.of(peer.address)
 
 
-async def _submit_resolved(hosted: HostedPeer, target: Target, submission: Submit) -> None:
+async def _submit_resolved(hosted: HostedPeer, target: Target, submission: Submit, timeout: float) -> None:
+    """Whatever happens meanwhile, its receipt settles."""
     try:
-        peer = await resolved(target)  # type: ignore[arg-type]  # places need none
+        async with asyncio.timeout(timeout):
+            peer = await resolved(target)  # type: ignore[arg-type]  # places need none
     except Misuse:
         hosted.fail_unresolved(submission)
-        return
-    hosted.tell(replace(submission, place=peer.place, address=peer.address))
+    except TimeoutError:
+        hosted.fail_unresolved(submission, Reason.TIMED_OUT)
+    except asyncio.CancelledError:  # the host ends
+        hosted.fail_unresolved(submission, Reason.CLOSED)
+        raise
+    else:
+        hosted.tell(replace(submission, place=peer.place, address=peer.address))

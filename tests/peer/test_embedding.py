@@ -20,7 +20,7 @@ import pytest
 import cicada
 from cicada.actors.host import Host
 from cicada.aio import SwarmPeer
-from cicada.errors import CicadaError, Misuse, NotBound, RingNotReady
+from cicada.errors import CicadaError, DeliveryTimeout, Misuse, NotBound, RingNotReady
 from tests.peer.swarm import eventually, proven, swarm
 
 ROOT = Path(__file__).parent.parent.parent
@@ -235,6 +235,23 @@ def test_a_recv_that_is_interrupted_takes_no_message() -> None:
             assert peer.recv(timeout=10).data == b"kept"
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+async def test_a_receipt_settles_although_the_name_of_its_host_is_never_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "getaddrinfo", never)
+    async with SwarmPeer("127.0.0.1", 0) as peer:
+        assert (await peer.send(("slow.example", 5000), b"x", timeout=0.05)).reason == "timed out"
+        with pytest.raises(DeliveryTimeout, match="not resolved"):
+            await peer.request(("slow.example", 5000), b"x", timeout=0.05)
+        receipt = peer.send(("slow.example", 5000), b"x", timeout=30)
+        await asyncio.sleep(0)
+    assert (await receipt).reason == "this peer was closed"
 
 
 # Somewhere else
