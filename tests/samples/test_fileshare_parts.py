@@ -186,6 +186,9 @@ def test_whatever_is_left_of_the_journal_only_right_chunks_count(
     assert set(written[: left // 4]) - spoilt <= have <= set(range(count)) - spoilt
     assert name == "name"
     store(again, pieces, *(set(range(count)) - have))
+    again.close()
+    again, have, _ = resumed(folder, pieces)
+    assert have == set(range(count))
     assert again.finish(folder, "name").read_bytes() == b"".join(pieces)
     assert [path.name for path in folder.iterdir()] == ["name"]
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from samples.filesharing.chunks import LEAST_CHUNK, MIB, Bitmap
 from samples.filesharing.fetching import (
+    SEARCH_FIRST_S,
     AskFor,
     Begin,
     Came,
@@ -83,6 +84,32 @@ def test_a_slow_holder_delays_nothing_and_is_dropped_and_named() -> None:
     assert isinstance(world.run(), Done)
     assert world.now < 5.0
     assert world.dropped() == {"peer-1": Fault.SLOW}
+
+
+def test_who_was_asked_again_and_was_overtaken_after_all_is_not_called_slow() -> None:
+    pieces = contents(1)
+    fetch = Fetch(listed(pieces).digest, 0.0, chunks=listed(pieces), have=Bitmap(1))
+    fetch.handle(Found("first"), 0.0)
+    fetch.handle(Found("second"), 0.1)
+    assert fetch.next_deadline() == pytest.approx(0.5)
+    assert AskFor("second", 0) in fetch.handle(TimerFired(), 0.5)
+    fetch.handle(Came("first", 0, pieces[0]), 0.6)
+    assert {holder.name: holder.strikes for holder in fetch.holders} == {"first": 0, "second": 0}
+
+
+def test_when_the_last_holder_is_dropped_the_search_for_others_is_soon() -> None:
+    world = World.of(contents(30), [Character(then=Fault.LIES, good=4)], have=[])
+    world.run()
+    dropped = next(when for when, output in world.outputs if isinstance(output, Dropped))
+    later = [when for when, output in world.outputs if isinstance(output, Search) and when > dropped]
+    assert later[0] <= dropped + SEARCH_FIRST_S
+
+    fetch = Fetch(listed(contents(3)).digest, 0.0, chunks=listed(contents(3)), have=Bitmap(3))
+    fetch.handle(TimerFired(), 0.0)
+    fetch.handle(Found("a"), 1.0)
+    assert Search() in fetch.handle(TimerFired(), 3.0)
+    fetch.handle(Failed("a", 0, Fault.REFUSES), 4.0)
+    assert fetch.next_deadline() == pytest.approx(4.0 + SEARCH_FIRST_S)
 
 
 def test_one_that_dies_in_the_middle_delays_nothing_and_is_dropped_and_named() -> None:
