@@ -380,11 +380,16 @@ class SwarmPeer(Embedded):
             hosted.mailbox, ref, prefetch=prefetch, on_message=lambda message: self._run_hook("recv", message)
         )
 
-    async def supervise(self, supervisor: Supervisor) -> Supervisor:
+    async def supervise(self, supervisor: Supervisor, timeout: float = ACTOR.ask_timeout) -> Supervisor:
         """Start an application's actors as part of this peer: they end with it, and when they keep failing it ends as failed, as
-        if they were its own. Their exits and restarts are among its events. Returns when each was started."""
+        if they were its own. Their exits and restarts are among its events. Returns when each was started; raises DeliveryTimeout
+        when that takes longer than ``timeout`` seconds, and they go on starting."""
         self._own().adopt(supervisor)
-        return await supervisor.start()
+        try:
+            async with asyncio.timeout(timeout):
+                return await supervisor.start()
+        except TimeoutError:
+            raise DeliveryTimeout(f"the actors were not started within {timeout} s") from None
 
     def export(
         self,

@@ -278,7 +278,7 @@ class SwarmPeer:
 
     def actor(
         self,
-        target: Target | SwarmPeer,
+        target: Target,
         name: str,
         *,
         commands: Any,

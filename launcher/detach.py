@@ -130,8 +130,9 @@ def _launch(folder: RunFolder, since: float, lifeline: int | None, *, stay: bool
 
 def _next_word(reports: BinaryIO, until: float, folder: RunFolder) -> Progress | None:
     """How far the launcher is; None: it said nothing more in time. Raises Unavailable when it gave up or ended."""
-    readable, _, _ = select.select([reports], [], [], max(0.0, until - time.monotonic()))
-    if not readable:
+    poll = select.poll()  # select() takes no descriptor past 1023
+    poll.register(reports, select.POLLIN)
+    if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
         return None
     line = reports.readline()
     if not line:

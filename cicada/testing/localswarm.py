@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Self, TypedDict, TypeVar, Unpack
 
 from cicada import aio, peer
 from cicada.actors.pump import Publish
@@ -21,7 +20,6 @@ from cicada.routing.mailstore import MailboxPolicy
 from cicada.testing.proof import prove
 
 P = TypeVar("P", aio.SwarmPeer, peer.SwarmPeer)
-_BLOCKING_OPTIONS: Final = frozenset(inspect.signature(peer.SwarmPeer).parameters)
 
 
 class Options(TypedDict, total=False):
@@ -184,8 +182,6 @@ class SyncSwarm:
     ) -> None:
         if n < 1:
             raise Misuse(f"a swarm has at least one peer, not {n}")
-        for name in options.keys() - _BLOCKING_OPTIONS:
-            raise Misuse(f"a blocking SwarmPeer has no option {name!r}: use async with")
         self.seed = seed
         self._n = n
         self._timeout = timeout

@@ -17,6 +17,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "fast": ("cryptography", "uvloop"),
     "load": ("hdrh", "matplotlib"),
     "metrics": ("prometheus_client",),
+    "testing": ("pytest",),
     "viz": ("pygame", "imageio", "imageio_ffmpeg"),
 }
 """The modules that each extra of the distribution brings."""
@@ -26,6 +27,7 @@ _WITHOUT: Final = {
     "fast": "sealing takes three times as long",
     "load": "no histograms of loads, and no pictures of simulations",
     "metrics": "no [metrics] endpoint",
+    "testing": "no fixture cicada_swarm",
     "viz": "`cicada watch` shows text, and makes no pictures or films",
 }
 _MIB: Final = 1024 * 1024

@@ -37,8 +37,8 @@ def services_of(peer: SwarmPeer) -> Services:
 async def test_a_service_gets_its_mail_with_who_sent_it_and_the_mailbox_does_not() -> None:
     async with swarm(2) as (a, b):
         desk = Desk()
-        services_of(b).offer(Service.CHANNEL, desk.take)
-        receipt = await a._send_service(Service.CHANNEL, b, b"hello", timeout=10)
+        services_of(b).offer(Service.ACTOR, desk.take)
+        receipt = await a._send_service(Service.ACTOR, b, b"hello", timeout=10)
         assert receipt.delivered
         (mail,) = desk.mail
         assert (mail.source.address, mail.payload, mail.trust) == (a.address, b"hello", "first-contact")
@@ -49,18 +49,18 @@ async def test_a_service_gets_its_mail_with_who_sent_it_and_the_mailbox_does_not
 async def test_a_message_in_fragments_reaches_a_service_whole() -> None:
     async with swarm(2) as (a, b):
         desk = Desk()
-        services_of(b).offer(Service.NAME, desk.take)
+        services_of(b).offer(Service.ACTOR, desk.take)
         payload = bytes(range(256)) * (3 * WIRE.max_payload // 256)
-        assert (await a._send_service(Service.NAME, b, payload, timeout=20)).delivered
+        assert (await a._send_service(Service.ACTOR, b, payload, timeout=20)).delivered
         assert [mail.payload for mail in desk.mail] == [payload]
 
 
 @pytest.mark.parametrize("size", [5, 2 * WIRE.max_payload])
 async def test_a_service_that_nobody_offers_refuses(size: int) -> None:
     async with swarm(2) as (a, b):
-        services_of(b).offer(Service.NAME, Desk().take)
-        services_of(b).withdraw(Service.NAME)
-        receipt = await a._send_service(Service.NAME, b, bytes(size), timeout=20)
+        services_of(b).offer(Service.ACTOR, Desk().take)
+        services_of(b).withdraw(Service.ACTOR)
+        receipt = await a._send_service(Service.ACTOR, b, bytes(size), timeout=20)
         assert (receipt.status, receipt.reason) == ("failed", "no-service")
         assert b.stats().dropped["no-service"] >= 1
 
@@ -93,9 +93,9 @@ async def test_a_service_that_fails_costs_its_mail_and_nothing_else(
 async def test_each_mail_is_taken_over_once_although_the_routers_crash() -> None:
     async with swarm(3) as (a, b, _):
         desk = Desk(room=1000)
-        services_of(b).offer(Service.CHANNEL, desk.take)
+        services_of(b).offer(Service.ACTOR, desk.take)
         sends = [
-            asyncio.create_task(a._send_service(Service.CHANNEL, b, b"%d" % number, timeout=30))
+            asyncio.create_task(a._send_service(Service.ACTOR, b, b"%d" % number, timeout=30))
             for number in range(200)
         ]
         await sends[0]
@@ -113,11 +113,11 @@ async def test_mail_of_services_passes_a_mailbox_that_is_full() -> None:
         await b.connect(a)
         await proven([a, b])
         desk = Desk()
-        services_of(b).offer(Service.CHANNEL, desk.take)
+        services_of(b).offer(Service.ACTOR, desk.take)
         waiting = [a.send(b, b"%d" % number, timeout=60) for number in range(3)]
         await waiting[0]
         for number in range(10):
-            assert (await a._send_service(Service.CHANNEL, b, b"%d" % number, timeout=10)).delivered
+            assert (await a._send_service(Service.ACTOR, b, b"%d" % number, timeout=10)).delivered
         assert [receipt.settled for receipt in waiting] == [True, False, False]
         for _ in range(3):
             await b.recv(timeout=10)
@@ -126,9 +126,9 @@ async def test_mail_of_services_passes_a_mailbox_that_is_full() -> None:
 
 def test_a_service_is_offered_by_one_and_never_that_of_the_mailbox() -> None:
     services = Services()
-    services.offer(Service.NAME, Desk().take)
+    services.offer(Service.ACTOR, Desk().take)
     with pytest.raises(Misuse, match="offered already"):
-        services.offer(Service.NAME, Desk().take)
+        services.offer(Service.ACTOR, Desk().take)
     for service in (Service.APPLICATION, Service.REQUEST):
         with pytest.raises(Misuse, match="mailbox"):
             services.offer(service, Desk().take)
@@ -136,10 +136,10 @@ def test_a_service_is_offered_by_one_and_never_that_of_the_mailbox() -> None:
 
 def test_nobody_s_withdrawal_is_an_error() -> None:
     services = Services()
-    services.withdraw(Service.NAME)
-    assert not services.offers(Service.NAME)
+    services.withdraw(Service.ACTOR)
+    assert not services.offers(Service.ACTOR)
     desk = Desk()
-    services.offer(Service.NAME, desk.take)
+    services.offer(Service.ACTOR, desk.take)
     mail = ServiceMail(source=peer_at("10.0.0.1:1"), peer_id="", trust="pinned", id=1, payload=b"x")
-    assert services.give(Service.NAME, mail)
+    assert services.give(Service.ACTOR, mail)
     assert desk.mail == [mail]

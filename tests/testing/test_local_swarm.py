@@ -14,7 +14,6 @@ from cicada.errors import DeliveryTimeout, Misuse, NotBound, RingNotReady
 from cicada.limits import RING
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.testing import LocalSwarm
-from cicada.testing.localswarm import Options
 from cicada.testing.proof import prove, wrong
 
 
@@ -219,12 +218,6 @@ async def test_a_swarm_is_started_once() -> None:
 def test_a_swarm_of_nobody_is_refused(n: int) -> None:
     with pytest.raises(Misuse, match="at least one"):
         LocalSwarm(n)
-
-
-def test_blocking_peers_name_the_option_that_they_do_not_have() -> None:
-    options = Options(publish=lambda name, event: None)
-    with pytest.raises(Misuse, match="no option 'publish'"), LocalSwarm(2, **options):
-        pass
 
 
 async def test_an_option_that_cannot_be_right_is_refused_at_the_start() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 import cicada
 from cicada import (
     BroadcastReceipt,
@@ -18,16 +20,19 @@ from cicada import (
     MappingFailed,
     Message,
     Misuse,
+    NameTaken,
     NotBound,
     PayloadTooLarge,
     PeerFault,
     PortMapping,
     Receipt,
+    RequestFailed,
     RingNotReady,
     SwarmPeer,
     Unavailable,
     aio,
 )
+from cicada.actors import Child, LoopActor, Supervisor
 
 
 class Application:
@@ -129,6 +134,72 @@ async def on_a_loop(folder: Path) -> None:
         other.kill()
 
 
+class Question(msgspec.Struct, frozen=True, tag=True):
+    text: str
+
+
+class Answer(msgspec.Struct, frozen=True, tag=True):
+    text: str
+
+
+class Oracle(LoopActor):
+    """Answers other peers."""
+
+    def on_receive(self, call: aio.SwarmCall) -> None:
+        print(call.source.host, call.peer_id, call.trust)
+        call.reply(Answer(text="yes"))
+
+
+class Reader(LoopActor):
+    """Is told what its peer receives."""
+
+    def on_receive(self, message: Message) -> None:
+        print(message.data)
+
+
+async def in_company() -> None:
+    async with aio.SwarmPeer("127.0.0.1", 0) as peer, aio.SwarmPeer("127.0.0.1", 0) as other:
+        await other.connect(peer)
+        await other.joined(timeout=5.0)
+        answer: Message = await other.request(peer, b"question", timeout=1.0, require="first-contact")
+        receipt: Receipt = await answer.reply(b"thanks")
+        print(receipt.peer_id)
+        channel: aio.Channel = peer.channel("#general")
+        async with channel:
+            number: int = await channel.publish("hello")
+            said: aio.ChannelMessage = await channel.recv(timeout=1.0)
+            print(number, said.source, said.trust, channel.members, channel.missed)
+        record: aio.NameRecord = await peer.register("alice", lease=600.0)
+        found: aio.NameRecord | None = await other.resolve("alice")
+        print(record.peer_id, found)
+        peer.release("alice")
+        subscription = peer.subscribe(Reader.start(peer.dispatcher))
+        await peer.supervise(Supervisor(Child("reader", lambda: Reader.start(peer.dispatcher))))
+        export: aio.SwarmExport = peer.export(
+            Oracle.start(peer.dispatcher), "oracle", commands=Question, replies=Answer
+        )
+        oracle: aio.SwarmRef[Question, Answer] = other.actor(
+            peer, "oracle", commands=Question, replies=Answer
+        )
+        reply: Answer = await oracle.ask(Question(text="?"), timeout=1.0)
+        print(reply.text, export.is_open)
+        subscription.cancel()
+
+
+def in_company_with_threads() -> None:
+    with SwarmPeer("127.0.0.1", 0) as peer, SwarmPeer("127.0.0.1", 0) as other:
+        other.connect(peer)
+        other.joined()
+        answer: Message = other.request(peer, "question")
+        with peer.channel("#general") as channel:
+            for said in channel:
+                print(channel.publish(said.data), answer.data)
+                break
+        record: aio.NameRecord = peer.register("alice")
+        print(record.address, other.resolve("alice"))
+        peer.release("alice")
+
+
 def with_a_router() -> tuple[str, int]:
     with PortMapping(5000, "tcp", external_port=5001, timeout=3.0) as mapping:
         print(mapping.local_address, mapping.mapper.is_global)
@@ -140,6 +211,8 @@ def main(folder: Path) -> int:
     try:
         with_threads(folder)
         asyncio.run(on_a_loop(folder))
+        asyncio.run(in_company())
+        in_company_with_threads()
         print(with_a_router())
     except PayloadTooLarge as error:
         print(error.size - error.max)
@@ -148,6 +221,10 @@ def main(folder: Path) -> int:
     except MappingFailed as error:
         print(error.reason, error.advice)
     except MalformedMessage as error:
+        print(error.reason)
+    except NameTaken as error:
+        print(error.name, error.holder)
+    except RequestFailed as error:
         print(error.reason)
     except (DeliveryTimeout, MailboxFull, RingNotReady, KeyChanged) as error:
         print("later, perhaps:", error)

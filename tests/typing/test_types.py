@@ -94,7 +94,7 @@ def test_the_application_uses_every_public_name_and_every_verb_of_both_peers() -
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     verbs = {
-        name for peer in (cicada.SwarmPeer, aio.SwarmPeer) for name in vars(peer) if not name.startswith("_")
+        name for peer in (cicada.SwarmPeer, aio.SwarmPeer) for name in dir(peer) if not name.startswith("_")
     }
     offered = {*cicada.__all__, *aio.__all__, *(verbs - FOR_TESTS)}
     assert offered - used == set(), "use it in tests/typing/app.py"
