@@ -69,7 +69,7 @@ class Directory:
         memory = hosted.memory
         if memory is None:
             raise Misuse("names are signed: a peer with encrypt=False has no directory")
-        return Names(memory.own, memory.identity, memory.swarm, memory.wall_ms)
+        return Names(memory.own, memory.identity, memory.swarm, memory.wall_ms, NAMES)
 
     def carriers(self) -> Handlers:
         return {

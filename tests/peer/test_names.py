@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from cicada.aio import SwarmPeer
 from cicada.errors import Misuse, NameTaken, NotBound
+from cicada.limits import NAMES
 from tests.peer.swarm import PATIENCE_S, eventually, proven
 
 PEERS = 6
@@ -41,7 +43,12 @@ async def test_a_name_that_nobody_has_is_nobodys(peers: list[SwarmPeer]) -> None
     assert await peers[3].resolve("nobody") is None
 
 
-async def test_a_name_is_its_owners_until_it_is_released(peers: list[SwarmPeer]) -> None:
+async def test_a_name_is_its_owners_until_it_is_released(
+    peers: list[SwarmPeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "cicada.embedding.directory.NAMES", replace(NAMES, settle=0.0)
+    )  # nobody is as early as another
     record = await peers[1].register("bob")
     with pytest.raises(NameTaken, match="bob") as taken:
         await peers[2].register("bob")

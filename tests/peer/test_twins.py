@@ -14,7 +14,7 @@ from cicada import aio
 TWINS = {"__aiter__": "__iter__", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
-TYPES = {"BlockingChannel": "Channel"}
+TYPES = {"BlockingChannel": "Channel", "SyncSwarmRef[Any, Any]": "SwarmRef[Any, Any]"}
 """What only the sync one gives, and its twin."""
 
 
