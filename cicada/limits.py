@@ -909,7 +909,7 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     hear: float = 0.5  # of these for the asker's subscription to reach it; measured 0.005
     heal_pause: float = 0.25  # seconds between two snapshots of one follower that keeps losing events
     hops_told: int = (
-        200  # hops a process tells a second; each costs it 10 µs, so a fifth of a percent of a core
+        100  # hops a process tells a second; each costs it 20 µs, so a fifth of a percent of a core
     )
     counted: float = (
         2.0  # seconds between two TrafficCounted, and two PeerMeasured, of a peer; they cost it 100 µs

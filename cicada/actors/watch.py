@@ -272,19 +272,21 @@ class Tracer:
         return {kind: self._traced(then[kind]) for kind in (Settled, Traced)}
 
     def _traced(self, go_on: Callable[[Any], object]) -> Callable[[Any], None]:
+        watch = self._watch
+
         def trace(output: Settled | Traced) -> None:
-            if output.frames and all(copy.fate is not Fate.PENDING for copy in output.copies):
-                self._tell(output)
+            for _, index, counter in output.frames:
+                if is_sampled(data_key(index, counter), watch.sampled):
+                    self._tell(output)
+                    break
             go_on(output)
 
         return trace
 
     def _tell(self, output: Settled | Traced) -> None:
-        own, sampled = self._around.own.address, self._watch.sampled
-        if self._around.publish is None:
+        if self._around.publish is None or any(copy.fate is Fate.PENDING for copy in output.copies):
             return
-        if not any(is_sampled(data_key(index, counter), sampled) for _, index, counter in output.frames):
-            return
+        own = self._around.own.address
         trips = [data_trip(own, index, counter) for _, index, counter in output.frames]
         if output.answer is not None:
             trips.append(data_trip(*output.answer))
@@ -296,7 +298,7 @@ class Tracer:
             fates=tuple(copy.fate.value for copy in copies),
             trips=tuple(trips),
             attempts=tuple(copy.attempt for copy in copies),
-            sampled=sampled,
+            sampled=self._watch.sampled,
         )
         self._around.publish(self._around.name, event)
 
