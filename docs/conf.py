@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import re
-from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -41,18 +40,9 @@ autodoc_class_signature = "mixed"
 maximum_signature_line_length = 80
 
 
-DOCS = Path(__file__).parent
-COMING = (
-    "channels",
-    "names",
-    "actors",
-    "samples",
-    "testing",
-)  # pages that come with their part of the project
-
 
 def to_pages(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Links to the repository's own files lead to the pages made of them; what has no page yet is not in the table of contents."""
+    """Links to the repository's own files lead to the pages made of them."""
     up = "../" * (name.count("/") + 1)
     text = source[0]
     for file, page in (
@@ -61,9 +51,6 @@ def to_pages(_app: Sphinx, name: str, source: list[str]) -> None:
         ("CHANGELOG", "changelog"),
     ):
         text = re.sub(rf"\]\({re.escape(up)}{file}\.md", f"]({'../' * name.count('/')}{page}.md", text)
-    for page in COMING:
-        if name == "index" and not (DOCS / f"{page}.md").exists():
-            text = text.replace(f"\n{page}\n", "\n")
     source[0] = text
 
 
