@@ -27,7 +27,7 @@ nitpicky = True
 # Names of other projects lead nowhere, as nothing is fetched; of ours only what has a page is linked.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!cicada\.).*"),
-    ("py:.*", r"cicada\.(actors|bus|chord|events|ids|keys|limits|nat|routing|services|targets|wire)\..*"),
+    ("py:.*", r"cicada\.(actors|bus|chord|embedding|events|ids|keys|limits|nat|routing|services|targets|wire)\..*"),
     ("py:.*", r"cicada\.\w+\.[A-Z]"),
 ]
 
@@ -38,7 +38,6 @@ autodoc_type_aliases = {name: name for name in ("Hooks", "Publish", "AnyCommand"
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 maximum_signature_line_length = 80
-
 
 
 def to_pages(_app: Sphinx, name: str, source: list[str]) -> None:
