@@ -27,7 +27,10 @@ nitpicky = True
 # Names of other projects lead nowhere, as nothing is fetched; of ours only what has a page is linked.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!cicada\.).*"),
-    ("py:.*", r"cicada\.(actors|bus|chord|embedding|events|ids|keys|limits|nat|routing|services|targets|wire)\..*"),
+    (
+        "py:.*",
+        r"cicada\.(actors|bus|chord|embedding|events|ids|keys|limits|nat|routing|services|targets|wire)\..*",
+    ),
     ("py:.*", r"cicada\.\w+\.[A-Z]"),
 ]
 
