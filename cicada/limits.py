@@ -294,7 +294,9 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Services of peers: channels and names."""
 
-    early: int = 256  # inputs that wait while a service's actor starts; it takes a turn of the loop
+    waiting: int = (
+        256  # messages of others that wait for a service, or for its actor to start: further ones are refused
+    )
     timeout: float = 10.0  # seconds a service message has to be delivered; a first contact takes some tenths
     find: float = 5.0  # seconds the ring has to name an owner
 

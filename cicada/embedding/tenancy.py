@@ -114,7 +114,7 @@ class Tenancy:
         hosted.when_moved(self._on_moved)
 
     def tell(self, message: object) -> bool:
-        """Give the actor an input, or an Ask. False when it has too many waiting."""
+        """Give the actor an input, or an Ask. False when it is starting and has too many waiting."""
         if self._supervisor is None:
             self._supervisor = Supervisor(Child(self._name, self._start), name=self._name)
             self.hosted.adopt(self._supervisor)
@@ -122,7 +122,7 @@ class Tenancy:
         if self._ref is not None and self._ref.is_alive():
             self._ref.tell(message)
             return True
-        if len(self._early) >= SERVICE.early:
+        if len(self._early) >= SERVICE.waiting:
             return False
         self._early.append(message)
         return True
@@ -185,6 +185,8 @@ class Tenancy:
         except MalformedMessage:
             self.hosted.drop("service-malformed")
             return True
+        if self._ref is not None and self._ref.backlog >= SERVICE.waiting:
+            return False  # its sender is told, rather than that it was taken and then dropped
         return self.tell(Received(mail.source, mail.peer_id, message))
 
     def _on_moved(self) -> None:

@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
+from cicada.actors.services import ServiceMail
 from cicada.aio import Channel, SwarmPeer
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge
-from cicada.limits import CHANNEL
+from cicada.ids import peer_at
+from cicada.limits import CHANNEL, SERVICE
+from cicada.wire.channels import Detach, encode_channel
+from cicada.wire.services import Service
 from tests.peer.swarm import PATIENCE_S, eventually, proven
 
 PEERS = 6
@@ -121,6 +125,20 @@ async def test_leaving_a_channel_ends_its_iterator(peers: list[SwarmPeer]) -> No
     await one.publish(b"the only one")
     await asyncio.wait_for(listening, PATIENCE_S)
     assert heard == [b"the only one"]
+
+
+async def test_what_a_busy_peer_cannot_take_over_it_refuses(peers: list[SwarmPeer]) -> None:
+    await joined(peers[:1])
+    services = peers[0]._bound().services
+    mail = ServiceMail(
+        source=peer_at(peers[1].address),
+        peer_id="",
+        trust="unverified",
+        id=1,
+        payload=encode_channel(Detach(channel="#general")),
+    )
+    taken = [services.give(Service.CHANNEL, mail) for _ in range(SERVICE.waiting + 50)]
+    assert taken == [True] * SERVICE.waiting + [False] * 50
 
 
 async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
