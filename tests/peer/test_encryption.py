@@ -264,10 +264,16 @@ async def test_whoever_pinned_the_old_keys_follows_to_new_ones_that_they_signed(
     a = closed_port()
     async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
         assert (await one.send(other, b"first")).delivered
+    path = trust_path(identity_path(canonical_address("127.0.0.1", a)))
+
+    async def is_pinned() -> bool:  # pins are written on a thread
+        return len(load_pins(path)) == 1
+
+    await eventually(is_pinned, "the pin to be kept")
     _, new = rotate_identity(identity_path(address))
     async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
-        assert (await one.send(other, b"again", require="pinned")).trust == "pinned"
-    path = trust_path(identity_path(canonical_address("127.0.0.1", a)))
+        receipt = await one.send(other, b"again", require="pinned")
+        assert (receipt.delivered, receipt.trust) == (True, "pinned")
 
     async def has_followed() -> bool:
         return [pin.peer_id for pin in load_pins(path)] == [new.peer_id]
