@@ -47,9 +47,9 @@ class Warehouse(LoopActor):
         super().__init__(peer.dispatcher)
         self.count = 0
 
-    def on_receive(self, call: RemoteCall) -> None:
+    def on_receive(self, message: RemoteCall) -> None:
         self.count += 1
-        call.reply(Taken(self.count))
+        message.reply(Taken(self.count))
 
 
 class Till(BlockingActor):

@@ -145,9 +145,9 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
 class Oracle(LoopActor):
     """Answers other peers."""
 
-    def on_receive(self, call: aio.SwarmCall) -> None:
-        print(call.source.host, call.peer_id, call.trust)
-        call.reply(Answer(text="yes"))
+    def on_receive(self, message: aio.SwarmCall) -> None:
+        print(message.source.host, message.peer_id, message.trust)
+        message.reply(Answer(text="yes"))
 
 
 class Reader(LoopActor):
