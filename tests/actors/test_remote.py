@@ -122,6 +122,7 @@ async def test_an_ask_that_is_not_answered_in_time_says_so(ref: Ref) -> None:
 async def test_a_reply_after_the_time_out_is_counted_and_hurts_nobody(exhibit: Exhibit, ref: Ref) -> None:
     with pytest.raises(DeliveryTimeout):
         await ref.ask(Later(), timeout=0.01)
+    assert await ref.ask(Add(1, 1)) == Sum(2)  # so the other one has come
     await eventually(lambda: exhibit.exported.calls == 0)
     assert await ref.ask(Release()) == Released(1)
     await eventually(lambda: exhibit.exported.counters == {"late-reply": 1})
