@@ -268,13 +268,6 @@ class SwarmPeer(Embedded):
         self._run_hook("send", target, data.encode() if isinstance(data, str) else bytes(data))
         return await work
 
-    async def _send_service(
-        self, service: Service, target: Target, payload: bytes, *, timeout: float, require: str | None = None
-    ) -> Receipt:
-        """Send to a service of a peer; its receipt, settled. Raises Misuse, PayloadTooLarge and MailboxFull, as ``send`` does."""
-        how = How(timeout=timeout, require=Trust.required(require), service=service)
-        return await submit(self._own(), target, payload_of(payload), how)
-
     async def recv(self, timeout: float | None = None) -> Message:
         """The next message, waiting up to ``timeout`` seconds (None: for ever). Raises DeliveryTimeout when none came."""
         message = await self._own(closed_is_fine=True).mailbox.take(timeout)
@@ -320,7 +313,9 @@ class SwarmPeer(Embedded):
         self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
     ) -> NameRecord:
         """Make ``name`` this peer's in the swarm's directory until ``release``, and for at most ``lease`` seconds after the peer
-        has ended. Raises NameTaken, Misuse for what cannot be a name, and RingNotReady or DeliveryTimeout when it did not work now.
+        has ended. Who registers the same name within 3 seconds may still win it (docs/names.md), which is logged as a warning.
+
+        Raises NameTaken, Misuse for what cannot be a name, and RingNotReady or DeliveryTimeout when it did not work now.
         """
         return await self._names().register(name, lease, timeout)
 

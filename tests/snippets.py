@@ -2,7 +2,6 @@
 
 A comment above a block, beside which nothing else stands on its line, says what is special about it:
 
-- ``<!-- needs: cicada.aio.SwarmPeer.request -->``: it is left out where that name does not exist.
 - ``<!-- in: a folder where a swarm runs -->``: there is one in ``runs/latest``, of three peers.
 - ``<!-- not run: why -->``: it is no program of its own; it is compiled all the same.
 
@@ -14,7 +13,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
-import importlib
 import inspect
 import io
 import re
@@ -22,7 +20,7 @@ import types
 from typing import Any, Final, NamedTuple
 
 _BLOCK: Final = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARK: Final = re.compile(r"<!-- (needs|not run): (.*?) -->")
+_MARK: Final = re.compile(r"<!-- not run: (.*?) -->")
 IN_SWARM: Final = "<!-- in: a folder where a swarm runs -->"
 _PRINTED: Final = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
 
@@ -32,25 +30,15 @@ class Snippet(NamedTuple):
 
     line: int
     code: str
-    needs: tuple[str, ...] = ()
     not_run: str | None = None
-
-
-class Outcome(NamedTuple):
-    """What became of a page: all that it printed, and what was left out because a name does not exist."""
-
-    printed: str
-    missing: list[str]
 
 
 def snippets_of(page: str) -> list[Snippet]:
     """All blocks of a page, from top to bottom."""
     found = []
     for block in _BLOCK.finditer(page):
-        marks = _MARK.findall(block[1])
-        needs = tuple(text for kind, text in marks if kind == "needs")
-        not_run = next((text for kind, text in marks if kind == "not run"), None)
-        found.append(Snippet(page.count("\n", 0, block.start(2)) + 1, block[2], needs, not_run))
+        mark = _MARK.search(block[1])
+        found.append(Snippet(page.count("\n", 0, block.start(2)) + 1, block[2], mark and mark[1]))
     return found
 
 
@@ -62,38 +50,21 @@ def compiled(snippet: Snippet, name: str) -> types.CodeType:
     return code
 
 
-def run_page(page: str, name: str) -> Outcome:
-    """Run the blocks of a page. Raises what they raise, and AssertionError where one prints something else than it says."""
+def run_page(page: str, name: str) -> str:
+    """Run the blocks of a page; all that they printed. Raises what they raise, and AssertionError where one prints something
+    else than it says."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    printed, missing = "", []
+    printed = ""
     with asyncio.Runner() as runner:
         for snippet in snippets_of(page):
             code = compiled(snippet, name)
-            absent = [need for need in snippet.needs if not exists(need)]
-            missing += absent
-            if absent or snippet.not_run is not None:
+            if snippet.not_run is not None:
                 continue
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 _run(code, names, runner)
             _compare(snippet, out.getvalue())
             printed += out.getvalue()
-    return Outcome(printed, missing)
-
-
-def exists(dotted: str) -> bool:
-    """Whether a module, or a name in one, is there."""
-    parts = dotted.split(".")
-    for length in range(len(parts), 0, -1):
-        try:
-            value: Any = importlib.import_module(".".join(parts[:length]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[length:]:
-            if not hasattr(value, part):
-                return False
-            value = getattr(value, part)
-        return True
-    return False
+    return printed
 
 
 def _run(code: types.CodeType, names: dict[str, Any], runner: asyncio.Runner) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.launcher.swarms import config, free_ports, running
-from tests.snippets import IN_SWARM, Snippet, exists, run_page, snippets_of
+from tests.snippets import IN_SWARM, Snippet, run_page, snippets_of
 
 ROOT: Final = Path(__file__).parent.parent
 ALL: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,9 +37,7 @@ def test_every_snippet_of_a_page_runs_and_prints_what_it_says(
     text = page.read_text()
     monkeypatch.chdir(tmp_path)
     with swarm_in(tmp_path) if IN_SWARM in text else contextlib.nullcontext():
-        missing = run_page(text, name_of(page)).missing
-    if missing:
-        pytest.skip(f"all others run; some wait for {', '.join(sorted(set(missing)))}")
+        run_page(text, name_of(page))
 
 
 def test_snippets_that_are_not_run_are_few_and_say_why() -> None:
@@ -63,20 +61,20 @@ def test_no_python_hides_in_a_block_that_is_not_run(page: Path) -> None:
 
 def test_blocks_are_found_with_their_marks_and_lines() -> None:
     page = (
-        "text\n```python\na = 1\n```\n<!-- needs: cicada.aio -->\n<!-- needs: no.such -->\n```python\nb = 2\n```\n"
+        "text\n```python\na = 1\n```\n```python\nb = 2\n```\n"
         "<!-- not run: a part of a program -->\n```python\nc = 3\n```\n```console\n$ not this\n```\n"
     )
     assert snippets_of(page) == [
         Snippet(3, "a = 1\n"),
-        Snippet(8, "b = 2\n", ("cicada.aio", "no.such")),
-        Snippet(12, "c = 3\n", (), "a part of a program"),
+        Snippet(6, "b = 2\n"),
+        Snippet(10, "c = 3\n", "a part of a program"),
     ]
 
 
 def test_later_blocks_know_the_names_of_earlier_ones_and_share_a_loop() -> None:
     first = "import asyncio\nloop = asyncio.get_running_loop()\nawait asyncio.sleep(0)\n"
     page = f"```python\n{first}```\n```python\nawait asyncio.sleep(0)\nprint(loop is asyncio.get_running_loop())  # True\n```\n"
-    assert run_page(page, "page").printed == "True\n"
+    assert run_page(page, "page") == "True\n"
 
 
 @pytest.mark.parametrize(
@@ -91,14 +89,6 @@ def test_later_blocks_know_the_names_of_earlier_ones_and_share_a_loop() -> None:
 def test_a_page_that_is_wrong_is_found(code: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         run_page(f"```python\n{code}\n```\n", "page")
-
-
-def test_only_a_name_that_does_not_exist_leaves_a_block_out() -> None:
-    page = "<!-- needs: {} -->\n```python\nprint('ran')\n```\n"
-    assert run_page(page.format("cicada.aio.SwarmPeer.send"), "page") == ("ran\n", [])
-    assert run_page(page.format("cicada.aio.SwarmPeer.fly"), "page") == ("", ["cicada.aio.SwarmPeer.fly"])
-    assert not exists("cicada.nothing")
-    assert not exists("nothing.at.all")
 
 
 def test_an_error_names_the_line_of_the_page() -> None:

@@ -66,7 +66,11 @@ class BlockingChannel:
                 return
 
     def __enter__(self) -> Self:
-        self.join()
+        try:
+            self.join()
+        except BaseException:
+            self.leave()  # nobody else would
+            raise
         return self
 
     def __exit__(

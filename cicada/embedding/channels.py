@@ -70,8 +70,8 @@ class Channel:
     async def join(self, timeout: float = 10.0) -> None:
         """Be a member, and return when the channel's tree has a place for this peer. Raises RingNotReady when it has none within
         ``timeout`` seconds; the peer goes on looking until ``leave``."""
-        self._is_joined = True
         self._hub.join(self)
+        self._is_joined = True
         try:
             async with asyncio.timeout(timeout):
                 await self._connected.wait()
@@ -112,7 +112,11 @@ class Channel:
         return self._iterate()
 
     async def __aenter__(self) -> Self:
-        await self.join()
+        try:
+            await self.join()
+        except BaseException:
+            self.leave()  # nobody else would
+            raise
         return self
 
     async def __aexit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from itertools import count
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from cicada.services.names import Names
 from cicada.wire.names import decode_name_message, encode_name_message
 from cicada.wire.services import Service
 
+_logger = logging.getLogger("cicada.names")
 _UNKNOWN: Final = "no-such-name"
 _MISTAKES: Final = frozenset({"name-invalid", "lease-invalid", "too-many-names"})
 
@@ -89,6 +91,7 @@ class Directory:
             waiting.set_result(answer)
 
     def _on_lost(self, lost: Lost) -> None:
+        _logger.warning("the name %r is this peer's no more: %s", lost.name, lost.reason)
         self._held.pop(lost.name, None)
 
     async def _ask(self, number: int, question: Register | Resolve, timeout: float) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,13 +18,11 @@ from cicada.actors.tree import Child, Supervisor
 from cicada.chord.io import OwnerFound
 from cicada.embedding.sending import How, submit
 from cicada.embedding.waiting import answered
-from cicada.errors import CicadaError, DeliveryTimeout, MailboxFull, MalformedMessage
+from cicada.errors import CicadaError, DeliveryTimeout, MalformedMessage
 from cicada.ids import RING_SIZE, Peer, Place
 from cicada.limits import SERVICE
 from cicada.services.io import Find, FoundOwner, Received, Send, Sent, TimerFired
 from cicada.wire.services import Service
-
-_LOST: Final = (MailboxFull, DeliveryTimeout)
 
 
 class Ask(msgspec.Struct, frozen=True):

@@ -128,12 +128,17 @@ def still_running(processes: Iterable[psutil.Process], seconds: float) -> list[p
 
 @contextmanager
 def running(config: Config, folder: Path) -> Iterator[RunningSwarm]:
-    """A swarm whose ring is proven."""
-    swarm = RunningSwarm(spawn_detached(config, folder, wait=PATIENCE), config)
+    """A swarm whose ring is proven. It ends with this process, too, however that ends."""
+    theirs, ours = os.pipe()
     try:
-        yield swarm
+        swarm = RunningSwarm(spawn_detached(config, folder, wait=PATIENCE, lifeline=theirs), config)
+        try:
+            yield swarm
+        finally:
+            swarm.end()
     finally:
-        swarm.end()
+        os.close(theirs)
+        os.close(ours)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -116,9 +116,9 @@ async def test_a_reply_of_somebody_who_was_not_asked_does_not_count() -> None:
         asked = await b.recv(timeout=5)
         (number,) = a._bound().requests._waiting
         forged = encode_service(Reply(number=number, data=b"forged"))
-        assert (await c._send_service(Service.REPLY, a, forged, timeout=5)).delivered
+        assert (await submit(c._own(), a, forged, How(timeout=5, service=Service.REPLY))).delivered
         strange = encode_service(Reply(number=5, data=b"made up"))
-        assert (await c._send_service(Service.REPLY, a, strange, timeout=5)).delivered
+        assert (await submit(c._own(), a, strange, How(timeout=5, service=Service.REPLY))).delivered
         await asked.reply(b"true")
         assert (await asking).data == b"true"
         assert a.stats().dropped == {"reply-strange": 2}

@@ -8,7 +8,8 @@ import pytest
 
 from cicada import MailboxPolicy
 from cicada.actors.services import ServiceMail, Services
-from cicada.aio import SwarmPeer
+from cicada.aio import Receipt, SwarmPeer
+from cicada.embedding.sending import How, submit
 from cicada.errors import Misuse
 from cicada.ids import peer_at
 from cicada.limits import WIRE
@@ -34,11 +35,18 @@ def services_of(peer: SwarmPeer) -> Services:
     return peer._bound().services
 
 
+async def sent(
+    peer: SwarmPeer, service: Service, target: SwarmPeer, payload: bytes, *, timeout: float
+) -> Receipt:
+    """Its receipt, settled."""
+    return await submit(peer._own(), target, payload, How(timeout=timeout, service=service))
+
+
 async def test_a_service_gets_its_mail_with_who_sent_it_and_the_mailbox_does_not() -> None:
     async with swarm(2) as (a, b):
         desk = Desk()
         services_of(b).offer(Service.ACTOR, desk.take)
-        receipt = await a._send_service(Service.ACTOR, b, b"hello", timeout=10)
+        receipt = await sent(a, Service.ACTOR, b, b"hello", timeout=10)
         assert receipt.delivered
         (mail,) = desk.mail
         assert (mail.source.address, mail.payload, mail.trust) == (a.address, b"hello", "first-contact")
@@ -51,7 +59,7 @@ async def test_a_message_in_fragments_reaches_a_service_whole() -> None:
         desk = Desk()
         services_of(b).offer(Service.ACTOR, desk.take)
         payload = bytes(range(256)) * (3 * WIRE.max_payload // 256)
-        assert (await a._send_service(Service.ACTOR, b, payload, timeout=20)).delivered
+        assert (await sent(a, Service.ACTOR, b, payload, timeout=20)).delivered
         assert [mail.payload for mail in desk.mail] == [payload]
 
 
@@ -60,7 +68,7 @@ async def test_a_service_that_nobody_offers_refuses(size: int) -> None:
     async with swarm(2) as (a, b):
         services_of(b).offer(Service.ACTOR, Desk().take)
         services_of(b).withdraw(Service.ACTOR)
-        receipt = await a._send_service(Service.ACTOR, b, bytes(size), timeout=20)
+        receipt = await sent(a, Service.ACTOR, b, bytes(size), timeout=20)
         assert (receipt.status, receipt.reason) == ("failed", "no-service")
         assert b.stats().dropped["no-service"] >= 1
 
@@ -69,10 +77,10 @@ async def test_a_service_without_room_refuses_at_once_and_takes_more_when_it_has
     async with swarm(2) as (a, b):
         desk = Desk(room=1)
         services_of(b).offer(Service.ACTOR, desk.take)
-        results = [await a._send_service(Service.ACTOR, b, b"%d" % number, timeout=60) for number in range(3)]
+        results = [await sent(a, Service.ACTOR, b, b"%d" % number, timeout=60) for number in range(3)]
         assert [result.reason for result in results] == [None, *["destination's mailbox is full"] * 2]
         desk.room = 2
-        assert (await a._send_service(Service.ACTOR, b, b"last", timeout=10)).delivered
+        assert (await sent(a, Service.ACTOR, b, b"last", timeout=10)).delivered
         assert [mail.payload for mail in desk.mail] == [b"0", b"last"]
         assert b.stats().dropped["service-full"] == 2
 
@@ -85,7 +93,7 @@ async def test_a_service_that_fails_costs_its_mail_and_nothing_else(
 
     async with swarm(2) as (a, b):
         services_of(b).offer(Service.ACTOR, fail)
-        assert not (await a._send_service(Service.ACTOR, b, b"x", timeout=10)).delivered
+        assert not (await sent(a, Service.ACTOR, b, b"x", timeout=10)).delivered
         assert (await a.send(b, b"and yet")).delivered
         assert "the service 5 failed" in caplog.text
 
@@ -95,7 +103,7 @@ async def test_each_mail_is_taken_over_once_although_the_routers_crash() -> None
         desk = Desk(room=1000)
         services_of(b).offer(Service.ACTOR, desk.take)
         sends = [
-            asyncio.create_task(a._send_service(Service.ACTOR, b, b"%d" % number, timeout=30))
+            asyncio.create_task(sent(a, Service.ACTOR, b, b"%d" % number, timeout=30))
             for number in range(200)
         ]
         await sends[0]
@@ -117,7 +125,7 @@ async def test_mail_of_services_passes_a_mailbox_that_is_full() -> None:
         waiting = [a.send(b, b"%d" % number, timeout=60) for number in range(3)]
         await waiting[0]
         for number in range(10):
-            assert (await a._send_service(Service.ACTOR, b, b"%d" % number, timeout=10)).delivered
+            assert (await sent(a, Service.ACTOR, b, b"%d" % number, timeout=10)).delivered
         assert [receipt.settled for receipt in waiting] == [True, False, False]
         for _ in range(3):
             await b.recv(timeout=10)
