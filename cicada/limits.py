@@ -892,11 +892,11 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     recording_flush: float = 0.5  # or this often (seconds), so that a follower sees what happened
     recording_max: int = 512 * MIB  # bytes of one recording; an hour of a churning swarm of 1,000
     max_event: int = 1 * MIB  # bytes of one event, either encoding
-    gather: float = 0.05  # seconds that traffic waits at most to leave together: alone an event costs 80 µs, among others 15
+    gather: float = 0.1  # seconds that traffic waits at most to leave together: alone an event costs 80 µs, among others 15
     handshake: float = 5.0  # seconds a remote watcher has to prove its key; it takes three messages
     gathered: int = 256  # events that leave at once, whenever that is
     together: int = (
-        16  # of one kind that leave in one message: queues count messages, so a queue has that many more
+        64  # of one kind that leave in one message: queues count messages, so a queue has that many more
     )
     told: float = 1.0  # seconds between two SequencesTold of a source, while somebody subscribes
     silence: float = (

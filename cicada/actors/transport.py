@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, get_args
@@ -10,7 +10,7 @@ from typing import Any, get_args
 from cicada.actors.family import Ref
 from cicada.actors.obstruction import FaultsChanged, Obstruction
 from cicada.actors.pump import Pump, Surroundings
-from cicada.actors.watch import Looked, Meter
+from cicada.actors.watch import Meter
 from cicada.chord import io as ring
 from cicada.ids import Address, is_hidden
 from cicada.limits import ACTOR
@@ -143,6 +143,7 @@ class TransportActor(Pump[Links]):
             entropy=self.around.entropy,
             security=self._security,
             reach=self.around.reach if is_hidden(self.around.own.address) else None,
+            sample=None if self.around.watch is None else self.around.watch.sample,
         )
         return links
 
@@ -165,17 +166,17 @@ class TransportActor(Pump[Links]):
             linkio.Dropped: self._dropped,
             linkio.Refused: self._refused,
             linkio.Emit: lambda output: self.publish(output.event),
+            linkio.HopBegun: self._tell_hop,
         }
 
     def specials(self) -> dict[type, Callable[[Any], object]]:
-        return {FaultsChanged: lambda change: self._obstruct(change.table), Looked: lambda _: self._look()}
+        return {FaultsChanged: lambda change: self._obstruct(change.table)}
 
     def on_start(self) -> None:
         super().on_start()
         self._obstruct(self._attachment.faults)
         if self.around.watch is not None:
-            self.around.watch.enter(self)
-            self._look()
+            self._meter = Meter(self.around, self.around.watch, self.core)
 
     def take(self, queue: deque[Any], limit: int) -> None:
         limit = limit if len(queue) < _FEW else self._bearable(queue, limit)
@@ -189,7 +190,7 @@ class TransportActor(Pump[Links]):
 
     def on_stop(self) -> None:
         super().on_stop()
-        self._look_no_more()
+        self._tell_no_more()
         if not self._attachment.is_cut:
             self.feed(linkio.CloseAll("stopped"))
             if self._obstruction is not None:
@@ -197,7 +198,7 @@ class TransportActor(Pump[Links]):
 
     def on_failure(self, *reason: object) -> None:
         super().on_failure(*reason)
-        self._look_no_more()
+        self._tell_no_more()
 
     def _bearable(self, queue: deque[Any], limit: int) -> int:
         """How many of the first ``limit`` inputs the Router can bear the messages of."""
@@ -233,7 +234,7 @@ class TransportActor(Pump[Links]):
 
     def clear_the_way(self) -> None:
         self._obstruction = None
-        self._divert()
+        self.divert({}, {})
 
     def authenticated(self, output: linkio.Authenticated) -> None:
         """A handshake finished."""
@@ -245,27 +246,14 @@ class TransportActor(Pump[Links]):
             if not about.rules:
                 return
             self._obstruction = Obstruction(self)
-            self._divert()
+            self.divert(self._obstruction.carriers(), self._obstruction.specials())
         self._obstruction.change(about)
 
-    def _divert(self) -> None:
-        """Have what passes go by those who look at it, and those who stand in its way."""
-        obstruction, meter = self._obstruction, self._meter
-        specials = obstruction.specials() if obstruction is not None else {}
-        if meter is not None:
-            specials |= meter.specials(defaultdict(lambda: self.feed, specials))
-        self.divert(obstruction.carriers() if obstruction is not None else {}, specials)
-
-    def _look(self) -> None:
-        watch = self.around.watch
+    def _tell_hop(self, output: linkio.HopBegun) -> None:
         if self._meter is not None:
-            self._meter.close()
-        self._meter = Meter(self.around, watch) if watch is not None and watch.needs_meters else None
-        self._divert()
+            self._meter.tell_hop(output)
 
-    def _look_no_more(self) -> None:
-        if self.around.watch is not None:
-            self.around.watch.leave(self)
+    def _tell_no_more(self) -> None:
         if self._meter is not None:
             self._meter.close()
 

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Final, Protocol, get_args
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from cicada.actors.family import Ref
 from cicada.actors.pump import Handlers, Surroundings
 from cicada.events import AnyEvent, CopiesTraced, EdgeCount, HopTaken, PeerMeasured, TrafficCounted
-from cicada.ids import Address, place_to_bytes
+from cicada.ids import place_to_bytes
 from cicada.limits import BUS, BusLimits
 from cicada.routing.io import Copy, Fate, Settled, Traced
 from cicada.transport import linkio
-from cicada.wire.ring import RingMessage
-from cicada.wire.routed import Data, DataAck
-from cicada.wire.trips import FAMILIES, KEYS, data_key, data_trip, hop_of, is_sampled
+from cicada.transport.links import Links
+from cicada.wire.trips import FAMILIES, Sample, data_key, data_trip, hop_of, is_sampled
 
 Wants = Callable[[type[AnyEvent]], bool]
 """Whether anybody subscribed to a kind of event."""
 
-_COUNTED_AS: Final[dict[type, str]] = {**dict.fromkeys(get_args(RingMessage), "ring"), **FAMILIES}
-_MOST_SAMPLED: Final = 1 << 15
-_EVERYTHING: Final = (1 << 64) - 1
+_LARGEST_SHARE: Final = 1 << 15
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -70,7 +66,7 @@ class Watch:
     """Of one process, on its event loop. ``wants`` says what is subscribed to; call ``changed`` when that may be otherwise.
 
     Every ``counted`` seconds it counts, measures, and chooses how large a share of all trips is told hop by hop, so that
-    ``hops_told`` are told a second at most.
+    ``hops_told`` are told a second at most. All links of the process ask ``sample`` which trips those are.
     """
 
     def __init__(
@@ -86,21 +82,13 @@ class Watch:
         self._looked_at = 0.0
         self._budget = int(limits.hops_told * limits.counted)
         self._told = 0
-        self.hops = False
-        self.counts = False
+        self._counts = False
+        self._measures = False
         self.copies = False
-        self.measures = False
-        self.sampled = 1
-        self.left_out = _EVERYTHING
-        """Trips whose key has one of these bits are not told."""
-
-    @property
-    def needs_meters(self) -> bool:
-        """Whether what passes links is looked at."""
-        return self.hops or self.counts
+        self.sample = Sample()
 
     def enter(self, actor: Watched) -> None:
-        """An actor begins its work: it is told Looked whenever something changes."""
+        """An actor begins its work: it is told Looked whenever ``copies`` changes."""
         self._actors[actor] = None
 
     def leave(self, actor: Watched) -> None:
@@ -115,13 +103,23 @@ class Watch:
         """It ended."""
         self._measured.pop(peer, None)
 
+    def add(self, meter: Meter) -> None:
+        """Ask this one for its counts every period."""
+        self._meters[meter] = None
+
+    def remove(self, meter: Meter) -> None:
+        """No more."""
+        self._meters.pop(meter, None)
+
     def changed(self) -> None:
         """Subscriptions may be others now."""
-        before = (self.needs_meters, self.copies)
-        self.hops, self.counts = self._wants(HopTaken), self._wants(TrafficCounted)
-        self.copies, self.measures = self._wants(CopiesTraced), self._wants(PeerMeasured)
-        self._sample(self.sampled)
-        if before != (self.needs_meters, self.copies):
+        counted, traced = self._counts, self.copies
+        self.sample.is_open, self._counts = self._wants(HopTaken), self._wants(TrafficCounted)
+        self.copies, self._measures = self._wants(CopiesTraced), self._wants(PeerMeasured)
+        if self._counts and not counted:
+            for meter in self._meters:
+                meter.begin()
+        if self.copies != traced:
             for actor in self._actors:
                 actor.actor_ref.tell(Looked())
         if self._is_on and self._timer is None:
@@ -135,27 +133,17 @@ class Watch:
             self._timer.cancel()
         self._timer = None
 
-    def is_told(self, key: int) -> bool:
-        """Whether what happens on the trip with this key is told, and counted among what is told in this period."""
-        if key & self.left_out:
-            return False  # as is_sampled says
+    def is_told(self) -> bool:
+        """Whether one more hop of the sample is told, and counted among what is told in this period."""
         self._told += 1
-        if self._told > 2 * self._budget and self.sampled < _MOST_SAMPLED:
-            self._sample(self.sampled * 2)  # a burst: do not wait for the end of the period
+        if self._told > 2 * self._budget and self.sample.share < _LARGEST_SHARE:
+            self.sample.choose(self.sample.share * 2)  # a burst: do not wait for the end of the period
             self._told = self._budget
-        return self.hops
-
-    def add(self, meter: Meter) -> None:
-        """Ask this one for its counts every period."""
-        self._meters[meter] = None
-
-    def remove(self, meter: Meter) -> None:
-        """No more."""
-        self._meters.pop(meter, None)
+        return self.sample.is_open
 
     @property
     def _is_on(self) -> bool:
-        return self.hops or self.counts or self.copies or self.measures
+        return self.sample.is_open or self._counts or self.copies or self._measures
 
     def _arm(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._limits.counted, self._look)
@@ -167,97 +155,73 @@ class Watch:
         now = asyncio.get_running_loop().time()
         seconds, self._looked_at = now - self._looked_at, now
         self._adapt(seconds)
-        for meter in self._meters:
-            meter.tell(seconds, counts=self.counts)
-        if self.measures:
+        if self._counts:
+            for meter in self._meters:
+                meter.tell(seconds)
+        if self._measures:
             for peer, before in self._measured.items():
                 self._measured[peer] = _measure(peer, before, seconds)
         self._arm()
 
     def _adapt(self, seconds: float) -> None:
         rate, self._told = self._told / max(seconds, self._limits.counted), 0
-        sampled = self.sampled
-        while rate > self._limits.hops_told and sampled < _MOST_SAMPLED:
-            sampled, rate = sampled * 2, rate / 2
-        if sampled > 1 and rate < self._limits.hops_told / 3:
-            sampled //= 2
-        self._sample(sampled)
-
-    def _sample(self, sampled: int) -> None:
-        self.sampled = sampled
-        self.left_out = sampled - 1 if self.hops else _EVERYTHING
+        share = self.sample.share
+        while rate > self._limits.hops_told and share < _LARGEST_SHARE:
+            share, rate = share * 2, rate / 2
+        if share > 1 and rate < self._limits.hops_told / 3:
+            share //= 2
+        self.sample.choose(share)
 
 
 class Meter:
-    """Counts what one peer hands to its links, and tells the hops of those trips that are told."""
+    """Tells what the links of one peer transmitted, and the hops of those trips that are told."""
 
-    def __init__(self, around: Surroundings, watch: Watch) -> None:
+    def __init__(self, around: Surroundings, watch: Watch, links: Links) -> None:
         self._around = around
-        self._own = around.own.address
         self._watch = watch
-        self._counts: defaultdict[tuple[Address, type], int] = defaultdict(int)
+        self._links = links
         watch.add(self)
 
-    def specials(self, then: Handlers) -> Handlers:
-        """Which inputs of the links come here first, and go where they went before."""
-        return {kind: self._metered(then[kind]) for kind in (linkio.Forward, linkio.SendMessage)}
+    def begin(self) -> None:
+        """Count from here."""
+        self._links.take_traffic()
 
-    def tell(self, seconds: float, *, counts: bool) -> None:
-        """What was counted since the last time."""
-        counted = dict(self._counts)
-        self._counts.clear()
-        if not counted or not counts or self._around.publish is None:
+    def tell(self, seconds: float) -> None:
+        """What was transmitted since the last time."""
+        traffic = self._links.take_traffic()
+        if not traffic or self._around.publish is None:
             return
-        edges: defaultdict[Address, dict[str, int]] = defaultdict(dict)
-        for (remote, form), count in counted.items():
-            edge, family = edges[remote], _COUNTED_AS.get(form, "other")
-            edge[family] = edge.get(family, 0) + count
-        told = tuple(EdgeCount(remote=remote, counts=edge) for remote, edge in edges.items())
-        self._around.publish(self._around.name, TrafficCounted(seconds=seconds, edges=told))
+        edges = tuple(
+            EdgeCount(
+                remote=remote,
+                counts={name: count for name, count in zip(FAMILIES, counts, strict=True) if count},
+            )
+            for remote, counts in traffic.items()
+        )
+        self._around.publish(self._around.name, TrafficCounted(seconds=seconds, edges=edges))
 
-    def close(self) -> None:
-        """Count no more."""
-        self._watch.remove(self)
-
-    def _metered(self, go_on: Callable[[Any], object]) -> Callable[[Any], None]:
-        # Every message comes through here. Nothing is kept of what is not told: what outlives its turn costs more than all
-        # that is done here. Most are Data and their acks, whose key is spelled out.
-        counts, keys, watch = self._counts, KEYS, self._watch
-
-        def meter(sending: linkio.SendMessage) -> None:
-            message: Any = sending.message
-            form = type(message)
-            counts[sending.peer.address, form] += 1
-            if form is Data or form is DataAck:
-                if not (message.index ^ message.counter) & watch.left_out:
-                    self._tell_hop(sending)
-            elif form in keys and not keys[form](message) & watch.left_out:
-                self._tell_hop(sending)
-            go_on(sending)
-
-        return meter
-
-    def _tell_hop(self, sending: linkio.SendMessage) -> None:
-        hop = hop_of(sending.message, self._own, sending.peer.address)
-        if (
-            hop is None
-            or self._around.publish is None
-            or not self._watch.is_told(KEYS[type(sending.message)](sending.message))
-        ):
+    def tell_hop(self, begun: linkio.HopBegun) -> None:
+        """A hop of a trip that is told, within the budget."""
+        hop = hop_of(begun.message, self._around.own.address, begun.peer.address)
+        if hop is None or self._around.publish is None or not self._watch.is_told():
             return
         event = HopTaken(
             trip=hop.trip,
             kind=hop.kind,
-            remote=sending.peer.address,
+            remote=begun.peer.address,
             origin=hop.origin,
             target=hop.target,
             hops=hop.hops,
             at_us=self._watch.wall_ns() // 1000,
             copy=hop.copy,
             attempt=hop.attempt,
-            sampled=self._watch.sampled,
+            sampled=self._watch.sample.share,
         )
         self._around.publish(self._around.name, event)
+
+    def close(self) -> None:
+        """Tell no more."""
+        self._watch.remove(self)
 
 
 class Tracer:
@@ -276,7 +240,7 @@ class Tracer:
 
         def trace(output: Settled | Traced) -> None:
             for _, index, counter in output.frames:
-                if is_sampled(data_key(index, counter), watch.sampled):
+                if is_sampled(data_key(index, counter), watch.sample.share):
                     self._tell(output)
                     break
             go_on(output)
@@ -298,7 +262,7 @@ class Tracer:
             fates=tuple(copy.fate.value for copy in copies),
             trips=tuple(trips),
             attempts=tuple(copy.attempt for copy in copies),
-            sampled=self._watch.sampled,
+            sampled=self._watch.sample.share,
         )
         self._around.publish(self._around.name, event)
 

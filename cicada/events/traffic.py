@@ -15,7 +15,8 @@ class EdgeCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrafficCounted(Event, frozen=True, kw_only=True, tag=True):
-    """All that a peer sent within the last ``seconds``, by edge: whole, never sampled. Each edge is told by its sender only."""
+    """All that the links of a peer transmitted within the last ``seconds``, by edge: whole, never sampled. A link that ended within
+    them is not in it. Each edge is told by its sender only."""
 
     seconds: float
     edges: tuple[EdgeCount, ...]

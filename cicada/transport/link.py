@@ -21,6 +21,7 @@ from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import Message, encode
 from cicada.wire.frames import HEADER, LENGTH, LINK_ACK, PREFIXED, Frame, FrameType, header_of
 from cicada.wire.security import Credentials, Established
+from cicada.wire.trips import FAMILIES, FAMILY
 
 MAX_MESSAGE = WIRE.max_frame - HEADER.size - LINK_ACK.size - WIRE.seal_overhead
 """Bytes of the longest encoding that fits into one frame."""
@@ -51,13 +52,15 @@ class Link:
     """Sends and receives on one link. Emits Transmit and nothing else; what a peer did wrong is raised as PeerFault.
 
     ``confirmed``: the other end has sealed a frame, or answered our HELLO. ``kept``: pinged, never closed as idle.
+    ``traffic``: how many messages of each family (FAMILIES) were transmitted.
     """
 
     __slots__ = (
         "_ack_at", "_blocked", "_cipher", "_heard_at", "_in_flight", "_keyed_at", "_limits", "_owed_at",
         "_owed_bytes", "_owed_counter", "_proofs", "_queue", "_received", "_rekey_after", "_retry_at", "_rtt",
         "_rtt_var", "_sent", "_timeout", "_used_at", "armed", "confirmed", "connection", "credentials", "dialled",
-        "flight", "incarnation", "index", "kept", "opened_at", "peer", "remote", "remote_index", "secret_id", "welcome",
+        "flight", "incarnation", "index", "kept", "opened_at", "peer", "remote", "remote_index", "secret_id", "traffic",
+        "welcome",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +111,7 @@ class Link:
         self._timeout = limits.timeout_first
         self._used_at = now
         self._heard_at = now
+        self.traffic = [0] * len(FAMILIES)
 
     # Sending
 
@@ -340,6 +344,7 @@ class Link:
         self._in_flight.append(InFlight(counter, size, now, message, source))
         self.flight += size
         self._used_at = now
+        self.traffic[FAMILY[type(message)]] += 1
         out.append(Transmit(self.connection, frame, self.remote))
 
     def _seal(self, kind: FrameType, now: float, out: list[LinkOutput]) -> int:

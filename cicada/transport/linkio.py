@@ -255,6 +255,13 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
 
 
+class HopBegun(msgspec.Struct, frozen=True):
+    """A message that whoever watches is told of goes to the peer now."""
+
+    peer: Peer
+    message: Message
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
@@ -278,6 +285,7 @@ LinkOutput = (
     | Unreachable
     | Dropped
     | Refused
+    | HopBegun
     | Emit
 )
 

@@ -7,6 +7,7 @@ and end by themselves; whatever a link had not finished is moved to another link
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import get_args
 
 from cicada.errors import PeerFault
@@ -25,6 +26,7 @@ from cicada.transport.linkio import (
     Disconnected,
     Entropy,
     FramesArrived,
+    HopBegun,
     IndexSource,
     Keep,
     LinkInput,
@@ -44,6 +46,7 @@ from cicada.wire.codec import Message, decode, encode
 from cicada.wire.frames import PREFIXED, Frame, FrameType
 from cicada.wire.routed import LodgingMessage, RouterMessage
 from cicada.wire.security import Identify, LinkSecurity
+from cicada.wire.trips import FAMILIES, Sample
 
 _DATA, _PING, _CLOSE = FrameType.DATA, FrameType.PING, FrameType.CLOSE
 _BARE = frozenset({FrameType.ACK, _PING, FrameType.REKEY, _CLOSE})
@@ -55,7 +58,8 @@ _IDLE = "idle"
 class Links:
     """All links of the peer at ``own``. ``incarnation`` rises with each life of the peer; ``swarm`` must be equal on
     both ends. ``entropy`` must be the operating system's except in simulations; ``security`` makes the handshakes. Peers at
-    addresses of less ``reach`` are not dialled (None: than ``own`` has)."""
+    addresses of less ``reach`` are not dialled (None: than ``own`` has). HopBegun is put out for the trips that ``sample`` holds
+    (None: for none)."""
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Links:
         security: LinkSecurity,
         limits: LinkLimits = LINK,
         reach: Reach | None = None,
+        sample: Sample | None = None,
     ) -> None:
         least = reach_of(own) if reach is None else reach
         self._core = core = LinkCore(own, indexes=indexes, limits=limits, reach=least)
@@ -75,6 +80,7 @@ class Links:
         self._answerer = Answerer(core, incarnation, swarm=swarm, security=security)
         self._links = core.table.links
         self._remotes = core.table.remotes
+        self._sample = Sample() if sample is None else sample
         self._soonest_timeout = limits.timeout_floor
         self._soonest_ack = limits.ack_delay
 
@@ -119,6 +125,17 @@ class Links:
         counts["frames_received"] = counts.get("frames_received", 0) + received
         return counts
 
+    def take_traffic(self) -> dict[Address, list[int]]:
+        """How many messages of each family (FAMILIES) the links to each peer transmitted since this was asked the last time. A link
+        that has ended since is not in it."""
+        taken: dict[Address, list[int]] = {}
+        for link in self._links.values():
+            if any(link.traffic):
+                before = taken.get(link.remote)
+                taken[link.remote] = link.traffic if before is None else list(map(add, before, link.traffic))
+                link.traffic = [0] * len(FAMILIES)
+        return taken
+
     @property
     def count(self) -> int:
         """Open links."""
@@ -141,6 +158,8 @@ class Links:
 
     def _on_send(self, peer: Peer, message: Message, source: Peer | None, now: float) -> None:
         core = self._core
+        if self._sample.is_open and self._sample.holds(message):
+            core.out.append(HopBegun(peer, message))
         raw = encode(message)
         if len(raw) > MAX_MESSAGE:
             core.drop("too-large", 1)

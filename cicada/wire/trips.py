@@ -7,10 +7,10 @@ own, as is the receipt, which is sealed under another number; their sender alone
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from cicada.ids import Address
-from cicada.wire.ring import FindSuccessor, Found, GetNextHop, LookupFailed, NextHop
+from cicada.wire.ring import FindSuccessor, Found, GetNextHop, LookupFailed, NextHop, RingMessage
 from cicada.wire.routed import (
     Broadcast,
     BroadcastAck,
@@ -24,6 +24,7 @@ from cicada.wire.routed import (
     GetRecord,
     LodgingFind,
     LodgingFound,
+    LodgingMessage,
     NoSuchPeer,
     NoSuchSession,
     PutRecord,
@@ -124,13 +125,44 @@ KEYS: Final[dict[type, Callable[[Any], int]]] = {
 }
 """The classes whose hops are told, and what decides whether a trip is."""
 
-FAMILIES: Final[dict[type, str]] = {
-    **dict.fromkeys((FindSuccessor, Found, LookupFailed, GetNextHop, NextHop), "lookup"),
-    **dict.fromkeys((LodgingFind, LodgingFound), "lookup"),
-    Data: "data",
-    DataAck: "receipt",
-    **dict.fromkeys((Broadcast, BroadcastAck, BroadcastDigest, BroadcastPull, BroadcastTaken), "broadcast"),
-    **dict.fromkeys((Contact, ContactReply, NoSuchPeer, NoSuchSession), "session"),
-    **dict.fromkeys((GetRecord, RecordIs, PutRecord), "session"),
+FAMILIES: Final = ("ring", "lookup", "data", "receipt", "broadcast", "session", "other")
+"""As what messages are counted on an edge."""
+
+FAMILY: Final[dict[type, int]] = {
+    kind: FAMILIES.index(family)
+    for family, kinds in {
+        "other": get_args(LodgingMessage),
+        "ring": get_args(RingMessage),
+        "lookup": (FindSuccessor, Found, LookupFailed, GetNextHop, NextHop, LodgingFind, LodgingFound),
+        "data": (Data,),
+        "receipt": (DataAck,),
+        "broadcast": (Broadcast, BroadcastAck, BroadcastDigest, BroadcastPull, BroadcastTaken),
+        "session": (Contact, ContactReply, NoSuchPeer, NoSuchSession, GetRecord, RecordIs, PutRecord),
+    }.items()
+    for kind in kinds
 }
-"""As what messages are counted on an edge; others are of the ring, or ``other``."""
+"""The number in FAMILIES of every class of message."""
+
+
+class Sample:
+    """Which trips are told: one of ``share`` (a power of two), by their keys, so that all relays choose the same without a word to
+    each other. None while it is not open."""
+
+    __slots__ = ("_left_out", "is_open", "share")
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.choose(1)
+
+    def choose(self, share: int) -> None:
+        """From now on one trip of ``share``."""
+        self.share = share
+        self._left_out = share - 1
+
+    def holds(self, message: object) -> bool:
+        """Whether the trip of this message is told, if it has one."""
+        kind = type(message)
+        if kind is Data or kind is DataAck:  # most are; as data_key and is_sampled say
+            return not (message.index ^ message.counter) & self._left_out  # type: ignore[attr-defined]
+        key_of = KEYS.get(kind)
+        return key_of is not None and is_sampled(key_of(message), self.share)

@@ -10,7 +10,6 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from cicada.actors.transport import TransportActor
 from cicada.actors.watch import Watch
 from cicada.aio import Lookup, SwarmPeer
 from cicada.events import (
@@ -29,8 +28,10 @@ from cicada.events import (
 )
 from cicada.limits import BUS, DELIVERY
 from cicada.routing.behaviour import Behaviour
+from cicada.wire.routed import Data
 from cicada.wire.trips import broadcast_trip
 from tests.peer.swarm import PATIENCE_S, eventually, proven
+from tests.wire.catalogue import MESSAGE_SAMPLES
 
 LIMITS = replace(BUS, counted=0.05, hops_told=100_000)
 OVER_RELAYS = replace(DELIVERY, direct=False)
@@ -94,10 +95,6 @@ async def peers(watcher: Watcher) -> AsyncIterator[list[SwarmPeer]]:
     yield peers
     for peer in peers:
         peer.kill()
-
-
-def transports(watcher: Watcher) -> list[TransportActor]:
-    return [actor for actor in watcher.watch._actors if isinstance(actor, TransportActor)]
 
 
 async def has(watcher: Watcher, *kinds: type) -> None:
@@ -193,16 +190,17 @@ async def test_edges_are_counted_whole_and_peers_measured_again_and_again(
 
 
 async def test_while_nobody_wants_to_know_nothing_looks(watcher: Watcher, peers: list[SwarmPeer]) -> None:
-    assert len(transports(watcher)) == PEERS
+    assert len(watcher.watch._meters) == PEERS
     watcher.wants(HopTaken, TrafficCounted, CopiesTraced, PeerMeasured)
     await peers[2].send(peers[5], b"hello")
-    assert all(actor._meter is not None for actor in transports(watcher))
+    await has(watcher, HopTaken, TrafficCounted, CopiesTraced, PeerMeasured)
     watcher.wants()
 
     async def nothing_looks() -> bool:
-        return all(actor._meter is None for actor in transports(watcher))
+        return watcher.watch._timer is None
 
     await eventually(nothing_looks, "everybody to look away")
+    assert not watcher.watch.sample.is_open
     watcher.told.clear()
     await peers[2].send(peers[5], b"hello")
     assert not watcher.told.keys() & {HopTaken, TrafficCounted, CopiesTraced, PeerMeasured}
@@ -212,11 +210,11 @@ async def test_an_actor_that_is_started_anew_is_watched_as_the_last_one_was(
     watcher: Watcher, peers: list[SwarmPeer]
 ) -> None:
     watcher.wants(HopTaken)
+    (old,) = [meter for meter in watcher.watch._meters if meter._around.name == "peer-2"]
     peers[2].crash("transport")
 
     async def is_watched() -> bool:
-        own = [actor for actor in transports(watcher) if actor.around.name == "peer-2"]
-        return [actor._meter is not None for actor in own] == [True]
+        return len(watcher.watch._meters) == PEERS and old not in watcher.watch._meters
 
     await eventually(is_watched, "the new actor to be watched")
     await peers[2].send(peers[5], b"hello", timeout=PATIENCE_S)
@@ -260,12 +258,14 @@ async def test_by_whom_a_hidden_peer_is_reached_is_told(watcher: Watcher, peers:
 async def test_above_its_budget_fewer_trips_are_told_and_again_more_when_there_are_few() -> None:
     watch = Watch(lambda kind: kind is HopTaken, limits=replace(BUS, counted=0.05, hops_told=200))
     watch.changed()
-    told = sum(watch.is_told(key) for key in range(10_000))
+    example = next(message for message in MESSAGE_SAMPLES.values() if isinstance(message, Data))
+    messages = [replace(example, counter=counter) for counter in range(10_000)]
+    told = sum(watch.sample.holds(message) and watch.is_told() for message in messages)
     assert 10 <= told <= 10 * 16, "each doubling of the share left out costs the budget once"
-    assert watch.sampled >= 256
+    assert watch.sample.share >= 256
 
     async def everything_is_told() -> bool:
-        return watch.sampled == 1
+        return watch.sample.share == 1
 
     await eventually(everything_is_told, "the share to rise again")
     watch.close()

@@ -23,6 +23,7 @@ from cicada.transport.linkio import (
     Dropped,
     Emit,
     FramesArrived,
+    HopBegun,
     Keep,
     KeptLost,
     LinkInput,
@@ -57,6 +58,7 @@ from cicada.wire.frames import (
 from cicada.wire.ring import GetState
 from cicada.wire.routed import Data
 from cicada.wire.security import Identified, LinkSecurity, Met, Unidentified, Unsecured
+from cicada.wire.trips import Sample
 
 LIMITS = LinkLimits(
     max_unacknowledged=256 * KIB,
@@ -177,6 +179,7 @@ class Host:
         self.peer = peer_at(own or address(number))
         self.network = network
         self.indexes = indexes or Indexes(1000 * (number + 1) + 100 * incarnation)
+        self.sample = Sample()
         self.links = Links(
             self.peer.address,
             incarnation,
@@ -185,6 +188,7 @@ class Host:
             entropy=random.Random(number),
             security=security or Unsecured(),
             limits=limits,
+            sample=self.sample,
         )
         self.received: list[Message] = []
         self.senders: list[Peer] = []
@@ -196,6 +200,7 @@ class Host:
         self.released: list[ConnectionId] = []
         self.lodging: list[LodgingReceived] = []
         self.lost: list[Peer] = []
+        self.hops: list[HopBegun] = []
         self.sent: list[tuple[ConnectionId, Frame]] = []
 
     def send(self, to: Host, message: Message, source: Peer | None = None) -> None:
@@ -430,6 +435,8 @@ class Network:
                     host.released.append(connection)
                 case LodgingReceived():
                     host.lodging.append(output)
+                case HopBegun():
+                    host.hops.append(output)
                 case KeptLost(peer):
                     host.lost.append(peer)
                 case _:

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from cicada.ids import Address
 from cicada.wire.ring import FindSuccessor, RingMessage
-from cicada.wire.routed import Broadcast
-from cicada.wire.trips import FAMILIES, KEYS, data_key, hop_of, is_sampled, trip_of
+from cicada.wire.routed import Broadcast, Data
+from cicada.wire.trips import FAMILIES, FAMILY, KEYS, Sample, data_key, hop_of, is_sampled, trip_of
 from tests.wire.catalogue import MESSAGE_SAMPLES, MESSAGES
 
 OWN, REMOTE = Address("127.0.0.1:1"), Address("127.0.0.1:2")
@@ -57,7 +57,22 @@ def test_what_decides_is_known_for_exactly_those_messages_that_have_hops() -> No
             assert hop.hops >= 0
 
 
-def test_every_message_that_is_not_of_the_ring_has_a_family() -> None:
+@pytest.mark.parametrize("share", [1, 2, 64])
+def test_a_sample_holds_the_trips_whose_key_says_so_and_no_message_without_one(share: int) -> None:
+    sample = Sample()
+    sample.choose(share)
+    held = 0
+    for example in MESSAGE_SAMPLES.values():
+        key_of = KEYS.get(type(example))
+        for number in range(200):
+            message = replace(example, counter=number) if type(example) is Data else example
+            assert sample.holds(message) == (key_of is not None and is_sampled(key_of(message), share))
+            held += sample.holds(message)
+    assert held > 0
+
+
+def test_every_message_has_a_family() -> None:
+    assert set(MESSAGES) <= FAMILY.keys()
     ring = set(get_args(RingMessage))
-    lodging = {kind for kind in MESSAGES if kind.__name__.startswith("Lodging")}
-    assert set(MESSAGES) - ring - lodging <= FAMILIES.keys()
+    assert {FAMILIES[FAMILY[kind]] for kind in ring} == {"ring", "lookup"}
+    assert {FAMILIES[FAMILY[kind]] for kind in set(MESSAGES) - ring} == set(FAMILIES) - {"ring"}
