@@ -49,6 +49,7 @@ def test_pings_and_acks_are_no_messages() -> None:
     network = Network()
     a, b = network.pair()
     a.send(b, data(1))
+    network.settle()
     a.keep(b)
     network.run(30.0)
     assert a.count(FrameType.PING) > 0
@@ -64,8 +65,9 @@ def test_a_link_tells_of_the_hops_that_an_open_sample_holds_and_of_no_other() ->
     assert a.hops == []
     a.sample.is_open = True
     messages = [data(number) for number in range(64)]
-    for message in (*messages, control(1)):
+    for message in messages:
         a.send(b, message)
+    a.send(b, control(1))
     assert a.hops == [HopBegun(b.peer, message) for message in messages]
     a.hops.clear()
     a.sample.choose(8)
