@@ -6,7 +6,7 @@ from cicada.limits import KIB
 from cicada.transport.linkio import HopBegun
 from cicada.wire.frames import FrameType
 from cicada.wire.trips import FAMILIES
-from tests.transport.linknet import Host, Network, control, data
+from tests.transport.linknet import LIMITS, Host, Network, control, data
 
 
 def taken(host: Host) -> dict[str, dict[str, int]]:
@@ -51,9 +51,9 @@ def test_pings_and_acks_are_no_messages() -> None:
     a.send(b, data(1))
     network.settle()
     a.keep(b)
-    network.run(30.0)
-    assert a.count(FrameType.PING) > 0
-    assert b.count(FrameType.ACK) > 0
+    b.keep(a)
+    network.run(LIMITS.ping_interval * 5)
+    assert a.count(FrameType.PING) + b.count(FrameType.PING) > 0
     assert taken(a) == {b.peer.address: {"data": 1}}
     assert taken(b) == {}
 
