@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
-from cicada.actors.watch import Looked, Tracer
+from cicada.actors.watch import tell_copies
 from cicada.events import MessageDropped
 from cicada.hosts import naming
 from cicada.routing import io
@@ -44,8 +44,8 @@ class RouterActor(Pump[Router]):
         return {
             **dict.fromkeys((io.Forward, io.Keep, io.DialBack), self.to_transport.append),
             io.Deliver: self.to_supervisor.append,
-            io.Settled: self.to_supervisor.append,
-            io.Traced: self.to_supervisor.append,
+            io.Settled: self._copies,
+            io.Traced: self._copies,
             io.BroadcastSettled: self.to_supervisor.append,
             **dict.fromkeys(
                 (io.Lodged, io.NotLodged, io.Locate, io.OwnerFound, io.OwnerNotFound),
@@ -54,15 +54,6 @@ class RouterActor(Pump[Router]):
             io.Tell: self._observe,
             **dict.fromkeys(get_args(io.ToNegotiator), self.to_crypto.append),
         }
-
-    def specials(self) -> dict[type, Callable[[Any], object]]:
-        return {Looked: lambda _: self._look()}
-
-    def on_start(self) -> None:
-        super().on_start()
-        if self.around.watch is not None:
-            self.around.watch.enter(self)
-            self._look()
 
     def end_turn(self) -> None:
         self._quota.waits(self.core.held_back)
@@ -89,15 +80,14 @@ class RouterActor(Pump[Router]):
         """Give back what is shared with others of the process."""
         self._quota.waits(0)
         self._account.close()
-        if self.around.watch is not None:
-            self.around.watch.leave(self)
         if hasattr(self, "core"):  # it may have failed before it had one
             self.core.close()
 
-    def _look(self) -> None:
+    def _copies(self, output: io.Settled | io.Traced) -> None:
         watch = self.around.watch
-        is_wanted = watch is not None and watch.copies
-        self.divert(Tracer(self.around, watch).carriers(self.carriers()) if watch and is_wanted else {}, {})
+        if watch is not None and watch.copies:
+            tell_copies(self.around, watch, output)
+        self.to_supervisor.append(output)
 
     def _observe(self, output: io.Tell) -> None:
         if type(output.event) is MessageDropped:

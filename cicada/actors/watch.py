@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-from cicada.actors.family import Ref
-from cicada.actors.pump import Handlers, Surroundings
+from cicada.actors.pump import Surroundings
 from cicada.events import AnyEvent, CopiesTraced, EdgeCount, HopTaken, PeerMeasured, TrafficCounted
 from cicada.ids import place_to_bytes
 from cicada.limits import BUS, BusLimits
-from cicada.routing.io import Copy, Fate, Settled, Traced
+from cicada.routing.io import Fate, Settled, Traced
 from cicada.transport import linkio
 from cicada.transport.links import Links
 from cicada.wire.trips import FAMILIES, Sample, data_key, data_trip, hop_of, is_sampled
@@ -23,19 +22,6 @@ Wants = Callable[[type[AnyEvent]], bool]
 """Whether anybody subscribed to a kind of event."""
 
 _LARGEST_SHARE: Final = 1 << 15
-
-
-class Looked(msgspec.Struct, frozen=True):
-    """To an actor that can be watched: what is looked at has changed."""
-
-
-class Watched(Protocol):
-    """An actor that can be watched."""
-
-    around: Surroundings
-
-    @property
-    def actor_ref(self) -> Ref: ...
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +61,6 @@ class Watch:
         self._wants = wants
         self._limits = limits
         self.wall_ns = wall_ns
-        self._actors: dict[Watched, None] = {}
         self._measured: dict[Measured, Figures | None] = {}
         self._meters: dict[Meter, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -86,14 +71,6 @@ class Watch:
         self._measures = False
         self.copies = False
         self.sample = Sample()
-
-    def enter(self, actor: Watched) -> None:
-        """An actor begins its work: it is told Looked whenever ``copies`` changes."""
-        self._actors[actor] = None
-
-    def leave(self, actor: Watched) -> None:
-        """It ends."""
-        self._actors.pop(actor, None)
 
     def measure(self, peer: Measured) -> None:
         """Measure this peer until ``forget``."""
@@ -113,15 +90,12 @@ class Watch:
 
     def changed(self) -> None:
         """Subscriptions may be others now."""
-        counted, traced = self._counts, self.copies
+        counted = self._counts
         self.sample.is_open, self._counts = self._wants(HopTaken), self._wants(TrafficCounted)
         self.copies, self._measures = self._wants(CopiesTraced), self._wants(PeerMeasured)
         if self._counts and not counted:
             for meter in self._meters:
                 meter.begin()
-        if self.copies != traced:
-            for actor in self._actors:
-                actor.actor_ref.tell(Looked())
         if self._is_on and self._timer is None:
             self._measured = {peer: peer.figures() for peer in self._measured}
             self._looked_at = asyncio.get_running_loop().time()
@@ -224,47 +198,27 @@ class Meter:
         self._watch.remove(self)
 
 
-class Tracer:
-    """Tells what became of the copies of this peer's messages, of those whose trips are told."""
-
-    def __init__(self, around: Surroundings, watch: Watch) -> None:
-        self._around = around
-        self._watch = watch
-
-    def carriers(self, then: Handlers) -> Handlers:
-        """Which outputs of the Router come here first, and go where they went before."""
-        return {kind: self._traced(then[kind]) for kind in (Settled, Traced)}
-
-    def _traced(self, go_on: Callable[[Any], object]) -> Callable[[Any], None]:
-        watch = self._watch
-
-        def trace(output: Settled | Traced) -> None:
-            for _, index, counter in output.frames:
-                if is_sampled(data_key(index, counter), watch.sample.share):
-                    self._tell(output)
-                    break
-            go_on(output)
-
-        return trace
-
-    def _tell(self, output: Settled | Traced) -> None:
-        if self._around.publish is None or any(copy.fate is Fate.PENDING for copy in output.copies):
-            return
-        own = self._around.own.address
-        trips = [data_trip(own, index, counter) for _, index, counter in output.frames]
-        if output.answer is not None:
-            trips.append(data_trip(*output.answer))
-        copies: tuple[Copy, ...] = output.copies
-        event = CopiesTraced(
-            message=output.id,
-            trip=trips[0],
-            target=place_to_bytes(output.frames[0][0]).hex(),
-            fates=tuple(copy.fate.value for copy in copies),
-            trips=tuple(trips),
-            attempts=tuple(copy.attempt for copy in copies),
-            sampled=self._watch.sample.share,
-        )
-        self._around.publish(self._around.name, event)
+def tell_copies(around: Surroundings, watch: Watch, output: Settled | Traced) -> None:
+    """What became of the copies of a message, once that is known, if its trip is told."""
+    if not any(
+        is_sampled(data_key(index, counter), watch.sample.share) for _, index, counter in output.frames
+    ):
+        return
+    if around.publish is None or any(copy.fate is Fate.PENDING for copy in output.copies):
+        return
+    trips = [data_trip(around.own.address, index, counter) for _, index, counter in output.frames]
+    if output.answer is not None:
+        trips.append(data_trip(*output.answer))
+    event = CopiesTraced(
+        message=output.id,
+        trip=trips[0],
+        target=place_to_bytes(output.frames[0][0]).hex(),
+        fates=tuple(copy.fate.value for copy in output.copies),
+        trips=tuple(trips),
+        attempts=tuple(copy.attempt for copy in output.copies),
+        sampled=watch.sample.share,
+    )
+    around.publish(around.name, event)
 
 
 def _measure(peer: Measured, before: Figures | None, seconds: float) -> Figures:
