@@ -125,7 +125,7 @@ def test_upkeep_costs_no_more_than_a_few_messages_when_links_are_so_bad_that_the
     seconds = swarm.run_until(swarm.is_ideal, 60.0)
 
     print(f"{broken} links broke; at most {max(rates):.1f} messages; ideal {seconds:.1f} s after the last")
-    assert broken > 3 * count
+    assert broken > 2 * count, "nearly every peer held living ones for dead, again and again"
     assert max(rates) < 5.0
 
 
