@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
+from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -72,6 +73,7 @@ class Messenger(App[None]):
         self._chat = carrier.chat
         self._history = History(limits.history)
         self._drawn: tuple[str, int, int] = ("", 0, 0)  # conversation, lines, version
+        self._put_before: dict[str, Text] = {}
         self._is_stale = False
         self._started = time.time() - asyncio.get_running_loop().time()
 
@@ -157,9 +159,15 @@ class Messenger(App[None]):
 
     def _draw(self) -> None:
         self._is_stale = False
-        self.query_one("#side", Static).update(side_text(self._chat))
-        self.query_one("#status", Static).update(status_text(self._chat))
+        self._put("#side", side_text(self._chat))
+        self._put("#status", status_text(self._chat))
         self._draw_log()
+
+    def _put(self, widget: str, text: Text) -> None:
+        """An update lays the window out anew, which is only done when there is something new."""
+        if self._put_before.get(widget) != text:
+            self._put_before[widget] = text
+            self.query_one(widget, Static).update(text)
 
     def _draw_log(self) -> None:
         """New lines are appended; when others changed, all are written anew."""
