@@ -89,6 +89,27 @@ async def test_a_message_to_nobody_and_to_somebody_who_died_fails_with_a_reason(
         )
 
 
+@pytest.mark.parametrize("met", [False, True], ids=["never met", "met before"])
+async def test_nothing_private_goes_to_somebody_else_at_the_address_of_the_name(met: bool) -> None:
+    async with window("alice") as alice:
+        bob = SwarmPeer("127.0.0.1", 0)
+        await bob.connect(alice.peer.listener, timeout=PATIENCE_S)
+        await bob.register("bob")
+        if met:
+            await alice.types("/msg bob hello")
+            await alice.reads("alice: hello [delivered]", "@bob")
+        host, port = bob.listener
+        bob.kill()
+        async with SwarmPeer(host, port, identity="ephemeral") as impostor:
+            await impostor.connect(alice.peer.listener, timeout=PATIENCE_S)
+            await alice.types("/msg bob my secret")
+            await alice.until(
+                lambda: alice.lines("@bob")[-1].startswith("alice: my secret [failed: "), "a failure"
+            )
+            while impostor.peek is not None:
+                assert b"secret" not in (await impostor.recv(timeout=1)).data
+
+
 async def test_who_parts_is_gone_and_reads_no_more_until_it_joins_again() -> None:
     async with two() as (alice, bob):
         await bob.types("/part")
