@@ -335,8 +335,8 @@ class SwarmPeer(Embedded):
         await answered(reply, timeout, "leaving the ring")
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent; in a
-        forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
+        """Leave the ring and end, within about ``timeout`` seconds. What the peer learned of others' keys stands in its file of
+        pins then. Mail that was received can still be taken. Idempotent; in a forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
         """
         if self._hosted is None or self._hosted.ownership.is_foreign:
             self._closed = True
@@ -354,6 +354,7 @@ class SwarmPeer(Embedded):
         left = max(ends - loop.time(), _LAST_WORDS)
         await answered(asyncio.shield(self._hosted.gone), left, "ending")
         await self._hosted.part(max(ends - loop.time(), _LAST_WORDS))
+        await self._hosted.keep_pins(max(ends - loop.time(), _LAST_WORDS))
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""

@@ -191,7 +191,7 @@ class SwarmPeer:
         self._run(self._peer.disconnect(timeout), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds. Idempotent; in a forked child it does nothing."""
+        """Leave the ring and end, within about ``timeout`` seconds, its pins kept. Idempotent; in a forked child it does nothing."""
         if self._closed:
             return
         self._closed = True
