@@ -69,16 +69,17 @@ LOOPBACK = "127.0.0.1"
 _LAST_WORDS = 1.0  # seconds that its actors have to end, however long the farewell took
 
 Hooks = Mapping[str, Callable[..., object]]
-HOOKS = ("send", "recv", "new_peer")
+HOOKS = ("send", "recv", "new_peer", "name_lost")
 
 
 class SwarmPeer(Embedded):
     """A peer of a swarm, on the running event loop.
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
-    connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
-    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing. ``ring``: sizes
-    of its tables and what counts as one host in them, which all peers of a swarm should agree on.
+    connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)``,
+    ``new_peer(address)`` and ``name_lost(name, reason, holder)``; they run on a thread of their own, and a failing hook is logged
+    and changes nothing. ``ring``: sizes of its tables and what counts as one host in them, which all peers of a swarm should
+    agree on.
 
     ``identity``: whose keys it has. "persistent": those kept for its address in the user's state folder, made at first use
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
@@ -175,7 +176,8 @@ class SwarmPeer(Embedded):
         )
         self._hosted.mailbox.reply_by(partial(reply, self._hosted))
         self._channels = ChannelHub(self._hosted)
-        self._directory = Directory(self._hosted) if self._settings.encrypt else None
+        if self._settings.encrypt:
+            self._directory = Directory(self._hosted, partial(self._run_hook, "name_lost"))
         return self.listener
 
     def create(self) -> None:
@@ -313,8 +315,11 @@ class SwarmPeer(Embedded):
         self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
     ) -> NameRecord:
         """Make ``name`` this peer's in the swarm's directory until ``release``, and for at most ``lease`` seconds after the peer
-        has ended. Who registers the same name within 3 seconds may still win it (docs/names.md), which is logged as a warning.
+        has ended.
 
+        It can be lost before that: to who registers it within the same 3 seconds, after a partition, or when too few peers keep
+        it for a whole lease (docs/names.md). Then it is no more among ``names``, and the hook ``name_lost(name, reason, holder)``
+        is called: ``reason`` as in Lost or Refused, ``holder`` the peer id of who has it, or empty.
         Raises NameTaken, Misuse for what cannot be a name, and RingNotReady or DeliveryTimeout when it did not work now.
         """
         return await self._names().register(name, lease, timeout)
@@ -328,6 +333,11 @@ class SwarmPeer(Embedded):
         """Give a name back, so that others can have it. Without effect when it is not this peer's."""
         self._names().release(name)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that are this peer's, in normal form, sorted: those registered, and neither released nor lost since."""
+        return () if self._directory is None else self._directory.names
+
     async def disconnect(self, timeout: float = 5.0) -> None:
         """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -336,7 +346,8 @@ class SwarmPeer(Embedded):
 
     async def close(self, timeout: float = 5.0) -> None:
         """Leave the ring and end, within about ``timeout`` seconds. What the peer learned of others' keys stands in its file of
-        pins then. Mail that was received can still be taken. Idempotent; in a forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
+        pins then. Mail that was received can still be taken. Idempotent; in a forked child, whose peer it is not, it does
+        nothing. Cancelled, the peer ends without the rest of its farewell.
         """
         if self._hosted is None or self._hosted.ownership.is_foreign:
             self._closed = True

@@ -191,7 +191,8 @@ class SwarmPeer:
         self._run(self._peer.disconnect(timeout), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds, its pins kept. Idempotent; in a forked child it does nothing."""
+        """Leave the ring and end, within about ``timeout`` seconds, with its pins kept. Idempotent; in a forked child it does
+        nothing."""
         if self._closed:
             return
         self._closed = True
@@ -224,7 +225,7 @@ class SwarmPeer:
     def register(
         self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
     ) -> NameRecord:
-        """Make ``name`` this peer's in the swarm's directory until ``release``."""
+        """Make ``name`` this peer's in the swarm's directory until ``release``; the hook ``name_lost`` tells when it is lost."""
         return self._run(self._peer.register(name, lease, timeout), timeout)
 
     def resolve(self, name: str, timeout: float = DELIVERY.timeout) -> NameRecord | None:
@@ -234,6 +235,11 @@ class SwarmPeer:
     def release(self, name: str) -> None:
         """Give a name back, so that others can have it."""
         self._call(lambda: self._peer.release(name))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that are this peer's: those registered, and neither released nor lost since."""
+        return self._peer.names if self._lease is None else self._call(lambda: self._peer.names)
 
     def stop_mapping(self) -> None:
         """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""
