@@ -189,8 +189,9 @@ class SwarmPeer(Embedded):
     ) -> None:
         """Enter the ring of the peer at ``host, port`` (or of an address tuple, or of another SwarmPeer).
 
-        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds. Cancelled, it may
-        still come to be there, unless it is told to connect to others.
+        Returns when this peer is in that ring; or, when nobody can dial it, when a first member passes messages on for it. Then it
+        can send, and others reach it as soon as ``joined`` returns. Raises RingNotReady when it is not there within ``timeout``
+        seconds. Cancelled, it may still come to be there, unless it is told to connect to others.
         """
         hosted = self._own()
         seed = await resolved(host if port is None else (str(host), port))
@@ -205,7 +206,8 @@ class SwarmPeer(Embedded):
             raise RingNotReady(f"cannot join through {seed.address}: {failure}")
 
     async def joined(self, timeout: float | None = 10.0) -> None:
-        """Returns when this peer is in a ring with at least one other, or, when nobody can dial it, is reached by others.
+        """Returns when this peer is in a ring with at least one other, or, when nobody can dial it, when members pass messages on
+        for it and whoever sends to its address finds them.
 
         Raises RingNotReady when it is not within ``timeout`` seconds (None: for ever), NotBound when it is closed meanwhile.
         """
@@ -214,7 +216,8 @@ class SwarmPeer(Embedded):
             async with asyncio.timeout(timeout):
                 is_there = await hosted.joined()
         except TimeoutError:
-            raise RingNotReady(f"alone in its ring after {timeout} s: connect to another peer") from None
+            where = "found by nobody" if is_hidden(hosted.peer.address) else "alone in its ring"
+            raise RingNotReady(f"{where} after {timeout} s: connect to another peer") from None
         if not is_there:
             raise NotBound(hosted.failure or "this peer was closed: make a new one")
 

@@ -704,6 +704,7 @@ class LodgingLimits(msgspec.Struct, frozen=True, kw_only=True):
         5.0  # between two requests to be dialled; a router that boots takes some to map again
     )
     publishing: float = 60.0  # between two publications: neighbours of the place come and go
+    search: float = 0.5  # before it is published again, since nobody showed the record; doubled each time, up to ``publishing``
     patience: float = 2.0  # for a relay's answer, handshake included
     pause: float = 5.0  # before candidates that refused or failed are asked again
     candidates: int = 64  # that a hidden peer remembers

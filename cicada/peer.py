@@ -129,11 +129,12 @@ class SwarmPeer:
     def connect(
         self, host: str | tuple[str, int] | Addressed, port: int | None = None, timeout: float = 10.0
     ) -> None:
-        """Enter the ring of the peer at ``host, port``; returns when this peer is in it, or raises RingNotReady."""
+        """Enter the ring of the peer at ``host, port``; returns when this peer is in it, or raises RingNotReady. A peer that nobody
+        can dial can send then, and is reached by others when ``joined`` returns."""
         self._run(self._peer.connect(host, port, timeout), timeout)
 
     def joined(self, timeout: float | None = 10.0) -> None:
-        """Returns when this peer is in a ring with at least one other, or raises RingNotReady."""
+        """Returns when this peer is in a ring with at least one other, and others reach it, or raises RingNotReady."""
         self._run(self._peer.joined(timeout), timeout)
 
     def send(
