@@ -266,7 +266,8 @@ class SwarmPeer(Embedded):
         whose ``kind`` is ``request``, and answers with ``message.reply(data)``.
 
         The reply counts once, and only from the peer that was asked. Raises DeliveryTimeout when there is none within ``timeout``
-        seconds, RequestFailed when there will be none, and what ``send`` raises. Cancelled, the request is forgotten.
+        seconds, RequestFailed when there will be none (KeyChanged when ``target`` shows another key than the pinned one), and what
+        ``send`` raises. Cancelled, the request is forgotten.
         """
         how = How(timeout=timeout, require=Trust.required(require), service=Service.REQUEST)
         work = request(self._own(), target, data, how)

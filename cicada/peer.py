@@ -159,7 +159,7 @@ class SwarmPeer:
         self, target: Target, data: bytes | str, timeout: float = 5.0, *, require: str | None = None
     ) -> Message:
         """Send a request and return the reply to it. Raises DeliveryTimeout when there is none within ``timeout`` seconds,
-        RequestFailed when there will be none."""
+        RequestFailed when there will be none; that is KeyChanged when ``target`` shows another key than the pinned one."""
         return self._run(self._peer.request(target, data, timeout, require=require), timeout)
 
     def recv(self, timeout: float | None = None) -> Message:

@@ -18,7 +18,7 @@ from cicada.actors.host import Host
 from cicada.actors.peerkeys import PeerKeys, PinKeeper
 from cicada.actors.settings import Settings
 from cicada.aio import HostPort, SwarmPeer
-from cicada.errors import Misuse, Unavailable
+from cicada.errors import KeyChanged, Misuse, Unavailable
 from cicada.ids import Address, canonical_address
 from cicada.keys.identity import Identity
 from cicada.keys.pins import Pin
@@ -130,6 +130,31 @@ async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_noth
         receipt = await a.send(b, b"for somebody else")
         assert (receipt.status, receipt.reason) == ("failed", "key changed")
         assert b.peek is None
+
+
+async def test_who_asks_a_peer_with_another_key_than_the_pinned_one_is_told_so() -> None:
+    b = encrypted(identity=TWO)
+    trust = TrustStore.load([pin_of(b.listener, ONE)])
+    async with ring(encrypted(trust=trust), b) as (a, _):
+        with pytest.raises(KeyChanged, match="key changed") as told:
+            await a.request(b, b"for somebody else", timeout=PATIENCE_S)
+        assert (told.value.reason, b.peek) == ("key changed", None)
+        actor = a.actor(b, "server", commands=int, replies=int)
+        with pytest.raises(KeyChanged):
+            await actor.ask(1, timeout=PATIENCE_S)
+        with pytest.raises(KeyChanged):
+            await actor.watch()
+
+
+def test_who_asks_without_a_loop_a_peer_with_another_key_is_told_so() -> None:
+    with sync.SwarmPeer("127.0.0.1", 0, identity=TWO) as b:
+        trust = TrustStore.load([pin_of(b.listener, ONE)])
+        with sync.SwarmPeer("127.0.0.1", 0, trust=trust) as a:
+            a.connect(b.listener, timeout=PATIENCE_S)
+            with pytest.raises(KeyChanged):
+                a.request(b.listener, b"x", timeout=PATIENCE_S)
+            with pytest.raises(KeyChanged):
+                a.actor(b.listener, "server", commands=int, replies=int).ask(1, timeout=PATIENCE_S)
 
 
 async def test_who_comes_with_another_key_than_the_pinned_one_is_refused_and_counted() -> None:

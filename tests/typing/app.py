@@ -226,9 +226,11 @@ def main(folder: Path) -> int:
         print(error.reason)
     except NameTaken as error:
         print(error.name, error.holder)
+    except KeyChanged as error:
+        print("compare fingerprints:", error.reason)
     except RequestFailed as error:
         print(error.reason)
-    except (DeliveryTimeout, MailboxFull, RingNotReady, KeyChanged) as error:
+    except (DeliveryTimeout, MailboxFull, RingNotReady) as error:
         print("later, perhaps:", error)
     except (NotBound, Misuse, PeerFault, Unavailable, CicadaError) as error:
         print(error)
