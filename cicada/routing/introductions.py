@@ -169,14 +169,15 @@ class Introductions:
     def denied(self, place: Place, request: int, now: float) -> tuple[int, ...]:
         """Nobody lives there, says a peer. The messages that fail, once it has been said for long enough.
 
-        Before that another question is due: a ring in repair may deny a peer that exists.
+        Before that another question is due: a ring may deny a peer that exists, in repair, or because it has just joined.
         """
         introduction = self._open.get(place)
-        if introduction is None or introduction.asked.pop(request, None) is None:
+        asked_at = None if introduction is None else introduction.asked.pop(request, None)
+        if introduction is None or asked_at is None:
             return ()
         if introduction.denied_since is None:
             introduction.denied_since = now
-        elif now - introduction.denied_since >= self._limits.no_such_peer_after:
+        elif now - introduction.denied_since >= self._newcomer_patience(now - asked_at):
             self._close(place, is_denied=True)
             return tuple(introduction.waiting)
         introduction.is_denied = True
@@ -216,6 +217,10 @@ class Introductions:
     def next_deadline(self) -> float | None:
         """When ``fire`` has something to do."""
         return self._timers.next_deadline()
+
+    def _newcomer_patience(self, round_trip: float) -> float:
+        limits = self._limits
+        return min(max(limits.newcomer_after, limits.newcomer_trips * round_trip), limits.newcomer_most)
 
     def _try(self, place: Place, introduction: _Introduction, now: float) -> list[RouterOutput]:
         table = self._routes.table()
