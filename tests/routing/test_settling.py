@@ -16,7 +16,9 @@ from cicada.routing.io import (
     Judged,
     NextHopLost,
     Reason,
+    RouterOutput,
     SendMessage,
+    Settled,
     Status,
     Tell,
     Verdict,
@@ -231,6 +233,25 @@ def test_the_longer_denials_take_the_longer_a_newcomer_is_waited_for() -> None:
     assert 1.0 <= denied_for(bench(), 0.1) < 1.0 + 0.7
     assert 3.0 <= denied_for(bench(), 0.5) < 3.0 + 1.1
     assert 5.0 <= denied_for(bench(), 2.0) < 5.0 + 2.6
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "reason"), [(0.01, Reason.NO_SUCH_PEER), (0.6, Reason.TIMED_OUT)], ids=["near", "far"]
+)
+def test_who_has_less_time_than_a_newcomer_needs_is_told_what_was_said_until_then(
+    round_trip: float, reason: Reason
+) -> None:
+    bench = Bench(DeliveryLimits(newcomer_after=4.0, newcomer_trips=6.0))
+    contact = first_contact(bench.send(timeout=3.0))
+    outputs: list[RouterOutput] = []
+    while not any(isinstance(output, Settled) for output in outputs):
+        bench.now += round_trip
+        assert bench.receive(denial(contact)) == []
+        outputs = bench.wait()
+        asked: list[RouterOutput] = [output for output in outputs if isinstance(output, Forward)]
+        contact = first_contact(asked) if asked else contact
+    assert outcome(outputs)[1] is reason
+    assert 3.0 <= bench.now < 3.0 + round_trip + 0.01
 
 
 def test_denied_attempts_are_repeated_beyond_their_number() -> None:
