@@ -346,11 +346,13 @@ async def test_whoever_pinned_the_old_keys_follows_to_new_ones_that_they_signed(
     a = closed_port()
     async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
         assert (await one.send(other, b"first")).delivered
+        await one.close()
     assert len(pinned_by(a)) == 1
     _, new = rotate_identity(identity_path(address))
     async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
         receipt = await one.send(other, b"again", require="pinned")
         assert (receipt.delivered, receipt.trust) == (True, "pinned")
+        await one.close()
     assert pinned_by(a) == [new.peer_id]
 
 
