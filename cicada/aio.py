@@ -69,16 +69,17 @@ LOOPBACK = "127.0.0.1"
 _LAST_WORDS = 1.0  # seconds that its actors have to end, however long the farewell took
 
 Hooks = Mapping[str, Callable[..., object]]
-HOOKS = ("send", "recv", "new_peer")
+HOOKS = ("send", "recv", "new_peer", "name_lost")
 
 
 class SwarmPeer(Embedded):
     """A peer of a swarm, on the running event loop.
 
     ``SwarmPeer(host, port)`` binds at once; ``SwarmPeer()`` waits for ``bind``. A bound peer is a ring of one until it
-    connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)`` and
-    ``new_peer(address)``; they run on a thread of their own, and a failing hook is logged and changes nothing. ``ring``: sizes
-    of its tables and what counts as one host in them, which all peers of a swarm should agree on.
+    connects to another or another connects to it. ``hooks`` may hold ``send(target, data)``, ``recv(message)``,
+    ``new_peer(address)`` and ``name_lost(name, reason, holder)``; they run on a thread of their own, and a failing hook is logged
+    and changes nothing. ``ring``: sizes of its tables and what counts as one host in them, which all peers of a swarm should
+    agree on.
 
     ``identity``: whose keys it has. "persistent": those kept for its address in the user's state folder, made at first use
     (with port 0 there is no lasting address, and the keys are fresh); "ephemeral": fresh ones; or a file, or an Identity.
@@ -175,7 +176,8 @@ class SwarmPeer(Embedded):
         )
         self._hosted.mailbox.reply_by(partial(reply, self._hosted))
         self._channels = ChannelHub(self._hosted)
-        self._directory = Directory(self._hosted) if self._settings.encrypt else None
+        if self._settings.encrypt:
+            self._directory = Directory(self._hosted, partial(self._run_hook, "name_lost"))
         return self.listener
 
     def create(self) -> None:
@@ -187,8 +189,9 @@ class SwarmPeer(Embedded):
     ) -> None:
         """Enter the ring of the peer at ``host, port`` (or of an address tuple, or of another SwarmPeer).
 
-        Returns when this peer is in that ring. Raises RingNotReady when it is not within ``timeout`` seconds. Cancelled, it may
-        still come to be there, unless it is told to connect to others.
+        Returns when this peer is in that ring; or, when nobody can dial it, when a first member passes messages on for it. Then it
+        can send, and others reach it as soon as ``joined`` returns. Raises RingNotReady when it is not there within ``timeout``
+        seconds. Cancelled, it may still come to be there, unless it is told to connect to others.
         """
         hosted = self._own()
         seed = await resolved(host if port is None else (str(host), port))
@@ -203,7 +206,8 @@ class SwarmPeer(Embedded):
             raise RingNotReady(f"cannot join through {seed.address}: {failure}")
 
     async def joined(self, timeout: float | None = 10.0) -> None:
-        """Returns when this peer is in a ring with at least one other, or, when nobody can dial it, is reached by others.
+        """Returns when this peer is in a ring with at least one other, or, when nobody can dial it, when members pass messages on
+        for it and whoever sends to its address finds them.
 
         Raises RingNotReady when it is not within ``timeout`` seconds (None: for ever), NotBound when it is closed meanwhile.
         """
@@ -212,7 +216,8 @@ class SwarmPeer(Embedded):
             async with asyncio.timeout(timeout):
                 is_there = await hosted.joined()
         except TimeoutError:
-            raise RingNotReady(f"alone in its ring after {timeout} s: connect to another peer") from None
+            where = "found by nobody" if is_hidden(hosted.peer.address) else "alone in its ring"
+            raise RingNotReady(f"{where} after {timeout} s: connect to another peer") from None
         if not is_there:
             raise NotBound(hosted.failure or "this peer was closed: make a new one")
 
@@ -261,7 +266,8 @@ class SwarmPeer(Embedded):
         whose ``kind`` is ``request``, and answers with ``message.reply(data)``.
 
         The reply counts once, and only from the peer that was asked. Raises DeliveryTimeout when there is none within ``timeout``
-        seconds, RequestFailed when there will be none, and what ``send`` raises. Cancelled, the request is forgotten.
+        seconds, RequestFailed when there will be none (KeyChanged when ``target`` shows another key than the pinned one), and what
+        ``send`` raises. Cancelled, the request is forgotten.
         """
         how = How(timeout=timeout, require=Trust.required(require), service=Service.REQUEST)
         work = request(self._own(), target, data, how)
@@ -313,8 +319,11 @@ class SwarmPeer(Embedded):
         self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
     ) -> NameRecord:
         """Make ``name`` this peer's in the swarm's directory until ``release``, and for at most ``lease`` seconds after the peer
-        has ended. Who registers the same name within 3 seconds may still win it (docs/names.md), which is logged as a warning.
+        has ended.
 
+        It can be lost before that: to who registers it within the same 3 seconds, after a partition, or when too few peers keep
+        it for a whole lease (docs/names.md). Then it is no more among ``names``, and the hook ``name_lost(name, reason, holder)``
+        is called: ``reason`` as in Lost or Refused, ``holder`` the peer id of who has it, or empty.
         Raises NameTaken, Misuse for what cannot be a name, and RingNotReady or DeliveryTimeout when it did not work now.
         """
         return await self._names().register(name, lease, timeout)
@@ -328,6 +337,11 @@ class SwarmPeer(Embedded):
         """Give a name back, so that others can have it. Without effect when it is not this peer's."""
         self._names().release(name)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that are this peer's, in normal form, sorted: those registered, and neither released nor lost since."""
+        return () if self._directory is None else self._directory.names
+
     async def disconnect(self, timeout: float = 5.0) -> None:
         """Leave the ring with a farewell. The peer stays bound, as a ring of one."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -335,8 +349,9 @@ class SwarmPeer(Embedded):
         await answered(reply, timeout, "leaving the ring")
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds. Mail that was received can still be taken. Idempotent; in a
-        forked child, whose peer it is not, it does nothing. Cancelled, the peer ends without the rest of its farewell.
+        """Leave the ring and end, within about ``timeout`` seconds. What the peer learned of others' keys stands in its file of
+        pins then. Mail that was received can still be taken. Idempotent; in a forked child, whose peer it is not, it does
+        nothing. Cancelled, the peer ends without the rest of its farewell.
         """
         if self._hosted is None or self._hosted.ownership.is_foreign:
             self._closed = True
@@ -354,6 +369,7 @@ class SwarmPeer(Embedded):
         left = max(ends - loop.time(), _LAST_WORDS)
         await answered(asyncio.shield(self._hosted.gone), left, "ending")
         await self._hosted.part(max(ends - loop.time(), _LAST_WORDS))
+        await self._hosted.keep_pins(max(ends - loop.time(), _LAST_WORDS))
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""

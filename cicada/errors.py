@@ -102,6 +102,11 @@ class RequestFailed(CicadaError):
         self.reason = reason
 
 
+class KeyChanged(RequestFailed):
+    """The peer that was asked showed another key than the pinned one, so it was told nothing. The event KeyChanged has both
+    fingerprints."""
+
+
 class NameTaken(CicadaError):
     """Another peer holds the name; ``holder`` is its peer id, as far as replicas said. Choose another name, or wait until it is
     released."""
@@ -110,7 +115,3 @@ class NameTaken(CicadaError):
         super().__init__(f"the name {name!r} is taken{f' by {holder}' if holder else ''}: choose another")
         self.name = name
         self.holder = holder
-
-
-class KeyChanged(CicadaError):
-    """A pinned peer presented another key than the one that was pinned."""

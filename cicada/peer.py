@@ -129,11 +129,12 @@ class SwarmPeer:
     def connect(
         self, host: str | tuple[str, int] | Addressed, port: int | None = None, timeout: float = 10.0
     ) -> None:
-        """Enter the ring of the peer at ``host, port``; returns when this peer is in it, or raises RingNotReady."""
+        """Enter the ring of the peer at ``host, port``; returns when this peer is in it, or raises RingNotReady. A peer that nobody
+        can dial can send then, and is reached by others when ``joined`` returns."""
         self._run(self._peer.connect(host, port, timeout), timeout)
 
     def joined(self, timeout: float | None = 10.0) -> None:
-        """Returns when this peer is in a ring with at least one other, or raises RingNotReady."""
+        """Returns when this peer is in a ring with at least one other, and others reach it, or raises RingNotReady."""
         self._run(self._peer.joined(timeout), timeout)
 
     def send(
@@ -158,7 +159,7 @@ class SwarmPeer:
         self, target: Target, data: bytes | str, timeout: float = 5.0, *, require: str | None = None
     ) -> Message:
         """Send a request and return the reply to it. Raises DeliveryTimeout when there is none within ``timeout`` seconds,
-        RequestFailed when there will be none."""
+        RequestFailed when there will be none; that is KeyChanged when ``target`` shows another key than the pinned one."""
         return self._run(self._peer.request(target, data, timeout, require=require), timeout)
 
     def recv(self, timeout: float | None = None) -> Message:
@@ -191,7 +192,8 @@ class SwarmPeer:
         self._run(self._peer.disconnect(timeout), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Leave the ring and end, within about ``timeout`` seconds. Idempotent; in a forked child it does nothing."""
+        """Leave the ring and end, within about ``timeout`` seconds, with its pins kept. Idempotent; in a forked child it does
+        nothing."""
         if self._closed:
             return
         self._closed = True
@@ -224,7 +226,7 @@ class SwarmPeer:
     def register(
         self, name: str, lease: float = NAMES.lease, timeout: float = DELIVERY.timeout
     ) -> NameRecord:
-        """Make ``name`` this peer's in the swarm's directory until ``release``."""
+        """Make ``name`` this peer's in the swarm's directory until ``release``; the hook ``name_lost`` tells when it is lost."""
         return self._run(self._peer.register(name, lease, timeout), timeout)
 
     def resolve(self, name: str, timeout: float = DELIVERY.timeout) -> NameRecord | None:
@@ -234,6 +236,11 @@ class SwarmPeer:
     def release(self, name: str) -> None:
         """Give a name back, so that others can have it."""
         self._call(lambda: self._peer.release(name))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that are this peer's: those registered, and neither released nor lost since."""
+        return self._peer.names if self._lease is None else self._call(lambda: self._peer.names)
 
     def stop_mapping(self) -> None:
         """Ask the router no more to map this peer's port; a mapping that it granted is deleted."""

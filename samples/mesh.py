@@ -275,6 +275,7 @@ async def main(given: argparse.Namespace) -> None:
         peer.bind(*given.bind)
         if given.join:
             await peer.connect(given.join, timeout=30)
+            await peer.joined(timeout=30)  # others reach it from now on, should nobody be able to dial it
         async with Mesh(peer, given.to if given.verb == "expose" else None) as mesh:
             if given.verb == "expose":
                 print(f"exposed {shown(given.to)} as --peer {peer.address}", flush=True)

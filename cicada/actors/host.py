@@ -50,7 +50,6 @@ from cicada.keys.ciphers import forget_after_fork
 from cicada.keys.congestion import Window
 from cicada.keys.identity import Identity
 from cicada.keys.memory import Memory, host_bucket
-from cicada.keys.pins import Pin
 from cicada.keys.trust import TrustStore
 from cicada.limits import KEYS
 from cicada.nat.io import NatNews
@@ -141,6 +140,7 @@ class Host:
         self.allowance = Allowance()
         self._hosted: set[HostedPeer] = set()
         self._hooks: concurrent.futures.ThreadPoolExecutor | None = None
+        self._writer: concurrent.futures.ThreadPoolExecutor | None = None
         self._mapping: pykka.ActorRef[NatActor] | None = None
         self._mapped: dict[HostedPeer, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -212,7 +212,7 @@ class Host:
             memory=None if keys is None else lambda peer: self._memory(peer, keys, settings),
             on_failed=lambda reason: hosted.end("failed"),
             on_new_peer=settings.on_new_peer,
-            on_pin=self._keeper(keys),
+            pins=self._keeper(keys),
             on_unreached=lambda peer: hosted.unreached(peer),
         )
         hosted = HostedPeer(self, around, standstill, attachment, fixtures, reachability)
@@ -311,11 +311,16 @@ class Host:
             window=self._window,
         )
 
-    def _keeper(self, keys: PeerKeys | None) -> Callable[[Pin, bytes], None] | None:
+    def _keeper(self, keys: PeerKeys | None) -> PinKeeper | None:
         """Writes pins down, off the loop."""
-        if keys is None or keys.keep is None:
-            return None
-        return PinKeeper(keys.keep, lambda write: self.run_hook("pin", write))
+        return None if keys is None or keys.keep is None else PinKeeper(keys.keep, self._write)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Not on the thread of the hooks: closing waits for it, and not for a hook of the application."""
+        check_threads("a file of pins")
+        if self._writer is None:
+            self._writer = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="cicada-pins")
+        self._writer.submit(_guarded, "pin", write)
 
     def _close_if_empty(self) -> None:
         if self._hosted:
@@ -330,8 +335,9 @@ class Host:
             self._mapping is not None
         ):  # it takes its time to delete what it made; the process waits for it at its end
             self._mapping.stop(block=False)
-        if self._hooks is not None:
-            self._hooks.shutdown(wait=False)
+        for threads in (self._hooks, self._writer):
+            if threads is not None:
+                threads.shutdown(wait=False)
 
     def _listen(
         self, attachment: Attachment, host: str, port: int, external_ip: str | None, external_port: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +38,8 @@ from cicada.transport.faults import FaultTable
 
 if TYPE_CHECKING:
     from cicada.actors.host import Host
+
+_logger = logging.getLogger("cicada.keys")
 
 
 class Trial(Protocol):
@@ -318,6 +321,16 @@ class HostedPeer:
         """Wait until the application's actors have ended."""
         for family in self._families:
             await family.stop(timeout)
+
+    async def keep_pins(self, timeout: float) -> None:
+        """Wait until what it learned of others' keys stands in its file."""
+        if self._fixtures.pins is None:
+            return
+        written = asyncio.wrap_future(self._fixtures.pins.written())
+        if not written.done():
+            await asyncio.wait({written}, timeout=timeout)
+        if not written.done():
+            _logger.warning("%s ended before its pins were kept", self.peer.address)
 
     def leave_home(self) -> None:
         """Have the actors of its present residence end, for those of another."""

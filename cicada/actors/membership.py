@@ -12,7 +12,7 @@ from cicada.actors.correspondence import Holdings
 from cicada.actors.family import Enter, Kind, Withdraw
 from cicada.chord.io import CreateRing, Joined, JoinFailed, JoinRing, LeaveRing, Left
 from cicada.ids import Address, Peer, is_hidden
-from cicada.routing.io import HaveDialled, LeaveLodging, Lodged, NotLodged, SeekLodging
+from cicada.routing.io import Findable, HaveDialled, LeaveLodging, Lodged, NotLodged, SeekLodging
 
 Tell = Callable[[Kind, object], None]
 
@@ -44,6 +44,7 @@ class Membership:
             Left: self._on_left,
             Lodged: self._on_lodged,
             NotLodged: self._on_failed,
+            Findable: self._on_findable,
             HaveDialled: self._on_candidate,
         }
 
@@ -113,9 +114,11 @@ class Membership:
 
     def _on_lodged(self, lodged: Lodged) -> None:
         self._holdings.contacts = lodged.relays
-        self._holdings.company.note(True)
         self._on_relays(lodged.relays)
         self._on_joined(Joined())
+
+    def _on_findable(self, output: Findable) -> None:
+        self._holdings.company.note(output.is_found and bool(self._holdings.contacts))
 
     def _on_failed(self, output: JoinFailed | NotLodged) -> None:
         if self._entering is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import os
 import threading
@@ -57,7 +58,8 @@ class PinKeeper:
         self._lock = threading.Lock()
         self._waiting: dict[Address, Pin] = {}
         self._succeeds: dict[Address, bytes] = {}
-        self._is_writing = False
+        self._written: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._written.set_result(None)
 
     def __call__(self, pin: Pin, succeeds: bytes) -> None:
         """Have it written. ``succeeds``: the signing key that it follows, or empty."""
@@ -65,10 +67,15 @@ class PinKeeper:
             self._waiting[pin.address] = pin
             if succeeds:
                 self._succeeds[pin.address] = succeeds
-            if self._is_writing:
+            if not self._written.done():
                 return
-            self._is_writing = True
+            self._written = concurrent.futures.Future()
         self._run(self._write)
+
+    def written(self) -> concurrent.futures.Future[None]:
+        """Done when everything that came until now was written, or could not be."""
+        with self._lock:
+            return self._written
 
     def _write(self) -> None:
         try:
@@ -77,16 +84,19 @@ class PinKeeper:
                     self._keep(*taken)
                 except CicadaError as error:
                     _logger.warning("pins could not be kept: %s", error)
-        finally:  # after a defect too the next pin is to be written
+        except BaseException:  # after a defect too the next pin is to be written
             with self._lock:
-                self._is_writing = False
+                self._written.set_result(None)
+            raise
 
     def _take(self) -> tuple[list[Pin], dict[Address, bytes]] | None:
         with self._lock:
+            if not self._waiting:
+                self._written.set_result(None)
+                return None
             taken = list(self._waiting.values()), self._succeeds
             self._waiting, self._succeeds = {}, {}
-            self._is_writing = bool(taken[0])
-            return taken if taken[0] else None
+            return taken
 
 
 KeySource = Callable[[Address], PeerKeys]

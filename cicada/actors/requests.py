@@ -9,7 +9,7 @@ from typing import Protocol
 from cicada.actors.mailbox import HostPort, Message
 from cicada.actors.receipt import Receipt
 from cicada.actors.services import ServiceMail, Services
-from cicada.errors import DeliveryTimeout, MalformedMessage, RequestFailed
+from cicada.errors import DeliveryTimeout, KeyChanged, MalformedMessage, RequestFailed
 from cicada.ids import Place
 from cicada.routing.io import Reason
 from cicada.services.requests import Heard, Party, Requests
@@ -65,8 +65,8 @@ class RequestDesk:
     async def ask(self, place: Place, data: bytes, timeout: float, send: Send) -> Message:
         """The reply of the peer at ``place``, to which ``send`` sends. Cancelled, the request is forgotten.
 
-        Raises DeliveryTimeout when there is none within ``timeout`` seconds, RequestFailed when there will be none, and what
-        ``send`` raises.
+        Raises DeliveryTimeout when there is none within ``timeout`` seconds, RequestFailed when there will be none (KeyChanged
+        when the peer there has another key than the pinned one), and what ``send`` raises.
         """
         number = self._requests.ask(place, self._owner.now() + timeout)
         if number is None:
@@ -131,6 +131,8 @@ class RequestDesk:
 def _failure(receipt: Receipt) -> RequestFailed | DeliveryTimeout:
     if receipt.reason == Reason.TIMED_OUT.value:
         return DeliveryTimeout("no reply: nobody acknowledged the request")
+    if receipt.reason == Reason.KEY_CHANGED.value:
+        return KeyChanged(receipt.reason)
     return RequestFailed(receipt.reason or "")
 
 

@@ -11,6 +11,7 @@ from cicada.actors.base import ActorExit
 from cicada.actors.correspondence import Correspondence, Holdings
 from cicada.actors.family import Ref
 from cicada.actors.peer import PeerSupervisor
+from cicada.actors.peerkeys import PinKeeper
 from cicada.actors.porch import Porch
 from cicada.actors.pump import Surroundings
 from cicada.actors.transport import Attachment
@@ -18,7 +19,6 @@ from cicada.ids import Address, Peer, peer_at
 from cicada.keys.identity import Entropy
 from cicada.keys.linkhandshake import LinkHandshakes
 from cicada.keys.memory import Memory
-from cicada.keys.pins import Pin
 from cicada.transport.base import Endpoint
 from cicada.wire.security import LinkSecurity, Unsecured
 
@@ -37,7 +37,7 @@ class Fixtures(msgspec.Struct, frozen=True, kw_only=True):
     memory: Callable[[Peer], Memory] | None
     on_failed: Callable[[str], None]
     on_new_peer: Callable[[Peer], None] | None
-    on_pin: Callable[[Pin, bytes], None] | None
+    pins: PinKeeper | None
     on_unreached: Callable[[Peer], None]
 
     def security(self, memory: Memory | None) -> LinkSecurity:
@@ -75,7 +75,7 @@ class Residence:
             correspondence=fixtures.correspondence,
             on_failed=fixtures.on_failed,
             on_new_peer=fixtures.on_new_peer,
-            on_pin=fixtures.on_pin,
+            on_pin=fixtures.pins,
             on_unreached=fixtures.on_unreached,
             on_ended=on_ended,
         )

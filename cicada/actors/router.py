@@ -48,7 +48,7 @@ class RouterActor(Pump[Router]):
             io.Traced: self._copies,
             io.BroadcastSettled: self.to_supervisor.append,
             **dict.fromkeys(
-                (io.Lodged, io.NotLodged, io.Locate, io.OwnerFound, io.OwnerNotFound),
+                (io.Lodged, io.NotLodged, io.Findable, io.Locate, io.OwnerFound, io.OwnerNotFound),
                 self.to_supervisor.append,
             ),
             io.Tell: self._observe,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
@@ -32,10 +33,13 @@ class Directory:
     decode = staticmethod(decode_name_message)
     encode = staticmethod(encode_name_message)
 
-    def __init__(self, hosted: HostedPeer) -> None:
+    def __init__(self, hosted: HostedPeer, on_lost: Callable[[str, str, str], object]) -> None:
+        """``on_lost``: told a name that is this peer's no more, why, and the peer id of who has it, as far as it is known."""
+        self._on_name_lost = on_lost
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._held: dict[str, Register] = {}
+        self._held: dict[str, float] = {}  # leases
+        self._again: dict[int, str] = {}  # what a fresh machine was asked to register
         self._tenancy = Tenancy(hosted, self)
 
     async def register(self, name: str, lease: float, timeout: float) -> NameRecord:
@@ -43,10 +47,10 @@ class Directory:
         normal = normal_name(name)
         answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
         if isinstance(answer, Registered):
-            self._held[normal] = Register(0, normal, lease)
+            self._held[normal] = lease
             return answer.record
         if answer.reason == "taken":
-            raise NameTaken(normal, "" if answer.holder is None else answer.holder.peer_id)
+            raise NameTaken(normal, _id_of(answer.holder))
         if answer.reason in _MISTAKES:
             raise Misuse(f"the name {normal!r} cannot be registered like this: {answer.reason}")
         raise RingNotReady(f"the name {normal!r} could not be registered: {answer.reason}; try again")
@@ -65,6 +69,11 @@ class Directory:
         self._held.pop(normal, None)
         self._tenancy.tell(Release(normal))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As SwarmPeer.names promises it."""
+        return tuple(sorted(self._held))
+
     # The tenant of the service
 
     def make(self, hosted: HostedPeer) -> Core:
@@ -78,21 +87,26 @@ class Directory:
             Registered: self._answer,
             Refused: self._answer,
             Resolved: self._answer,
-            Lost: self._on_lost,
+            Lost: lambda lost: self._lose(lost.name, lost.reason, lost.holder),
         }
 
     def began(self) -> None:
-        for register in self._held.values():
-            self._tenancy.tell(register)
+        self._again = {next(self._numbers): name for name in self._held}
+        for number, name in self._again.items():
+            self._tenancy.tell(Register(number, name, self._held[name]))
 
     def _answer(self, answer: Registered | Refused | Resolved) -> None:
+        again = self._again.pop(answer.request, None)
+        if again is not None and isinstance(answer, Refused):
+            self._lose(again, answer.reason, answer.holder)
         waiting = self._waiting.pop(answer.request, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
-    def _on_lost(self, lost: Lost) -> None:
-        _logger.warning("the name %r is this peer's no more: %s", lost.name, lost.reason)
-        self._held.pop(lost.name, None)
+    def _lose(self, name: str, reason: str, holder: NameRecord | None) -> None:
+        if self._held.pop(name, None) is not None:  # else it was released meanwhile
+            _logger.warning("the name %r is this peer's no more: %s", name, reason)
+            self._on_name_lost(name, reason, _id_of(holder))
 
     async def _ask(self, number: int, question: Register | Resolve, timeout: float) -> Any:
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -102,3 +116,7 @@ class Directory:
             return await answered(waiting, timeout, f"the name {question.name!r}")
         finally:
             self._waiting.pop(number, None)
+
+
+def _id_of(holder: NameRecord | None) -> str:
+    return "" if holder is None else holder.peer_id

@@ -20,6 +20,7 @@ from cicada.embedding.sending import How, submit
 from cicada.errors import (
     CicadaError,
     DeliveryTimeout,
+    KeyChanged,
     MailboxFull,
     MalformedMessage,
     Misuse,
@@ -183,7 +184,7 @@ class ActorExchange:
 
                 try:
                     response = await self.request(peer, watch_actor, ACTORS.watch_interval, require)
-                except (DeliveryTimeout, Unavailable) as error:
+                except (DeliveryTimeout, Unavailable, KeyChanged) as error:
                     if life is None:
                         raise
                     return Terminated(failed=True, reason=f"its peer does not answer: {error}")
@@ -294,12 +295,7 @@ class ActorExchange:
         if heard is Heard.ANSWERED and number in self._early:
             future.set_result(self._early[number])
         elif not receipt.delivered:
-            if receipt.reason == Reason.TIMED_OUT.value:
-                future.set_exception(DeliveryTimeout(f"{peer.address} did not acknowledge the request"))
-            else:
-                future.set_exception(
-                    Unavailable(f"no answer will come from {peer.address}: {receipt.reason}")
-                )
+            future.set_exception(_error_without_answer(receipt, peer))
 
     def _on_response(self, mail: ServiceMail, response: ActorTook | ActorReplied | ActorFailed) -> None:
         party = Party(mail.peer_id, mail.source.place)
@@ -335,8 +331,9 @@ class SwarmRef(Generic[C, R]):
     """Reference to the actor that the peer at ``target`` exports as ``name``, in whatever life of both.
 
     Every method that waits raises DeliveryTimeout when there is no answer in time, Unavailable when no such actor is exported to
-    this peer, or it ended, or the peer cannot be reached, MailboxFull when the actor or its peer has too much to do, Misuse for
-    a command that the actor does not know. An actor that fails at it raises CicadaError here. Use on the peer's event loop.
+    this peer, or it ended, or the peer cannot be reached, KeyChanged when that one shows another key than the pinned one,
+    MailboxFull when the actor or its peer has too much to do, Misuse for a command that the actor does not know. An actor that
+    fails at it raises CicadaError here. Use on the peer's event loop.
     """
 
     def __init__(
@@ -398,6 +395,16 @@ class SwarmRef(Generic[C, R]):
 
 def _ignore(_: Any) -> None:
     """The reply to a tell."""
+
+
+def _error_without_answer(receipt: Receipt, peer: Peer) -> CicadaError:
+    match receipt.reason:
+        case Reason.TIMED_OUT.value:
+            return DeliveryTimeout(f"{peer.address} did not acknowledge the request")
+        case Reason.KEY_CHANGED.value:
+            return KeyChanged(receipt.reason)
+        case reason:
+            return Unavailable(f"no answer will come from {peer.address}: {reason}")
 
 
 def _error_of(failure: ActorFailed, name: str, peer: Peer) -> CicadaError:

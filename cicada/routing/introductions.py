@@ -23,8 +23,8 @@ _REQUEST_BITS = 62
 
 class _Introduction:
     __slots__ = (
-        "address", "asked", "avoid", "denied_since", "is_denied", "is_prepared", "is_renewal", "is_seeking", "opening",
-        "tries", "waiting",
+        "address", "asked", "avoid", "denial_trip", "denied_since", "is_denied", "is_prepared", "is_renewal", "is_seeking",
+        "opening", "tries", "waiting",
     )  # fmt: skip
 
     def __init__(self, address: Address) -> None:
@@ -35,6 +35,7 @@ class _Introduction:
         self.tries = 0
         self.avoid: tuple[Peer, ...] = ()
         self.denied_since: float | None = None
+        self.denial_trip = 0.0  # how long the last denial took
         self.is_denied = False
         self.is_seeking = (
             False  # the negotiator looks for the key: what may be denied are questions for the record
@@ -169,20 +170,30 @@ class Introductions:
     def denied(self, place: Place, request: int, now: float) -> tuple[int, ...]:
         """Nobody lives there, says a peer. The messages that fail, once it has been said for long enough.
 
-        Before that another question is due: a ring in repair may deny a peer that exists.
+        Before that another question is due: a ring may deny a peer that exists, in repair, or because it has just joined.
         """
         introduction = self._open.get(place)
-        if introduction is None or introduction.asked.pop(request, None) is None:
+        asked_at = None if introduction is None else introduction.asked.pop(request, None)
+        if introduction is None or asked_at is None:
             return ()
+        introduction.denial_trip = now - asked_at
         if introduction.denied_since is None:
             introduction.denied_since = now
-        elif now - introduction.denied_since >= self._limits.no_such_peer_after:
+        elif now - introduction.denied_since >= self._newcomer_patience(introduction.denial_trip):
             self._close(place, is_denied=True)
             return tuple(introduction.waiting)
         introduction.is_denied = True
         pause = max(now - introduction.denied_since, self._limits.denied_retry)
         self._timers.set(place, now + min(pause, self._limits.retry_floor))
         return ()
+
+    def is_denied(self, place: Place, now: float) -> bool:
+        """Whether it has been said for a while that nobody lives there: enough for who has no more time."""
+        introduction = self._open.get(place)
+        if introduction is None or introduction.denied_since is None:
+            return False
+        least = max(self._limits.no_such_peer_after, self._limits.newcomer_trips * introduction.denial_trip)
+        return now - introduction.denied_since >= least
 
     def prepare_again(self, now: float) -> None:
         """Have another negotiator asked for what the last one has not answered."""
@@ -216,6 +227,10 @@ class Introductions:
     def next_deadline(self) -> float | None:
         """When ``fire`` has something to do."""
         return self._timers.next_deadline()
+
+    def _newcomer_patience(self, round_trip: float) -> float:
+        limits = self._limits
+        return min(max(limits.newcomer_after, limits.newcomer_trips * round_trip), limits.newcomer_most)
 
     def _try(self, place: Place, introduction: _Introduction, now: float) -> list[RouterOutput]:
         table = self._routes.table()

@@ -58,6 +58,7 @@ __all__ = [
     "Fate",
     "FetchRecords",
     "FindOwner",
+    "Findable",
     "Forward",
     "Fragment",
     "HaveDialled",
@@ -398,9 +399,16 @@ class Locate(msgspec.Struct, frozen=True):
 
 
 class Lodged(msgspec.Struct, frozen=True):
-    """Answer to SeekLodging, and told whenever they change: these members serve this peer, which can send and be reached."""
+    """Answer to SeekLodging, and told whenever they change: these members serve this peer, which can send. Findable says whether
+    others find it."""
 
     relays: tuple[Peer, ...]
+
+
+class Findable(msgspec.Struct, frozen=True):
+    """Told whenever it changes: whether others find the record of this hidden peer, and so reach it."""
+
+    is_found: bool
 
 
 class NotLodged(msgspec.Struct, frozen=True):
@@ -438,6 +446,7 @@ RouterOutput = (
     | BroadcastSettled
     | Lodged
     | NotLodged
+    | Findable
     | Locate
     | OwnerFound
     | OwnerNotFound

@@ -17,10 +17,12 @@ from cicada.hosts import HostOf
 from cicada.ids import Address, Peer, Place, Reach, peer_at, place_from_bytes, place_to_bytes, reach_of
 from cicada.keys.io import Lodge
 from cicada.limits import LODGING, LodgingLimits
-from cicada.routing.io import Forward, Keep, Lodged, NotLodged, RouterOutput, SeekLodging
+from cicada.routing.io import Findable, Forward, Keep, Lodged, NotLodged, RouterOutput, SeekLodging
+from cicada.routing.selfsearch import SelfSearch
+from cicada.routing.timers import earlier
 from cicada.transport.linkio import Need
 from cicada.wire.routed import Lodging as Where
-from cicada.wire.routed import LodgingGranted, LodgingRefused, LodgingRequest, PutRecord
+from cicada.wire.routed import LodgingGranted, LodgingRefused, LodgingRequest, PutRecord, RecordIs
 
 _REQUEST_BITS = 62
 _BEYOND = 4  # points after the own place at which the record is put too, should the node before it be bad
@@ -57,6 +59,7 @@ class Lodging:
         self.gap = 0
         """The mean distance between members, as the last relay said."""
         self._publish_at: float | None = None
+        self._search = SelfSearch(own, rng, limits)
 
     @property
     def relays(self) -> tuple[Peer, ...]:
@@ -80,6 +83,7 @@ class Lodging:
         self._relays.clear()
         self._asked.clear()
         self._publish_at = None
+        self._search.stop()
         return [Keep(frozenset(), Need.LODGING)]
 
     def have_dialled(self, candidate: Address, now: float) -> list[RouterOutput]:
@@ -134,6 +138,10 @@ class Lodging:
         self._record = record
         return self._publish(now)
 
+    def on_shown(self, answer: RecordIs) -> list[RouterOutput]:
+        """A member said which record of this peer it has."""
+        return [Findable(is_found=True)] if self._search.on_record(answer) else []
+
     def fire(self, now: float) -> list[RouterOutput]:
         """Do what is due: give up silent members, renew vouchers, publish, ask others."""
         outputs: list[RouterOutput] = []
@@ -144,7 +152,7 @@ class Lodging:
             if peer in self._relays and self._relays[peer].renew_at <= now:
                 del self._relays[peer]
                 outputs += self._changed(now)
-        if self._publish_at is not None and self._publish_at <= now:
+        if self._publishes_at is not None and self._publishes_at <= now:
             outputs += self._publish(now)
         if self._sought is not None and not self._is_lodged and self._sought.deadline <= now:
             self._sought = None
@@ -157,8 +165,8 @@ class Lodging:
             return None
         due = [overdue for _, overdue in self._asked.values()]
         due += [relay.renew_at for peer, relay in self._relays.items() if peer not in self._asked]
-        if self._publish_at is not None:
-            due.append(self._publish_at)
+        if self._publishes_at is not None:
+            due.append(self._publishes_at)
         if not self._is_lodged:
             due.append(self._sought.deadline)
         if self._relays and self._candidate:
@@ -275,7 +283,15 @@ class Lodging:
         if self._relays:
             self._is_lodged = True
             outputs += [self._lodge(), Lodged(self.relays)]
+        elif self._search.is_found:
+            outputs.append(Findable(is_found=False))
+        if not self._relays:
+            self._search.stop()
         return outputs
+
+    @property
+    def _publishes_at(self) -> float | None:
+        return earlier(self._publish_at, self._search.again_at)
 
     def _lodge(self) -> Lodge:
         return Lodge(tuple(relay.voucher for relay in self._relays.values()))
@@ -291,7 +307,7 @@ class Lodging:
         for number in range(_BEYOND):
             point = Place((self._own.place + (number + 1) * self.gap) % (1 << 256))
             outputs.append(self._put(relays[number % len(relays)], point, is_copy=True))
-        return outputs
+        return outputs + self._search.put(self._record, self.relays, self.gap, now)
 
     def _put(self, relay: Peer, target: Place, *, is_copy: bool = False) -> Forward:
         record = PutRecord(

@@ -355,7 +355,7 @@ class Router:
             case GetRecord():
                 return [AnswerRecord(message)]
             case RecordIs():
-                return self._fetches.on_record(message, now)
+                return self._fetches.on_record(message, now) + self._shelter.handle(message, now)
             case PutRecord():
                 return self._drop("no-route")  # one that a lost hop gave back, to itself
             case BroadcastTaken():

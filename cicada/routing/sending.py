@@ -231,7 +231,7 @@ class Sends:
         for due in self._timers.pop_due(now, self._limits.batch):
             sending = self._open[due]
             if now >= sending.asked.deadline:
-                outputs += self._expire(sending)
+                outputs += self._expire(sending, now)
             elif sending.tries >= self._most(sending, is_busy=sending.is_busy) and not sending.is_denied:
                 self._arm(sending, sending.asked.deadline)  # an ack may still come
             else:
@@ -443,12 +443,16 @@ class Sends:
         self._arm(sending, now + self._limits.retry_floor)
         return []
 
-    def _expire(self, sending: Unsettled) -> list[RouterOutput]:
+    def _expire(self, sending: Unsettled, now: float) -> list[RouterOutput]:
         asked = sending.asked
         tries = self.introductions.tries(asked.place)
         was_outside = not sending.was_in_ring and asked.place != self._own.place
         reason = Reason.BUSY if sending.is_busy else self._departures.obstacle(asked)
-        return self._fail(sending, reason or (Reason.NOT_IN_RING if was_outside else Reason.TIMED_OUT), tries)
+        if reason is None and was_outside:
+            reason = Reason.NOT_IN_RING
+        elif reason is None and self.introductions.is_denied(asked.place, now):
+            reason = Reason.NO_SUCH_PEER
+        return self._fail(sending, reason or Reason.TIMED_OUT, tries)
 
     def _fail(self, sending: Unsettled, reason: Reason, tries: int = 0) -> list[RouterOutput]:
         return self._settle(sending, reason, len(sending.sent_at) or tries)

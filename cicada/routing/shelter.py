@@ -36,6 +36,7 @@ from cicada.wire.routed import (
     LodgingRefused,
     LodgingRequest,
     PutRecord,
+    RecordIs,
     RoutedBase,
     RoutedMessage,
 )
@@ -51,6 +52,7 @@ ShelterInput = (
     | Located
     | Vouched
     | RecordSigned
+    | RecordIs
 )
 
 
@@ -172,6 +174,8 @@ class Shelter:
                 return lodgers.on_vouched(input)
             case RecordSigned(record):
                 return lodging.on_record(record, now)
+            case RecordIs():
+                return lodging.on_shown(input)
             case _:
                 assert_never(input)
 

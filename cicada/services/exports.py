@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import takewhile
 
 import msgspec
 
@@ -11,6 +12,7 @@ from cicada.ids import Peer
 from cicada.keys.trust import Trust
 from cicada.limits import ACTORS, ActorsLimits
 from cicada.routing.shares import may_hold
+from cicada.routing.timers import Timers, earlier
 from cicada.wire.actors import (
     ActorEnded,
     ActorFailed,
@@ -103,7 +105,6 @@ class _Open(msgspec.Struct):
     id: int
     name: str
     is_ask: bool
-    deadline: float
 
 
 class _Watcher(msgspec.Struct):
@@ -123,7 +124,8 @@ class Exports:
         self._limits = limits
         self._offers: dict[str, Offered] = {}
         self._open: dict[int, _Open] = {}
-        self._watchers: dict[tuple[Caller, str], _Watcher] = {}
+        self._due = Timers()  # when each of them is given up
+        self._watchers: dict[tuple[Caller, str], _Watcher] = {}  # all live as long, so the first ends first
         self._held: Counter[tuple[type, Caller]] = Counter()
         self._tickets = 0
         self.refusals: Counter[str] = Counter()
@@ -163,9 +165,8 @@ class Exports:
 
     def next_deadline(self) -> float | None:
         """When the first of all is forgotten."""
-        deadlines = [opened.deadline for opened in self._open.values()]
-        deadlines += [watcher.deadline for watcher in self._watchers.values()]
-        return min(deadlines, default=None)
+        watcher = next(iter(self._watchers.values()), None)
+        return earlier(self._due.next_deadline(), None if watcher is None else watcher.deadline)
 
     def _on_withdrawn(self, withdrawn: Withdrawn) -> list[ExportOutput]:
         if self._offers.pop(withdrawn.name, None) is None:
@@ -192,7 +193,8 @@ class Exports:
         self._tickets += 1
         is_ask = isinstance(request, AskActor)
         patience = request.timeout / 1000 if isinstance(request, AskActor) else self._limits.tell_timeout
-        self._open[self._tickets] = _Open(caller, request.id, request.name, is_ask, now + patience)
+        self._open[self._tickets] = _Open(caller, request.id, request.name, is_ask)
+        self._due.set(self._tickets, now + patience)
         self._held[_Open, caller] += 1
         return [Carry(self._tickets, request.name, caller, requested.trust, request.body, is_ask)]
 
@@ -204,6 +206,7 @@ class Exports:
             if not self._has_room(_Watcher, caller, len(self._watchers), self._limits.watchers):
                 return [self._refusal(caller, request.id, "full", "too many watch actors here")]
             self._held[_Watcher, caller] += 1
+        self._watchers.pop(key, None)
         self._watchers[key] = _Watcher(caller, request.id, request.name, now + self._limits.watch_expiry)
         return [Respond(caller[0], ActorTook(request.id, offer.life))]
 
@@ -212,10 +215,10 @@ class Exports:
         return [] if opened is None else [self._refusal(opened.caller, opened.id, kind, reason)]
 
     def _on_timer(self, now: float) -> list[ExportOutput]:
-        for ticket in [ticket for ticket, opened in self._open.items() if opened.deadline <= now]:
+        for ticket in self._due.pop_due(now, self._limits.pending):
             self._take(ticket)
             self.refusals["timed-out"] += 1
-        for key in [key for key, watcher in self._watchers.items() if watcher.deadline <= now]:
+        for key in [*takewhile(lambda key: self._watchers[key].deadline <= now, self._watchers)]:
             self._forget(key)
         return []
 
@@ -236,6 +239,7 @@ class Exports:
     def _take(self, ticket: int) -> _Open | None:
         opened = self._open.pop(ticket, None)
         if opened is not None:
+            self._due.clear(ticket)
             self._release(_Open, opened.caller)
         return opened
 

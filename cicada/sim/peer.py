@@ -45,6 +45,7 @@ from cicada.routing.io import (
     BroadcastSettled,
     Deliver,
     DialBack,
+    Findable,
     Forward,
     Judged,
     Keep,
@@ -412,6 +413,7 @@ class SimPeer:
                 | DialBack()
                 | Lodged()
                 | NotLodged()
+                | Findable()
                 | Locate()
                 | OwnerFound()
                 | OwnerNotFound()

@@ -18,9 +18,11 @@ from random import Random
 import pytest
 
 import cicada
+from cicada import peer as sync
 from cicada.actors.host import Host
 from cicada.aio import SwarmPeer
 from cicada.errors import CicadaError, DeliveryTimeout, Misuse, NotBound, RingNotReady
+from cicada.routing.lodging import Lodging
 from tests.peer.swarm import eventually, proven, swarm
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,14 +51,38 @@ async def test_a_peer_has_joined_when_it_is_in_a_ring_with_another() -> None:
         await waiting
 
 
-async def test_a_hidden_peer_has_joined_when_others_reach_it() -> None:
+async def test_a_hidden_peer_has_joined_when_others_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = SwarmPeer("127.0.0.1", 0, reachable=False)
     async with SwarmPeer("127.0.0.1", 0) as a, SwarmPeer("127.0.0.1", 0) as b, hidden:
         await b.connect(a)
+        with monkeypatch.context() as nobody_shows:
+            nobody_shows.setattr(Lodging, "on_shown", lambda *_: [])
+            await hidden.connect(a)
+            assert (await hidden.send(a, b"it can send")).delivered
+            with pytest.raises(RingNotReady, match="found by nobody"):
+                await hidden.joined(timeout=0.2)
+        await hidden.joined()
+        assert (await b.send(hidden.address, b"x")).delivered
+
+
+def test_a_hidden_peer_has_joined_without_a_loop_when_others_reach_it() -> None:
+    hidden = sync.SwarmPeer("127.0.0.1", 0, reachable=False)
+    with sync.SwarmPeer("127.0.0.1", 0) as a, hidden:
         with pytest.raises(RingNotReady):
-            await hidden.joined(timeout=0.05)
+            hidden.joined(timeout=0.05)
+        hidden.connect(a)
+        hidden.joined()
+        assert a.send(hidden.address, b"x").result(10).delivered
+
+
+async def test_a_hidden_peer_that_left_has_not_joined() -> None:
+    hidden = SwarmPeer("127.0.0.1", 0, reachable=False)
+    async with SwarmPeer("127.0.0.1", 0) as a, hidden:
         await hidden.connect(a)
         await hidden.joined()
+        await hidden.disconnect()
+        with pytest.raises(RingNotReady):
+            await hidden.joined(timeout=0.05)
 
 
 async def test_a_peer_whose_ring_actor_failed_joins_again() -> None:

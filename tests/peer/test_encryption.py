@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from cicada import peer as sync
 from cicada.actors.host import Host
 from cicada.actors.peerkeys import PeerKeys, PinKeeper
 from cicada.actors.settings import Settings
 from cicada.aio import HostPort, SwarmPeer
-from cicada.errors import Misuse, Unavailable
+from cicada.errors import KeyChanged, Misuse, Unavailable
 from cicada.ids import Address, canonical_address
 from cicada.keys.identity import Identity
 from cicada.keys.pins import Pin
@@ -26,7 +30,7 @@ from cicada.routing.io import Deliver
 from cicada.wire.codec import encode
 from cicada.wire.routed import Data
 from tests.peer.encrypted import SeenRouter, encrypted, pin_of, ring, seen_routers
-from tests.peer.swarm import eventually
+from tests.peer.swarm import PATIENCE_S, eventually
 from tests.peer.test_aio_peer import closed_port
 
 __all__ = ["seen_routers"]
@@ -139,6 +143,31 @@ async def test_another_key_at_a_pinned_address_fails_the_receipt_and_raises_noth
         receipt = await a.send(b, b"for somebody else")
         assert (receipt.status, receipt.reason) == ("failed", "key changed")
         assert b.peek is None
+
+
+async def test_who_asks_a_peer_with_another_key_than_the_pinned_one_is_told_so() -> None:
+    b = encrypted(identity=TWO)
+    trust = TrustStore.load([pin_of(b.listener, ONE)])
+    async with ring(encrypted(trust=trust), b) as (a, _):
+        with pytest.raises(KeyChanged, match="key changed") as told:
+            await a.request(b, b"for somebody else", timeout=PATIENCE_S)
+        assert (told.value.reason, b.peek) == ("key changed", None)
+        actor = a.actor(b, "server", commands=int, replies=int)
+        with pytest.raises(KeyChanged):
+            await actor.ask(1, timeout=PATIENCE_S)
+        with pytest.raises(KeyChanged):
+            await actor.watch()
+
+
+def test_who_asks_without_a_loop_a_peer_with_another_key_is_told_so() -> None:
+    with sync.SwarmPeer("127.0.0.1", 0, identity=TWO) as b:
+        trust = TrustStore.load([pin_of(b.listener, ONE)])
+        with sync.SwarmPeer("127.0.0.1", 0, trust=trust) as a:
+            a.connect(b.listener, timeout=PATIENCE_S)
+            with pytest.raises(KeyChanged):
+                a.request(b.listener, b"x", timeout=PATIENCE_S)
+            with pytest.raises(KeyChanged):
+                a.actor(b.listener, "server", commands=int, replies=int).ask(1, timeout=PATIENCE_S)
 
 
 async def test_who_comes_with_another_key_than_the_pinned_one_is_refused_and_counted() -> None:
@@ -264,11 +293,64 @@ def test_pins_that_come_while_others_are_written_go_together_and_a_full_disk_cos
     for number in (1, 2, 1):
         keeper(pin(number), b"old key" if number == 2 else b"")
     assert len(jobs) == 1
+    assert not keeper.written().done()
     jobs[0]()
+    assert keeper.written().done()
     assert written == [[pin(1), pin(2)], [pin(3)]]
     assert followed == [{pin(2).address: b"old key"}, {}]
     keeper(pin(4), b"")
     assert len(jobs) == 2
+
+
+def kept_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of pins lie on a disk that takes its time."""
+
+    def keep(*given: Any) -> object:
+        time.sleep(0.3)
+        return keep_pins(*given)
+
+    monkeypatch.setattr("cicada.actors.peerkeys.keep_pins", keep)
+
+
+def pinned_by(port: int) -> list[str]:
+    """The peer ids in the file of the peer at that port."""
+    path = trust_path(identity_path(canonical_address("127.0.0.1", port)))
+    return [pin.peer_id for pin in load_pins(path)]
+
+
+async def test_once_a_peer_is_closed_its_pins_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept_slowly(monkeypatch)
+    port = closed_port()
+    async with SwarmPeer("127.0.0.1", 0, identity=TWO) as other:
+        async with SwarmPeer("127.0.0.1", port) as one:
+            await one.connect(other, timeout=PATIENCE_S)
+            assert (await one.send(other, b"x")).delivered
+        assert pinned_by(port) == [TWO.peer_id]
+
+
+def test_once_a_sync_peer_is_closed_its_pins_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept_slowly(monkeypatch)
+    port = closed_port()
+    with sync.SwarmPeer("127.0.0.1", 0, identity=TWO) as other:
+        with sync.SwarmPeer("127.0.0.1", port) as one:
+            one.connect(other.listener, timeout=PATIENCE_S)
+            assert one.send(other.listener, b"x").result(PATIENCE_S).delivered
+        assert pinned_by(port) == [TWO.peer_id]
+
+
+async def test_closing_does_not_wait_for_ever_for_pins_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_over = threading.Event()
+    monkeypatch.setattr("cicada.actors.peerkeys.keep_pins", lambda *_: is_over.wait(PATIENCE_S))
+    async with SwarmPeer("127.0.0.1", 0, identity=TWO) as other:
+        one = SwarmPeer("127.0.0.1", closed_port())
+        await one.connect(other, timeout=PATIENCE_S)
+        assert (await one.send(other, b"x")).delivered
+        with caplog.at_level("WARNING", "cicada.keys"):
+            await one.close(timeout=0.1)
+        is_over.set()
+    assert f"{one.address} ended before its pins were kept" in caplog.text
 
 
 async def test_whoever_pinned_the_old_keys_follows_to_new_ones_that_they_signed() -> None:
@@ -277,21 +359,14 @@ async def test_whoever_pinned_the_old_keys_follows_to_new_ones_that_they_signed(
     a = closed_port()
     async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
         assert (await one.send(other, b"first")).delivered
-    path = trust_path(identity_path(canonical_address("127.0.0.1", a)))
-
-    async def is_pinned() -> bool:  # pins are written on a thread
-        return len(load_pins(path)) == 1
-
-    await eventually(is_pinned, "the pin to be kept")
+        await one.close()
+    assert len(pinned_by(a)) == 1
     _, new = rotate_identity(identity_path(address))
     async with ring(SwarmPeer("127.0.0.1", a), SwarmPeer("127.0.0.1", at)) as (one, other):
         receipt = await one.send(other, b"again", require="pinned")
         assert (receipt.delivered, receipt.trust) == (True, "pinned")
-
-    async def has_followed() -> bool:
-        return [pin.peer_id for pin in load_pins(path)] == [new.peer_id]
-
-    await eventually(has_followed, "the pin to follow")
+        await one.close()
+    assert pinned_by(a) == [new.peer_id]
 
 
 def test_a_defect_while_pins_are_written_does_not_keep_later_ones_from_being_written() -> None:
@@ -308,6 +383,7 @@ def test_a_defect_while_pins_are_written_does_not_keep_later_ones_from_being_wri
     keeper(pins[0], b"")
     with pytest.raises(ValueError, match="a defect"):
         jobs[0]()
+    assert keeper.written().done()
     keeper(pins[1], b"")
     jobs[1]()
     assert written == pins

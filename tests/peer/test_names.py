@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 from collections.abc import AsyncIterator
 
 import pytest
 from msgspec.structs import replace
 
+from cicada import peer as sync
 from cicada.aio import SwarmPeer
+from cicada.embedding.tenancy import Moved
 from cicada.errors import Misuse, NameTaken, NotBound
+from cicada.keys.identity import Identity
 from cicada.limits import NAMES
+from cicada.services.namerecords import rank_of, sign_name
 from tests.peer.swarm import PATIENCE_S, eventually, proven
 
 PEERS = 6
@@ -77,6 +82,100 @@ async def test_a_name_outlives_a_peer_that_keeps_it(peers: list[SwarmPeer]) -> N
     found = await survivors[-1].resolve("carol")
     assert found is not None
     assert found.address == peers[1].address
+
+
+Loss = tuple[str, str, str]
+
+
+def held(peer: SwarmPeer | sync.SwarmPeer) -> list[str]:
+    return list(peer.names)
+
+
+def by_rank(name: str) -> list[Identity]:
+    """Two keys; the second one has the better right to the name."""
+
+    def rank(identity: Identity) -> bytes:
+        return rank_of(sign_name(identity, name, "x", "", sequence=1, now_ms=0, expires_ms=1).record)
+
+    return sorted((Identity.derive(bytes(32), str(number)) for number in range(2)), key=rank, reverse=True)
+
+
+@pytest.fixture
+def _all_are_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cicada.embedding.directory.NAMES", replace(NAMES, settle=60.0))
+
+
+async def got(losses: queue.Queue[Loss]) -> Loss:
+    return await asyncio.to_thread(losses.get, timeout=PATIENCE_S)
+
+
+@pytest.mark.usefixtures("_all_are_early")
+async def test_whoever_loses_a_name_is_told_to_whom() -> None:
+    losses: queue.Queue[Loss] = queue.Queue()
+    worse, better = by_rank("dave")
+    async with (
+        SwarmPeer("127.0.0.1", 0, identity=worse, hooks={"name_lost": lambda *loss: losses.put(loss)}) as one,
+        SwarmPeer("127.0.0.1", 0, identity=better) as other,
+    ):
+        await other.connect(one, timeout=PATIENCE_S)
+        await proven([one, other])
+        await one.register("Dave")
+        assert held(one) == ["dave"]
+        await other.register("dave")
+        with pytest.raises(NameTaken):
+            await one.register("dave")  # it looks sooner than it would by itself
+        assert await got(losses) == ("dave", "taken", better.peer_id)
+        assert (held(one), held(other)) == ([], ["dave"])
+
+
+@pytest.mark.usefixtures("_all_are_early")
+def test_whoever_loses_a_name_without_a_loop_is_told_to_whom() -> None:
+    losses: queue.Queue[Loss] = queue.Queue()
+    worse, better = by_rank("dave")
+    with (
+        sync.SwarmPeer(
+            "127.0.0.1", 0, identity=worse, hooks={"name_lost": lambda *loss: losses.put(loss)}
+        ) as one,
+        sync.SwarmPeer("127.0.0.1", 0, identity=better) as other,
+    ):
+        other.connect(one.listener, timeout=PATIENCE_S)
+        one._run(proven([one._peer, other._peer]), PATIENCE_S)
+        one.register("dave")
+        assert held(one) == ["dave"]
+        other.register("dave")
+        with pytest.raises(NameTaken):
+            one.register("dave")
+        assert losses.get(timeout=PATIENCE_S) == ("dave", "taken", better.peer_id)
+        assert held(one) == []
+    assert held(one) == []
+
+
+@pytest.mark.usefixtures("_all_are_early")
+async def test_a_name_that_a_fresh_machine_cannot_register_again_is_lost() -> None:
+    losses: queue.Queue[Loss] = queue.Queue()
+    worse, better = by_rank("erin")
+    async with (
+        SwarmPeer("127.0.0.1", 0, identity=worse, hooks={"name_lost": lambda *loss: losses.put(loss)}) as one,
+        SwarmPeer("127.0.0.1", 0, identity=better) as other,
+    ):
+        await other.connect(one, timeout=PATIENCE_S)
+        await proven([one, other])
+        await one.register("erin")
+        await other.register("erin")
+        assert one._directory is not None
+        one._directory._tenancy.tell(Moved())
+        assert await got(losses) == ("erin", "taken", better.peer_id)
+        assert held(one) == []
+
+
+async def test_a_released_name_is_not_lost() -> None:
+    losses: queue.Queue[Loss] = queue.Queue()
+    async with SwarmPeer("127.0.0.1", 0, hooks={"name_lost": lambda *loss: losses.put(loss)}) as peer:
+        await peer.register("frank")
+        peer.release("frank")
+        assert held(peer) == []
+        assert await peer.resolve("frank") is None
+    assert losses.empty()
 
 
 async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:

@@ -56,6 +56,7 @@ LIMITS = DeliveryLimits(
     retry_floor=0.5,
     retry_ceiling=3.0,
     no_such_peer_after=1.0,
+    newcomer_after=1.0,
     pending_sends=50,
     pending_bytes=1000,
     refusals=3,

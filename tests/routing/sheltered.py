@@ -13,6 +13,7 @@ from cicada.keys.trust import TrustStore
 from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.io import (
     DialBack,
+    Findable,
     Keep,
     Locate,
     Located,
@@ -47,6 +48,7 @@ class Sheltered(Swarm):
         self.links: set[frozenset[Peer]] = set()  # that hidden peers made
         self.kept: dict[Peer, frozenset[Peer]] = {}
         self.lodged: dict[Peer, tuple[Peer, ...]] = {}
+        self.findable: dict[Peer, bool] = {}
         self.unlodged: list[tuple[Peer, str]] = []
         self.undialled: list[tuple[Peer, Peer]] = []  # who had no link with the hidden peer it sent to
         self.found: dict[int, object] = {}
@@ -84,6 +86,11 @@ class Sheltered(Swarm):
         assert keeper is not None
         assert memory is not None
         return keeper.hidden.get(peer.place, self.wall_ms()) == memory.own_record.raw()
+
+    def keeps(self, peer: Peer, hidden: Peer) -> bool:
+        """Whether it has a record of the hidden peer."""
+        memory = self.nodes[peer].memory
+        return memory is not None and bool(memory.hidden.get(hidden.place, self.wall_ms()))
 
     def kill(self, peer: Peer) -> None:
         """Gone without a word; whoever had a link that a hidden peer made notices soon."""
@@ -131,6 +138,8 @@ class Sheltered(Swarm):
                 self.kept[node.peer] = peers
             case Lodged(relays):
                 self.lodged[node.peer] = relays
+            case Findable(is_found):
+                self.findable[node.peer] = is_found
             case NotLodged(reason):
                 self.unlodged.append((node.peer, reason))
             case Locate(ticket, place):

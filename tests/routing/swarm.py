@@ -33,6 +33,7 @@ from cicada.routing.io import (
     BroadcastSettled,
     Deliver,
     DialBack,
+    Findable,
     Forward,
     Judged,
     Keep,
@@ -58,7 +59,7 @@ from cicada.wire.routed import Broadcast, LodgingBase, LodgingMessage, RouterMes
 from cicada.wire.security import Identified, Identify, Met, Unidentified
 
 Sent = tuple[Peer, Peer, RouterMessage]
-ForHidden = Keep | DialBack | Lodged | NotLodged | Locate | OwnerFound | OwnerNotFound
+ForHidden = Keep | DialBack | Lodged | NotLodged | Findable | Locate | OwnerFound | OwnerNotFound
 LINK_TIMEOUT = 0.3
 UNKNOWN = Address("")
 MAX_STEPS = 400_000
@@ -377,7 +378,16 @@ class Swarm:
                     self.say(node.peer, peer, message)
                 else:
                     self._transmit(node.peer, peer, message)
-            case Keep() | DialBack() | Lodged() | NotLodged() | Locate() | OwnerFound() | OwnerNotFound():
+            case (
+                Keep()
+                | DialBack()
+                | Lodged()
+                | NotLodged()
+                | Findable()
+                | Locate()
+                | OwnerFound()
+                | OwnerNotFound()
+            ):
                 self.shelter(node, output)
             case Deliver():
                 self._at(self.now, lambda: self._judge(node, output))

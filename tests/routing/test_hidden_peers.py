@@ -385,3 +385,17 @@ def test_a_lookup_goes_to_another_relay_when_the_first_dies_and_fails_when_there
 def test_where_nothing_is_coloured_hidden_peers_are_reached_too() -> None:
     swarm = Sheltered(MEMBERS, 2, limits=DeliveryLimits(coloured=False))
     exchange(swarm, swarm.hidden[0], swarm.hidden[1])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_is_findable_is_kept_where_senders_look_and_is_reached_at_once(seed: int) -> None:
+    swarm = Sheltered(24, 0, seed=seed)
+    hidden = swarm.hide("late")
+    swarm.run(lambda: bool(swarm.relays(hidden)), 10.0)
+    assert not swarm.is_published(hidden)
+    swarm.run(lambda: swarm.findable.get(hidden, False), 10.0)
+    keepers = [peer for peer in swarm.peers if swarm.keeps(peer, hidden)]
+    assert clockwise(hidden, swarm.peers)[-1] in keepers
+    ids = [swarm.send(peer, hidden.place, b"x", address=hidden.address) for peer in swarm.peers]
+    swarm.run_until_settled(ids)
+    assert all(delivered(swarm, ids))

@@ -23,11 +23,11 @@ from cicada.ids import (
 )
 from cicada.keys.io import Lodge
 from cicada.limits import LODGING, LodgingLimits
-from cicada.routing.io import Forward, Keep, Lodged, NotLodged, RouterOutput, SeekLodging
+from cicada.routing.io import Findable, Forward, Keep, Lodged, NotLodged, RouterOutput, SeekLodging
 from cicada.routing.lodging import Lodging
 from cicada.transport.linkio import Need
+from cicada.wire.routed import GetRecord, LodgingGranted, LodgingRefused, LodgingRequest, PutRecord, RecordIs
 from cicada.wire.routed import Lodging as Where
-from cicada.wire.routed import LodgingGranted, LodgingRefused, LodgingRequest, PutRecord
 from tests.routing.swarm import peers_at
 
 MEMBERS: Final = peers_at(30400, 40)
@@ -48,6 +48,9 @@ class Tenant:
         self.asked: list[tuple[float, Peer, LodgingRequest]] = []
         self.put: list[tuple[float, Peer, PutRecord]] = []
         self.kept: list[Keep] = []
+        self.questions: list[tuple[float, GetRecord]] = []
+        self.findable: list[bool] = []
+        self.kept_there: bytes | None = b"record"  # what members have; None: they do not answer
         self.said: list[Lodged | NotLodged] = []
         self.signed: list[Lodge] = []
         self.others: tuple[Peer, ...] = ()
@@ -67,6 +70,12 @@ class Tenant:
                     self._unanswered.append((peer, request.request))
                 case Forward(peer, PutRecord() as put):
                     self.put.append((self.now, peer, put))
+                case Forward(peer, GetRecord() as question):
+                    assert peer in self.relays
+                    self.questions.append((self.now, question))
+                    self.show(question, self.kept_there)
+                case Findable(is_found):
+                    self.findable.append(is_found)
                 case Keep():
                     self.kept.append(output)
                 case Lodged() | NotLodged():
@@ -87,6 +96,20 @@ class Tenant:
         else:
             raise AssertionError("it asks for ever")
         self._is_answering = False
+
+    def show(self, question: GetRecord, record: bytes | None) -> None:
+        """A member says that it has this record; None: nobody does."""
+        if record is not None:
+            answer = RecordIs(
+                target=place_to_bytes(OWN.place),
+                origin=MEMBERS[0].address,
+                hops=1,
+                request=question.request,
+                about=question.about,
+                record=record,
+                succession=b"",
+            )
+            self.take(self.lodging.on_shown(answer))
 
     def answer(self, peer: Peer, request: int) -> None:
         others = tuple(each.address for each in self.others)
@@ -562,3 +585,61 @@ def test_without_any_link_it_asks_its_relays_anew_at_once(tenant: Tenant) -> Non
     idle.take(idle.lodging.on_links_lost(0.0))
     assert not idle.asked
     assert not idle.kept
+
+
+def test_it_is_found_once_a_member_shows_its_newest_record(tenant: Tenant) -> None:
+    tenant.kept_there = None
+    tenant.seek(MEMBERS[:3])
+    assert tenant.questions == []
+    tenant.publish(b"older")
+    tenant.publish(b"newer")
+    (_, older), (_, newer) = tenant.questions
+    assert place_from_bytes(newer.target) == OWN.place - 1
+    assert place_from_bytes(newer.about) == OWN.place
+    tenant.show(older, b"newer")
+    tenant.show(newer, b"older")
+    tenant.show(newer, b"")
+    assert tenant.findable == []
+    tenant.show(newer, b"newer")
+    assert tenant.findable == [True]
+
+
+def test_who_is_not_found_publishes_again_and_looks_again_more_and_more_rarely(tenant: Tenant) -> None:
+    tenant.kept_there = b""
+    tenant.seek(MEMBERS[:3])
+    tenant.publish()
+    tenant.pass_time(LODGING.search * 14.9)
+    assert [at / LODGING.search for at, _ in tenant.questions] == [0, 1, 3, 7]
+    assert len({at for at, _, _ in tenant.put}) == 4
+    distances = [(place_from_bytes(question.target) - OWN.place + 1) for _, question in tenant.questions]
+    assert distances == [0, 0, 0, GAP], "the first one there may be a liar"
+    tenant.kept_there = b"record"
+    tenant.pass_time(LODGING.search * 0.2)
+    assert tenant.findable == [True]
+    tenant.pass_time(LODGING.publishing * 3)
+    assert len(tenant.questions) == 5
+
+
+def test_who_lost_all_relays_is_not_found_until_members_show_its_next_record(tenant: Tenant) -> None:
+    tenant.seek(MEMBERS[:1])
+    tenant.publish()
+    assert tenant.findable == [True]
+    tenant.silent = {MEMBERS[0]}
+    tenant.lose(MEMBERS[0])
+    assert tenant.findable == [True, False]
+    tenant.silent = set()
+    tenant.pass_time(LODGING.pause)
+    assert tenant.relays == {MEMBERS[0]}
+    assert tenant.findable == [True, False]
+    tenant.publish()
+    assert tenant.findable == [True, False, True]
+
+
+def test_who_left_is_looked_for_no_more(tenant: Tenant) -> None:
+    tenant.kept_there = None
+    tenant.seek(MEMBERS[:1])
+    tenant.publish()
+    ((_, question),) = tenant.questions
+    tenant.take(tenant.lodging.leave())
+    tenant.show(question, b"record")
+    assert (tenant.findable, tenant.lodging.next_deadline()) == ([], None)

@@ -16,7 +16,9 @@ from cicada.routing.io import (
     Judged,
     NextHopLost,
     Reason,
+    RouterOutput,
     SendMessage,
+    Settled,
     Status,
     Tell,
     Verdict,
@@ -203,13 +205,53 @@ def test_a_message_whose_destination_left_meanwhile_fails_as_no_such_peer(bench:
 
 
 def test_denied_questions_are_repeated_beyond_the_number_of_attempts() -> None:
-    bench = Bench(DeliveryLimits(attempts=1, retry_floor=0.5, denied_retry=0.5, no_such_peer_after=2.0))
+    bench = Bench(DeliveryLimits(attempts=1, retry_floor=0.5, denied_retry=0.5, newcomer_after=2.0))
     contact = first_contact(bench.send())
     for _ in range(4):
         assert bench.receive(denial(contact)) == []
         contact = first_contact(bench.wait())
     assert outcome(bench.receive(denial(contact)))[1] is Reason.NO_SUCH_PEER
     assert bench.now == 2.0
+
+
+def denied_for(bench: Bench, round_trip: float) -> float:
+    """For how long a message to somebody unknown is denied until it fails."""
+    contact, began = first_contact(bench.send()), bench.now + round_trip
+    while True:
+        bench.now += round_trip
+        outputs = bench.receive(denial(contact))
+        if outputs:
+            assert outcome(outputs)[1] is Reason.NO_SUCH_PEER
+            return bench.now - began
+        contact = first_contact(bench.wait())
+
+
+def test_the_longer_denials_take_the_longer_a_newcomer_is_waited_for() -> None:
+    def bench() -> Bench:
+        return Bench(DeliveryLimits(newcomer_after=1.0, newcomer_trips=6.0, newcomer_most=5.0))
+
+    assert 1.0 <= denied_for(bench(), 0.1) < 1.0 + 0.7
+    assert 3.0 <= denied_for(bench(), 0.5) < 3.0 + 1.1
+    assert 5.0 <= denied_for(bench(), 2.0) < 5.0 + 2.6
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "reason"), [(0.01, Reason.NO_SUCH_PEER), (0.6, Reason.TIMED_OUT)], ids=["near", "far"]
+)
+def test_who_has_less_time_than_a_newcomer_needs_is_told_what_was_said_until_then(
+    round_trip: float, reason: Reason
+) -> None:
+    bench = Bench(DeliveryLimits(newcomer_after=4.0, newcomer_trips=6.0))
+    contact = first_contact(bench.send(timeout=3.0))
+    outputs: list[RouterOutput] = []
+    while not any(isinstance(output, Settled) for output in outputs):
+        bench.now += round_trip
+        assert bench.receive(denial(contact)) == []
+        outputs = bench.wait()
+        asked: list[RouterOutput] = [output for output in outputs if isinstance(output, Forward)]
+        contact = first_contact(asked) if asked else contact
+    assert outcome(outputs)[1] is reason
+    assert 3.0 <= bench.now < 3.0 + round_trip + 0.01
 
 
 def test_denied_attempts_are_repeated_beyond_their_number() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cicada.ids import RING_SIZE, Peer, Place
-from cicada.limits import DeliveryLimits
+from cicada.limits import DELIVERY, DeliveryLimits
 from cicada.routing.io import Reason, Status
 from cicada.wire.routed import Data, DataAck, NoSuchPeer, RouterMessage
 from cicada.wire.sealed import encode_body
@@ -62,7 +62,7 @@ def test_a_message_to_a_place_that_nobody_owns_fails_as_no_such_peer(number: int
     ids = [swarm.send(swarm.peers[0], place) for place in places]
     swarm.run_until_settled(ids)
     assert statuses(swarm) == {(Status.FAILED, Reason.NO_SUCH_PEER)}
-    assert swarm.now < 2.5
+    assert swarm.now < DELIVERY.newcomer_after + 1.5
     assert not swarm.deliveries()
 
 

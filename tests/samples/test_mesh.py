@@ -24,7 +24,6 @@ from samples.mesh import Mesh, address, shown
 from samples.mesh_tunnel import STREAMS
 from tests.peer.moving import hide, mover
 from tests.peer.swarm import eventually, proven
-from tests.peer.test_hidden_peers import lodged
 
 ROOT: Final = Path(__file__).parent.parent.parent
 MIB: Final = 2**20
@@ -45,7 +44,7 @@ async def three(program: tuple[str, int]) -> AsyncIterator[Ends]:
         await opening.connect(between, timeout=PATIENCE)
         await proven([between, opening])
         await exposing.connect(between, timeout=PATIENCE)
-        await lodged([exposing], relays=2)
+        await exposing.joined()
         async with Mesh(exposing, program) as exposed, Mesh(opening) as mesh:
             yield exposed, await mesh.listen("127.0.0.1", 0, address(exposing.address))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,6 +137,39 @@ def test_who_does_not_look_again_watches_no_more() -> None:
     assert made.handle(Withdrawn("a", False, "gone"), 1.0) == []
 
 
+def test_who_looks_again_watches_on_behind_those_who_began_later() -> None:
+    made = exports()
+    for number, (caller, now) in enumerate([(ANNA, 0.0), (BERT, 1.0), (ANNA, 2.0)]):
+        made.handle(Requested(caller, Trust.PINNED, WatchActor(number, "a")), now)
+    assert made.next_deadline() == 1.0 + SMALL.watch_expiry
+    made.handle(TimerFired(), 1.0 + SMALL.watch_expiry)
+    assert (made.watchers, made.next_deadline()) == (1, 2.0 + SMALL.watch_expiry)
+
+
+class Counted(dict[Any, Any]):
+    """Counts which of its values somebody looks at one after the other."""
+
+    looked = 0
+
+    def values(self) -> Any:
+        for value in super().values():
+            self.looked += 1
+            yield value
+
+
+def test_the_first_deadline_is_known_without_a_look_at_all_that_is_open() -> None:
+    made = exports(limits=ActorsLimits())
+    open, watchers = Counted(), Counted()
+    made._open, made._watchers = open, watchers
+    for number in range(800):
+        made.handle(ask(number, ms=9000 - number), 0.0)
+        caller = (ANNA[0], str(number))
+        made.handle(Requested(caller, Trust.PINNED, WatchActor(number, "a")), 0.0)
+    assert (len(made), made.watchers) == (800, 800)
+    assert made.next_deadline() == 9.0 - 0.799
+    assert open.looked + watchers.looked < 10
+
+
 def test_a_long_reason_is_cut() -> None:
     made = exports()
     opened = ticket(made.handle(ask(1), 0.0))
@@ -162,6 +197,9 @@ def test_nothing_is_open_when_everything_has_ended_and_each_request_is_answered_
         tickets += [output.ticket for output in outputs if isinstance(output, Carry)]
         answered += [(output.to, output.response.id) for output in outputs if isinstance(output, Respond)]
         assert len(made) <= SMALL.pending
+        deadlines = [*made._due._deadlines.values(), *(each.deadline for each in made._watchers.values())]
+        assert len(made._due) == len(made)
+        assert made.next_deadline() == min(deadlines, default=None)
     assert len(answered) == len(set(answered))
     made.handle(Withdrawn("a", False, "over"), now)
     assert (len(made), made.watchers, made.next_deadline()) == (0, 0, None)

@@ -15,7 +15,7 @@ from cicada.chord.io import (
 )
 from cicada.errors import Misuse
 from cicada.ids import RING_SIZE, Peer
-from cicada.limits import RingLimits
+from cicada.limits import DELIVERY, RingLimits
 from cicada.routing.io import Deliver, Forward, Reason, RouterInput, RouterOutput, Settled, Status
 from cicada.sim.adversary import Adversary
 from cicada.sim.conditions import Conditions
@@ -298,3 +298,26 @@ def test_every_lookup_ends_at_the_true_owner_once_the_ring_is_ideal() -> None:
         found = swarm.lookup(swarm.rng.choice(swarm.live()), place, iterative=swarm.rng.random() < 0.3)  # type: ignore[arg-type]
         assert isinstance(found, OwnerFound)
         assert found.owner == swarm.truth.owner(place)
+
+
+@pytest.mark.parametrize("are_all_far", [True, False])
+def test_a_newcomer_far_away_is_reached_by_whoever_asks_for_it_as_soon_as_it_joined(
+    are_all_far: bool,
+) -> None:
+    far = Conditions(latency=(0.29, 0.31))
+    swarm, peers = ring_of(12, conditions=far if are_all_far else None)
+    newcomer = peer_number(1000)
+    swarm.network.set_where(lambda one, other: far if newcomer in (one, other) else None)
+    swarm.join(newcomer, peers[0])
+    swarm.run_until(lambda: swarm.peer(newcomer).phase == "member", 30.0)
+    sent = [(peer, swarm.send(peer, newcomer, b"hello")) for peer in peers]
+    assert [settled(swarm, peer, id).status for peer, id in sent] == [Status.DELIVERED] * 12
+
+
+def test_a_message_to_nobody_fails_as_such_before_it_times_out() -> None:
+    for latency in (0.001, 0.3):
+        swarm, peers = ring_of(12, conditions=Conditions(latency=(latency, latency)))
+        began = swarm.now
+        receipt = settled(swarm, peers[0], swarm.send(peers[0], peer_number(1000)))
+        assert receipt.reason is Reason.NO_SUCH_PEER
+        assert DELIVERY.newcomer_after <= swarm.now - began < DELIVERY.timeout

@@ -171,7 +171,8 @@ async def in_company() -> None:
             print(number, said.source, said.trust, channel.members, channel.missed)
         record: aio.NameRecord = await peer.register("alice", lease=600.0)
         found: aio.NameRecord | None = await other.resolve("alice")
-        print(record.peer_id, found)
+        names: tuple[str, ...] = peer.names
+        print(record.peer_id, found, names)
         peer.release("alice")
         subscription = peer.subscribe(Reader.start(peer.dispatcher))
         await peer.supervise(Supervisor(Child("reader", lambda: Reader.start(peer.dispatcher))))
@@ -196,7 +197,8 @@ def in_company_with_threads() -> None:
                 print(channel.publish(said.data), answer.data)
                 break
         record: aio.NameRecord = peer.register("alice")
-        print(record.address, other.resolve("alice"))
+        names: tuple[str, ...] = peer.names
+        print(record.address, other.resolve("alice"), names)
         peer.release("alice")
 
 
@@ -224,9 +226,11 @@ def main(folder: Path) -> int:
         print(error.reason)
     except NameTaken as error:
         print(error.name, error.holder)
+    except KeyChanged as error:
+        print("compare fingerprints:", error.reason)
     except RequestFailed as error:
         print(error.reason)
-    except (DeliveryTimeout, MailboxFull, RingNotReady, KeyChanged) as error:
+    except (DeliveryTimeout, MailboxFull, RingNotReady) as error:
         print("later, perhaps:", error)
     except (NotBound, Misuse, PeerFault, Unavailable, CicadaError) as error:
         print(error)
