@@ -13,7 +13,16 @@ from cicada.embedding.tenancy import Tenancy
 from cicada.embedding.waiting import answered
 from cicada.errors import Misuse, NameTaken, RingNotReady
 from cicada.limits import NAMES
-from cicada.services.nameio import Lost, Refused, Register, Registered, Release, Resolve, Resolved
+from cicada.services.nameio import (
+    Lost,
+    Refused,
+    Register,
+    Registered,
+    Release,
+    Resolve,
+    Resolved,
+    RingChanged,
+)
 from cicada.services.namerecords import NameRecord, normal_name
 from cicada.services.names import Names
 from cicada.wire.names import decode_name_message, encode_name_message
@@ -28,7 +37,7 @@ class Directory:
     """The directory's part at one peer, and what its application wants of it. Used on the peer's loop only."""
 
     service = Service.NAME
-    replicas = NAMES.replicas
+    wants_all = True  # most of the replicas decide
     decode = staticmethod(decode_name_message)
     encode = staticmethod(encode_name_message)
 
@@ -37,6 +46,7 @@ class Directory:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._held: dict[str, Register] = {}
         self._tenancy = Tenancy(hosted, self)
+        hosted.when_neighbours_changed(lambda: self._tenancy.mention(RingChanged()))
 
     async def register(self, name: str, lease: float, timeout: float) -> NameRecord:
         """As SwarmPeer.register promises it."""
