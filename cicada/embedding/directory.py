@@ -51,7 +51,12 @@ class Directory:
     async def register(self, name: str, lease: float, timeout: float) -> NameRecord:
         """As SwarmPeer.register promises it."""
         normal = normal_name(name)
-        answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
+        try:
+            answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
+        except BaseException:  # it is not to be this peer's later, when nobody is left who wants it
+            if normal not in self._held:
+                self._tenancy.tell(Release(normal))
+            raise
         if isinstance(answer, Registered):
             self._held[normal] = Register(0, normal, lease)
             return answer.record

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from random import Random
 from typing import NamedTuple
 
@@ -22,16 +23,15 @@ from cicada.keys.identity import Identity
 from cicada.limits import KEYS, NAMES
 from cicada.services.namerecords import NameRecord, place_of_name
 from cicada.testing import LocalSwarm
-from tests.peer.whole import World, seconds
+from tests.peer.whole import PATIENCE_S, World, seconds
 
 KILLED = 0.3
 QUIET_S = 10.0
+TRIES = 5
 BACK_S = 60.0  # "if its owner is up, it is back within a minute"
 NOTICED_S = 10.0  # the ring has noticed a death, and replicas have looked: 6 of these
 SEEN_S = NAMES.cached + 2.0  # what is remembered is gone, and a cold question with its handshakes took two
-AGREED_S = (
-    NAMES.settle + NAMES.ask + NAMES.find + NAMES.cached
-)  # the owner's second look, its lookup, what is remembered
+AGREED_S = 30.0  # the owner's second look after 5, again where too few answered, and what is remembered
 Names = dict[str, SwarmPeer]
 
 SHORT = [World(16, 6, 1)]
@@ -86,7 +86,15 @@ async def find_all(peers: Iterable[SwarmPeer], records: Iterable[NameRecord]) ->
 
 async def seen_by(peers: Iterable[SwarmPeer], name: str) -> set[NameRecord | None]:
     """All answers to the question whose it is."""
-    return set(await asyncio.gather(*(peer.resolve(name) for peer in peers)))
+    return set(await asyncio.gather(*(answer_of(peer, name) for peer in peers)))
+
+
+async def answer_of(peer: SwarmPeer, name: str) -> NameRecord | None:
+    """None: nobody's. Who hears nothing in time asks again, as it is told to: on a slow network handshakes take most of that."""
+    for _ in range(TRIES):
+        with suppress(RingNotReady):
+            return await peer.resolve(name)
+    raise AssertionError(f"{peer.address} got no answer about {name}")
 
 
 def replicas_of(name: str, peers: Iterable[SwarmPeer]) -> list[SwarmPeer]:
@@ -196,13 +204,13 @@ async def an_owner_dies(world: World) -> None:
     async with LocalSwarm(world.peers, seed=world.seed) as swarm:
         began = seconds()
         first = await swarm[1].register("gone", NAMES.lease_min)
-        await asyncio.sleep(NAMES.lease_min)
+        await asyncio.sleep(NAMES.lease_min + QUIET_S)  # it was renewed at half of that, and once more
         last = await swarm[2].resolve("gone")
         assert last is not None
         assert last.sequence > first.sequence
         swarm[1].kill()
         expires = began + (last.expires_ms - first.issued_ms) / 1000
-        await until(expires - QUIET_S)
+        await until(expires - 2 * QUIET_S)
         assert await seen_by(swarm.peers, "gone") == {last}
         await until(expires)
         assert await seen_by(swarm.peers, "gone") == {None}
@@ -223,6 +231,25 @@ def test_the_name_of_a_dead_owner_expires_in_its_second_and_is_free_five_minutes
     world.run(an_owner_dies)
 
 
+async def a_registration_is_given_up(world: World) -> None:
+    async with LocalSwarm(world.peers, seed=world.seed) as swarm:
+        with pytest.raises(DeliveryTimeout):
+            await swarm[1].register("unwanted", timeout=0.0)
+        await asyncio.sleep(QUIET_S)
+        assert await seen_by(swarm.peers, "unwanted") == {None}
+        again = await swarm[2].register("unwanted")
+        with pytest.raises(DeliveryTimeout):
+            await swarm[2].register("unwanted", NAMES.lease_min, timeout=0.0)
+        await asyncio.sleep(QUIET_S)
+        (kept,) = await seen_by(swarm.peers, "unwanted")
+        assert kept is not None, "what it had before it keeps"
+        assert kept.peer_id == again.peer_id
+
+
+def test_who_gave_up_waiting_for_a_registration_is_not_left_with_the_name() -> None:
+    World(8, 1, 1).run(a_registration_is_given_up)
+
+
 async def two_want_each_name(world: World) -> set[str]:
     """At the same moment. Returns the names that both were told were theirs."""
     async with LocalSwarm(world.peers, seed=world.seed) as swarm:
@@ -241,11 +268,15 @@ async def two_want_each_name(world: World) -> set[str]:
 
 
 async def attempt(peer: SwarmPeer, name: str) -> bool:
-    try:
-        await peer.register(name)
-    except NameTaken:
-        return False
-    return True
+    for _ in range(TRIES):
+        try:
+            await peer.register(name, timeout=PATIENCE_S)
+        except NameTaken:
+            return False
+        except RingNotReady:
+            continue
+        return True
+    raise AssertionError(f"{peer.address} could neither get {name} nor was it taken")
 
 
 def lost_name(message: str) -> str:
