@@ -70,7 +70,7 @@ def figures(members: Sequence[Member], published: Publishers, moment: float) -> 
     late = [at for said, at in took if at - said > LATE_S]
     whole_at = max(late, default=0.0)
     calm = [at - said for said, at in took if said > max(whole_at, moment) or at < moment]
-    return Figures(len(late), len(took), whole_at, max(calm))
+    return Figures(len(late), len(took), whole_at, max(calm, default=0.0))
 
 
 # A third dies
@@ -134,6 +134,7 @@ async def peers_come_and_go(world: World) -> None:
             members.append(newcomer)
             await newcomer.join()
             await asyncio.sleep(CHURN_S)
+        ended = seconds()
         await asyncio.sleep(WHOLE_S)
         await published.end()
         alive = [member for member in members if member.peer.bound]
@@ -142,7 +143,8 @@ async def peers_come_and_go(world: World) -> None:
         check(alive, published)
         found = figures(alive, published, began)
         print(
-            f"\n{world}: {world.peers // 4} replaced in {seconds() - began - WHOLE_S - STEADY_S:.0f} s, {roots} of them roots; "
+            f"\n{world}: {world.peers // 4} replaced in {ended - began:.0f} s, {roots} of them roots; the last"
+            f" late delivery {found.whole_at - ended:.1f} s after that, "
             f"{found.late} of {found.all} deliveries filled in"
         )
 
