@@ -75,6 +75,7 @@ prove: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.actors $(ARGS)
+	$(BIN)/python -m benchmarks.channels $(ARGS)
 	$(BIN)/python -m benchmarks.handshakes $(ARGS)
 	$(BIN)/python -m benchmarks.relay $(ARGS)
 	$(BIN)/python -m benchmarks.sessions $(ARGS)

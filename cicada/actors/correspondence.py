@@ -60,6 +60,10 @@ class Holdings(msgspec.Struct, kw_only=True):
     memory: Memory | None = None  # of its negotiator; None: sessions are not encrypted
     contacts: tuple[Peer, ...] = ()
     head: Peer | None = None  # of its successors
+    predecessor: Peer | None = None
+    on_neighbours: list[Callable[[], object]] = msgspec.field(
+        default_factory=list
+    )  # told when one of these two is another
     seeds: tuple[Peer, ...] = ()  # by whom it came, or comes, to those that it belongs with
     sent: int = 0
     delivered: int = 0

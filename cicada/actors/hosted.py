@@ -225,6 +225,10 @@ class HostedPeer:
         """Have this called whenever it is somewhere else."""
         self._on_moved.append(callback)
 
+    def when_neighbours_changed(self, callback: Callable[[], object]) -> None:
+        """Have this called whenever it has another successor or predecessor in the ring."""
+        self._holdings.on_neighbours.append(callback)
+
     def drop(self, reason: str) -> None:
         """Count and tell what was for this peer and is not delivered."""
         around = self._home.around

@@ -265,7 +265,7 @@ class PeerSupervisor(LoopActor):
             answer(search.reply, output)
 
     def _on_table(self, table: TableChanged) -> None:
-        self._holdings.head = table.head
+        self._note_neighbours(table)
         if self._finder is Kind.RING:  # the others belong where they lodge
             self._holdings.company.note(table.head not in (None, self._around.own))
         self._holdings.contacts = tuple(peer for peer in table.known if peer != self._around.own)
@@ -274,6 +274,14 @@ class PeerSupervisor(LoopActor):
                 if peer not in self._met:
                     self._met.add(peer)
                     self._on_new_peer(peer)
+
+    def _note_neighbours(self, table: TableChanged) -> None:
+        holdings = self._holdings
+        before = holdings.head, holdings.predecessor
+        holdings.head, holdings.predecessor = table.head, table.predecessor
+        if before != (table.head, table.predecessor):
+            for callback in holdings.on_neighbours:
+                callback()
 
     def _on_relays(self, relays: tuple[Peer, ...]) -> None:
         self._publish(RelaysChanged(relays=tuple(relay.address for relay in relays)))

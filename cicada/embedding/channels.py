@@ -154,7 +154,7 @@ class ChannelHub:
     """All channels of one peer: those of its application, and those that it serves for others. On the peer's loop only."""
 
     service = Service.CHANNEL
-    replicas = 1
+    wants_all = False  # the owner is enough
     decode = staticmethod(decode_channel)
     encode = staticmethod(encode_channel)
 

@@ -14,7 +14,16 @@ from cicada.embedding.tenancy import Tenancy
 from cicada.embedding.waiting import answered
 from cicada.errors import Misuse, NameTaken, RingNotReady
 from cicada.limits import NAMES
-from cicada.services.nameio import Lost, Refused, Register, Registered, Release, Resolve, Resolved
+from cicada.services.nameio import (
+    Lost,
+    Refused,
+    Register,
+    Registered,
+    Release,
+    Resolve,
+    Resolved,
+    RingChanged,
+)
 from cicada.services.namerecords import NameRecord, normal_name
 from cicada.services.names import Names
 from cicada.wire.names import decode_name_message, encode_name_message
@@ -29,7 +38,7 @@ class Directory:
     """The directory's part at one peer, and what its application wants of it. Used on the peer's loop only."""
 
     service = Service.NAME
-    replicas = NAMES.replicas
+    wants_all = True  # most of the replicas decide
     decode = staticmethod(decode_name_message)
     encode = staticmethod(encode_name_message)
 
@@ -41,11 +50,17 @@ class Directory:
         self._held: dict[str, float] = {}  # leases
         self._again: dict[int, str] = {}  # what a fresh machine was asked to register
         self._tenancy = Tenancy(hosted, self)
+        hosted.when_neighbours_changed(lambda: self._tenancy.mention(RingChanged()))
 
     async def register(self, name: str, lease: float, timeout: float) -> NameRecord:
         """As SwarmPeer.register promises it."""
         normal = normal_name(name)
-        answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
+        try:
+            answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
+        except BaseException:  # it is not to be this peer's later, when nobody is left who wants it
+            if normal not in self._held:
+                self._tenancy.tell(Release(normal))
+            raise
         if isinstance(answer, Registered):
             self._held[normal] = lease
             return answer.record

@@ -41,7 +41,7 @@ class Tenant(Protocol):
     """What is particular to a service."""
 
     service: Service
-    replicas: int  # peers after the owner of a place that the machine wants to know, the owner included
+    wants_all: bool  # of the peers that it asks the ring for, or else none: some would mislead it
 
     def make(self, hosted: HostedPeer) -> Core:
         """A fresh machine for the peer as it is now."""
@@ -109,7 +109,7 @@ class Tenancy:
         self._ref: GuardedRef[Any] | None = None
         self._early: list[object] = []
         hosted.services.offer(tenant.service, self._take)
-        hosted.when_moved(self._on_moved)
+        hosted.when_moved(lambda: self.mention(Moved()))
 
     def tell(self, message: object) -> bool:
         """Give the actor an input, or an Ask. False when it is starting and has too many waiting."""
@@ -124,6 +124,11 @@ class Tenancy:
             return False
         self._early.append(message)
         return True
+
+    def mention(self, message: object) -> None:
+        """Give the actor an input if there is one; else nobody needs to know."""
+        if self._ref is not None and self._ref.is_alive():
+            self._ref.tell(message)
 
     def settled(self, ref: GuardedRef[Any]) -> None:
         """The actor works, with a fresh machine."""
@@ -148,28 +153,36 @@ class Tenancy:
 
     def find(self, output: Find) -> None:
         """Have the ring asked, and the answer told."""
-        self.hosted.spawn(self._find(output.number, output.place))
+        self.hosted.spawn(self._find(output))
 
     def _sent(self, number: int, *, delivered: bool) -> None:
         if number and not self.hosted.ended:
             self.tell(Sent(number, delivered))
 
-    async def _find(self, number: int, place: Place) -> None:
+    async def _find(self, find: Find) -> None:
+        owners = await self._owners(find.place, find.count)
+        if not self.hosted.ended:
+            self.tell(FoundOwner(find.number, owners))
+
+    async def _owners(self, place: Place, count: int) -> tuple[Peer, ...]:
+        """The owner of a place and those that follow; fewer in a ring of fewer, or when the ring is slower than SERVICE.find."""
         owners: list[Peer] = []
-        while len(owners) < self.tenant.replicas:
-            owner = await self._owner(place)
+        deadline = self.hosted.now() + SERVICE.find
+        while len(owners) < count:
+            owner = await self._owner(place, deadline - self.hosted.now())
+            if owner is None and self.tenant.wants_all:
+                return ()
             if owner is None or owner in owners:
                 break
             owners.append(owner)
             place = Place((owner.place + 1) % RING_SIZE)
-        if not self.hosted.ended:
-            self.tell(FoundOwner(number, tuple(owners)))
+        return tuple(owners)
 
-    async def _owner(self, place: Place) -> Peer | None:
+    async def _owner(self, place: Place, timeout: float) -> Peer | None:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.hosted.tell(Locate(place, False, reply))
         try:
-            answer = await answered(reply, SERVICE.find, "lookup")
+            answer = await answered(reply, timeout, "lookup")
         except DeliveryTimeout:
             return None
         return answer.owner if isinstance(answer, OwnerFound) else None
@@ -186,7 +199,3 @@ class Tenancy:
         if self._ref is not None and self._ref.backlog >= SERVICE.waiting:
             return False  # its sender is told, rather than that it was taken and then dropped
         return self.tell(Received(mail.source, mail.peer_id, message))
-
-    def _on_moved(self) -> None:
-        if self._ref is not None:
-            self._ref.tell(Moved())

@@ -27,6 +27,10 @@ class Guard:
         """Whether nothing is taken from it, and it is not asked either."""
         return self._bans.get(Address(address), now) > now
 
+    def has_bans(self, now: float) -> bool:
+        """Whether anybody is banned."""
+        return any(until > now for until in self._bans.values())
+
     def ban(self, peer: Peer, now: float) -> None:
         """It is no neighbour for a while."""
         self._bans.pop(peer.address, None)

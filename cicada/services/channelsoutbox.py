@@ -60,12 +60,12 @@ class Outbox:
         """Send a message whose fate does not matter."""
         self._put(Send(0, peer, message))
 
-    def find(self, channel: str, place: Place) -> None:
-        """Ask the ring who owns the place of a channel."""
+    def find(self, channel: str, place: Place, count: int) -> None:
+        """Ask the ring who owns the place of a channel, and who follows, ``count`` peers together."""
         self._last += 1
         self._finding[self._last] = channel
         self.counts["finds"] += 1
-        self._outputs.append(Find(self._last, place))
+        self._outputs.append(Find(self._last, place, count))
 
     def sent(self, number: int) -> Sending | None:
         """The fate of a message is known."""

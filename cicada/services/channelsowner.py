@@ -54,7 +54,7 @@ class Ownership:
         """Ask the ring, unless it is being asked."""
         if self._until is None:
             self._until = now + self._limits.find
-            self._outbox.find(self._channel, self._place)
+            self._outbox.find(self._channel, self._place, self._wanted(now))
 
     def ask_again(self, now: float) -> None:
         """Ask the ring on the word of others: not too often."""
@@ -96,6 +96,12 @@ class Ownership:
         """When something is over."""
         found = [*self._pleas.values(), *(() if self._until is None else (self._until,))]
         return min(found, default=None)
+
+    def _wanted(self, now: float) -> int:
+        """How many peers the ring is to name: each costs a lookup, and who follows the owner matters only where somebody takes
+        nothing from one."""
+        is_pleaded = any(message.attempt for _, message in self._askers.values())
+        return self._limits.heirs if is_pleaded or self._guard.has_bans(now) else 1
 
     def _note_pleas(self, askers: list[tuple[Peer, Attach]], now: float) -> None:
         """Those who come again take nothing from the owners before this peer. A few hosts that say so are believed, by a peer that

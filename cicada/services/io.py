@@ -31,10 +31,11 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Find(msgspec.Struct, frozen=True):
-    """Output: who owns a place, and who follows him? Answered by FoundOwner."""
+    """Output: who owns a place, and who follows him, ``count`` peers together? Answered by FoundOwner."""
 
     number: int
     place: Place
+    count: int
 
 
 class FoundOwner(msgspec.Struct, frozen=True):

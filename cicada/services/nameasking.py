@@ -68,7 +68,7 @@ class Asking:
         number = self._next()
         self._finds[number] = then
         self._timers.set(number, now + self._limits.find)
-        self.outputs.append(Find(number, place))
+        self.outputs.append(Find(number, place, self._limits.replicas))
 
     def get(
         self, peers: Sequence[Peer], name: str, now: float, then: Callable[[Answers[NameHeld], float], None]

@@ -276,8 +276,8 @@ class ChannelSwarm:
         match output:
             case Send():
                 self._send(peer, output)
-            case Find(number, place):
-                answer = FoundOwner(number, self._owners(place))
+            case Find(number, place, count):
+                answer = FoundOwner(number, self._owners(place)[:count])
                 self.agenda.enter(self.agenda.now + self._delay(), self._answer, peer, answer)
             case Delivered():
                 peer.delivered.append(output)
@@ -331,7 +331,10 @@ class ChannelSwarm:
 
     def _owners(self, place: Place) -> tuple[Peer, ...]:
         index = bisect_left([peer.place for peer in self._ring], place)
-        return tuple(self._ring[(index + step) % len(self._ring)] for step in range(min(4, len(self._ring))))
+        return tuple(
+            self._ring[(index + step) % len(self._ring)]
+            for step in range(min(CHANNEL.heirs, len(self._ring)))
+        )
 
     def _leave_ring(self, peer: Peer, _: None) -> None:
         if not self.peers[peer].is_up and peer in self._ring:

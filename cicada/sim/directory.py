@@ -215,9 +215,9 @@ class DirectorySwarm:
         match output:
             case Send(number, peer, message):
                 self._send(node, number, peer, message)
-            case Find(number, place):
+            case Find(number, place, count):
                 self.sent["lookup"] += 1
-                self._enter(3 * self._trip(), self._found, node, (number, place))
+                self._enter(3 * self._trip(), self._found, node, (number, place, count))
             case Lost():
                 self.lost.append((node, output))
             case _:
@@ -253,10 +253,10 @@ class DirectorySwarm:
         if number:
             self.feed(node, Sent(number, False))
 
-    def _found(self, node: Keeping, asked: tuple[int, int]) -> None:
-        number, place = asked
+    def _found(self, node: Keeping, asked: tuple[int, int, int]) -> None:
+        number, place, count = asked
         ring = self._rings.get(node.side) or self._ring(0)
-        self.feed(node, FoundOwner(number, self._following(ring, place)))
+        self.feed(node, FoundOwner(number, self._following(ring, place)[:count]))
 
     def _owners(self, name: str, side: int) -> tuple[Peer, ...]:
         return self._following(self._ring(side), place_of_name(normal_name(name)))[: self.limits.replicas]

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from cicada import peer as sync
 from cicada.aio import SwarmPeer
-from cicada.embedding.tenancy import Moved
-from cicada.errors import Misuse, NameTaken, NotBound
+from cicada.embedding.tenancy import Moved, Tenancy
+from cicada.errors import Misuse, NameTaken, NotBound, RingNotReady
+from cicada.ids import Peer, Place
 from cicada.keys.identity import Identity
 from cicada.limits import NAMES
-from cicada.services.namerecords import rank_of, sign_name
+from cicada.services.namerecords import place_of_name, rank_of, sign_name
 from tests.peer.swarm import PATIENCE_S, eventually, proven
 
 PEERS = 6
@@ -189,3 +190,17 @@ async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
     with pytest.raises(Misuse, match="encrypt"):
         await plain.resolve("alice")
     plain.kill()
+
+
+async def test_a_name_is_not_nobodys_when_the_ring_did_not_say_who_all_its_replicas_are(
+    peers: list[SwarmPeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Tenancy._owner
+
+    async def only_the_first(tenancy: Tenancy, place: Place, timeout: float) -> Peer | None:
+        return await whole(tenancy, place, timeout) if place == place_of_name("erin") else None
+
+    assert await peers[3].resolve("erin") is None
+    monkeypatch.setattr(Tenancy, "_owner", only_the_first)
+    with pytest.raises(RingNotReady, match="no-answer"):
+        await peers[3].resolve("erin")

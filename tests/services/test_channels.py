@@ -77,7 +77,7 @@ class Bench:
             for output in self.machine.handle(waiting.pop(0), self.now):  # type: ignore[arg-type]
                 told.append(output)
                 if isinstance(output, Find):
-                    waiting.append(FoundOwner(output.number, self.owners))
+                    waiting.append(FoundOwner(output.number, self.owners[: output.count]))
                 elif isinstance(output, Send) and output.number:
                     waiting.append(Sent(output.number, delivered=True))
         self.outputs += told
@@ -291,6 +291,13 @@ def test_followers_of_an_owner_stand_in_for_it_when_several_hosts_take_nothing_f
         assert sent(Attached, bench.hear(asker, attach(attempt=1))) == []
     bench.now += 2 * CHANNEL.check_owner
     assert sent(Attached, bench.hear(askers[-1], attach(attempt=1)))
+
+
+def test_the_ring_is_asked_for_followers_of_an_owner_only_where_somebody_takes_nothing_from_one() -> None:
+    bench = Bench(owners=(CAROL, OWN))
+    assert [find.count for find in of(Find, bench.hear(ALICE, attach()))] == [1]
+    bench.now += 2 * CHANNEL.check_owner
+    assert [find.count for find in of(Find, bench.hear(BOB, attach(attempt=1)))] == [CHANNEL.heirs]
 
 
 # Messages
