@@ -331,4 +331,5 @@ def _mail(deliver: Deliver) -> Mail:
         request=None if request is None else request.number,
         hops=deliver.hops,
         trust=deliver.trust.word,
+        peer_id=deliver.peer_id,
     )

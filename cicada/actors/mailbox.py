@@ -49,6 +49,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     kind: str  # "message", "broadcast", "request", or "reply" from ``request``
     hops: int
     trust: str = "unverified"  # how sure its source is, or "first-contact", "pinned", "pre-shared"
+    peer_id: str = ""  # whose key its sender proved to have; empty between peers that do not encrypt
 
     def __iter__(self) -> Iterator[Any]:  # what each of the three is, no type of an iterator can say
         return iter((self.source, self.data, self.more))
@@ -75,6 +76,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     hops: int
     trust: str
+    peer_id: str = ""
     request: int | None = None  # the number of a request
 
     def taken(self, reply: Replying | None, *, more: bool) -> Message:
@@ -87,6 +89,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
             kind=self.kind,
             hops=self.hops,
             trust=self.trust,
+            peer_id=self.peer_id,
         )
         if reply is not None:
             message.__dict__["way_back"] = partial(reply, self.source, self.request)

@@ -143,4 +143,5 @@ def _message(mail: ServiceMail, reply: Reply) -> Message:
         kind="reply",
         hops=mail.hops,
         trust=mail.trust,
+        peer_id=mail.peer_id,
     )

@@ -1,0 +1,180 @@
+"""The window. It shows what the rules hold, and gives them what is typed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import ClassVar, Final, Protocol
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.events import Resize
+from textual.widgets import Footer, Input, RichLog, Static
+
+from samples.chat import io
+from samples.chat.chat import Chat
+from samples.chat.commands import VERBS
+from samples.chat.editing import History, completed
+from samples.chat.limits import LIMITS, TEXT, ChatLimits
+from samples.chat.view import line_text, side_text, status_text, words
+
+REDRAW: Final = 0.05  # seconds between two drawings: what comes meanwhile is drawn at once
+
+
+class Carries(Protocol):
+    """What carries out the rules' outputs and tells them what happens."""
+
+    chat: Chat
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have this called whenever something may have changed."""
+
+    def feed(self, input: io.Input) -> None:
+        """Give the rules an input, and carry out what follows."""
+
+    async def run(self) -> None:
+        """Work until the messenger was closed."""
+
+
+class Messenger(App[None]):
+    """One window on one messenger. It ends when the messenger was closed."""
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "Cicada messenger"
+    CSS = """
+    #log { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; padding: 0 1; background: $background; }
+    #panel { width: 24; height: 1fr; border-left: solid $primary; scrollbar-size-vertical: 1; }
+    #side { width: 100%; height: auto; }
+    #status { height: 1; background: $panel; }
+    #input { background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "turn(1)", "next", priority=True),
+        Binding("ctrl+p", "turn(-1)", "previous", priority=True),
+        *(
+            Binding(f"alt+{digit}", f"choose({digit - 1})", "go to", show=digit == 1, key_display="alt+1..9")
+            for digit in range(1, 10)
+        ),
+        Binding("tab", "complete", "complete", priority=True, show=False),
+        Binding("up", "history(True)", "history", priority=True, show=False),
+        Binding("down", "history(False)", "history", priority=True, show=False),
+        Binding("pageup", "page(True)", "scroll", priority=True, key_display="pgup/pgdn"),
+        Binding("pagedown", "page(False)", "scroll", priority=True, show=False),
+        Binding("ctrl+q", "leave", "quit", priority=True),
+        Binding("ctrl+c", "leave", "quit", priority=True, show=False),
+    ]
+
+    def __init__(self, carrier: Carries, limits: ChatLimits = LIMITS) -> None:
+        super().__init__()
+        self._carrier = carrier
+        self._chat = carrier.chat
+        self._history = History(limits.history)
+        self._drawn: tuple[str, int, int] = ("", 0, 0)  # conversation, lines, version
+        self._is_stale = False
+        self._started = time.time() - asyncio.get_running_loop().time()
+
+    def compose(self) -> ComposeResult:
+        """The widgets, from top to bottom."""
+        with Horizontal():
+            yield RichLog(id="log", wrap=True, min_width=1, markup=False, highlight=False)
+            with VerticalScroll(id="panel", can_focus=False):
+                yield Static(id="side", markup=False)
+        yield Static(id="status", markup=False)
+        yield Input(id="input", placeholder="text, or /help", max_length=TEXT + 64, compact=True)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin: the carrier works as long as the window is there."""
+        log = self.query_one("#log", RichLog)
+        log.can_focus = False
+        self.query_one("#input", Input).focus()
+        self._carrier.watch(self._changed)
+        self.run_worker(self._work(), exit_on_error=True)
+        self._draw()
+
+    async def _work(self) -> None:
+        await self._carrier.run()
+        self.exit()
+
+    def _changed(self) -> None:
+        if not self._is_stale and self.is_running:
+            self._is_stale = True
+            self.set_timer(REDRAW, self._draw)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """A line was entered."""
+        event.input.clear()
+        self._history.entered(event.value)
+        self._feed(io.Typed(event.value))
+
+    def on_resize(self, event: Resize) -> None:
+        """Lines are wrapped anew."""
+        self._drawn = ("", 0, 0)
+        self._changed()
+
+    def _feed(self, input: io.Input) -> None:
+        self._carrier.feed(input)
+        self._changed()
+
+    # Keys
+
+    def action_turn(self, by: int) -> None:
+        """The next conversation, or the one before."""
+        self._feed(io.Turned(by))
+
+    def action_choose(self, index: int) -> None:
+        """The conversation at that place."""
+        self._feed(io.Chosen(index))
+
+    def action_leave(self) -> None:
+        """As ``/quit``."""
+        self._feed(io.Typed("/quit"))
+
+    def action_page(self, up: bool) -> None:
+        """Scroll the conversation."""
+        log = self.query_one("#log", RichLog)
+        (log.scroll_page_up if up else log.scroll_page_down)(animate=False)
+
+    def action_complete(self) -> None:
+        """Complete the word that is being written."""
+        field = self.query_one("#input", Input)
+        commands = [f"/{verb}" for verb in VERBS] if " " not in field.value else []
+        self._set(completed(field.value, [*commands, *words(self._chat)]))
+
+    def action_history(self, older: bool) -> None:
+        """What was entered before, or after."""
+        field = self.query_one("#input", Input)
+        self._set((self._history.older if older else self._history.newer)(field.value))
+
+    def _set(self, value: str) -> None:
+        field = self.query_one("#input", Input)
+        field.value = value
+        field.cursor_position = len(value)
+
+    # Drawing
+
+    def _draw(self) -> None:
+        self._is_stale = False
+        self.query_one("#side", Static).update(side_text(self._chat))
+        self.query_one("#status", Static).update(status_text(self._chat))
+        self._draw_log()
+
+    def _draw_log(self) -> None:
+        """New lines are appended; when others changed, all are written anew."""
+        log = self.query_one("#log", RichLog)
+        talk = self._chat.talks.current
+        key, count, version = self._drawn
+        self._drawn = (talk.key, talk.count, talk.version)
+        lines = list(talk.lines)
+        if (key, version) == (talk.key, talk.version):
+            new = talk.count - count
+            lines = lines[len(lines) - new :] if 0 < new < len(lines) else lines if new else []
+        else:
+            log.clear()
+        for line in lines:
+            log.write(line_text(line, self._clock))
+
+    def _clock(self, at: float) -> str:
+        return time.strftime("%H:%M", time.localtime(self._started + at))
