@@ -35,8 +35,10 @@ class Directory:
     def __init__(self, hosted: HostedPeer) -> None:
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._asked: dict[int, Register | Resolve] = {}
         self._held: dict[str, Register] = {}
         self._tenancy = Tenancy(hosted, self)
+        hosted.when_moved(self._ask_again)
 
     async def register(self, name: str, lease: float, timeout: float) -> NameRecord:
         """As SwarmPeer.register promises it."""
@@ -94,11 +96,18 @@ class Directory:
         _logger.warning("the name %r is this peer's no more: %s", lost.name, lost.reason)
         self._held.pop(lost.name, None)
 
+    def _ask_again(self) -> None:
+        """What the machine of the former address was asked, it will not answer."""
+        for question in self._asked.values():
+            self._tenancy.tell(question)
+
     async def _ask(self, number: int, question: Register | Resolve, timeout: float) -> Any:
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             if not self._tenancy.tell(question):
                 raise RingNotReady("the directory has too much to do: try again")
+            self._asked[number] = question
             return await answered(waiting, timeout, f"the name {question.name!r}")
         finally:
             self._waiting.pop(number, None)
+            self._asked.pop(number, None)
