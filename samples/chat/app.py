@@ -53,8 +53,15 @@ class Messenger(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "turn(1)", "next", priority=True),
         Binding("ctrl+p", "turn(-1)", "previous", priority=True),
-        *(
-            Binding(f"alt+{digit}", f"choose({digit - 1})", "go to", show=digit == 1, key_display="alt+1..9")
+        *(  # of most terminals textual reads Alt and a digit as a letter such as £
+            Binding(
+                f"f{digit},alt+{digit}",
+                f"choose({digit - 1})",
+                "go to",
+                show=digit == 1,
+                key_display="f1..f9",
+                priority=True,
+            )
             for digit in range(1, 10)
         ),
         Binding("tab", "complete", "complete", priority=True, show=False),

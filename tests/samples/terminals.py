@@ -87,9 +87,9 @@ class Terminal:
 
     def exit_code(self, seconds: float = PATIENCE) -> int:
         """Wait until the program has ended; its exit code, or the signal below zero. Raises as ``shows``."""
-        self.until(lambda _: self._said("#{pane_dead}") == "1", "ended", seconds)
-        number = self._said("#{pane_dead_signal}")
-        return -int(number) if number else int(self._said("#{pane_dead_status}"))
+        ended = "#{?pane_dead_signal,-#{pane_dead_signal},#{pane_dead_status}}"  # the screen may be gone before both are known
+        self.until(lambda _: bool(self._said(ended)), "ended", seconds)
+        return int(self._said(ended))
 
     def _said(self, form: str) -> str:
         return self._server.do("display-message", "-p", "-t", self.name, form).strip()
