@@ -3,8 +3,9 @@
     python samples/messenger.py --name alice --bind 127.0.0.1:50000
     python samples/messenger.py --name bob --join 127.0.0.1:50000
 
-``/help`` lists the commands. Without ``--bind`` the peer listens on a free port of the interface towards the router, and behind
-one it is hidden until the router maps its port: so give ``--join`` a member that can be dialled. Whoever is in the swarm can read
+``/help`` lists the commands. Without ``--bind`` the peer listens on a free port of the interface towards the router
+(of this machine, when the members to join are on it), and behind a router it is hidden until that maps its port: so give
+``--join`` a member that can be dialled. Whoever is in the swarm can read
 its channels; ``--swarm-key`` closes it. Exit codes: 0 quit, 1 the address cannot be had, 2 wrong usage. docs/chat.md.
 """
 
@@ -37,6 +38,7 @@ from samples.chat.text import CHANNEL_RULE, NAME_RULE, channel_of, name_of
 OK, FAILED, USAGE = 0, 1, 2
 LACKING: Final = "the messenger needs textual: pip install 'cicada-swarm[chat]'"
 CHANNEL: Final = "#general"  # unless others are named
+EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - the library takes the interface towards the router
 CLOSE_S: Final = 4.0
 
 
@@ -84,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     """Of the command line."""
     top = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--name", type=a_name, required=True, help=f"what others call you: {NAME_RULE}")
-    top.add_argument("--bind", type=a_place, default=("0.0.0.0", 0), metavar="HOST:PORT")  # noqa: S104 - as nat.md says
+    top.add_argument("--bind", type=a_place, metavar="HOST:PORT", help="where others reach this peer")
     top.add_argument(
         "--join", type=an_address, nargs="+", action="extend", default=[], metavar="HOST:PORT", help="members"
     )
@@ -100,6 +102,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def default_bind(seeds: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    """A free port of the interface towards the router; of loopback, when the swarm is on this machine."""
+    local = seeds and all(host == "localhost" or host.startswith(("127.", "::1")) for host, _ in seeds)
+    return ("127.0.0.1" if local else EVERYWHERE, 0)
+
+
 async def chat(options: argparse.Namespace, limits: ChatLimits = LIMITS) -> int:
     """Show the window until the user quits. Raises Misuse and Unavailable when the peer cannot be bound so."""
     from samples.chat.app import Messenger
@@ -107,7 +115,7 @@ async def chat(options: argparse.Namespace, limits: ChatLimits = LIMITS) -> int:
     keys = {"swarm_keys": options.swarm_key} if options.swarm_key else {}
     peer = SwarmPeer(**keys)
     try:
-        peer.bind(*options.bind)
+        peer.bind(*(options.bind or default_bind(options.join)))
         carrier = Carrier(
             peer,
             options.name,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
+from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -79,6 +80,8 @@ class Messenger(App[None]):
         self._chat = carrier.chat
         self._history = History(limits.history)
         self._drawn: tuple[str, int, int] = ("", 0, 0)  # conversation, lines, version
+        self._scrolled: dict[str, float] = {}  # conversations that were left somewhere else than at their end
+        self._put_before: dict[str, Text] = {}
         self._is_stale = False
         self._started = time.time() - asyncio.get_running_loop().time()
 
@@ -118,8 +121,13 @@ class Messenger(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """Lines are wrapped anew."""
-        self._drawn = ("", 0, 0)
+        self._drawn = (self._drawn[0], 0, -1)
         self._changed()
+
+    def on_input_blurred(self, event: Input.Blurred) -> None:
+        """There is nothing else to write in."""
+        if self.app_focus:
+            event.input.focus()
 
     def _feed(self, input: io.Input) -> None:
         self._carrier.feed(input)
@@ -164,9 +172,15 @@ class Messenger(App[None]):
 
     def _draw(self) -> None:
         self._is_stale = False
-        self.query_one("#side", Static).update(side_text(self._chat))
-        self.query_one("#status", Static).update(status_text(self._chat))
+        self._put("#side", side_text(self._chat))
+        self._put("#status", status_text(self._chat))
         self._draw_log()
+
+    def _put(self, widget: str, text: Text) -> None:
+        """An update lays the window out anew, which is only done when there is something new."""
+        if self._put_before.get(widget) != text:
+            self._put_before[widget] = text
+            self.query_one(widget, Static).update(text)
 
     def _draw_log(self) -> None:
         """New lines are appended; when others changed, all are written anew."""
@@ -179,9 +193,19 @@ class Messenger(App[None]):
             new = talk.count - count
             lines = lines[len(lines) - new :] if 0 < new < len(lines) else lines if new else []
         else:
-            log.clear()
+            self._clear(log, key, talk.key)
         for line in lines:
             log.write(line_text(line, self._clock))
+
+    def _clear(self, log: RichLog, before: str, after: str) -> None:
+        """Make room for all lines of a conversation, and see to it that the user finds it as it was left."""
+        self._scrolled.pop(before, None)
+        if log.max_scroll_y and not log.is_vertical_scroll_end:
+            self._scrolled[before] = log.scroll_y
+        log.clear()
+        log.scroll_end(animate=False, immediate=True)
+        if after in self._scrolled:
+            self.call_after_refresh(log.scroll_to, y=self._scrolled[after], animate=False)
 
     def _clock(self, at: float) -> str:
         return time.strftime("%H:%M", time.localtime(self._started + at))

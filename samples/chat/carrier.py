@@ -17,6 +17,7 @@ from samples.chat.wire import encode
 
 CONNECT_S: Final = 15.0
 ENTER_S: Final = 10.0
+GRACE_S: Final = 0.3
 FAREWELL_S: Final = 1.0
 JOBS: Final = 256  # at once; what comes on top is dropped, and counted
 
@@ -42,6 +43,7 @@ class Carrier:
         self._post = Post(peer)
         self._channels: dict[str, Channel] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._quit = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
@@ -71,8 +73,9 @@ class Carrier:
                 task.cancel()
 
     async def _farewell(self) -> None:
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=FAREWELL_S)
+        under_way = {*self._jobs, *self._leaving.values()}
+        if under_way:
+            await asyncio.wait(under_way, timeout=FAREWELL_S)
         for channel in self._channels.values():
             channel.leave()
         self.peer.release(self.chat.name)
@@ -90,9 +93,12 @@ class Carrier:
             case io.LookUp(name):
                 self._job(self._look_up(name), group)
             case io.Enter(channel):
-                self._readers[channel] = group.create_task(self._read(channel))
+                self._come_back(channel)
+                self._channels[channel] = self.peer.channel(channel)
+                self._readers[channel] = group.create_task(self._read(self._channels[channel]))
             case io.Exit(channel):
-                self._job(self._leave(channel), group)
+                self._readers.pop(channel).cancel()
+                self._leaving[channel] = group.create_task(self._leave(self._channels[channel]))
             case io.Publish():
                 self._job(self._publish(output), group)
             case io.Whisper():
@@ -121,32 +127,41 @@ class Carrier:
             self.feed(io.Ticked())
             await asyncio.sleep(self._limits.tick)
 
-    async def _read(self, name: str) -> None:
-        channel = self._channels[name] = self.peer.channel(name)
+    async def _read(self, channel: Channel) -> None:
         try:
             await self._enter(channel)
             async for message in channel:
-                self.feed(io.FromChannel(name, message.peer_id, message.data))
+                self.feed(io.FromChannel(channel.name, message.peer_id, message.data))
         except CicadaError as error:
-            self.feed(io.Entered(name, str(error)))
+            self.feed(io.Entered(channel.name, str(error)))
 
     async def _enter(self, channel: Channel) -> None:
         """Tells when it is entered, and once that it is not yet."""
-        for attempt in range(1_000_000):
+        is_told = False
+        while True:
             try:
                 await channel.join(ENTER_S)
             except RingNotReady as error:
-                if not attempt:
+                if not is_told:
                     self.feed(io.Entered(channel.name, str(error)))
+                is_told = True
             else:
-                break
-        self.feed(io.Entered(channel.name))
+                self.feed(io.Entered(channel.name))
+                return
 
     # What is done once
 
-    async def _leave(self, name: str) -> None:
-        self._channels.pop(name).leave()
-        self._readers.pop(name).cancel()
+    async def _leave(self, channel: Channel) -> None:
+        """After a while: nobody says when a neighbour has what was published, and it goes on only from there."""
+        await asyncio.sleep(GRACE_S)
+        channel.leave()
+        self._channels.pop(channel.name, None)
+        self._leaving.pop(channel.name, None)
+
+    def _come_back(self, channel: str) -> None:
+        """Not leave a channel that the user wants again before it was left."""
+        if leaving := self._leaving.pop(channel, None):
+            leaving.cancel()
 
     async def _connect(self, seeds: tuple[tuple[str, int], ...]) -> None:
         problem = ""

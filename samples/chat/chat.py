@@ -6,6 +6,8 @@ A name is shown as its own only when the directory says that it belongs to the p
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import islice
 from random import Random
 
 from cicada.errors import MalformedMessage
@@ -361,8 +363,8 @@ class Chat:
         elif not text:
             self.dropped["empty"] += 1
         elif standing is Standing.UNKNOWN or self.talks.open(f"@{message.name}") is None:
-            claimed = shown_name(message.name, peer_id, standing)
-            self.talks.add(HOME, Line(now, Kind.SAID, f"(to you alone) {text}", claimed, peer_id, standing))
+            alone = f"(to you alone) {text}"
+            self.talks.add(HOME, Line(now, Kind.SAID, alone, message.name, peer_id, standing))
         else:
             self._meet(f"@{message.name}", peer_id, now)
             self.talks.add(f"@{message.name}", Line(now, Kind.SAID, text, message.name, peer_id, standing))
@@ -378,30 +380,29 @@ class Chat:
 
     def _found(self, found: Found, now: float) -> list[Output]:
         self.names.found(found, now)
-        if found.name == self.name:
-            return self._found_own(found)
         for talk in self.talks:
             judged = {line.peer_id for line in talk.lines if line.name == found.name}
             talk.judge(found.name, {peer: self.names.standing(found.name, peer) for peer in judged})
-        return self._release(now)
-
-    def _found_own(self, found: Found) -> list[Output]:
-        """Register a name anew that was lost to somebody: what comes of it says whose it is."""
-        return [] if found.problem or found.owner == self.own else [Register(self.name)]
+        is_lost = found.name == self.name and not found.problem and found.owner != self.own
+        again = [Register(self.name)] if is_lost else []  # what comes of it says whose the name is
+        return [*again, *self._release(now)]
 
     # Time
 
     def _ticked(self, now: float) -> list[Output]:
-        outputs: list[Output] = []
         for channel, roster in self.rosters.items():
             for member in roster.gone(now):
                 self._about(channel, member, "is gone: not heard any more", now)
-            for member in roster:
-                outputs += self.names.ask(member.name, member.peer_id, now)
+        outputs: list[Output] = list(islice(self._doubts(now), self._limits.lookups_at_tick))
         if now - self._checked >= self._limits.believed:
             self._checked = now
             outputs += [LookUp(self.name)] if self.is_registered else [Register(self.name)]
         return [*outputs, *self._release(now), *self._announcements(now)]
+
+    def _doubts(self, now: float) -> Iterator[LookUp]:
+        for roster in self.rosters.values():
+            for member in roster:
+                yield from self.names.ask(member.name, member.peer_id, now)
 
     def _announcements(self, now: float) -> list[Output]:
         due = [(channel, roster.announces(now)) for channel, roster in self.rosters.items()]

@@ -22,6 +22,7 @@ class ChatLimits(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 64  # private messages that wait until it is known whose the name is
     names: int = 512  # whose owners are remembered
     lookups: int = 16  # names that the directory is asked for at once
+    lookups_at_tick: int = 4  # so that a crowd of strangers has nobody ask all the time
     history: int = 100  # lines that were typed
 
     announce: float = 20.0  # between two announcements in a channel
