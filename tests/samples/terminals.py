@@ -87,9 +87,14 @@ class Terminal:
 
     def exit_code(self, seconds: float = PATIENCE) -> int:
         """Wait until the program has ended; its exit code, or the signal below zero. Raises as ``shows``."""
-        ended = "#{?pane_dead_signal,-#{pane_dead_signal},#{pane_dead_status}}"  # the screen may be gone before both are known
-        self.until(lambda _: bool(self._said(ended)), "ended", seconds)
-        return int(self._said(ended))
+        self.until(lambda _: bool(self._ending()), "ended", seconds)
+        return int(self._ending())
+
+    def _ending(self) -> str:
+        """How it ended; empty while it runs. While libutempter writes down that a terminal was closed, tmux misses that its program
+        has ended, and must be told to look."""
+        os.kill(self._server.pid, signal.SIGCHLD)
+        return self._said("#{?pane_dead_signal,-#{pane_dead_signal},#{pane_dead_status}}")
 
     def _said(self, form: str) -> str:
         return self._server.do("display-message", "-p", "-t", self.name, form).strip()
