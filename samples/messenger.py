@@ -29,7 +29,6 @@ from cicada.ids import split_address
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a script, this has only its own folder there
 
-from samples.chat import io
 from samples.chat.carrier import Carrier
 from samples.chat.commands import address_of
 from samples.chat.limits import LIMITS, ChatLimits
@@ -126,7 +125,7 @@ async def chat(options: argparse.Namespace, limits: ChatLimits = LIMITS) -> int:
         )
         app = Messenger(carrier, limits)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, carrier.feed, io.Typed("/quit"))
+            asyncio.get_running_loop().add_signal_handler(number, app.call_later, app.action_leave)
         await app.run_async()
         return app.return_code or OK
     finally:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
-from typing import ClassVar, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, Protocol
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.widgets import Footer, Input, RichLog, Static
 
@@ -21,6 +23,7 @@ from samples.chat.editing import History, completed
 from samples.chat.limits import LIMITS, TEXT, ChatLimits
 from samples.chat.view import line_text, side_text, status_text, words
 
+ROWS: Final = 4000  # of one conversation, when its lines are long
 REDRAW: Final = 0.05  # seconds between two drawings: what comes meanwhile is drawn at once
 
 
@@ -37,6 +40,43 @@ class Carries(Protocol):
 
     async def run(self) -> None:
         """Work until the messenger was closed."""
+
+
+class Log(RichLog):
+    """Rows of one conversation. It follows what comes as long as the user has not scrolled up, and finds each conversation
+    where it was left."""
+
+    follows = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._left: dict[str, float] = {}
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """A way up that no shorter text explains is the user's."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value >= self.max_scroll_y:
+            self.follows = True
+        elif new_value < old_value <= self.max_scroll_y:
+            self.follows = False
+
+    def append(self, texts: Sequence[Text]) -> None:
+        """Write them below the others."""
+        for text in texts:
+            self.write(text, scroll_end=self.follows)
+
+    def show(self, before: str, after: str, texts: Sequence[Text]) -> None:
+        """Write the conversation ``after`` where ``before`` was."""
+        self._left.pop(before, None)
+        if not self.follows:
+            self._left[before] = self.scroll_y
+        left = self._left.get(after)
+        self.clear()
+        self.follows = left is None
+        self.append(texts)
+        if left is not None:
+            self.follows = False
+            self.call_after_refresh(self.scroll_to, y=left, animate=False)
 
 
 class Messenger(App[None]):
@@ -80,7 +120,6 @@ class Messenger(App[None]):
         self._chat = carrier.chat
         self._history = History(limits.history)
         self._drawn: tuple[str, int, int] = ("", 0, 0)  # conversation, lines, version
-        self._scrolled: dict[str, float] = {}  # conversations that were left somewhere else than at their end
         self._put_before: dict[str, Text] = {}
         self._is_stale = False
         self._started = time.time() - asyncio.get_running_loop().time()
@@ -88,7 +127,7 @@ class Messenger(App[None]):
     def compose(self) -> ComposeResult:
         """The widgets, from top to bottom."""
         with Horizontal():
-            yield RichLog(id="log", wrap=True, min_width=1, markup=False, highlight=False)
+            yield Log(id="log", wrap=True, min_width=1, max_lines=ROWS, markup=False, highlight=False)
             with VerticalScroll(id="panel", can_focus=False):
                 yield Static(id="side", markup=False)
         yield Static(id="status", markup=False)
@@ -97,7 +136,7 @@ class Messenger(App[None]):
 
     def on_mount(self) -> None:
         """Begin: the carrier works as long as the window is there."""
-        log = self.query_one("#log", RichLog)
+        log = self.query_one("#log", Log)
         log.can_focus = False
         self.query_one("#input", Input).focus()
         self._carrier.watch(self._changed)
@@ -149,7 +188,7 @@ class Messenger(App[None]):
 
     def action_page(self, up: bool) -> None:
         """Scroll the conversation."""
-        log = self.query_one("#log", RichLog)
+        log = self.query_one("#log", Log)
         (log.scroll_page_up if up else log.scroll_page_down)(animate=False)
 
     def action_complete(self) -> None:
@@ -172,9 +211,10 @@ class Messenger(App[None]):
 
     def _draw(self) -> None:
         self._is_stale = False
-        self._put("#side", side_text(self._chat))
-        self._put("#status", status_text(self._chat))
-        self._draw_log()
+        with contextlib.suppress(NoMatches):  # the window is being closed
+            self._put("#side", side_text(self._chat))
+            self._put("#status", status_text(self._chat))
+            self._draw_log()
 
     def _put(self, widget: str, text: Text) -> None:
         """An update lays the window out anew, which is only done when there is something new."""
@@ -184,28 +224,17 @@ class Messenger(App[None]):
 
     def _draw_log(self) -> None:
         """New lines are appended; when others changed, all are written anew."""
-        log = self.query_one("#log", RichLog)
+        log = self.query_one("#log", Log)
         talk = self._chat.talks.current
         key, count, version = self._drawn
         self._drawn = (talk.key, talk.count, talk.version)
         lines = list(talk.lines)
         if (key, version) == (talk.key, talk.version):
-            new = talk.count - count
-            lines = lines[len(lines) - new :] if 0 < new < len(lines) else lines if new else []
+            log.append(
+                [line_text(line, self._clock) for line in lines[max(0, len(lines) - talk.count + count) :]]
+            )
         else:
-            self._clear(log, key, talk.key)
-        for line in lines:
-            log.write(line_text(line, self._clock))
-
-    def _clear(self, log: RichLog, before: str, after: str) -> None:
-        """Make room for all lines of a conversation, and see to it that the user finds it as it was left."""
-        self._scrolled.pop(before, None)
-        if log.max_scroll_y and not log.is_vertical_scroll_end:
-            self._scrolled[before] = log.scroll_y
-        log.clear()
-        log.scroll_end(animate=False, immediate=True)
-        if after in self._scrolled:
-            self.call_after_refresh(log.scroll_to, y=self._scrolled[after], animate=False)
+            log.show(key, talk.key, [line_text(line, self._clock) for line in lines])
 
     def _clock(self, at: float) -> str:
         return time.strftime("%H:%M", time.localtime(self._started + at))

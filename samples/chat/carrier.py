@@ -43,6 +43,7 @@ class Carrier:
         self._post = Post(peer)
         self._channels: dict[str, Channel] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
+        self._connecting: asyncio.Task[None] | None = None
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._quit = asyncio.Event()
@@ -69,7 +70,8 @@ class Carrier:
             await self._quit.wait()
             self._group = None
             await self._farewell()
-            for task in (*working, *self._readers.values(), *self._jobs):
+            connecting = [] if self._connecting is None else [self._connecting]
+            for task in (*working, *connecting, *self._readers.values(), *self._jobs):
                 task.cancel()
 
     async def _farewell(self) -> None:
@@ -87,7 +89,9 @@ class Carrier:
             case io.TellStats():
                 self._job(self._tell_stats(), group)
             case io.Connect(seeds):
-                self._job(self._connect(seeds), group)
+                if self._connecting is not None:
+                    self._connecting.cancel()  # the user wants another swarm, or does not want to wait for this one
+                self._connecting = group.create_task(self._connect(seeds))
             case io.Register(name):
                 self._job(self._register(name), group)
             case io.LookUp(name):

@@ -118,7 +118,10 @@ class Chat:
             case Began(seeds, channels):
                 self._channels, self._checked = channels, now
                 self._note(HOME, f"you are {self.name}; /help lists the commands", now)
-                return [Connect(seeds)] if seeds else [Register(self.name), *self._enter_all(now)]
+                if seeds:
+                    self._note(HOME, f"connecting to {clean(seeds[0][0], 64)}:{seeds[0][1]} ...", now)
+                    return [Connect(seeds)]
+                return [Register(self.name), *self._enter_all(now)]
             case Connected():
                 return self._connected(input, now)
             case Named():
@@ -147,6 +150,7 @@ class Chat:
         if not input.taken:
             self.is_registered = not input.problem
             self.own = input.peer_id or self.own
+            self._checked = min(self._checked, now - self._limits.believed + self._limits.settled)
             if input.problem:
                 self._problem(HOME, f"others cannot verify your name yet: {input.problem}", now)
             return []

@@ -32,6 +32,7 @@ class ChatLimits(msgspec.Struct, frozen=True, kw_only=True):
     believed: float = 60.0  # that the directory's answer holds for what is said in channels
     fresh: float = 5.0  # the same for private messages; as long as the library remembers an answer
     doubt: float = 5.0  # until an owner that was not found is looked for again
+    settled: float = 6.0  # then it is known who of two that registered one name at once has it
     renames: int = 5  # other names that are tried when the own one is taken
 
     @property

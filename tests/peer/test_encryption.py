@@ -42,6 +42,19 @@ def share(peer: SwarmPeer, shared: PreShared) -> None:
     memory.secrets = Secrets(shared=(shared,))
 
 
+async def test_messages_requests_and_replies_say_whose_key_their_sender_has() -> None:
+    async with ring(encrypted(), encrypted()) as (a, b):
+        a_id, b_id = [(await peer.register(name)).peer_id for peer, name in ((a, "a"), (b, "b"))]
+        await a.send(b, b"hello")
+        assert (await b.recv(timeout=5)).peer_id == a_id
+        asked = asyncio.create_task(a.request(b, b"question"))
+        question = await b.recv(timeout=5)
+        question.reply(b"answer")
+        assert (question.peer_id, (await asked).peer_id) == (a_id, b_id)
+        await b.broadcast(b"all of you")
+        assert (await a.recv(timeout=5)).peer_id == b_id
+
+
 async def test_messages_at_first_contact_say_so_at_both_ends_and_to_oneself_are_beyond_doubt() -> None:
     async with ring(*(encrypted() for _ in range(4))) as peers:
         receipt = await peers[0].send(peers[1], b"hello")

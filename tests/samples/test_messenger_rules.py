@@ -375,6 +375,8 @@ class Room:
                     self.do(peer_id, io.Found(name, f"{int(name[1:]):064x}"))
                 case io.Publish():
                     self.publish(peer_id, output.message)
+                case _:
+                    pass
 
     def publish(self, peer_id: str, message: wire.InChannel) -> None:
         self.published.append(message)

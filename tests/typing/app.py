@@ -95,7 +95,7 @@ def with_threads(folder: Path) -> None:
         first.send(source, data)
         print(more, told(first.broadcast(b"all of you", timeout=3.0)))
         for message in second:
-            print(message.id, message.kind, message.hops, message.trust, message.more)
+            print(message.id, message.kind, message.hops, message.trust, message.peer_id, message.more)
             break
         found = first.lookup("a text", iterative=True)
         if isinstance(found, aio.Lookup):
