@@ -15,13 +15,15 @@ import argparse
 import asyncio
 import importlib.util
 import logging
+import os
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from cicada.aio import SwarmPeer
 from cicada.errors import CicadaError, ConfigError, Misuse
@@ -34,11 +36,14 @@ from samples.chat.commands import address_of
 from samples.chat.limits import LIMITS, ChatLimits
 from samples.chat.text import CHANNEL_RULE, NAME_RULE, channel_of, name_of
 
+if TYPE_CHECKING:
+    from samples.chat.app import Messenger
+
 OK, FAILED, USAGE = 0, 1, 2
 LACKING: Final = "the messenger needs textual: pip install 'cicada-swarm[chat]'"
 CHANNEL: Final = "#general"  # unless others are named
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - the library takes the interface towards the router
-CLOSE_S: Final = 4.0
+END_S: Final = 6.0
 
 
 class Parser(argparse.ArgumentParser):
@@ -107,6 +112,24 @@ def default_bind(seeds: Sequence[tuple[str, int]]) -> tuple[str, int]:
     return ("127.0.0.1" if local else EVERYWHERE, 0)
 
 
+def leave_by_signals(app: Messenger, peer: SwarmPeer) -> None:
+    """SIGTERM and a terminal that is closed are as ``/quit``. A window whose terminal is gone, or takes no more, blocks for ever
+    when it writes there, so it has a while for its end and no more: not a matter for the event loop, which it may block."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        os._exit(FAILED if peer.bound else OK)
+
+    def leave(*_: object) -> None:
+        loop.call_soon_threadsafe(app.call_later, app.action_leave)
+        last = threading.Timer(END_S, end)
+        last.daemon = True
+        last.start()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+
+
 async def chat(options: argparse.Namespace, limits: ChatLimits = LIMITS) -> int:
     """Show the window until the user quits. Raises Misuse and Unavailable when the peer cannot be bound so."""
     from samples.chat.app import Messenger
@@ -124,12 +147,11 @@ async def chat(options: argparse.Namespace, limits: ChatLimits = LIMITS) -> int:
             channels=options.channel or [CHANNEL],
         )
         app = Messenger(carrier, limits)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, app.call_later, app.action_leave)
+        leave_by_signals(app, peer)
         await app.run_async()
         return app.return_code or OK
     finally:
-        await peer.close(CLOSE_S)
+        await peer.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(LACKING, file=sys.stderr)
         return USAGE
     options = parser().parse_args(arguments)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         print("messenger: this is no terminal", file=sys.stderr)
         return USAGE
     logging.getLogger("cicada").addHandler(

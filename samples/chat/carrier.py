@@ -19,12 +19,12 @@ CONNECT_S: Final = 15.0
 ENTER_S: Final = 10.0
 GRACE_S: Final = 0.3
 FAREWELL_S: Final = 1.0
+CLOSE_S: Final = 3.0
 JOBS: Final = 256  # at once; what comes on top is dropped, and counted
 
 
 class Carrier:
-    """A messenger on a bound peer, in the swarm of the first of ``seeds`` that lets it in, in ``channels``. The peer is closed by
-    whoever made it."""
+    """A messenger on a bound peer, in the swarm of the first of ``seeds`` that lets it in, in ``channels``."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Carrier:
         self._changed()
 
     async def run(self) -> None:
-        """Work until the user quit; at the end the channels were left and the name was given back."""
+        """Work until the user quit; at the end the channels were left, the name was given back, and the peer is closed."""
         async with asyncio.TaskGroup() as self._group:
             working = [self._group.create_task(work) for work in (self._receive(), self._tick())]
             self.feed(self._first)
@@ -71,6 +71,7 @@ class Carrier:
             self._group = None
             await self._farewell()
             connecting = [] if self._connecting is None else [self._connecting]
+            await self.peer.close(CLOSE_S)
             for task in (*working, *connecting, *self._readers.values(), *self._jobs):
                 task.cancel()
 
@@ -80,7 +81,8 @@ class Carrier:
             await asyncio.wait(under_way, timeout=FAREWELL_S)
         for channel in self._channels.values():
             channel.leave()
-        self.peer.release(self.chat.name)
+        if self.peer.bound:
+            self.peer.release(self.chat.name)
 
     def _carry_out(self, output: io.Output, group: asyncio.TaskGroup) -> None:
         match output:
@@ -98,11 +100,10 @@ class Carrier:
                 self._job(self._look_up(name), group)
             case io.Enter(channel):
                 self._come_back(channel)
-                self._channels[channel] = self.peer.channel(channel)
-                self._readers[channel] = group.create_task(self._read(self._channels[channel]))
+                self._readers[channel] = group.create_task(self._read(channel))
             case io.Exit(channel):
                 self._readers.pop(channel).cancel()
-                self._leaving[channel] = group.create_task(self._leave(self._channels[channel]))
+                self._leaving[channel] = group.create_task(self._leave(channel))
             case io.Publish():
                 self._job(self._publish(output), group)
             case io.Whisper():
@@ -123,7 +124,9 @@ class Carrier:
         async for message in self.peer:
             if message.kind == "message":
                 self.feed(io.Direct(message.peer_id, message.data))
-        self.feed(io.Told((f"this peer has ended: {self.peer.failed}; /quit, and start again",)))
+            else:
+                self.chat.dropped[message.kind] += 1
+        self.feed(io.Told((f"this peer has ended: {self.peer.failed or 'killed'}; /quit, and start again",)))
 
     async def _tick(self) -> None:
         while self.peer.bound:
@@ -131,13 +134,14 @@ class Carrier:
             self.feed(io.Ticked())
             await asyncio.sleep(self._limits.tick)
 
-    async def _read(self, channel: Channel) -> None:
+    async def _read(self, name: str) -> None:
         try:
+            channel = self._channels[name] = self.peer.channel(name)
             await self._enter(channel)
             async for message in channel:
-                self.feed(io.FromChannel(channel.name, message.peer_id, message.data))
+                self.feed(io.FromChannel(name, message.peer_id, message.data))
         except CicadaError as error:
-            self.feed(io.Entered(channel.name, str(error)))
+            self.feed(io.Entered(name, str(error)))
 
     async def _enter(self, channel: Channel) -> None:
         """Tells when it is entered, and once that it is not yet."""
@@ -155,12 +159,12 @@ class Carrier:
 
     # What is done once
 
-    async def _leave(self, channel: Channel) -> None:
+    async def _leave(self, name: str) -> None:
         """After a while: nobody says when a neighbour has what was published, and it goes on only from there."""
         await asyncio.sleep(GRACE_S)
-        channel.leave()
-        self._channels.pop(channel.name, None)
-        self._leaving.pop(channel.name, None)
+        if channel := self._channels.pop(name, None):
+            channel.leave()
+        self._leaving.pop(name, None)
 
     def _come_back(self, channel: str) -> None:
         """Not leave a channel that the user wants again before it was left."""

@@ -23,7 +23,7 @@ import pytest
 from textual.widgets import RichLog
 
 from cicada.aio import SwarmPeer
-from samples.chat import wire
+from samples.chat import io, wire
 from samples.chat.limits import TEXT, ChatLimits
 from samples.messenger import default_bind
 from tests.launcher.swarms import free_ports
@@ -142,6 +142,27 @@ async def test_a_killed_peer_disappears_after_three_announcements() -> None:
         await alice.sees("here: 1")
 
 
+async def test_a_peer_that_ended_is_told_and_the_window_can_still_be_left() -> None:
+    async with window("alice") as alice:
+        await alice.sees("here: 1")
+        alice.peer.kill()
+        await alice.reads("* this peer has ended: killed; /quit, and start again")
+        await alice.types(
+            "hello?", "/join #other", "/part", "/msg bob hello", "/connect 127.0.0.1:1", "/stats"
+        )
+        await alice.until(lambda: "[failed: " in alice.lines("@bob")[0], "a failure")
+        await alice.types("/quit")
+        await alice.until(lambda: not alice.app.is_running, "the window to close")
+        assert alice.app.return_code == 0
+
+
+async def test_broadcasts_and_requests_are_no_private_messages() -> None:
+    async with two() as (alice, bob):
+        bob.peer.broadcast(wire.encode(wire.Whispered("bob", "to all of you")))
+        await alice.until(lambda: alice.chat.dropped["broadcast"] == 1, "the broadcast to be counted")
+        assert "@bob" not in alice.chat.talks
+
+
 async def test_a_quit_is_told_at_once_and_frees_the_name() -> None:
     async with two() as (alice, bob):
         await bob.pilot.press("ctrl+c")
@@ -207,8 +228,10 @@ async def test_keys_bring_back_what_was_typed_and_complete_words() -> None:
 
 async def test_a_conversation_is_found_as_it_was_left() -> None:
     async with two() as (alice, bob):
-        bob.chat.talks.show("*")
-        await alice.types(*(f"number {number}" for number in range(40)))
+        await bob.pilot.press("alt+1")
+        for number in range(40):
+            alice.app._carrier.feed(io.Typed(f"number {number}"))
+        await bob.until(lambda: "number 39" in bob.lines(GENERAL)[-1], "all lines")
         await bob.pilot.press("alt+2")
         await bob.sees("number 39")
         log = bob.app.query_one("#log", RichLog)
@@ -379,6 +402,12 @@ class Terminal:
     def types(self, text: bytes) -> None:
         os.write(self._fd, text)
 
+    def close(self) -> None:
+        """As the user closes its window."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
     def ended(self) -> int:
         """Its exit code, within some seconds."""
         ends = time.monotonic() + 10.0
@@ -402,13 +431,14 @@ def terminal(*arguments: str) -> Iterator[Terminal]:
         start_new_session=True,
     )
     os.close(theirs)
+    shown = Terminal(process, ours)
     try:
-        yield Terminal(process, ours)
+        yield shown
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait(10)
-        os.close(ours)
+        shown.close()
 
 
 @pytest.mark.parametrize("end", ["/quit", "ctrl+q", "SIGTERM"])
@@ -422,6 +452,14 @@ def test_the_program_ends_with_exit_code_0_within_seconds(end: str) -> None:
             shown.types(b"/quit\r" if end == "/quit" else b"\x11")
         assert shown.ended() == 0, shown.drawn
         assert b"Traceback" not in shown.drawn
+
+
+def test_a_program_whose_terminal_is_gone_ends() -> None:
+    with terminal("--name", "alice", "--bind", "127.0.0.1:0") as shown:
+        shown.sees(b"here: 1")
+        shown.close()
+        shown.process.send_signal(signal.SIGHUP)
+        assert shown.process.wait(20) == 0
 
 
 def test_an_address_that_is_taken_is_told_without_a_window() -> None:
