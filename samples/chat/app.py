@@ -85,11 +85,12 @@ class Messenger(App[None]):
     ENABLE_COMMAND_PALETTE = False
     TITLE = "Cicada messenger"
     CSS = """
-    #log { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; padding: 0 1; background: $background; }
+    #log { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; padding: 0 1; background: $background;
+        scrollbar-background: $background; }
     #panel { width: 24; height: 1fr; border-left: solid $primary; scrollbar-size-vertical: 1; }
     #side { width: 100%; height: auto; }
     #status { height: 1; background: $panel; }
-    #input { background: $surface; }
+    #input { background: $surface; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "turn(1)", "next", priority=True),

@@ -97,9 +97,9 @@ def test_who_parts_is_gone_from_the_others_lists_and_gets_no_more(friends: Frien
     bob.sees("alice: Now that she is away")
     alice.enters("/part #films")
     alice.turns_to(GENERAL)
-    alice.enters("What did you see?")
+    alice.enters("I will book it.")
     carol.turns_to(GENERAL)
-    carol.sees("alice: What did you see?")  # it left after the other one
+    carol.sees("alice: I will book it.")  # it left after the other one
     assert "#films" not in carol.conversations()
     assert not any("away" in text for text in carol.conversations().values())
     bob.enters("/part #films")
