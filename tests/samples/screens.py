@@ -21,7 +21,12 @@ def picture(coloured: str, title: str) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), legacy_windows=False)
     console.print(Text.from_ansi(coloured.rstrip("\n")), overflow="crop", no_wrap=True)
     drawn = _ELSEWHERE.sub("", console.export_svg(title=title, unique_id=f"screen-{title}"))
-    return drawn.replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas").replace("arial;", "arial, sans-serif;") + "\n"
+    return (
+        drawn.replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas").replace(
+            "arial;", "arial, sans-serif;"
+        )
+        + "\n"
+    )
 
 
 def save(name: str, coloured: str, title: str) -> Path:

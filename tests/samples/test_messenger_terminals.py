@@ -83,11 +83,23 @@ def test_a_private_message_is_seen_by_whom_it_is_for_and_by_nobody_else(
     alice.turns_to(GENERAL)
 
 
+def test_a_line_goes_where_it_was_written_however_fast_the_next_key_follows(friends: Friends) -> None:
+    alice, bob = friends[:2]
+    alice.turns_to(GENERAL)
+    alice.terminal.press(*"Fine.", "Enter", "F1", *"/who", "Enter", "F2")
+    bob.turns_to(GENERAL)
+    bob.sees("alice: Fine.")
+    alice.turns_to("messenger")
+    alice.sees("/who is for channels")
+    alice.turns_to(GENERAL)
+
+
 def test_who_parts_is_gone_from_the_others_lists_and_gets_no_more(friends: Friends) -> None:
     people = alice, bob, carol = friends[:3]
     for person in people:
         person.enters("/join #films")
     for person in people:
+        person.turns_to("#films")
         person.sees_here("alice", "bob", "carol")
     carol.enters("/part")
     for person in (alice, bob):
