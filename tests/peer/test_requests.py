@@ -200,6 +200,7 @@ async def test_the_way_back_is_no_part_of_what_a_message_is() -> None:
             kind="message",
             hops=message.hops,
             trust=message.trust,
+            peer_id=message.peer_id,
         )
         assert (message, hash(message), repr(message)) == (bare, hash(bare), repr(bare))
         assert tuple(message) == (a.listener, b"x", False)
