@@ -363,7 +363,9 @@ class SwarmPeer(Embedded):
         try:
             if not self._hosted.ended:
                 with contextlib.suppress(DeliveryTimeout, NotBound):  # one that ended or is stuck says none
-                    await self.disconnect(timeout)
+                    if self._directory is not None:
+                        await self._directory.farewell(min(timeout, NAMES.farewell))
+                    await self.disconnect(max(ends - loop.time(), 0.0))
         finally:
             self._hosted.end("left")
         left = max(ends - loop.time(), _LAST_WORDS)

@@ -754,6 +754,9 @@ class NameLimits(msgspec.Struct, frozen=True, kw_only=True):
     lease: float = 3600.0  # unless the owner says otherwise; two renewals an hour
     ask: float = 2.0  # for a replica's answer: a dead one is noticed by its link in 1 or 2
     find: float = 5.0  # for a lookup
+    farewell: float = (
+        2.0  # that closing waits for the replicas of a name that was given back; far away it takes 1.5
+    )
     refresh: float = 60.0  # between two times that an owner brings its record to whoever keeps it now; r messages and a lookup
     retry: float = 5.0  # before a renewal that too few replicas took is tried again
     repair: float = (

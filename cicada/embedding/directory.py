@@ -20,6 +20,7 @@ from cicada.services.nameio import (
     Register,
     Registered,
     Release,
+    Released,
     Resolve,
     Resolved,
     RingChanged,
@@ -47,8 +48,9 @@ class Directory:
         self._on_name_lost = on_lost
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._asked: dict[int, Register | Resolve] = {}
         self._held: dict[str, float] = {}  # leases
-        self._again: dict[int, str] = {}  # what a fresh machine was asked to register
+        self._releasing: dict[str, asyncio.Future[None]] = {}
         self._tenancy = Tenancy(hosted, self)
         hosted.when_neighbours_changed(lambda: self._tenancy.mention(RingChanged()))
 
@@ -59,7 +61,7 @@ class Directory:
             answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
         except BaseException:  # it is not to be this peer's later, when nobody is left who wants it
             if normal not in self._held:
-                self._tenancy.tell(Release(normal))
+                self._release(normal)
             raise
         if isinstance(answer, Registered):
             self._held[normal] = lease
@@ -82,7 +84,12 @@ class Directory:
         """As SwarmPeer.release promises it."""
         normal = normal_name(name)
         self._held.pop(normal, None)
-        self._tenancy.tell(Release(normal))
+        self._release(normal)
+
+    async def farewell(self, timeout: float) -> None:
+        """Wait until the replicas of names that were given back know it, at most so long."""
+        if self._releasing:
+            await asyncio.wait(self._releasing.values(), timeout=timeout)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,18 +109,20 @@ class Directory:
             Registered: self._answer,
             Refused: self._answer,
             Resolved: self._answer,
+            Released: lambda released: self._released(released.name),
             Lost: lambda lost: self._lose(lost.name, lost.reason, lost.holder),
         }
 
     def began(self) -> None:
-        self._again = {next(self._numbers): name for name in self._held}
-        for number, name in self._again.items():
-            self._tenancy.tell(Register(number, name, self._held[name]))
+        for name in list(self._releasing):
+            self._tenancy.tell(Release(name))
+        for name, lease in self._held.items():
+            self._tenancy.tell(Register(0, name, lease, again=True))
+        for question in self._asked.values():
+            if not self._tenancy.is_early(question):
+                self._tenancy.tell(question)
 
     def _answer(self, answer: Registered | Refused | Resolved) -> None:
-        again = self._again.pop(answer.request, None)
-        if again is not None and isinstance(answer, Refused):
-            self._lose(again, answer.reason, answer.holder)
         waiting = self._waiting.pop(answer.request, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
@@ -123,14 +132,25 @@ class Directory:
             _logger.warning("the name %r is this peer's no more: %s", name, reason)
             self._on_name_lost(name, reason, _id_of(holder))
 
+    def _release(self, name: str) -> None:
+        if self._tenancy.tell(Release(name)) and name not in self._releasing:
+            self._releasing[name] = asyncio.get_running_loop().create_future()
+
+    def _released(self, name: str) -> None:
+        done = self._releasing.pop(name, None)
+        if done is not None and not done.done():
+            done.set_result(None)
+
     async def _ask(self, number: int, question: Register | Resolve, timeout: float) -> Any:
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             if not self._tenancy.tell(question):
                 raise RingNotReady("the directory has too much to do: try again")
+            self._asked[number] = question
             return await answered(waiting, timeout, f"the name {question.name!r}")
         finally:
             self._waiting.pop(number, None)
+            self._asked.pop(number, None)
 
 
 def _id_of(holder: NameRecord | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Protocol
 
 import msgspec
@@ -31,6 +32,13 @@ class Ask(msgspec.Struct, frozen=True):
 
     input: object
     answer: Callable[[list[Any]], object]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """To a service's actor: an input that answers what this machine put out. Another machine's numbers mean something else."""
+
+    machine: int
+    input: Sent | FoundOwner
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -70,16 +78,22 @@ class ServiceActor(Pump[Core]):
     def __init__(self, tenancy: Tenancy) -> None:
         super().__init__(tenancy.hosted.around, TimerFired())
         self._tenancy = tenancy
+        self._machine = 0
 
     def make_core(self) -> Core:
+        self._machine = self._tenancy.next_machine()
         return self._tenancy.tenant.make(self._tenancy.hosted)
 
     def carriers(self) -> Handlers:
         tenancy = self._tenancy
-        return {Send: tenancy.send, Find: tenancy.find, **tenancy.tenant.carriers()}
+        return {
+            Send: lambda output: tenancy.send(output, self._machine),
+            Find: lambda output: tenancy.find(output, self._machine),
+            **tenancy.tenant.carriers(),
+        }
 
     def specials(self) -> Handlers:
-        return {Ask: self._on_ask, Moved: lambda _: self._begin_anew()}
+        return {Ask: self._on_ask, Reply: self._on_reply, Moved: lambda _: self._begin_anew()}
 
     def on_start(self) -> None:
         super().on_start()
@@ -89,6 +103,10 @@ class ServiceActor(Pump[Core]):
         self.around = self._tenancy.hosted.around
         self.core = self.make_core()
         self._tenancy.settled(self.actor_ref)
+
+    def _on_reply(self, reply: Reply) -> None:
+        if reply.machine == self._machine:
+            self.feed(reply.input)
 
     def _on_ask(self, ask: Ask) -> None:
         outputs = list(self.core.handle(ask.input, self._instant))
@@ -108,6 +126,7 @@ class Tenancy:
         self._supervisor: Supervisor | None = None
         self._ref: GuardedRef[Any] | None = None
         self._early: list[object] = []
+        self._machines = count(1)
         hosted.services.offer(tenant.service, self._take)
         hosted.when_moved(lambda: self.mention(Moved()))
 
@@ -130,6 +149,10 @@ class Tenancy:
         if self._ref is not None and self._ref.is_alive():
             self._ref.tell(message)
 
+    def next_machine(self) -> int:
+        """A number for a fresh machine."""
+        return next(self._machines)
+
     def settled(self, ref: GuardedRef[Any]) -> None:
         """The actor works, with a fresh machine."""
         self._ref = ref
@@ -138,7 +161,11 @@ class Tenancy:
         for message in early:
             ref.tell(message)
 
-    def send(self, output: Send) -> None:
+    def is_early(self, message: object) -> bool:
+        """Whether the actor will be told this once it works."""
+        return message in self._early
+
+    def send(self, output: Send, machine: int) -> None:
         """Have the message delivered, and its fate told."""
         number = output.number
         try:
@@ -146,23 +173,23 @@ class Tenancy:
             how = How(timeout=SERVICE.timeout, service=self.tenant.service)
             receipt = submit(self.hosted, target, payload, how)
         except CicadaError:  # there is no room for it in this process, or the peer has ended
-            self._sent(number, delivered=False)
+            self._sent(number, machine, delivered=False)
             return
         if number:
-            receipt.when_settled(lambda: self._sent(number, delivered=receipt.delivered))
+            receipt.when_settled(lambda: self._sent(number, machine, delivered=receipt.delivered))
 
-    def find(self, output: Find) -> None:
+    def find(self, output: Find, machine: int) -> None:
         """Have the ring asked, and the answer told."""
-        self.hosted.spawn(self._find(output))
+        self.hosted.spawn(self._find(output, machine))
 
-    def _sent(self, number: int, *, delivered: bool) -> None:
+    def _sent(self, number: int, machine: int, *, delivered: bool) -> None:
         if number and not self.hosted.ended:
-            self.tell(Sent(number, delivered))
+            self.tell(Reply(machine, Sent(number, delivered)))
 
-    async def _find(self, find: Find) -> None:
+    async def _find(self, find: Find, machine: int) -> None:
         owners = await self._owners(find.place, find.count)
         if not self.hosted.ended:
-            self.tell(FoundOwner(find.number, owners))
+            self.tell(Reply(machine, FoundOwner(find.number, owners)))
 
     async def _owners(self, place: Place, count: int) -> tuple[Peer, ...]:
         """The owner of a place and those that follow; fewer in a ring of fewer, or when the ring is slower than SERVICE.find."""

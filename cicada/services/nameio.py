@@ -11,11 +11,13 @@ from cicada.services.namerecords import NameRecord
 
 class Register(msgspec.Struct, frozen=True):
     """Make the name this peer's for ``lease`` seconds, and renew it until Release. Answered by Registered or Refused. Of a name
-    that is this peer's already it changes the lease."""
+    that is this peer's already it changes the lease. ``again``: it was this peer's when an earlier machine of it ended. That is not
+    answered: it is tried until most replicas keep it, and Lost says that it is another's."""
 
     request: int
     name: str
     lease: float = NAMES.lease
+    again: bool = False
 
 
 class Resolve(msgspec.Struct, frozen=True):
@@ -65,6 +67,12 @@ class Resolved(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Released(msgspec.Struct, frozen=True):
+    """Answer to Release: the replicas know it, or had their time to."""
+
+    name: str
+
+
 class Lost(msgspec.Struct, frozen=True):
     """A name that was Registered is this peer's no more: ``taken``, by ``holder``, or ``expired`` because no majority of the
     replicas took a renewal in time."""
@@ -75,4 +83,4 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 NameInput = Register | Resolve | Release | RingChanged | Received | Sent | FoundOwner | TimerFired
-NameOutput = Registered | Refused | Resolved | Lost | Send | Find
+NameOutput = Registered | Refused | Resolved | Released | Lost | Send | Find

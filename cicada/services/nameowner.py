@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from cicada.errors import Misuse, PeerFault
@@ -11,12 +12,13 @@ from cicada.keys.identity import Identity
 from cicada.keys.memory import WallClock
 from cicada.limits import NameLimits
 from cicada.services.nameasking import Answers, Asking, Owners
-from cicada.services.nameio import Lost, Refused, Register, Registered
+from cicada.services.nameio import Lost, Refused, Register, Registered, Released
 from cicada.services.namerecords import SignedRecord, normal_name, place_of_name, read_name, sign_name
 from cicada.wire.names import NameKept, Verdict
 
 _TRIES: Final = 2  # more of a registration: few replicas answered, or an earlier life of this peer signed a higher sequence
 _NO_ANSWER: Final = "no-answer"
+_TAKEN: Final = "taken"
 _PASSING: Final = frozenset({_NO_ANSWER, "elsewhere"})
 
 
@@ -26,6 +28,7 @@ class _Own:
     __slots__ = (
         "asked",
         "doubted_at",
+        "is_again",
         "is_registered",
         "is_settled",
         "lease",
@@ -35,16 +38,25 @@ class _Own:
         "tries",
     )  # fmt: skip
 
-    def __init__(self, name: str, request: int, lease: float) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.asked: int | None = request
-        self.lease = lease
+        self.asked: int | None = None
+        self.lease = 0.0
         self.signed: SignedRecord | None = None
+        self.is_again = False  # it was this peer's before, and so is not given up for want of answers
         self.is_registered = False
         self.is_settled = False  # nobody who registered at the same time can have it any more
         self.doubted_at: float | None = None  # since when most replicas name another
         self.tries = 0
         self.step = 0  # what was begun before the last step is no longer of interest
+
+
+def _may_pass(entry: _Own, reason: str) -> bool:
+    return reason != _TAKEN if entry.is_again else reason in _PASSING and entry.tries < _TRIES
+
+
+def _nobody_waits(answers: Answers[NameKept], now: float) -> None:
+    """For what the replicas say."""
 
 
 class Owner:
@@ -86,21 +98,32 @@ class Owner:
             self._refuse(asked.request, "too-many-names")
             return
         if entry is None:
-            entry = self._names[name] = _Own(name, asked.request, asked.lease)
+            entry = self._names[name] = _Own(name)
+            entry.is_again = asked.again
+        elif asked.again:  # the application has asked for it meanwhile
+            return
         elif entry.asked is not None:
             self._refuse(asked.request, "busy")
             return
-        entry.asked, entry.lease = asked.request, asked.lease
+        entry.asked, entry.lease = None if asked.again else asked.request, asked.lease
         self._renew(entry, now)
 
     def release(self, name: str, now: float) -> None:
         """Give a name back."""
         entry = self._names.pop(name, None)
         if entry is None:
+            self._asking.outputs.append(Released(name))
             return
         self._answer(entry, "released")
         entry.step += 1
-        self._asking.find(place_of_name(name), now, lambda owners, at: self._put_release(entry, owners, at))
+
+        def told(_: Answers[NameKept], __: float) -> None:
+            self._asking.outputs.append(Released(name))
+
+        def found(owners: Owners, now: float) -> None:
+            self._put_release(entry, owners, now, told)
+
+        self._asking.find(place_of_name(name), now, found)
 
     # A renewal, of which registration is the first
 
@@ -148,9 +171,11 @@ class Owner:
         elif self._is_superseded(entry, answers) and entry.tries < _TRIES:
             entry.tries += 1
             self._renew(entry, now)
-        elif not entry.is_registered and _reason(verdicts) in _PASSING and entry.tries < _TRIES:
+        elif not entry.is_registered and _may_pass(entry, _reason(verdicts)):
             entry.tries += 1
             self._later(entry, now + self._limits.repair_tries)
+        elif not entry.is_registered and entry.is_again:
+            self._lose(entry, _reason(verdicts), answers, now)
         elif not entry.is_registered:
             self._give_up(entry, _reason(verdicts), answers, now)
         elif 2 * verdicts[Verdict.TAKEN] > len(answers) and self._is_lost(entry, now):
@@ -219,10 +244,17 @@ class Owner:
         took = tuple(peer for peer, answer in answers if answer is None or answer.verdict is Verdict.KEPT)
         self._put_release(entry, took, now)
 
-    def _put_release(self, entry: _Own, owners: Owners, now: float) -> None:
+    def _put_release(
+        self,
+        entry: _Own,
+        owners: Owners,
+        now: float,
+        told: Callable[[Answers[NameKept], float], None] = _nobody_waits,
+    ) -> None:
         """A release counts as long as any record that it makes void might."""
         signed = entry.signed
         if signed is None or signed.record.expires_ms <= self._wall_ms():
+            told([], now)
             return
         release = sign_name(
             self._identity,
@@ -233,7 +265,7 @@ class Owner:
             now_ms=signed.record.issued_ms,
             expires_ms=signed.record.expires_ms,
         )
-        self._asking.put(owners, release.raw, now)
+        self._asking.put(owners, release.raw, now, told)
 
     def _answer(self, entry: _Own, reason: str, holder: SignedRecord | None = None) -> None:
         if entry.asked is not None:

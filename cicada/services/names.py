@@ -16,7 +16,7 @@ from cicada.keys.memory import WallClock
 from cicada.limits import NAMES, NameLimits
 from cicada.services.io import FoundOwner, Received, Sent, TimerFired
 from cicada.services.nameasking import Asking
-from cicada.services.nameio import NameInput, NameOutput, Register, Release, Resolve, RingChanged
+from cicada.services.nameio import NameInput, NameOutput, Register, Release, Released, Resolve, RingChanged
 from cicada.services.namekeeper import Keeper
 from cicada.services.nameowner import Owner
 from cicada.services.namerecords import NameRecord, normal_name
@@ -81,6 +81,7 @@ class Names:
         try:
             normal = normal_name(name)
         except Misuse:
+            self._asking.outputs.append(Released(name))
             return
         self._resolver.forget(normal)
         self._owner.release(normal, now)

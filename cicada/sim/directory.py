@@ -24,6 +24,7 @@ from cicada.services.nameio import (
     Register,
     Registered,
     Release,
+    Released,
     Resolve,
     Resolved,
     RingChanged,
@@ -104,6 +105,7 @@ class DirectorySwarm:
         self.nodes: dict[Address, Keeping] = {}
         self.answers: dict[int, tuple[Answer, float]] = {}
         self.lost: list[tuple[Keeping, Lost]] = []
+        self.released: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self._seed = seed
         self._rng = split(seed, "directory")
@@ -220,6 +222,8 @@ class DirectorySwarm:
                 self._enter(3 * self._trip(), self._found, node, (number, place, count))
             case Lost():
                 self.lost.append((node, output))
+            case Released():
+                self.released[output.name] += 1
             case _:
                 if output.request in self.answers:
                     raise RuntimeError(f"request {output.request} was answered twice")

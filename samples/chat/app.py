@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
 from rich.text import Text
@@ -13,7 +13,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.css.query import NoMatches
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.widgets import Footer, Input, RichLog, Static
 
 from samples.chat import io
@@ -79,28 +79,60 @@ class Log(RichLog):
             self.call_after_refresh(self.scroll_to, y=left, animate=False)
 
 
+class Entry(Input):
+    """The input line. It takes these keys of the window too, so that each is taken after what was typed before it: a line goes to
+    the conversation in which it was written."""
+
+    def __init__(self, keys: Mapping[str, str], entered: Callable[[str], None]) -> None:
+        super().__init__(id="input", placeholder="text, or /help", max_length=TEXT + 64, compact=True)
+        self._keys = keys
+        self._entered = entered
+
+    async def _on_key(self, event: Key) -> None:
+        if event.key == "enter":
+            line = self.value
+            self.clear()
+            self._entered(line)
+        elif event.key in self._keys:
+            await self.app.run_action(self._keys[event.key])
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+
 class Messenger(App[None]):
     """One window on one messenger. It ends when the messenger was closed."""
 
     ENABLE_COMMAND_PALETTE = False
     TITLE = "Cicada messenger"
     CSS = """
-    #log { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; padding: 0 1; background: $background; }
+    #log { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; padding: 0 1; background: $background;
+        scrollbar-background: $background; }
     #panel { width: 24; height: 1fr; border-left: solid $primary; scrollbar-size-vertical: 1; }
     #side { width: 100%; height: auto; }
     #status { height: 1; background: $panel; }
-    #input { background: $surface; }
+    #input { background: $surface; padding: 0 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "turn(1)", "next", priority=True),
-        Binding("ctrl+p", "turn(-1)", "previous", priority=True),
-        *(
-            Binding(f"alt+{digit}", f"choose({digit - 1})", "go to", show=digit == 1, key_display="alt+1..9")
+    IN_TURN: ClassVar[list[Binding]] = [
+        Binding("ctrl+n", "turn(1)", "next"),
+        Binding("ctrl+p", "turn(-1)", "previous"),
+        *(  # of most terminals textual reads Alt and a digit as a letter such as £
+            Binding(
+                f"f{digit},alt+{digit}",
+                f"choose({digit - 1})",
+                "go to",
+                show=digit == 1,
+                key_display="f1..f9",
+            )
             for digit in range(1, 10)
         ),
-        Binding("tab", "complete", "complete", priority=True, show=False),
-        Binding("up", "history(True)", "history", priority=True, show=False),
-        Binding("down", "history(False)", "history", priority=True, show=False),
+        Binding("tab", "complete", "complete", show=False),
+        Binding("up", "history(True)", "history", show=False),
+        Binding("down", "history(False)", "history", show=False),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *IN_TURN,
         Binding("pageup", "page(True)", "scroll", priority=True, key_display="pgup/pgdn"),
         Binding("pagedown", "page(False)", "scroll", priority=True, show=False),
         Binding("ctrl+q", "leave", "quit", priority=True),
@@ -124,7 +156,8 @@ class Messenger(App[None]):
             with VerticalScroll(id="panel", can_focus=False):
                 yield Static(id="side", markup=False)
         yield Static(id="status", markup=False)
-        yield Input(id="input", placeholder="text, or /help", max_length=TEXT + 64, compact=True)
+        keys = {key: binding.action for binding in self.IN_TURN for key in binding.key.split(",")}
+        yield Entry(keys, self._entered)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -145,11 +178,9 @@ class Messenger(App[None]):
             self._is_stale = True
             self.set_timer(REDRAW, self._draw)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """A line was entered."""
-        event.input.clear()
-        self._history.entered(event.value)
-        self._feed(io.Typed(event.value))
+    def _entered(self, line: str) -> None:
+        self._history.entered(line)
+        self._feed(io.Typed(line))
 
     def on_resize(self, event: Resize) -> None:
         """Lines are wrapped anew."""

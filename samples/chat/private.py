@@ -12,6 +12,8 @@ from samples.chat.wire import Knock, Whispered, encode
 
 RESOLVE_S: Final = 8.0
 SEND_S: Final = 15.0
+KNOCK_S: Final = 5.0  # as long as the library remembers whose a name is, and where
+KNOCKS: Final = 3  # whose router has just mapped a port is where it was for a moment still
 PROVEN_S: Final = 60.0
 PROVEN: Final = 256
 
@@ -36,17 +38,27 @@ class Post:
         turn = self._turns.setdefault(to, asyncio.Lock())
         try:
             async with turn:
-                record = await self._peer.resolve(to, timeout=RESOLVE_S)
+                record, problem = await self._find(to)
                 if record is None:
-                    return Fate(f"nobody here is called {to}")
-                problem = await self._prove(record)
-                if problem:
                     return Fate(problem)
                 receipt = self._peer.send(record.address, encode(message), timeout=SEND_S, ordered=True)
             await receipt
         except CicadaError as error:
             return Fate(str(error))
         return Fate(problem_of(receipt, record), receipt.peer_id)
+
+    async def _find(self, name: str) -> tuple[NameRecord | None, str]:
+        """The record of a name whose owner has proven that it is there; otherwise why not. Nothing was sent to it yet, so it is
+        looked for again when it may have moved."""
+        problem = ""
+        for _ in range(KNOCKS):
+            record = await self._peer.resolve(name, timeout=RESOLVE_S)
+            if record is None:
+                return None, f"nobody here is called {name}"
+            problem = await self._prove(record)
+            if not problem:
+                return record, ""
+        return None, problem
 
     async def _prove(self, record: NameRecord) -> str:
         """Have the peer at the owner's address prove that it is the owner, before it is sent anything; why not, or empty. After
@@ -55,7 +67,7 @@ class Post:
         who = (record.address, record.peer_id)
         if now - self._proven.get(who, float("-inf")) < PROVEN_S:
             return ""
-        receipt = self._peer.send(record.address, encode(Knock()), timeout=SEND_S, ordered=True)
+        receipt = self._peer.send(record.address, encode(Knock()), timeout=KNOCK_S, ordered=True)
         await receipt
         problem = problem_of(receipt, record)
         if not problem:

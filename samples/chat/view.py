@@ -71,10 +71,15 @@ def status_text(chat: Chat) -> Text:
     """Own name, address, and whether others are known."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {chat.name}{'' if chat.is_registered else '?'}", "bold")
-    text.append(f"  {clean(chat.address, 70)}")
+    text.append(f"  {_shown_address(chat.address)}")
     text.append(f"  peers: {chat.peers}")
     text.append("  connected" if chat.peers else "  not connected", "green" if chat.peers else "red")
     return text
+
+
+def _shown_address(address: str) -> str:
+    """As others dial it; of one that nobody can dial the beginning is enough."""
+    return f"{address[:9]}… hidden" if address.startswith("@") else clean(address, 70)
 
 
 def words(chat: Chat) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
 
 from cicada.actors.family import Crash
 from cicada.actors.host import Host
-from cicada.aio import SwarmPeer
+from cicada.aio import NameRecord, SwarmPeer
 from cicada.chord.io import LookupFailure, RingSnapshot
 from cicada.errors import DeliveryTimeout, NotBound, RingNotReady
 from cicada.ids import Address, canonical_address, is_hidden
@@ -23,7 +24,7 @@ from cicada.routing.router import Router
 from cicada.wire.routed import Broadcast
 from tests.peer.encrypted import SeenRouter, seen_routers
 from tests.peer.moving import at, decide, hidden, hide, hosted_of, mover, moves_of, told, until
-from tests.peer.swarm import PATIENCE_S, proven, swarm
+from tests.peer.swarm import PATIENCE_S, eventually, proven, swarm
 from tests.peer.test_aio_peer import closed_port
 
 __all__ = ["seen_routers"]
@@ -52,6 +53,29 @@ def mapped(address: Address) -> Mapped:
 
 
 # Everything that was asked gets an answer
+
+
+@pytest.mark.parametrize("turns", [0, 4])
+async def test_what_the_directory_is_asked_while_its_peer_moves_is_answered(turns: int) -> None:
+    async with mover(3) as (peer, others):
+        await others[0].register("ann")
+        asked = [
+            asyncio.create_task(peer.resolve("ann", PATIENCE_S)),
+            asyncio.create_task(peer.register("ben", timeout=PATIENCE_S)),
+        ]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        decide(peer, Become(hidden(peer)))
+        async with asyncio.timeout(PATIENCE_S / 2):  # registering is tried again by itself after two seconds
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(answer, NameRecord | RingNotReady) for answer in answers), answers
+
+        async def is_registered() -> bool:
+            with suppress(RingNotReady):
+                return (await peer.register("ben", timeout=PATIENCE_S)).address == hidden(peer)
+            return False
+
+        await eventually(is_registered, "the name to be registered from there")
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 6, 8])

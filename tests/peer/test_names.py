@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from cicada import peer as sync
 from cicada.aio import SwarmPeer
-from cicada.embedding.tenancy import Moved, Tenancy
+from cicada.embedding.tenancy import Moved, Reply, Tenancy
 from cicada.errors import Misuse, NameTaken, NotBound, RingNotReady
 from cicada.ids import Peer, Place
 from cicada.keys.identity import Identity
 from cicada.limits import NAMES
+from cicada.services.io import FoundOwner, Sent
 from cicada.services.namerecords import place_of_name, rank_of, sign_name
+from cicada.testing import LocalSwarm, virtual
 from tests.peer.swarm import PATIENCE_S, eventually, proven
 
 PEERS = 6
@@ -167,6 +169,38 @@ async def test_a_name_that_a_fresh_machine_cannot_register_again_is_lost() -> No
         one._directory._tenancy.tell(Moved())
         assert await got(losses) == ("erin", "taken", better.peer_id)
         assert held(one) == []
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.1])
+def test_a_name_that_was_released_before_closing_is_free_when_the_peer_has_closed(latency: float) -> None:
+    async def main() -> bool:
+        async with LocalSwarm(8, timeout=PATIENCE_S * 6) as swarm:
+            one, other = swarm[1], swarm[2]
+            await other.resolve("heidi", PATIENCE_S)
+            await one.register("heidi", timeout=PATIENCE_S)
+            one.release("heidi")
+            await one.close()
+            return (await other.register("heidi", timeout=PATIENCE_S)).address == other.address
+
+    assert virtual(main, seed=3, latency=latency)
+
+
+async def test_what_the_machine_before_a_move_had_asked_is_no_answer_to_the_next_ones_questions(
+    peers: list[SwarmPeer],
+) -> None:
+    await peers[1].register("grace")
+    await peers[2].resolve("nobody-yet")
+    directory = peers[2]._directory
+    assert directory is not None
+    directory._tenancy.tell(Moved())
+    asked = asyncio.create_task(peers[2].resolve("grace"))
+    await asyncio.sleep(0)
+    for number in range(8):
+        directory._tenancy.tell(Reply(1, FoundOwner(number, ())))
+        directory._tenancy.tell(Reply(1, Sent(number, False)))
+    found = await asked
+    assert found is not None
+    assert found.address == peers[1].address
 
 
 async def test_a_released_name_is_not_lost() -> None:

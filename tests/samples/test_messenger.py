@@ -385,7 +385,9 @@ class Terminal:
 
     def read(self) -> bool:
         """Take what was drawn within a tenth of a second; whether the terminal is still there."""
-        if select.select([self._fd], [], [], 0.1)[0]:
+        poll = select.poll()  # select() takes no descriptor past 1023
+        poll.register(self._fd, select.POLLIN)
+        if poll.poll(100):
             try:
                 self.drawn += os.read(self._fd, 65536)
             except OSError:

@@ -13,12 +13,14 @@ from cicada.keys.identity import Identity
 from cicada.limits import NAMES, NameLimits
 from cicada.services.io import Find, FoundOwner, Received, Send, Sent, TimerFired
 from cicada.services.nameio import (
+    Lost,
     NameInput,
     NameOutput,
     Refused,
     Register,
     Registered,
     Release,
+    Released,
     Resolve,
     Resolved,
     RingChanged,
@@ -286,6 +288,71 @@ def test_a_registration_that_fails_says_why_and_is_undone_where_it_was_kept(
     }
     for message in messages([output for output in said if isinstance(output, Send)], PutName):
         assert read_name(message.record, desk.wall_ms(), "meadow").record.is_release
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.BUSY, Verdict.ELSEWHERE, Verdict.FULL])
+def test_a_name_that_was_held_before_is_tried_until_the_replicas_have_it(
+    desk: Desk, verdict: Verdict | None
+) -> None:
+    said = desk.feed(Register(0, "alice", again=True))
+    for _ in range(10):
+        for send in desk.place():
+            if verdict is None:
+                said += desk.feed(Sent(send.number, False))
+            else:
+                said += desk.tell(send.peer, NameKept(send.number, verdict))
+        said += desk.sleep(NAMES.repair_tries)
+    for send in desk.place():
+        said += desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    assert not [output for output in said if not isinstance(output, Find | Send)], (
+        "nobody waits for an answer"
+    )
+    desk.feed(Register(2, "alice"))
+    for send in desk.place():
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    assert [answer.request for answer in desk.said(Registered)] == [2]
+
+
+def test_a_name_that_was_held_before_and_is_anothers_now_is_lost(desk: Desk) -> None:
+    rival = record(desk)
+    said = desk.feed(Register(0, "alice", again=True))
+    for send, verdict in zip(desk.place(), (Verdict.KEPT, Verdict.TAKEN, Verdict.KEPT), strict=True):
+        if send.peer == ONE:
+            said += desk.feed(Sent(send.number, False))
+        else:
+            said += desk.tell(
+                send.peer, NameKept(send.number, verdict, rival.raw if verdict is Verdict.TAKEN else b"")
+            )
+    assert [output for output in said if isinstance(output, Lost | Refused)] == [
+        Lost("alice", "taken", rival.record)
+    ]
+
+
+def test_that_it_was_held_before_changes_nothing_of_a_name_that_was_asked_for_meanwhile(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    sends = desk.place()
+    assert desk.feed(Register(0, "alice", again=True)) == []
+    for send in sends:
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    assert [answer.request for answer in desk.said(Registered)] == [1]
+
+
+def test_a_name_is_released_when_the_replicas_know_it_or_had_their_time(desk: Desk) -> None:
+    assert desk.feed(Release("nobodys")) == [Released("nobodys")]
+    for answers in (True, False):
+        desk.feed(Register(1, "alice"))
+        for send in desk.place():
+            desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+        desk.feed(Release("Alice"))
+        sends = desk.place()
+        assert len(sends) == len(REPLICAS)
+        for send in sends:
+            assert desk.said(Released) == []
+            if answers:
+                desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+        if not answers:
+            desk.sleep(NAMES.ask)
+        assert desk.said(Released) == [Released("alice")]
 
 
 def test_a_sequence_of_an_earlier_life_is_exceeded(desk: Desk) -> None:
