@@ -175,8 +175,7 @@ async def test_a_name_that_a_fresh_machine_cannot_register_again_is_lost() -> No
 def test_a_name_that_was_released_before_closing_is_free_when_the_peer_has_closed(latency: float) -> None:
     async def main() -> bool:
         async with LocalSwarm(8, timeout=PATIENCE_S * 6) as swarm:
-            one, other = swarm[1], swarm[2]
-            await other.resolve("heidi", PATIENCE_S)
+            one, other = swarm[1], swarm[0]
             await one.register("heidi", timeout=PATIENCE_S)
             one.release("heidi")
             await one.close()
