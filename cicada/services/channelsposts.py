@@ -177,7 +177,7 @@ class Posts:
         if life is None:
             return self._drop("channel-crowded")
         kept = self.log.add(post, id, self._until(post, checked, now), now)
-        if self.joined_at is not None and not self._is_own(post):
+        if self.joined_at is not None and not self._is_own(post, checked):
             self._line_up(id, life, kept, checked, now)
         return Took(Outcome.FRESH, kept)
 
@@ -216,7 +216,10 @@ class Posts:
         else:
             self._holding.pop(id, None)
 
-    def _is_own(self, post: Post) -> bool:
+    def _is_own(self, post: Post, checked: StatementChecked) -> bool:
+        """Also what was said at another address, or by an earlier life, as long as a key tells that from another peer's."""
+        if self._signing.peer_id:
+            return checked.peer_id == self._signing.peer_id
         return post.origin == self._own.address and post.boot == self._boot
 
     def _seconds_left(self, post: Post, checked: StatementChecked) -> float:

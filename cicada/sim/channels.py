@@ -71,6 +71,7 @@ class OpenSigning:
     def __init__(self, own: Peer, wall_ms: Callable[[], int]) -> None:
         self._own = own
         self.wall_ms = wall_ms
+        self.peer_id = f"key of {own.address}"
 
     def sign(self, digest: bytes) -> tuple[bytes, bytes]:
         record = self._own.address.encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.nat.lab import Lab
 from tests.nat.peers import PORT
 from tests.samples.messengers import GENERAL, Person
@@ -11,19 +13,24 @@ from tests.samples.terminals import terminals
 SEED = f"44.128.10.2:{PORT}"
 
 
+@pytest.mark.parametrize(
+    "maps", [False, pytest.param(True, marks=pytest.mark.prove)], ids=["hidden", "mapped"]
+)
 def test_one_behind_a_router_talks_with_two_outside_in_a_channel_and_in_private(
-    lab: Lab, rewrite: bool
+    lab: Lab, rewrite: bool, maps: bool
 ) -> None:
+    if maps:
+        lab.router.start_daemon()
     with terminals() as server:
         alice = Person(server, "alice", SEED, host=lab.outside)
         alice.sees_here("alice")
         bob = Person(server, "bob", f"192.168.77.10:{PORT}", join=SEED, host=lab.lan)
         carol = Person(server, "carol", f"44.128.20.2:{PORT}", join=SEED, host=lab.elsewhere)
-        bob.terminal.shows("hidden")  # his address by now
+        bob.terminal.shows("44.128.77.1:" if maps else "hidden")  # his address by now
         for person in (alice, bob, carol):
             person.sees_here("alice", "bob", "carol")
         talk_in_the_channel(alice, bob, carol)
-        if rewrite:
+        if rewrite and not maps:
             save("chat-router", bob.terminal.coloured(), "bob")
         talk_in_private(alice, bob, carol)
         bob.enters("/quit")

@@ -552,6 +552,14 @@ HOSTILE = st.one_of(
 )
 
 
+def test_what_a_member_said_at_another_address_or_in_an_earlier_life_does_not_come_back_to_it() -> None:
+    bench = a_root(ALICE)
+    moved = Memory(BOB, bench.memory.identity, swarm="swarm", wall_ms=lambda: NOW, trust=TrustStore.load(()))
+    before = signed(replace(bench.post(), origin=BOB.address), moved)
+    assert of(Delivered, bench.hear(ALICE, before, bench.post(boot=8))) == []
+    assert [one.payload for one in of(Delivered, bench.hear(ALICE, Bench(ALICE).post()))] == [b"hello"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
