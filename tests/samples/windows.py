@@ -15,7 +15,7 @@ from samples.chat.app import Messenger
 from samples.chat.carrier import Carrier
 from samples.chat.limits import ChatLimits
 from samples.chat.view import line_text
-from tests.peer.swarm import eventually
+from tests.peer.swarm import PATIENCE_S, eventually
 
 GENERAL: Final = "#general"
 QUICK: Final = ChatLimits(announce=1.0, answer=0.2, again=0.5)
@@ -90,3 +90,20 @@ async def window(
             yield Window(peer, app, pilot, carrier)
     finally:
         await peer.close()
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[tuple[Window, Window]]:
+    """Alice and bob, who see and have verified each other."""
+    async with window("alice") as alice, window("bob", alice.peer.listener) as bob:
+        await alice.reads("* bob is here", GENERAL)
+        await bob.reads("* alice is here", GENERAL)
+        yield alice, bob
+
+
+@asynccontextmanager
+async def stranger(member: Window) -> AsyncIterator[SwarmPeer]:
+    """A plain peer in the swarm of a member."""
+    async with SwarmPeer("127.0.0.1", 0) as peer:
+        await peer.connect(member.peer.listener, timeout=PATIENCE_S)
+        yield peer
