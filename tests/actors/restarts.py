@@ -82,7 +82,9 @@ def open_files() -> int:
 
 
 def say(*words: Any) -> None:
-    print(*words, flush=True)
+    """In one piece: threads say things at the same time."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 async def serve(path: str) -> None:
