@@ -364,7 +364,7 @@ class SwarmPeer(Embedded):
             if not self._hosted.ended:
                 with contextlib.suppress(DeliveryTimeout, NotBound):  # one that ended or is stuck says none
                     if self._directory is not None:
-                        await self._directory.farewell(min(timeout, NAMES.farewell))
+                        await self._directory.farewell(min(timeout / 2, NAMES.farewell))
                     await self.disconnect(max(ends - loop.time(), 0.0))
         finally:
             self._hosted.end("left")

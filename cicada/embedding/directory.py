@@ -118,9 +118,8 @@ class Directory:
             self._tenancy.tell(Release(name))
         for name, lease in self._held.items():
             self._tenancy.tell(Register(0, name, lease, again=True))
-        for question in self._asked.values():
-            if not self._tenancy.is_early(question):
-                self._tenancy.tell(question)
+        for question in self._asked.values():  # it may be told them twice, and answers once
+            self._tenancy.tell(question)
 
     def _answer(self, answer: Registered | Refused | Resolved) -> None:
         waiting = self._waiting.pop(answer.request, None)

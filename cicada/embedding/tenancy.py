@@ -161,10 +161,6 @@ class Tenancy:
         for message in early:
             ref.tell(message)
 
-    def is_early(self, message: object) -> bool:
-        """Whether the actor will be told this once it works."""
-        return message in self._early
-
     def send(self, output: Send, machine: int) -> None:
         """Have the message delivered, and its fate told."""
         number = output.number

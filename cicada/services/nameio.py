@@ -10,9 +10,10 @@ from cicada.services.namerecords import NameRecord
 
 
 class Register(msgspec.Struct, frozen=True):
-    """Make the name this peer's for ``lease`` seconds, and renew it until Release. Answered by Registered or Refused. Of a name
-    that is this peer's already it changes the lease. ``again``: it was this peer's when an earlier machine of it ended. That is not
-    answered: it is tried until most replicas keep it, and Lost says that it is another's."""
+    """Make the name this peer's for ``lease`` seconds, and renew it until Release. Answered by Registered or Refused, once when
+    the same is asked twice. Of a name that is this peer's already it changes the lease. ``again``: it was this peer's when an
+    earlier machine of it ended. That is not answered: it is tried until most replicas keep it, and Lost says that it is
+    another's."""
 
     request: int
     name: str

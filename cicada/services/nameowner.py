@@ -55,10 +55,6 @@ def _may_pass(entry: _Own, reason: str) -> bool:
     return reason != _TAKEN if entry.is_again else reason in _PASSING and entry.tries < _TRIES
 
 
-def _nobody_waits(answers: Answers[NameKept], now: float) -> None:
-    """For what the replicas say."""
-
-
 class Owner:
     """This peer's names."""
 
@@ -100,7 +96,9 @@ class Owner:
         if entry is None:
             entry = self._names[name] = _Own(name)
             entry.is_again = asked.again
-        elif asked.again:  # the application has asked for it meanwhile
+        elif (
+            asked.again or entry.asked == asked.request
+        ):  # the application asked meanwhile, or is asking this already
             return
         elif entry.asked is not None:
             self._refuse(asked.request, "busy")
@@ -249,12 +247,13 @@ class Owner:
         entry: _Own,
         owners: Owners,
         now: float,
-        told: Callable[[Answers[NameKept], float], None] = _nobody_waits,
+        told: Callable[[Answers[NameKept], float], None] | None = None,
     ) -> None:
         """A release counts as long as any record that it makes void might."""
         signed = entry.signed
         if signed is None or signed.record.expires_ms <= self._wall_ms():
-            told([], now)
+            if told is not None:
+                told([], now)
             return
         release = sign_name(
             self._identity,

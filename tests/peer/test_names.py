@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
@@ -112,16 +113,23 @@ async def got(losses: queue.Queue[Loss]) -> Loss:
     return await asyncio.to_thread(losses.get, timeout=PATIENCE_S)
 
 
-@pytest.mark.usefixtures("_all_are_early")
-async def test_whoever_loses_a_name_is_told_to_whom() -> None:
+@asynccontextmanager
+async def rivals(name: str) -> AsyncIterator[tuple[SwarmPeer, SwarmPeer, Identity, queue.Queue[Loss]]]:
+    """Two peers, of whom the second one has the better right to the name; its key; and what the first one loses."""
     losses: queue.Queue[Loss] = queue.Queue()
-    worse, better = by_rank("dave")
+    worse, better = by_rank(name)
     async with (
         SwarmPeer("127.0.0.1", 0, identity=worse, hooks={"name_lost": lambda *loss: losses.put(loss)}) as one,
         SwarmPeer("127.0.0.1", 0, identity=better) as other,
     ):
         await other.connect(one, timeout=PATIENCE_S)
         await proven([one, other])
+        yield one, other, better, losses
+
+
+@pytest.mark.usefixtures("_all_are_early")
+async def test_whoever_loses_a_name_is_told_to_whom() -> None:
+    async with rivals("dave") as (one, other, better, losses):
         await one.register("Dave")
         assert held(one) == ["dave"]
         await other.register("dave")
@@ -155,14 +163,7 @@ def test_whoever_loses_a_name_without_a_loop_is_told_to_whom() -> None:
 
 @pytest.mark.usefixtures("_all_are_early")
 async def test_a_name_that_a_fresh_machine_cannot_register_again_is_lost() -> None:
-    losses: queue.Queue[Loss] = queue.Queue()
-    worse, better = by_rank("erin")
-    async with (
-        SwarmPeer("127.0.0.1", 0, identity=worse, hooks={"name_lost": lambda *loss: losses.put(loss)}) as one,
-        SwarmPeer("127.0.0.1", 0, identity=better) as other,
-    ):
-        await other.connect(one, timeout=PATIENCE_S)
-        await proven([one, other])
+    async with rivals("erin") as (one, other, better, losses):
         await one.register("erin")
         await other.register("erin")
         assert one._directory is not None

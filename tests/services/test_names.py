@@ -328,6 +328,16 @@ def test_a_name_that_was_held_before_and_is_anothers_now_is_lost(desk: Desk) -> 
     ]
 
 
+def test_a_registration_that_is_asked_twice_is_answered_once(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    sends = desk.place()
+    assert desk.feed(Register(1, "alice")) == []
+    assert desk.feed(Register(2, "alice")) == [Refused(2, "busy")]
+    for send in sends:
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    assert [answer.request for answer in desk.said(Registered)] == [1]
+
+
 def test_that_it_was_held_before_changes_nothing_of_a_name_that_was_asked_for_meanwhile(desk: Desk) -> None:
     desk.feed(Register(1, "alice"))
     sends = desk.place()
