@@ -261,7 +261,7 @@ class Chat:
         if len(self.rosters) >= self._limits.channels or self.talks.open(channel) is None:
             self._problem(self.talks.current.key, "too many channels: /part one of them first", now)
             return []
-        self.rosters[channel] = Roster(self._limits, self._rng)
+        self.rosters[channel] = Roster(self._limits, self._rng, self.dropped)
         self.talks.show(channel)
         self._note(channel, f"you joined {channel}; all members of the swarm can read it", now)
         return [Enter(channel)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
@@ -19,9 +20,10 @@ class Member(msgspec.Struct):
 
 
 class Roster:
-    """The members of one channel, by what they say themselves."""
+    """The members of one channel, by what they say themselves. Who is forgotten for others is counted in ``dropped``."""
 
-    def __init__(self, limits: ChatLimits, rng: Random) -> None:
+    def __init__(self, limits: ChatLimits, rng: Random, dropped: Counter[str]) -> None:
+        self._dropped = dropped
         self._limits = limits
         self._rng = rng
         self._members: dict[str, Member] = {}
@@ -41,6 +43,7 @@ class Roster:
         self._members[peer_id] = Member(peer_id, name, now)
         while len(self._members) > self._limits.members:
             del self._members[next(iter(self._members))]
+            self._dropped["member-crowded-out"] += 1
         return None if member is None else member.name
 
     def left(self, peer_id: str) -> bool:

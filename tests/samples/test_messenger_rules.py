@@ -160,6 +160,14 @@ def last(chat: Chat, key: str = GENERAL) -> str:
     return shown(chat.talks[key])[-1]
 
 
+def test_a_full_channel_forgets_whom_it_heard_longest_ago_and_counts_that() -> None:
+    chat = begun(SMALL)
+    for number in range(SMALL.members + 2):
+        chat.handle(said(f"{number:064x}", f"n{number}", "hi"), 1.0 + number)
+    assert [member.name for member in chat.rosters[GENERAL]] == ["n2", "n3", "n4", "n5"]
+    assert chat.dropped == Counter({"member-crowded-out": 2})
+
+
 def test_a_name_is_shown_with_a_question_mark_until_the_directory_has_said_whose_it_is() -> None:
     chat = begun()
     assert chat.handle(said(BOB, "bob", "hi"), 1.0) == [io.LookUp("bob")]
