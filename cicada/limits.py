@@ -896,6 +896,9 @@ class BusLimits(msgspec.Struct, frozen=True, kw_only=True):
     )
     subscribe_timeout: float = 1.0  # for a first subscription to arrive at a new publisher; measured 0.01
     batch: int = 256  # events one subscriber takes before others on its loop have a turn
+    rest: float = (
+        0.02  # seconds between two times that a subscriber wakes up; each costs it as much as 20 events
+    )
     stop_timeout: float = 2.0  # the proxy ends within this many seconds of being told to
     recording_flush_bytes: int = 64 * KIB  # a recording is written in pieces of this size
     recording_flush: float = 0.5  # or this often (seconds), so that a follower sees what happened

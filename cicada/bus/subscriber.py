@@ -65,6 +65,7 @@ class Subscriber:
         self._socket: zmq.Socket[bytes] | None = None
         self._come: deque[bytes] = deque()  # in one message, and not taken yet
         self._taken = 0
+        self._rests_until = 0.0
         self.gaps = GapDetector()
         self.malformed = 0
 
@@ -99,8 +100,9 @@ class Subscriber:
         """Get it no more."""
         self._open().setsockopt(zmq.UNSUBSCRIBE, topic)
 
-    async def receive_raw(self, timeout: float) -> bytes | None:
-        """The next event as it came; None when none came within ``timeout`` seconds. It is in no figure of this subscriber."""
+    async def receive_raw(self, timeout: float | None) -> bytes | None:
+        """The next event as it came; None when none came within ``timeout`` seconds (None: wait for ever). It is in no figure of
+        this subscriber."""
         raw = self._take()
         if raw is None:
             try:
@@ -108,7 +110,8 @@ class Subscriber:
                     while (raw := self._take()) is None:
                         await self._readable()
             except TimeoutError:
-                return None
+                if (raw := self._take()) is None:  # it may have come while this one rested
+                    return None
         self._taken += 1
         if self._taken % self._limits.batch == 0:
             await asyncio.sleep(0)
@@ -116,34 +119,29 @@ class Subscriber:
 
     async def receive(self, timeout: float | None) -> Envelope:
         """The next envelope. Raises DeliveryTimeout when none came within ``timeout`` seconds (None: wait for ever)."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._next()
-        except TimeoutError:
-            raise DeliveryTimeout(f"no event within {timeout} s") from None
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        while (raw := await self.receive_raw(None if until is None else until - loop.time())) is not None:
+            envelope = self._read(raw)
+            if envelope is not None:
+                return envelope
+        raise DeliveryTimeout(f"no event within {timeout} s")
 
     async def _envelopes(self) -> AsyncIterator[Envelope]:
         while self._socket is not None:
-            yield await self._next()
+            yield await self.receive(None)
 
-    async def _next(self) -> Envelope:
-        while True:
-            raw = self._take()
-            if raw is None:
-                await self._readable()
-                continue
-            self._taken += 1
-            if self._taken % self._limits.batch == 0:
-                await asyncio.sleep(0)
-            try:
-                envelope = self._decoder.decode(raw)
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                self.malformed += 1
-                continue
-            if type(envelope.event) is SequencesTold:
-                continue  # for followers
-            self.gaps.notice(envelope)
-            return envelope
+    def _read(self, raw: bytes) -> Envelope | None:
+        """None: nothing for whoever merely subscribes."""
+        try:
+            envelope = self._decoder.decode(raw)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self.malformed += 1
+            return None
+        if type(envelope.event) is SequencesTold:
+            return None  # for followers
+        self.gaps.notice(envelope)
+        return envelope
 
     def _take(self) -> bytes | None:
         """The body of the next event, None when there is none now. No wait can lose what was taken."""
@@ -161,9 +159,16 @@ class Subscriber:
         return self._socket
 
     async def _readable(self) -> None:
-        """Wait until something may have come. The descriptor is watched only here, so an idle reader costs nothing."""
-        if self._socket is not None:
-            await readable(self._socket)
+        """Wait until something may have come. The descriptor is watched only here, so an idle reader costs nothing.
+
+        In a stream of events it is one wait in each ``rest`` seconds: waking up costs more than reading what has come.
+        """
+        if self._socket is None:
+            return
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._rests_until - loop.time()))
+        await readable(self._socket)
+        self._rests_until = loop.time() + self._limits.rest
 
 
 async def readable(socket: zmq.Socket[bytes]) -> None:

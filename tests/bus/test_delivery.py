@@ -13,10 +13,10 @@ import zmq
 
 from cicada.bus.proxy import BusProxy
 from cicada.bus.publisher import Publisher
-from cicada.bus.subscriber import GapDetector, Subscriber
+from cicada.bus.subscriber import GapDetector, Subscriber, readable
 from cicada.bus.topics import topic_of
 from cicada.errors import DeliveryTimeout, Misuse, Unavailable
-from cicada.events import Envelope, EventsLost, PeerFaulted, PhaseChanged
+from cicada.events import AnyEvent, Envelope, EventsLost, PeerFaulted, PhaseChanged
 from cicada.limits import BusLimits
 
 from .conftest import WAIT, CountingClock, Open, fault, phase, until, until_wanted
@@ -250,6 +250,47 @@ async def test_a_busy_subscriber_lets_others_on_its_loop_have_a_turn(
             await subscriber.receive(WAIT)
         task.cancel()
     assert turns >= 799 // 8
+
+
+async def test_a_subscriber_of_a_stream_wakes_up_once_for_many_events(
+    proxy: BusProxy, publisher_of: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = 0
+
+    async def counted(socket: zmq.Socket[bytes]) -> None:
+        nonlocal waits
+        waits += 1
+        await readable(socket)
+
+    monkeypatch.setattr("cicada.bus.subscriber.readable", counted)
+    publisher, rest = publisher_of(), 0.2
+    async with Subscriber(proxy.subscribers, limits=BusLimits(rest=rest)) as subscriber:
+
+        async def take_all() -> list[AnyEvent]:
+            return [(await subscriber.receive(WAIT)).event for _ in range(50)]
+
+        await until_wanted(publisher, PhaseChanged)
+        began = time.monotonic()
+        taking = asyncio.create_task(take_all())
+        for number in range(50):
+            publisher.publish("a", phase(number))
+            await asyncio.sleep(0.002)
+        assert await taking == [phase(number) for number in range(50)]
+    assert waits <= 1 + (time.monotonic() - began) / rest
+
+
+async def test_an_event_that_comes_while_a_subscriber_rests_is_in_time(
+    proxy: BusProxy, publisher_of: Open
+) -> None:
+    publisher = publisher_of()
+    async with Subscriber(proxy.subscribers, limits=BusLimits(rest=60.0)) as subscriber:
+        await until_wanted(publisher, PhaseChanged)
+        receiving = asyncio.create_task(subscriber.receive(WAIT))
+        await asyncio.sleep(0)  # it waits, and rests once it has this one
+        publisher.publish("a", phase(1))
+        assert (await receiving).event == phase(1)
+        publisher.publish("a", phase(2))
+        assert (await subscriber.receive(1.0)).event == phase(2)
 
 
 async def test_a_publisher_can_wait_for_its_first_subscription(proxy: BusProxy, publisher_of: Open) -> None:
