@@ -55,9 +55,15 @@ def exact(watcher: Watcher, swarm: RunningSwarm, seconds: float = HEAL) -> None:
 
 
 def whole(watcher: Watcher, swarm: RunningSwarm) -> None:
-    """All is well again, in the swarm and in the window."""
-    swarm.wait_for(lambda status: status.ring_proven)
-    watcher.until(lambda: watcher.state.health.convergence == 1)
+    """All is well again, in the swarm and in the window: with all peers, of whom one may be starting still."""
+    count = len(swarm.ask(GetPeers(), Peers).rows)
+    swarm.wait_for(lambda status: status.ring_proven and status.joined == count)
+    watcher.until(lambda: members(watcher) == count and watcher.state.health.convergence == 1)
+
+
+def members(watcher: Watcher) -> int:
+    """How many peers belong to the ring, as the window has it."""
+    return sum(peer.state is PeerState.MEMBER for peer in watcher.state.peers.values())
 
 
 def is_live(watcher: Watcher) -> bool:
@@ -174,8 +180,6 @@ def test_k_kills_and_r_brings_back(watcher: Watcher, swarm: RunningSwarm) -> Non
     watcher.press("r")
     assert "core-4" in watcher.answered("core-4 join at random")
     whole(watcher, swarm)
-    assert watcher.peer("core-4").state is PeerState.MEMBER
-    assert swarm.status().joined == 12
 
 
 @pytest.mark.prove
@@ -189,7 +193,6 @@ def test_d_disconnects_and_j_joins_through_the_next_clicked(watcher: Watcher, sw
     watcher.click("core-0")
     watcher.answered("core-6 join through core-0")
     whole(watcher, swarm)
-    assert swarm.status().joined == 12
 
 
 @pytest.mark.prove
