@@ -15,13 +15,14 @@ import ctypes
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
+import multiprocessing.util
 import os
 import resource
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
@@ -78,7 +79,11 @@ class WorkerProcess:
         """Start it. ``main`` runs in the new process. Raises Unavailable when the system refuses."""
         self.spec = spec
         self._signal, theirs = _context.Pipe(duplex=False)
-        self._process = _context.Process(target=_run, args=(spec, theirs, main), name=spec.name)
+        sockets = (
+            spec.control_folder,
+            multiprocessing.util.get_temp_dir(),
+        )  # the fork server's is in the other
+        self._process = _context.Process(target=_run, args=(spec, sockets, theirs, main), name=spec.name)
         self._closed = False
         try:
             with _no_main_module():
@@ -160,10 +165,13 @@ def exit_in_words(code: int | None) -> str:
 
 
 def _run(
-    spec: WorkerSpec, ready: multiprocessing.connection.Connection, main: Callable[[WorkerSpec, Ready], None]
+    spec: WorkerSpec,
+    sockets: Iterable[str],
+    ready: multiprocessing.connection.Connection,
+    main: Callable[[WorkerSpec, Ready], None],
 ) -> None:
     """The new process: tied to the launcher's life first of all, then to its work."""
-    _end_with_the_launcher(spec.control_folder)
+    _end_with_the_launcher(sockets)
     _go_on_when_the_fork_server_ends()
     # Ctrl-C reaches the whole process group; the launcher decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -172,7 +180,8 @@ def _run(
         main(spec, lambda: ready.send_bytes(b"ready"))
 
 
-def _end_with_the_launcher(control_folder: str) -> None:
+def _end_with_the_launcher(folders: Iterable[str]) -> None:
+    """When the launcher ends without a word, so does this process, and removes these in its place."""
     launcher = multiprocessing.parent_process()
     if launcher is None:
         raise Unavailable("a worker runs in a process of its own only")
@@ -180,7 +189,8 @@ def _end_with_the_launcher(control_folder: str) -> None:
 
     def watch() -> None:
         multiprocessing.connection.wait([sentinel])
-        shutil.rmtree(control_folder, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(LAUNCHER_GONE)
 
     threading.Thread(target=watch, name="launcher-watch", daemon=True).start()

@@ -324,9 +324,12 @@ def test_nothing_survives_a_launcher_that_is_killed(tmp_path: Path) -> None:
     with running(config(4, first_port=free_ports(4)), tmp_path / "run") as swarm:
         processes = swarm.processes()
         control = Path(swarm.progress.control).parent
+        names = [str(made.laddr) for process in processes for made in process.net_connections("unix")]
+        listening = {Path(name).parent for name in names if name.startswith("/")}
+        assert len(listening) == 2  # that, and the fork server's
         swarm.launcher.kill()
         assert not still_running(processes, GONE_WITHIN)
-        assert not control.exists()
+        assert not [folder for folder in (control, *listening) if folder.exists()]
         assert not is_running(swarm.folder)
         info = read_info(swarm.folder)
         assert info is not None
