@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 from cicada.bus.publisher import Publisher
 from cicada.bus.snapshot import Part, assemble, make_part
 from cicada.bus.standing import Told
@@ -61,21 +63,24 @@ class Snapshots:
         return set(parts)
 
     def _part(self, worker: str) -> Part:
+        """What it said last, after what only the launcher knows: a worker that was restarted never heard of peers that ended
+        before."""
         known = self._known.get(worker)
-        if known is not None:
-            return known
-        told = (each for member in self._roster.hosted_by(worker) for each in _told_of(member))
-        return make_part(worker, 0, {}, told, self._clock.wall_ms())
+        hosted = self._roster.hosted_by(worker)
+        if known is None:
+            return make_part(worker, 0, {}, _told_of(hosted), self._clock.wall_ms())
+        ended = _told_of(member for member in hosted if member.state in ENDED)
+        before = make_part(worker, known.life, known.sequences, ended, self._clock.wall_ms())
+        return replace(known, events=(*before.events, *known.events))
 
 
-def _told_of(member: Member) -> Iterator[Told]:
-    """What the launcher knows of a peer whose worker has never said anything."""
-    if member.state is State.IDLE:
-        return
-    behaviour = str(member.planned.behaviour or "")
-    yield (
-        member.name,
-        PeerStarted(address=member.address, place=f"{member.peer.place:064x}", behaviour=behaviour),
-    )
-    if member.state in ENDED:
-        yield member.name, PeerStopped(how=_HOW.get(member.state, "left"))
+def _told_of(members: Iterable[Member]) -> Iterator[Told]:
+    """What the launcher knows of peers."""
+    for member in members:
+        if member.state is State.IDLE:
+            continue
+        behaviour = str(member.planned.behaviour or "")
+        place = f"{member.peer.place:064x}"
+        yield member.name, PeerStarted(address=member.address, place=place, behaviour=behaviour)
+        if member.state in ENDED:
+            yield member.name, PeerStopped(how=_HOW.get(member.state, "left"))

@@ -74,6 +74,7 @@ class Sight:
 
     def __init__(self) -> None:
         self.peers: dict[str, dict[str, object]] = {}
+        self.ended: dict[str, str] = {}
         self.fingers: dict[str, set[str]] = {}
         self.links: dict[str, set[str]] = {}
         self.faults: set[int] = set()
@@ -96,8 +97,10 @@ class Sight:
             case PeerStarted(address=address):
                 self.peers[name] = {"address": address, "successors": (), "predecessor": ""}
                 self.fingers[name], self.links[name] = set(), set()
-            case PeerStopped():
+                self.ended.pop(name, None)
+            case PeerStopped(how=how):
                 self.peers.pop(name, None)
+                self.ended[name] = how
             case PhaseChanged(phase=phase):
                 self.peers[name]["phase"] = phase
             case SuccessorsChanged(successors=successors):
@@ -273,6 +276,7 @@ async def test_a_worker_that_dies_and_comes_back_is_followed_into_its_next_life(
     async with follower_of(swarm) as first:
         await until(first, early, lambda: bool(early.peers))
         before = early.workers["worker-1"]
+        assert (await rows(swarm))["core-1"].worker == "worker-1"
         await asyncio.to_thread(swarm.ask, Kill(select="worker-1", hard=True), Done)
         await until(first, early, lambda: "worker-1" not in early.workers, PATIENCE)
         await until(first, early, lambda: early.workers.get("worker-1", before) != before, PATIENCE)
@@ -282,6 +286,8 @@ async def test_a_worker_that_dies_and_comes_back_is_followed_into_its_next_life(
             async with asyncio.timeout(PATIENCE):
                 while early.living() != late.living():
                     await asyncio.gather(drain(first, early), drain(second, late))
+        assert early.ended == late.ended
+        assert late.ended["core-1"] == "killed", "which the worker's second life has never heard of"
         assert first.lost == 0
 
 
