@@ -101,10 +101,11 @@ class Window:
         """Until it is closed: by its key, by the window manager, or by KeyboardInterrupt, which is raised on."""
         while not self.is_over:
             self.frame()
-            self._ticks.tick(WINDOW.frames)
+            self._ticks.tick(WINDOW.frames if pygame.display.get_active() else WINDOW.unseen_frames)
 
     def frame(self) -> None:
-        """Take in what hands and the swarm did, and draw one picture. Raises Unavailable when it is not open."""
+        """Take in what hands and the swarm did, and draw one picture, unless the window is minimized. Raises Unavailable when it is
+        not open."""
         if self._stage is None:
             raise Unavailable("the window is not open")
         now = self._clock.now()
@@ -115,7 +116,8 @@ class Window:
         self._state = self._player.advance(now)
         self._intake.mark(self.view.playback, now)
         self._look_around(now)
-        self._draw(self._stage, now)
+        if pygame.display.get_active():
+            self._draw(self._stage, now)
 
     def close(self) -> None:
         """Close the window and whatever feeds it. Idempotent."""

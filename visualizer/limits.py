@@ -11,6 +11,9 @@ class WindowLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What the window waits for, keeps and shows."""
 
     frames: int = 60  # a second: more is not seen, and costs the swarm beside it a core
+    unseen_frames: int = (
+        20  # a second, of a window that is minimized: it takes in what comes, and draws nothing
+    )
     width: int = 1600  # pixels; smaller where the screen is
     height: int = 900
     smallest: int = 320  # pixels: below that there is nothing to see, and a panel has no room

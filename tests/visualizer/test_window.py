@@ -39,6 +39,20 @@ def test_every_frame_shows_the_newest_that_has_come(behind: Opened) -> None:
     assert sum(play.histogram) > 0
 
 
+def test_a_window_that_nobody_can_see_takes_in_what_comes_and_draws_when_it_is_seen_again(
+    behind: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = len(behind.stage.drawn)
+    with monkeypatch.context() as minimized:
+        minimized.setattr(pygame.display, "get_active", lambda: False)
+        behind.feed.coming = [1_000, 2_000]
+        behind.frame()
+        assert len(behind.stage.drawn) == drawn
+        assert behind.view.playback.last_ms == 2_000
+    behind.frame()
+    assert behind.stage.drawn[drawn:] == [2_000]
+
+
 def test_a_click_and_a_key_reach_the_launcher(behind: Opened) -> None:
     behind.click(at("core-2"))
     behind.key(pygame.K_k, "k")
