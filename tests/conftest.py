@@ -17,9 +17,9 @@ LEFTOVER_SECONDS = 5.0
 # Who has a test. Groups take about as long; what computes beside what waits costs it nothing.
 GROUPS = {
     **dict.fromkeys(("launcher", "packaging", "test_readme.py", "test_secrets.py"), "processes"),
-    **dict.fromkeys(("actors", "bus", "peer", "transport", "test_docs_snippets.py"), "loops"),
+    "peer": "peers",
+    **dict.fromkeys(("actors", "bus", "samples", "transport", "test_docs_snippets.py"), "loops"),
     "nat": "routers",
-    "samples": "samples",
     **dict.fromkeys(("sim", "paper", "launcher/test_simulate.py"), "simulations"),
     "test_docs_commands.py": "commands",
     **{
@@ -51,9 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ByKind(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """With seven processes (``make test``), one has the tests of real processes, one those of what users type, one those of sockets
-    and loops, one those of routers, and one those of samples, which all mostly wait, and in their order; the others have those that
-    compute."""
+    """With seven processes (``make test``), one has the tests of real processes, one those of what users type, one those of peers,
+    one those of sockets, loops and samples, and one those of routers, which all mostly wait, and in their order; the others have
+    those that compute."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix("tests/")

@@ -315,7 +315,7 @@ async def test_an_unknown_hook_is_refused() -> None:
 async def test_stats_count_what_was_sent() -> None:
     async with swarm(2) as (a, b):
         await a.send(b, b"x")
-        await a.send(("127.0.0.1", closed_port()), b"x")
+        await a.send(("127.0.0.1", closed_port()), b"x", timeout=0.3)
         assert (a.stats().sent, a.stats().delivered, a.stats().failed) == (2, 1, 1)
 
 
