@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import pygame
 
-from visualizer.model.state import Edge, Kind, PeerState, SwarmState
+from visualizer.model.state import Edge, Health, Kind, PeerState, SwarmState
 from visualizer.scene.areas import Area
 from visualizer.scene.camera import Point
 from visualizer.scene.detail import edge_share, heat
@@ -50,7 +50,8 @@ class Picture(NamedTuple):
     is_quiet: bool  # something else is looked at: all edges stand back
     hidden_kinds: frozenset[Kind]
     now_ms: int
-    stamp: tuple[int, int]  # of the state: another one when it went on
+    state: SwarmState  # that it was taken from: as long as it is kept, no other one can be taken for it
+    health: Health  # that the state had then
 
 
 class Ground:
@@ -65,16 +66,15 @@ class Ground:
         self._job: Iterator[None] | None = None
         self._begun_at = -math.inf
 
-    def wants(
-        self, key: object, camera: tuple[float, float, float], stamp: tuple[int, int], now_s: float
-    ) -> bool:
+    def wants(self, key: object, camera: tuple[float, float, float], state: SwarmState, now_s: float) -> bool:
         """Whether it would begin a new picture now: then make one and call ``show``."""
         if self._job is not None:
             return False
         last = self._wanted
         if last is None or camera != last.camera or key != last.key:
             return True
-        return stamp != last.stamp and now_s - self._begun_at >= EVERY_S
+        went_on = state is not last.state or state.health is not last.health or state.now_ms != last.now_ms
+        return went_on and now_s - self._begun_at >= EVERY_S
 
     def show(self, picture: Picture, now_s: float, patient: bool) -> None:
         """Begins to draw; the first picture, and every one if there is time (``patient``), is whole when this returns."""

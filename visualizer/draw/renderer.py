@@ -139,7 +139,7 @@ class Renderer:
         scenery, camera = self._scenery, (view.camera.x, view.camera.y, view.camera.zoom)
         hidden = frozenset(view.hidden_kinds)
         key = scenery.focus, view.followed, view.even_spacing, view.shows_traffic, hidden
-        if not self._patient and not self._ground.wants(key, camera, (id(state), state.now_ms), now_s):
+        if not self._patient and not self._ground.wants(key, camera, state, now_s):
             return
         picture = Picture(
             key=key,
@@ -154,7 +154,8 @@ class Renderer:
             is_quiet=bool(view.followed),
             hidden_kinds=hidden,
             now_ms=state.now_ms,
-            stamp=(id(state), state.now_ms),
+            state=state,
+            health=state.health,
             **scenery.lines(state, view),
         )
         self._ground.show(picture, now_s, self._patient)

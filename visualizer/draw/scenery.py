@@ -97,13 +97,15 @@ class Scenery:
         self._write(state, view)
 
     def lines(self, state: SwarmState, view: View) -> Lines:
-        """What of the ground comes from the state of the ring."""
+        """What of the ground comes from the state of the ring. ``positions`` are of this state: since the last look at it peers
+        may have come, moved and gone."""
+        positions = self._layout.positions(state, view)
         return Lines(
             arcs=self._layout.arcs(state, view),
             groups=group_numbers(state),
-            ring=ring_segments(state, self.positions),
+            ring=ring_segments(state, positions),
             ties=ties(state),
-            positions=self.positions,
+            positions=positions,
         )
 
     def _peers(self, state: SwarmState, view: View) -> list[Blit]:
