@@ -85,6 +85,7 @@ def watch(subject: Live | Recorded, look: Look) -> None:
     require_pygame()
     from visualizer.app import Show, Window
     from visualizer.commands import Commander
+    from visualizer.draw.pace import calm_collector
     from visualizer.stage import make_stage
     from visualizer.wiring import make_player
 
@@ -103,6 +104,7 @@ def watch(subject: Live | Recorded, look: Look) -> None:
     window = Window(show, _view(subject, look), size=look.size, bindings=bindings)
     try:
         window.open()
+        calm_collector()
         window.run()
     finally:
         window.close()
