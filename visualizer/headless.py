@@ -59,13 +59,19 @@ def film(
 ) -> str:
     """Keep a film from ``start`` to ``end``, ``speed`` times as fast as it was. Returns as ``shoot`` does.
 
-    Raises Misuse and Unavailable as ``shoot`` does, and Unavailable when the extra that films need is missing.
+    Raises Misuse and Unavailable as ``shoot`` does, Misuse when ``start`` is after ``end``, and Unavailable when the extra that
+    films need is missing.
     """
     _require_suffix(path, FILMS)
     require_films()
     frames = FILM.gif_frames if path.suffix == ".gif" else FILM.frames
     with _drawn(tape, view) as pictures:
         first, last = start.at(pictures.first, pictures.last), end.at(pictures.first, pictures.last)
+        if first > last:
+            raise Misuse(
+                f"--from is {_since(first, pictures)} and --to {_since(last, pictures)} after the beginning of the recording: "
+                "a film does not run backwards"
+            )
         wanted = (last - first) / 1000 / speed
         count = max(1, round(min(wanted, FILM.longest) * frames))
         with _writer(path, frames) as write:
@@ -161,6 +167,10 @@ def _writer(path: Path, frames: int) -> Iterator[Callable[[pygame.Surface], None
 def _require_suffix(path: Path, known: tuple[str, ...]) -> None:
     if path.suffix not in known:
         raise Misuse(f"{path}: give it a name that ends with {', '.join(known[:-1])} or {known[-1]}")
+
+
+def _since(ms: float, pictures: _Pictures) -> str:
+    return f"{(ms - pictures.first) / 1000:.1f} s"
 
 
 def _too_short(when: Instant, pictures: _Pictures) -> str:

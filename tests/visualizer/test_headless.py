@@ -14,7 +14,7 @@ import pytest
 
 from cicada.errors import Misuse, Unavailable
 from visualizer.headless import Tape, film, shoot
-from visualizer.instants import FIRST, LAST, instant
+from visualizer.instants import LAST, instant
 from visualizer.limits import FILM
 from visualizer.view import Theme, View
 
@@ -132,8 +132,14 @@ def pictures_in(path: Path) -> int:
 
 def test_a_film_from_an_instant_to_itself_is_one_picture(tmp_path: Path) -> None:
     drawn = Drawn()
-    film(drawn.tape, View(), tmp_path / "a.gif", start=LAST, end=FIRST)
+    film(drawn.tape, View(), tmp_path / "a.gif", start=LAST, end=LAST)
     assert len(drawn.instants) == 1
+
+
+def test_a_film_that_would_run_backwards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match=r"--from is 9.0 s and --to 1.0 s after the beginning"):
+        film(Drawn().tape, View(), tmp_path / "a.gif", start=instant("90%"), end=instant("10%"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_film_that_would_be_endless_is_cut_and_says_so(
