@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from visualizer.limits import TERMINAL
-from visualizer.model.state import Line, PeerState, PeerView, SwarmState
+from visualizer.model.state import Health, Line, PeerState, PeerView, SwarmState
 from visualizer.view import Feed
 
-_MARKS = {
+MARKS = {
     PeerState.MEMBER: "●",
     PeerState.ALONE: "○",
     PeerState.STARTING: "·",
@@ -21,6 +21,9 @@ _MARKS = {
     PeerState.LEFT: "-",
     PeerState.DEAD: "x",
 }
+"""How a peer in each state is drawn, the worst last."""
+PLAIN_MARKS = dict(zip(MARKS, "oO.+?*r-x", strict=True))
+"""The same for a terminal that has no other letters."""
 _CELLS = 64  # of the ring, rolled out
 
 
@@ -34,7 +37,7 @@ class Styled(NamedTuple):
 TextLine = tuple[Styled, ...]
 
 
-def screen(state: SwarmState, feed: Feed) -> Iterator[TextLine]:
+def screen(state: SwarmState, feed: Feed, marks: Mapping[PeerState, str] = MARKS) -> Iterator[TextLine]:
     """The whole view."""
     yield (
         Styled(state.name or feed.source or "swarm", "strong"),
@@ -44,7 +47,7 @@ def screen(state: SwarmState, feed: Feed) -> Iterator[TextLine]:
     yield _feed_line(feed, state)
     yield _ring_line(state)
     yield (Styled("  peers     "), Styled(", ".join(counts(state)) or "none yet"))
-    yield (Styled("  ring      "), Styled(rolled_out(state)))
+    yield (Styled("  ring      "), Styled(rolled_out(state, marks)))
     if state.load is not None:
         yield (Styled(f"  load      {_load(state)}"),)
     if state.faults:
@@ -63,9 +66,9 @@ def calm_line(state: SwarmState, feed: Feed) -> str:
     """One look in one line."""
     health = state.health
     lost = f"; {feed.lost} events lost" if feed.lost else ""
-    connection = "" if feed.connected else f"; {_connection(feed)}"
+    connection = f"; {_connection(feed)}" if feed.problem or not feed.connected else ""
     return (
-        f"{_time(state.now_ms)} {state.run_state or 'unknown'}: ring {health.convergence:.1%} right; "
+        f"{_time(state.now_ms)} {state.run_state or 'unknown'}: ring {_right(health)}; "
         f"{', '.join(counts(state)) or 'no peers yet'}; {_rates(state)}{lost}{connection}"
     )
 
@@ -76,15 +79,15 @@ def counts(state: SwarmState) -> list[str]:
     return [f"{found[kind]} {kind.value}" for kind in PeerState if found[kind]]
 
 
-def rolled_out(state: SwarmState) -> str:
+def rolled_out(state: SwarmState, marks: Mapping[PeerState, str] = MARKS) -> str:
     """The ring from place 0 to its end, in cells; each shows the worst of its peers."""
     worst: dict[int, PeerState] = {}
-    order = list(_MARKS)
+    order = list(MARKS)
     for peer in state.peers.values():
         cell = peer.place * _CELLS >> 256
         before = worst.get(cell, PeerState.MEMBER)
         worst[cell] = max(before, peer.state, key=order.index)
-    return "".join(_MARKS[worst[cell]] if cell in worst else " " for cell in range(_CELLS)).rstrip() or "-"
+    return "".join(marks[worst[cell]] if cell in worst else " " for cell in range(_CELLS)).rstrip() or "-"
 
 
 def busiest(state: SwarmState) -> list[PeerView]:
@@ -112,7 +115,10 @@ def _feed_line(feed: Feed, state: SwarmState) -> TextLine:
         words.append(f"1 message of {state.sampled} is shown")
     if state.unknown:
         words.append(f"{sum(state.unknown.values())} events of kinds that this version does not know")
-    return (Styled("  feed      "), Styled(", ".join(words), "" if feed.connected else "bad"))
+    return (
+        Styled("  feed      "),
+        Styled(", ".join(words), "" if feed.connected and not feed.problem else "bad"),
+    )
 
 
 def _connection(feed: Feed) -> str:
@@ -123,10 +129,15 @@ def _connection(feed: Feed) -> str:
 
 def _ring_line(state: SwarmState) -> TextLine:
     health = state.health
-    right = health.convergence == 1
-    figure = Styled(f"{health.convergence:.1%} right", "good" if right else "bad")
+    tone = "" if not health.members else "good" if health.convergence == 1 else "bad"
+    figure = Styled(_right(health), tone)
     wrong = f", {len(health.wrong)} wrong successors" if health.wrong else ""
     return (Styled("  health    "), figure, Styled(f": {health.members} members{wrong}; {_rates(state)}"))
+
+
+def _right(health: Health) -> str:
+    """How much of the ring is right; a ring of nobody is neither right nor wrong."""
+    return f"{health.convergence:.1%} right" if health.members else "-"
 
 
 def _rates(state: SwarmState) -> str:

@@ -154,7 +154,7 @@ def test_health_is_a_figure_and_never_rounded_up_to_right() -> None:
     assert health(state).percent == "99.9%"
     kill(state, 0.3)
     assert health(state).tone is Tone.BAD
-    assert health(SwarmState()).caption == "no ring yet"
+    assert health(SwarmState())[:3] == ("-", "nobody is in the ring", Tone.QUIET)
 
 
 def test_traffic_load_and_faults_are_summed_up() -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import pty
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +16,15 @@ import pytest
 from visualizer import terminal
 from visualizer.limits import TERMINAL
 from visualizer.model.state import FaultView, Kind, Line, LoadView, PeerState, SwarmState, WrongLink
-from visualizer.textlines import TextLine, busiest, calm_line, rolled_out, screen
+from visualizer.textlines import (
+    MARKS,
+    PLAIN_MARKS,
+    TextLine,
+    busiest,
+    calm_line,
+    rolled_out,
+    screen,
+)
 from visualizer.view import Feed, Playback
 
 from .desks import peer, swarm
@@ -75,6 +89,22 @@ def test_a_swarm_of_which_nothing_is_known_yet_is_no_trouble() -> None:
     assert "the bus cannot be followed: x" in bad(list(screen(SwarmState(), feed)))
 
 
+def test_a_ring_of_nobody_is_not_right() -> None:
+    state = swarm(2)
+    for one in state.peers.values():
+        one.state = PeerState.DEAD
+    lines = list(screen(state, Feed(connected=True)))
+    assert "  health    -: 0 members" in plain(lines)
+    assert not [piece for line in lines for piece in line if piece.style == "good"]
+    assert "ring -; 2 dead" in calm_line(state, Feed(connected=True))
+
+
+def test_what_is_wrong_with_a_recording_is_said_while_it_is_read() -> None:
+    feed = Feed(connected=True, problem="24 lines are no events (line 1 first)")
+    assert calm_line(SwarmState(), feed).endswith("; 24 lines are no events (line 1 first)")
+    assert feed.problem in bad(list(screen(SwarmState(), feed)))
+
+
 def test_the_busiest_are_first_and_before_them_those_that_fail() -> None:
     names = [one.name for one in busiest(busy())]
     assert names[:2] == ["core-3", "core-2"]
@@ -88,7 +118,14 @@ def test_the_ring_rolled_out_shows_the_worst_of_each_part() -> None:
         one.place = 0 if number < 2 else 2**255
         state.peers[one.name] = one
     assert rolled_out(state) == "x" + " " * 31 + "●"
+    assert rolled_out(state, PLAIN_MARKS) == "x" + " " * 31 + "o"
     assert rolled_out(SwarmState()) == "-"
+
+
+def test_marks_are_told_apart_without_the_letters_that_few_terminals_have() -> None:
+    assert PLAIN_MARKS.keys() == MARKS.keys() == set(PeerState)
+    assert len(set(PLAIN_MARKS.values())) == len(set(MARKS.values())) == len(PeerState)
+    assert "".join(PLAIN_MARKS.values()).isascii()
 
 
 def test_one_look_in_one_line() -> None:
@@ -135,6 +172,70 @@ def test_ctrl_c_ends_it_and_closes_the_feed(
         watched.watch(replay=False)
     assert watched.feed.closed
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "typed", [b"\x1b", b"\x1b[A", b"\x1b[1;5C", b"\x1bOQ", b"\x1bq", b"\x1b[", b"\x1b[B\x1b[B", b"x[A", b""]
+)
+def test_keys_that_are_not_q_do_not_end_it(typed: bytes) -> None:
+    assert not terminal.ends(typed)
+    assert terminal.ends(typed + b"q") == (typed[-1:] not in (b"\x1b", b"["))
+    assert terminal.ends(b"Q" + typed)
+
+
+class OnTerminal(Watched):
+    """On a terminal of its own that has the letters of ``encoding``. After each look somebody types the next of ``typed``."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, encoding: str, typed: list[bytes]) -> None:
+        super().__init__(live=True)
+        self._typed, self._shown = typed, b""
+        self._master, self._slave = pty.openpty()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self.stdout = io.TextIOWrapper(os.fdopen(os.dup(self._slave), "wb"), encoding=encoding)
+        self._stdin = os.fdopen(os.dup(self._slave))
+        patch.setenv("TERM", "xterm")
+        patch.setattr(sys, "stdout", self.stdout)
+        patch.setattr(sys, "stdin", self._stdin)
+        patch.setattr(self.player, "advance", self._look)
+
+    def _look(self, now: float) -> SwarmState:
+        os.write(self._master, self._typed.pop(0))
+        return self.story.newest.state
+
+    def _read(self) -> None:
+        """Until the other side is closed, which is an error here."""
+        with contextlib.suppress(OSError):
+            while read := os.read(self._master, 65_536):
+                self._shown += read
+
+    def close(self) -> str:
+        """All that was shown."""
+        self.stdout.close()
+        self._stdin.close()
+        os.close(self._slave)
+        self._reader.join(10)
+        os.close(self._master)
+        return self._shown.decode(self.stdout.encoding)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_on_a_terminal_arrows_do_not_end_it_and_letters_that_it_does_not_have_are_none_of_its_troubles(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = [b"\x1b[A", b"\x1bOQ\x1b[B", b"q", b"never", b"typed"]
+    with monkeypatch.context() as patch:
+        watched = OnTerminal(patch, encoding, typed)
+        watched.story.newest.state.log.append(Line(1, Kind.RUN, "core-\u2603", "\U0001f600", False))
+        try:
+            watched.watch(replay=False)
+            assert watched.stdout.errors == "strict"
+        finally:
+            text = watched.close()
+    assert typed == [b"never", b"typed"]
+    is_rich = encoding == "utf-8"
+    assert (MARKS[PeerState.MEMBER] in text, "core-\u2603" in text) == (is_rich, is_rich)
+    assert ("core-?" in text) != is_rich
 
 
 def test_the_view_without_a_display_loads_no_pygame() -> None:

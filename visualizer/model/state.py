@@ -145,7 +145,8 @@ class Health:
 
     @property
     def convergence(self) -> float:
-        """The share of heads and predecessors that are right, 1 in an empty ring."""
+        """The share of heads and predecessors that are right; 1 in a ring of nobody, of which nobody should be told that it is
+        right."""
         return (self.right_heads + self.right_predecessors) / (2 * self.members) if self.members else 1.0
 
 

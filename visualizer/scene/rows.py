@@ -256,11 +256,11 @@ class Health(NamedTuple):
 
 
 def health(state: SwarmState) -> Health:
-    """The convergence in large, and what it is made of."""
+    """The convergence in large, and what it is made of. A ring of nobody is neither right nor wrong."""
     ring = state.health
-    percent = "100%" if ring.convergence >= 1 else f"{min(99.9, ring.convergence * 100):.1f}%"
     if not ring.members:
-        return Health("...", "no ring yet", Tone.QUIET, ())
+        return Health("-", "nobody is in the ring", Tone.QUIET, ())
+    percent = "100%" if ring.convergence >= 1 else f"{min(99.9, ring.convergence * 100):.1f}%"
     tone = Tone.GOOD if ring.convergence >= 1 else Tone.BAD
     caption = "ring converged" if ring.convergence >= 1 else "of the ring is right"
     rows = (
