@@ -92,6 +92,23 @@ def test_everything_at_once_can_be_drawn(theme: Theme, surface: pygame.Surface) 
     assert len(set(pixels(surface))) > 20
 
 
+def test_without_traffic_only_the_messages_are_seen_whose_way_is_followed() -> None:
+    def picture(*, shows_traffic: bool, messages: int = 0, followed: str = "") -> bytes:
+        state = swarm(20)
+        if followed:
+            state.flights.extend(lookup(state, "core-9", "core-3", followed).flights)
+        state.flights.extend(flights(state, messages))
+        state.health = healthy(state)
+        return pixels(draw(state, view(shows_traffic=shows_traffic, followed=followed)))
+
+    nothing = picture(shows_traffic=False)
+    assert picture(shows_traffic=True, messages=40) != nothing
+    assert picture(shows_traffic=False, messages=40) == nothing
+    followed = picture(shows_traffic=False, followed="lookup")
+    assert followed != nothing
+    assert picture(shows_traffic=True, followed="lookup", messages=40) != followed
+
+
 @pytest.mark.parametrize(
     "size",
     [(1, 1), (60, 900), (320, 200), (3840, 400), (2000, 2000)],

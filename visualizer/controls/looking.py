@@ -88,7 +88,7 @@ def show_log(desk: Desk) -> list[Action]:
 
 
 def show_traffic(desk: Desk) -> list[Action]:
-    """Messages on their way, and how much every edge carries."""
+    """Messages on their way, but for those of the trip that is followed, and how much every edge carries."""
     desk.view.shows_traffic = not desk.view.shows_traffic
     return desk.say("traffic is shown" if desk.view.shows_traffic else "traffic is not shown")
 

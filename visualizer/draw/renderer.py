@@ -167,6 +167,8 @@ class Renderer:
     def _dots(self, state: SwarmState, view: View) -> list[tuple[pygame.Surface, tuple[float, float]]]:
         scenery = self._scenery
         legs = self._flights.under_way(self._clock_s, view.hidden_kinds)
+        if not view.shows_traffic:
+            legs = [leg for leg in legs if hop_of(leg.flight) in self._followed]
         self._share = shown_of(len(legs))
         scale = self._areas.scale * (CROWD_SCALE if len(legs) > CROWD else 1.0)
         sprites = [self._sprites.dot(kind, 0, scale) for kind in KINDS]
