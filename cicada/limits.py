@@ -84,6 +84,11 @@ class RingTimings(msgspec.Struct, frozen=True, kw_only=True):
         10.0  # how long one that lost all successors looks for its ring before it is one alone
     )
     reactive_jitter: float = 0.01  # lets nudges that come together cause one round
+    # Visits returned per second, each of them a dial to where somebody says it is. In a merge a peer is visited as often as it
+    # visits: 0.1 a second where rounds are shortest.
+    visit_rate: float = 1.0
+    visit_burst: int = 8  # rings of one visit in every round; a few of them at once
+    asker_seconds: float = 12.0  # whose lookup was passed on may hear of it this long: all attempts of one
 
 
 class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +111,9 @@ class RingLimits(msgspec.Struct, frozen=True, kw_only=True):
     rejoin_seeds: int = 8  # known peers through which a lost node looks for its ring
     step_hops: int = 4  # peers named by one answer of an iterative lookup
     waiting_joiners: int = 256  # join requests parked at one predecessor; the next is told to come back
+    askers: int = (
+        1024  # neighbours whose lookups are on their way; max_links, for each of them has a link with us
+    )
 
 
 def longest_list(successors: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -41,7 +42,8 @@ class LeaveRing(msgspec.Struct, frozen=True):
 
 
 class MessageReceived(msgspec.Struct, frozen=True):
-    """A ring message arrived over a link from ``sender``."""
+    """A ring message arrived over a link from ``sender``, who is that peer if it is proven, and else only claims its address:
+    links give nobody else the address of a peer that they have proven."""
 
     sender: Peer
     message: RingMessage
@@ -53,9 +55,13 @@ class PeerProven(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+BUSY: Final = "busy"
+"""Reason of PeerUnreachable: the own links had no room for a dial, which says nothing of the peer."""
+
+
 class PeerUnreachable(msgspec.Struct, frozen=True):
     """The peer's link broke, its acks stopped, or a dial failed, in a word for ``reason``. ``undelivered`` were sent to it
-    and not acknowledged."""
+    and not acknowledged. All but BUSY is a reason to suspect it."""
 
     peer: Peer
     undelivered: tuple[RingMessage, ...] = ()
@@ -159,8 +165,8 @@ class ExtraReceived(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """So many peers were not let into the tables, or put out of them, for this reason. One that is named again counts
-    again."""
+    """So many peers were not let into the tables, put out of them, or not believed, for this reason. One that is named again
+    counts again."""
 
     reason: str
     count: int

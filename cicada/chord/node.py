@@ -33,6 +33,7 @@ from cicada.chord.io import (
 from cicada.chord.lifecycle import Lifecycle
 from cicada.chord.phase import Phase, Reaction, reaction
 from cicada.chord.receiving import Receiver
+from cicada.chord.requests import Purpose
 from cicada.chord.ring import Ring
 from cicada.chord.timers import Timer
 from cicada.events import PredecessorChanged, SuccessorsChanged
@@ -220,6 +221,8 @@ class RingNode:
         for row in ring.requests.overdue(ring.now):
             if row.attempts <= ring.timings.query_attempts:
                 ring.send(row.peer, row.message)
+            elif row.purpose is Purpose.LIFE:
+                ring.requests.give_up(row)
             else:
                 self._life.suspect(row.peer, "silent")
 

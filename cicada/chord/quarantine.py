@@ -10,7 +10,7 @@ from cicada.ids import Peer
 class _Suspect:
     """One remembered peer."""
 
-    __slots__ = ("failed_at", "heard", "remembered_at")
+    __slots__ = ("failed_at", "heard", "is_stranger", "remembered_at")
 
     def __init__(self, remembered_at: float) -> None:
         self.remembered_at = remembered_at
@@ -18,10 +18,12 @@ class _Suspect:
             None  # when it was found unreachable last; None: not since it was heard
         )
         self.heard = True  # a sign of life came that no visit has followed yet
+        self.is_stranger = True  # this node has never dialled it with success, so it may be no peer at all
 
 
 class Quarantine:
-    """Suspects are avoided for a moment and remembered for long: at most ``size``, none longer than ``seconds``."""
+    """Suspects are avoided for a moment and remembered for long: at most ``size``, none longer than ``seconds``. Strangers,
+    whom anybody can make up, displace each other and not those who were in the ring."""
 
     __slots__ = ("_seconds", "_size", "_suspects")
 
@@ -30,15 +32,15 @@ class Quarantine:
         self._seconds = seconds
         self._suspects: dict[Peer, _Suspect] = {}
 
-    def suspect(self, peer: Peer, now: float) -> None:
+    def suspect(self, peer: Peer, now: float, *, is_stranger: bool = False) -> None:
         """The peer was found unreachable."""
-        entry = self._remember(peer, now)
+        entry = self._remember(peer, now, is_stranger)
         entry.failed_at = now
         entry.heard = False
 
-    def meet(self, peer: Peer, now: float) -> None:
+    def meet(self, peer: Peer, now: float, *, is_stranger: bool = False) -> None:
         """There is a peer that may be alive in another ring."""
-        self._remember(peer, now)
+        self._remember(peer, now, is_stranger)
         self.heard_from(peer)
 
     def heard_from(self, peer: Peer) -> None:
@@ -84,10 +86,13 @@ class Quarantine:
     def __len__(self) -> int:
         return len(self._suspects)
 
-    def _remember(self, peer: Peer, now: float) -> _Suspect:
+    def _remember(self, peer: Peer, now: float, is_stranger: bool) -> _Suspect:
         entry = self._suspects.setdefault(peer, _Suspect(now))
+        entry.is_stranger &= is_stranger
         if len(self._suspects) > self._size:
-            del self._suspects[next(iter(self._suspects))]
+            oldest = next(iter(self._suspects))
+            others = (other for other, row in self._suspects.items() if row.is_stranger and other != peer)
+            del self._suspects[next(others, oldest)]
         return entry
 
     def _is_outdated(self, entry: _Suspect, now: float) -> bool:

@@ -6,8 +6,10 @@ from typing import assert_never
 
 from cicada.chord.io import ExtraReceived, LookupFailure
 from cicada.chord.lifecycle import Lifecycle
+from cicada.chord.lives import OLDER_LIFE
 from cicada.chord.lookups import Lookup
 from cicada.chord.phase import Phase, Reaction, reaction
+from cicada.chord.relaying import FALSE_PATH
 from cicada.chord.requests import Purpose
 from cicada.chord.ring import Ring
 from cicada.ids import Address, Peer, peer_at, place_from_bytes
@@ -38,8 +40,7 @@ class Receiver:
 
     def on_message(self, sender: Peer, message: RingMessage) -> None:
         ring = self._ring
-        from_member = isinstance(message, State | Notify | Nudge)
-        if sender == ring.peer or not ring.lives.hear(sender, message.incarnation, from_member):
+        if sender == ring.peer or not self._is_heard(sender, message):
             return
         ring.quarantine.heard_from(sender)
         if message.extra:
@@ -49,6 +50,29 @@ class Receiver:
             self._on_ring_message(sender, message)
         elif response is Reaction.REFUSE:
             self._refuse(sender, message)
+
+    def _is_heard(self, sender: Peer, message: RingMessage) -> bool:
+        """Whether the words are the sender's own, and of its present life as far as anybody knows.
+
+        Older words may be late ones, or those of a peer whose clock was set back. A question tells: only the present life can
+        answer it.
+        """
+        ring, lives = self._ring, self._ring.lives
+        if isinstance(message, FindSuccessor) and message.path[-1] != sender.address:
+            ring.refuse(FALSE_PATH)
+            return False
+        if isinstance(message, State | NotMember) and ring.requests.is_asked(
+            message.request, sender, Purpose.LIFE
+        ):
+            lives.settle(sender, message.incarnation)
+        if lives.is_former(sender, message.incarnation):
+            ring.refuse(OLDER_LIFE)
+            if ring.phase is not Phase.IDLE:
+                ring.ask(sender, Purpose.LIFE)
+            return False
+        if sender in ring.proofs:
+            lives.hear(sender, message.incarnation, isinstance(message, State | Notify | Nudge))
+        return True
 
     def _on_ring_message(self, sender: Peer, message: RingMessage) -> None:
         match message:
@@ -113,9 +137,8 @@ class Receiver:
         if message.joining and not self._ring.places.admits(origin):
             self._life.relay.refuse(message, LookupFailure.NOT_GLOBAL)
             return
-        if message.joining and self._ring.lives.is_new_life(origin, message.joining):
-            self._life.drop(origin)
-            self._life.reconcile()
+        if message.joining:
+            self._forget_former_life(origin, message)
         if (
             not message.joining
             and len(message.path) == 1
@@ -127,6 +150,17 @@ class Receiver:
             self._life.relay.on_find_successor(message)
         else:
             self._life.relay.refuse(message, LookupFailure.NOT_MEMBER)
+
+    def _forget_former_life(self, origin: Peer, message: FindSuccessor) -> None:
+        """What is left here of a peer that joins anew goes: at once when it says so itself and is proven. Of whom others say so
+        is asked, and goes when it is no member."""
+        ring = self._ring
+        if len(message.path) == 1 and origin in ring.proofs:
+            if ring.lives.is_new_life(origin, message.joining):
+                self._life.drop(origin)
+                self._life.reconcile()
+        elif ring.lives.may_be_new(origin, message.joining) and origin in ring.known:
+            ring.ask(origin, Purpose.LIFE)
 
     def _on_lookup_answer(self, sender: Peer, message: Found | LookupFailed) -> None:
         ring = self._ring

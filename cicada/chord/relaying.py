@@ -1,25 +1,34 @@
-"""Relaying: other peers' lookups on their way, and answers on their way back. Nothing is remembered but parked joins."""
+"""Relaying: other peers' lookups on their way, and answers on their way back. Remembered are parked joins, and for a while
+who asked: a path in an answer may be made up, and must not have this peer dial any address."""
 
 from __future__ import annotations
 
 from cicada.chord.admission import Admission, Verdict
 from cicada.chord.io import LookupFailure
 from cicada.chord.ring import Ring
-from cicada.ids import Address, peer_at, place_from_bytes
+from cicada.ids import Address, Peer, peer_at, place_from_bytes
 from cicada.limits import WIRE
+from cicada.tokens import TokenBucket
 from cicada.wire.ring import FindSuccessor, Found, LookupFailed
+
+FALSE_PATH = "false-path"
+"""Why lookups and answers go no further."""
 
 
 class Relay:
     """Answers lookups for this node's own arc and passes all others on by best progress."""
 
-    __slots__ = ("_admission", "_ring")
+    __slots__ = ("_admission", "_askers", "_ring", "_tokens")
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
         self._admission = Admission(
             ring.limits.waiting_joiners, ring.timings.admission_hold, ring.timings.join_timeout
         )
+        self._askers: dict[
+            Peer, float
+        ] = {}  # until when they may hear of their lookups; in the order of time
+        self._tokens = TokenBucket(ring.timings.visit_rate, ring.timings.visit_burst)
 
     def on_find_successor(self, message: FindSuccessor) -> None:
         """Answer, park, pass on, or send back that it cannot be done."""
@@ -51,9 +60,12 @@ class Relay:
         self._ring.send(peer_at(Address(message.path[-1])), failed)
 
     def pass_back(self, message: Found | LookupFailed, position: int) -> None:
-        """Send an answer to hop ``position`` of its path."""
+        """Send an answer to hop ``position`` of its path, if that one asked."""
         ring = self._ring
         hop = peer_at(Address(message.path[position]))
+        if not self._may_hear(hop):
+            ring.refuse(FALSE_PATH)
+            return
         if isinstance(message, Found):
             copy: Found | LookupFailed = Found(
                 incarnation=ring.incarnation,
@@ -84,6 +96,12 @@ class Relay:
             self.refuse(self._copy(message, before), LookupFailure.NOT_MEMBER)
             return
         self.on_find_successor(self._copy(message, before))
+
+    def on_busy(self, message: FindSuccessor) -> None:
+        """This peer had no room for a dial to the hop, which is as good as before: the lookup ends here."""
+        before = message.path[:-1]
+        if before:
+            self.refuse(self._copy(message, before), LookupFailure.OVERLOADED)
 
     def on_undelivered_answer(self, message: Found | LookupFailed) -> None:
         """A hop on the way back is gone: skip it. Without the asking peer itself the answer is for nobody."""
@@ -126,7 +144,21 @@ class Relay:
         if not hops:
             self.refuse(message, LookupFailure.NO_ROUTE)
             return
+        self._note_asker(peer_at(Address(message.path[-1])))
         ring.send(hops[0], self._copy(message, (*message.path, ring.peer.address)))
+
+    def _note_asker(self, asker: Peer) -> None:
+        askers, now = self._askers, self._ring.now
+        askers.pop(asker, None)
+        askers[asker] = now + self._ring.timings.asker_seconds
+        while len(askers) > self._ring.limits.askers or next(iter(askers.values())) <= now:
+            del askers[next(iter(askers))]
+
+    def _may_hear(self, hop: Peer) -> bool:
+        """Whether the hop asked, or can be reached anyway. A few others may be those before a hop that is gone."""
+        ring = self._ring
+        is_waiting = self._askers.get(hop, ring.now) > ring.now or hop in ring.proofs
+        return is_waiting or self._tokens.take(ring.now)
 
     def _answer(self, message: FindSuccessor) -> None:
         ring = self._ring

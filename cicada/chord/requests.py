@@ -16,6 +16,7 @@ class Purpose(enum.Enum):
     JOIN = enum.auto()  # from the head that a joiner was told of
     RECTIFY = enum.auto()  # is the old predecessor alive?
     STEP = enum.auto()  # one step of an iterative lookup
+    LIFE = enum.auto()  # is it a member, and in which life? No answer is no reason for suspicion
 
 
 class RoundTrips:
@@ -85,9 +86,15 @@ class Requests:
         """Whether an answer of the peer is awaited for this purpose."""
         return any(row.peer == peer and row.purpose is purpose for row in self._pending.values())
 
+    def is_asked(self, request: int, peer: Peer, purpose: Purpose) -> bool:
+        """Whether the peer was asked this, for this purpose, and has not answered yet."""
+        row = self._pending.get(request)
+        return row is not None and row.peer == peer and row.purpose is purpose
+
     def neighbours(self) -> list[Peer]:
         """Whose answers the list or the predecessor wait for."""
-        return [row.peer for row in self._pending.values() if row.purpose is not Purpose.STEP]
+        outside = (Purpose.STEP, Purpose.LIFE)
+        return [row.peer for row in self._pending.values() if row.purpose not in outside]
 
     def answer(self, request: int, sender: Peer, now: float) -> Pending | None:
         """The query that ``sender`` answered; None when it was not asked or is too late."""
@@ -98,6 +105,16 @@ class Requests:
         if row.attempts == 1:  # Karn: an answer to a repeated query tells no round trip
             self._round_trips.measure(sender, now - row.asked_at)
         return row
+
+    def take_back(self, request: int) -> None:
+        """The query did not leave this peer: it is put again at its time, which is not counted."""
+        row = self._pending.get(request)
+        if row is not None and row.attempts > 0:
+            row.attempts -= 1
+
+    def give_up(self, row: Pending) -> None:
+        """No answer is waited for any longer."""
+        self._pending.pop(row.message.request, None)
 
     def drop_peer(self, peer: Peer) -> None:
         """The peer will not answer."""

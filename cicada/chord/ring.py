@@ -154,10 +154,10 @@ class Ring:
         self.fingers.add(peer)
         self._stale = True
 
-    def meet(self, peer: Peer) -> None:
-        """There is a peer that may be alive in another ring: remember it."""
+    def meet(self, peer: Peer, *, is_stranger: bool = False) -> None:
+        """There is a peer that may be alive in another ring, or a stranger says so: remember it."""
         if self.places.admits(peer):
-            self.quarantine.meet(peer, self.now)
+            self.quarantine.meet(peer, self.now, is_stranger=is_stranger)
             self.places.enter(peer)
 
     def forget(self, peer: Peer) -> bool:
@@ -184,7 +184,7 @@ class Ring:
         was_neighbour = self.forget(peer)
         self.proofs.remove(peer)
         if self.places.admits(peer):
-            self.quarantine.suspect(peer, self.now)
+            self.quarantine.suspect(peer, self.now, is_stranger=not (was_proven or was_neighbour))
             self.places.enter(peer)
         if was_proven or was_neighbour:
             self.emit(PeerSuspected(suspect=peer.address, reason=reason))
@@ -228,6 +228,10 @@ class Ring:
     def emit(self, event: PhaseChanged | PeerSuspected | FingersChanged) -> None:
         """Tell whoever watches."""
         self.outputs.append(Emit(event))
+
+    def refuse(self, reason: str) -> None:
+        """Count somebody who was not believed."""
+        self.places.refused[reason] += 1
 
     def prove(self, peer: Peer) -> None:
         """Have the peer dialled, unless that is under way."""

@@ -14,13 +14,16 @@ from cicada.ids import RING_BITS, Address, Peer, peer_at
 from cicada.tokens import TokenBucket
 from cicada.wire.ring import Found
 
+VISIT_RATE = "visit-rate"
+"""Why visits are not returned."""
+
 
 class Upkeep:
     """Background work of one member."""
 
     __slots__ = (
         *("_dial_tokens", "_interval", "_news", "_next", "_rectifier", "_ring", "_searcher", "_stabilizer"),
-        *("_visited", "_visiting", "visits"),
+        *("_visit_tokens", "_visited", "_visiting", "visits"),
     )
 
     def __init__(self, ring: Ring, stabilizer: Stabilizer, rectifier: Rectifier, searcher: Searcher) -> None:
@@ -29,6 +32,7 @@ class Upkeep:
         self._rectifier = rectifier
         self._searcher = searcher
         self._dial_tokens = TokenBucket(ring.timings.finger_dial_rate, ring.timings.finger_dial_burst)
+        self._visit_tokens = TokenBucket(ring.timings.visit_rate, ring.timings.visit_burst)
         self._interval = ring.timings.fix_fingers_min
         self._next = 0
         self._news = False
@@ -132,11 +136,17 @@ class Upkeep:
             self._searcher.find_in_other_ring(peer)
 
     def on_visitor(self, visitor: Peer) -> None:
-        """A peer asks about its own place, as visitors do: return the visit, unless this is the return."""
+        """A peer asks about its own place, as visitors do: return the visit, unless this is the return.
+
+        A visitor may claim any address, so there is a rate: dials are few, and whoever lives there is left in peace.
+        """
         ring = self._ring
         if visitor in (*ring.known, self._visited, self._visiting) or not ring.places.admits(visitor):
             return
-        ring.meet(visitor)
+        if not self._visit_tokens.take(ring.now):
+            ring.refuse(VISIT_RATE)
+            return
+        ring.meet(visitor, is_stranger=visitor not in ring.proofs)
         self.visit(visitor)
 
     def on_lookup(self, row: Lookup, found: Found) -> tuple[Peer, ...]:

@@ -330,7 +330,7 @@ def flooded(cap: int) -> Flooded:
         bench.hear(port, Notify(incarnation=1))
         if number % 3 == 0:
             bench.give(PeerUnreachable(port))
-        bench.now += 0.05
+        bench.now += 1.0  # visits are returned at this rate
         bench.give(TimerFired())
     return bench
 

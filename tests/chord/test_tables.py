@@ -155,9 +155,10 @@ def test_pruned_proofs_keep_those_in_use() -> None:
 
 def test_a_former_life_is_not_listened_to() -> None:
     lives = Lives(4)
-    assert lives.hear(OWN, 5, is_member=True)
-    assert not lives.hear(OWN, 4, is_member=True)
-    assert lives.hear(OWN, 6, is_member=False)
+    lives.hear(OWN, 5, is_member=True)
+    assert lives.is_former(OWN, 4)
+    assert not lives.is_former(OWN, 5)
+    assert not lives.is_former(OWN, 6)
 
 
 def test_a_join_request_shows_a_new_life_once() -> None:
@@ -171,8 +172,9 @@ def test_a_join_request_shows_a_new_life_once() -> None:
 
 def test_hearsay_about_a_later_life_does_not_silence_a_peer() -> None:
     lives = Lives(4)
-    assert lives.is_new_life(OWN, 1 << 50)
-    assert lives.hear(OWN, 5, is_member=True)
+    assert lives.may_be_new(OWN, 1 << 50)
+    assert not lives.is_former(OWN, 5)
+    assert lives.is_new_life(OWN, 5), "nor does it hide the next one"
 
 
 def test_suspects_are_avoided_for_a_moment_and_remembered_for_long() -> None:

@@ -362,7 +362,7 @@ def a_lookup_never_goes_past_its_place(patch: Patch) -> None:
 
 
 def an_earlier_life_is_not_heard(patch: Patch) -> None:
-    patch.setattr(Lives, "hear", lambda self, peer, incarnation, is_member: True)
+    patch.setattr(Lives, "is_former", lambda self, peer, incarnation: False)
 
 
 def tails_are_dialled(patch: Patch) -> None:
