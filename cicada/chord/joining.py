@@ -23,6 +23,7 @@ _NAMED_SEEDS = 4
 _NO_MEMBER = "is not a member of a ring"
 _UNREACHABLE = "is unreachable"
 _SILENT = "did not answer in time"
+_BUSY = "was not dialled: this peer has too many dials under way"
 _WORDS = {
     LookupFailure.NOT_MEMBER.value: _NO_MEMBER,
     LookupFailure.OVERLOADED.value: "leads to a part of the ring that is overloaded",
@@ -123,8 +124,8 @@ class Joiner:
         if self._seeds and member not in self._seeds and self._ring.places.admits(member):
             self._seeds = (*self._seeds, member)[-2 * self._ring.limits.known_peers :]
 
-    def is_answer(self, message: Found | LookupFailed) -> bool:
-        """Whether the message answers this join."""
+    def is_answer(self, message: Found | LookupFailed | FindSuccessor) -> bool:
+        """Whether the message answers this join, or asks for it."""
         return self._stage is not _Stage.OFF and message.request == self._request
 
     def on_found(self, message: Found) -> None:
@@ -183,6 +184,11 @@ class Joiner:
                 self._ask_head()
             else:
                 self._fail_attempt("named only successors that are unreachable")
+
+    def on_busy(self, seed: Peer) -> None:
+        """This peer had no room for a dial to the seed."""
+        if self._stage is _Stage.ASKING and seed == self._seed:
+            self._fail_attempt(_BUSY)
 
     def on_timer(self) -> str:
         """Time for the next seed. Returns why the join failed, empty while it goes on."""

@@ -134,8 +134,12 @@ class Lifecycle:
         """The peer lives but is not in the ring: out of the tables without suspicion."""
         self._after_loss(peer, self.ring.forget(peer))
 
+    def pass_over(self, peer: Peer) -> None:
+        """The peer cannot be asked for now, which is not its fault: it stays where it is, and nothing waits for it."""
+        self._after_loss(peer, False)
+
     def _after_loss(self, peer: Peer, was_neighbour: bool) -> None:
-        """The peer has just left all tables: every rule that counted on it goes on without it."""
+        """The peer has just left all tables, or may as well have: every rule that counted on it goes on without it."""
         self.joiner.on_gone(peer)
         if self.ring.phase.is_member:
             self.stabilizer.on_gone(peer)

@@ -13,6 +13,7 @@ from random import Random
 from typing import assert_never
 
 from cicada.chord.io import (
+    BUSY,
     CreateRing,
     Emit,
     FindOwner,
@@ -23,6 +24,7 @@ from cicada.chord.io import (
     MessageReceived,
     PeerProven,
     PeerUnreachable,
+    Prove,
     Refused,
     RingInput,
     RingOutput,
@@ -40,7 +42,7 @@ from cicada.events import PredecessorChanged, SuccessorsChanged
 from cicada.hosts import Host
 from cicada.ids import Peer
 from cicada.limits import RING, RING_TIMINGS, RingLimits, RingTimings
-from cicada.wire.ring import FindSuccessor, Found, Leaving, LookupFailed, RingMessage
+from cicada.wire.ring import FindSuccessor, Found, GetNextHop, GetState, Leaving, LookupFailed, RingMessage
 
 
 class RingNode:
@@ -122,6 +124,8 @@ class RingNode:
                 self._receiver.on_message(sender, message)
             case PeerProven(peer):
                 self._on_proven(peer)
+            case PeerUnreachable(peer, undelivered, reason) if reason == BUSY:
+                self._on_busy(peer, undelivered)
             case PeerUnreachable(peer, undelivered, reason):
                 self._life.joiner.note_refusal(peer, reason)
                 self._on_unreachable(peer, undelivered)
@@ -195,6 +199,23 @@ class RingNode:
             elif isinstance(message, Found | LookupFailed):
                 self._life.relay.on_undelivered_answer(message)
 
+    def _on_busy(self, peer: Peer, undelivered: tuple[RingMessage, ...]) -> None:
+        """The own links have no room for a dial to the peer: nobody is suspected, and what can be done later is."""
+        ring, life = self._ring, self._life
+        ring.proofs.delay(peer, ring.now + ring.timings.retry_pause)
+        for message in undelivered:
+            if isinstance(message, GetState | GetNextHop):
+                ring.requests.take_back(message.request)
+            elif isinstance(message, FindSuccessor):
+                if len(message.path) > 1:
+                    life.relay.on_busy(message)
+                elif life.joiner.is_answer(message):
+                    life.joiner.on_busy(peer)
+                else:
+                    life.searcher.on_busy(message)
+            elif isinstance(message, Found | LookupFailed):
+                life.relay.on_undelivered_answer(message)
+
     # Timers
 
     def _on_timers(self) -> None:
@@ -227,8 +248,15 @@ class RingNode:
                 self._life.suspect(row.peer, "silent")
 
     def _on_proofs_overdue(self) -> None:
-        for peer in self._ring.proofs.overdue(self._ring.now):
-            self._life.suspect(peer, "dial timed out")
+        ring = self._ring
+        for peer in ring.proofs.overdue(ring.now):
+            if ring.proofs.is_delayed(peer):
+                ring.proofs.cancel(peer)
+                self._life.pass_over(peer)
+            else:
+                self._life.suspect(peer, "dial timed out")
+        for peer in ring.proofs.take_delayed(ring.now):
+            ring.outputs.append(Prove(peer))
 
     def _on_join_timer(self) -> None:
         reason = self._life.joiner.on_timer()

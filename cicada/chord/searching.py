@@ -96,6 +96,12 @@ class Searcher:
         elif row is not None:
             self._lookups.remove(row)
 
+    def on_busy(self, message: FindSuccessor) -> None:
+        """This peer had no room for a dial to the first hop: try again in a moment, over another one."""
+        row = self._lookups.get(message.request)
+        if row is not None:
+            self._retry_soon(row, LookupFailure.OVERLOADED)
+
     def on_next_hop(self, sender: Peer, message: NextHop) -> None:
         """One step of an iterative lookup was answered, by the peer that was asked."""
         row = self._lookups.get(message.request)
