@@ -83,7 +83,8 @@ class Voice:
 
 class PeerStats(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of one peer since it was bound. ``dropped`` counts messages by reason, those of relays included; ``refused``
-    handshakes, records and claims of others, and peers that its ring did not admit (``host-cap``, ``not-global``)."""
+    handshakes, records and claims of others, peers that its ring did not admit (``host-cap``, ``not-global``), and words in the
+    ring that it did not believe (``older-life``, ``false-path``, ``visit-rate``)."""
 
     sent: int
     delivered: int
