@@ -156,6 +156,9 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     fair_quantum: int = 4 * KIB  # bytes a source may send per turn: a dozen small messages
     max_links: int = 1024  # per hosted peer: five times known_peers, for strangers that link with us
     max_dials: int = 256  # per hosted peer, at the same time; above known_peers, so only floods meet it
+    dials_to_proven: int = (
+        32  # beyond that, to peers that were proven: naming addresses that nobody has uses up none of these
+    )
     host_dials: int = 64  # at once, to addresses of one host at which nobody was proven; a few joins at once
     host_dial_rate: float = 4.0  # a second, after that; those at which a peer answers do not count
     dialled_hosts: int = 4096  # hosts of which that is remembered

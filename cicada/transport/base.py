@@ -11,13 +11,16 @@ carry frames both ways. One dialled connection per remote address is shared by a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from cicada.ids import Address
 from cicada.wire.frames import Frame
 
 ConnectionId = NewType("ConnectionId", int)
 """Names one connection for the life of the endpoint; never reused."""
+
+OUT_OF_DESCRIPTORS: Final = "descriptors"
+"""Why a ``connect`` failed that never left this machine."""
 
 
 class Receiver(Protocol):

@@ -16,7 +16,7 @@ from typing import Final
 from cicada.errors import Misuse, PeerFault
 from cicada.ids import Address
 from cicada.limits import WIRE, EndpointLimits
-from cicada.transport.base import ConnectionId, Receiver
+from cicada.transport.base import OUT_OF_DESCRIPTORS, ConnectionId, Receiver
 from cicada.transport.callbacks import Callbacks
 from cicada.transport.connection import Connection, Phase
 from cicada.transport.inbound import Inbound
@@ -193,7 +193,7 @@ class Hub(abc.ABC):
 
     def _obstacle(self, remote: Address) -> str:
         """Why the address cannot be dialled now; empty when it can."""
-        return "" if self._make_room() else "descriptors"
+        return "" if self._make_room() else OUT_OF_DESCRIPTORS
 
     def _lingering(self) -> int:
         """Connections that were closed here and may still hold a descriptor."""

@@ -15,6 +15,7 @@ from cicada.tokens import TokenBucket
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
 from cicada.transport.linkio import (
+    BUSY,
     Authenticated,
     Connect,
     Dropped,
@@ -81,8 +82,9 @@ class LinkCore:
             self.out.append(Dropped(reason, count))
 
     def unreachable(self, peer: Peer, messages: tuple[Message, ...], reason: str) -> None:
-        """Hand messages back; whatever proved the peer proves it no longer."""
-        self._forget_proof(peer)
+        """Hand messages back; whatever proved the peer proves it no longer, unless it is this one that is BUSY."""
+        if reason != BUSY:
+            self._forget_proof(peer)
         self.counts["unreachable"] += 1
         self.out.append(Unreachable(peer, messages, reason))
 
@@ -242,7 +244,8 @@ class LinkCore:
         remote = self.table.remotes[link.peer.address]
         items = link.take_unfinished()
         if items and not self.move(remote, items, now):
-            self.unreachable(link.peer, tuple(item.message for item in items), reason)
+            is_busy = self.obstacle(link.peer, now) == BUSY
+            self.unreachable(link.peer, tuple(item.message for item in items), BUSY if is_busy else reason)
         self.table.forget(remote)
 
     def hand_back(self, link: Link, reason: str, now: float) -> None:
@@ -293,10 +296,11 @@ class LinkCore:
             return "self"
         if not self.is_usable(peer.address):
             return "unusable-address"
-        if table.dialling >= limits.max_dials or table.outbound + table.dialling >= limits.max_links:
-            return "busy"
+        most = limits.max_dials + (limits.dials_to_proven if peer in self._proofs else 0)
+        if table.dialling >= most or table.outbound + table.dialling >= limits.max_links:
+            return BUSY
         bucket = self._by_host.get(self._unknown_host(peer))
-        return "busy" if bucket is not None and bucket.ready_at(now) > now else ""
+        return BUSY if bucket is not None and bucket.ready_at(now) > now else ""
 
     def _unknown_host(self, peer: Peer) -> str:
         """The host at which it is unknown whether the peer is there; empty when it was proven, or is on this machine. Others can

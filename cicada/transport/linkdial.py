@@ -10,10 +10,10 @@ import hmac
 
 from cicada.errors import MalformedMessage, PeerFault
 from cicada.ids import Address, Peer
-from cicada.transport.base import ConnectionId
+from cicada.transport.base import OUT_OF_DESCRIPTORS, ConnectionId
 from cicada.transport.link import Link
 from cicada.transport.linkcore import CHALLENGE_BYTES, LinkCore
-from cicada.transport.linkio import Entropy, Proven, Release
+from cicada.transport.linkio import BUSY, Entropy, Proven, Release
 from cicada.transport.linktable import Dial, DialPhase, Remote
 from cicada.transport.linktimers import NEVER
 from cicada.wire.codec import decode_body, encode
@@ -92,7 +92,7 @@ class Dialler:
         remote = self._core.table.remotes.get(address)
         dial = remote.dial if remote is not None else None
         if dial is not None and dial.phase is DialPhase.CONNECTING:
-            self._core.fail_dial(dial, reason, now)
+            self._core.fail_dial(dial, BUSY if reason == OUT_OF_DESCRIPTORS else reason, now)
 
     def on_welcome(self, connection: ConnectionId, frame: Frame, now: float) -> None:
         """The peer answered at its address: the link is open and the peer proven."""
@@ -166,7 +166,7 @@ class Dialler:
         link = self._core.table.links.get(frame.index)
         if link is None or not link.dialled or link.received or link.connection != connection:
             return False
-        self._core.hand_back(link, reason, now)
+        self._core.hand_back(link, "refused" if reason == BUSY else reason, now)
         return True
 
     def retry(self, dial: Dial, now: float) -> None:
@@ -195,7 +195,7 @@ class Dialler:
         if dial.index == 0:
             dial.index = core.attach()
             if dial.index == 0:
-                core.fail_dial(dial, "busy", now)
+                core.fail_dial(dial, BUSY, now)
                 return
             core.table.dials[dial.index] = dial
             dial.deadline = now + core.limits.dial_timeout

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -230,8 +230,14 @@ class KeptLost(msgspec.Struct, frozen=True):
     peer: Peer
 
 
+BUSY: Final = "busy"
+"""Reason of Unreachable: this peer itself has no room for another dial now. That says nothing about the other one."""
+
+
 class Unreachable(msgspec.Struct, frozen=True):
-    """The peer could not be dialled, its connection broke, its acks stopped, or it broke a rule: no proof is kept.
+    """The peer could not be dialled, its connection broke, its acks stopped, or it broke a rule: no proof is kept. When the
+    reason is BUSY nothing is known to be wrong with the peer, and its proof is kept; no other peer can cause that reason by what
+    it says.
 
     ``undelivered`` were sent to it and not acknowledged (they may have arrived), oldest first, then those that still
     waited; the very objects that were given to SendMessage.

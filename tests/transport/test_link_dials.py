@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from cicada.ids import Address, Peer, peer_at
 from cicada.limits import LinkLimits
 from cicada.transport.base import ConnectionId
 from cicada.transport.linkio import (
+    BUSY,
     Connect,
     Connected,
     ConnectFailed,
@@ -27,11 +29,11 @@ from cicada.wire.frames import LENGTH, FrameType, Hello, Refusal, Welcome, decod
 from cicada.wire.security import Unsecured
 from tests.transport.linknet import SWARM, Indexes, data
 
-LIMITS = LinkLimits(host_dials=4, host_dial_rate=1.0)
+LIMITS = LinkLimits(max_dials=64, host_dials=4, host_dial_rate=1.0)
 HOST = "203.0.113.7"
 
 
-def links(own: str = "198.51.100.1:50000") -> Links:
+def links(own: str = "198.51.100.1:50000", *, limits: LinkLimits = LIMITS) -> Links:
     return Links(
         Address(own),
         1,
@@ -39,7 +41,7 @@ def links(own: str = "198.51.100.1:50000") -> Links:
         indexes=Indexes(0),
         entropy=random.Random(1),
         security=Unsecured(),
-        limits=LIMITS,
+        limits=limits,
     )
 
 
@@ -91,9 +93,7 @@ def test_who_is_proven_is_dialled_although_others_at_its_host_are_not_any_more()
     for port in range(1, 6):
         core.handle(Prove(at(port)), 0.0)
     core.handle(Connected(at(1).address, ConnectionId(1)), 0.0)
-    (link,) = core.snapshot().links
-    unknown = encode_frame(FrameType.UNKNOWN, 7, 0, b"")
-    core.handle(FramesArrived(link.connection, (decode_frame(unknown[LENGTH.size :]),)), 0.0)
+    lose_link(core)
     assert core.snapshot().links == ()
     assert dialled(core.handle(SendMessage(at(99), data(1)), 0.0))
 
@@ -101,6 +101,69 @@ def test_who_is_proven_is_dialled_although_others_at_its_host_are_not_any_more()
 def test_a_machines_own_peers_are_dialled_without_limit() -> None:
     core = links("127.0.0.1:50000")
     assert all(dialled(core.handle(Prove(at(port, "127.0.0.1")), 0.0)) for port in range(1, 30))
+
+
+def lose_link(core: Links) -> None:
+    """The other end of the only link restarted."""
+    (link,) = core.snapshot().links
+    unknown = encode_frame(FrameType.UNKNOWN, 7, 0, b"")
+    core.handle(FramesArrived(link.connection, (decode_frame(unknown[LENGTH.size :]),)), 0.0)
+
+
+def test_dials_to_addresses_that_others_name_keep_no_proven_peer_from_being_dialled() -> None:
+    core = links()
+    core.handle(Prove(at(99)), 0.0)
+    answer(core, at(99), 0.0)
+    lose_link(core)
+    tries = [dialled(core.handle(Prove(at(7, f"203.0.{host}.1")), 0.0)) for host in range(120)]
+    assert tries.count(True) == LIMITS.max_dials
+    assert dialled(core.handle(SendMessage(at(99), data(1)), 0.0))
+
+
+def test_a_peer_that_cannot_dial_just_now_hands_messages_back_and_keeps_the_proof() -> None:
+    core = links(limits=replace(LIMITS, dials_to_proven=0))
+    core.handle(Prove(at(99)), 0.0)
+    answer(core, at(99), 0.0)
+    lose_link(core)
+    for host in range(LIMITS.max_dials):
+        core.handle(Prove(at(7, f"203.0.{host}.1")), 0.0)
+    assert core.handle(SendMessage(at(99), data(1)), 0.0) == [Unreachable(at(99), (data(1),), BUSY)]
+    assert core.snapshot().proven == {at(99)}
+
+
+def test_what_a_forgotten_link_had_not_finished_comes_back_as_busy_when_there_is_no_room_for_a_dial() -> None:
+    core = links(limits=replace(LIMITS, dials_to_proven=0))
+    core.handle(SendMessage(at(99), data(1)), 0.0)
+    answer(core, at(99), 0.0)
+    for host in range(LIMITS.max_dials):
+        core.handle(Prove(at(7, f"203.0.{host}.1")), 0.0)
+    (link,) = core.snapshot().links
+    unknown = encode_frame(FrameType.UNKNOWN, 7, 0, b"")
+    outputs = core.handle(FramesArrived(link.connection, (decode_frame(unknown[LENGTH.size :]),)), 0.0)
+    assert Unreachable(at(99), (data(1),), BUSY) in outputs
+    assert core.snapshot().proven == {at(99)}
+
+
+def test_a_peer_cannot_call_itself_not_in_doubt_by_refusing_a_finished_handshake_as_busy() -> None:
+    core = links()
+    core.handle(SendMessage(at(99), data(1)), 0.0)
+    answer(core, at(99), 0.0)
+    (link,) = core.snapshot().links
+    raw = encode_frame(FrameType.REFUSED, link.index, 0, encode(Refusal(reason=BUSY)))
+    outputs = core.handle(FramesArrived(link.connection, (decode_frame(raw[LENGTH.size :]),)), 0.0)
+    assert Unreachable(at(99), (data(1),), "refused") in outputs
+    assert core.snapshot().proven == frozenset()
+
+
+def test_a_machine_that_is_out_of_descriptors_doubts_nobody() -> None:
+    core = links()
+    core.handle(Prove(at(99)), 0.0)
+    answer(core, at(99), 0.0)
+    lose_link(core)
+    core.handle(SendMessage(at(99), data(1)), 0.0)
+    failed = core.handle(ConnectFailed(at(99).address, "descriptors"), 0.0)
+    assert failed == [Unreachable(at(99), (data(1),), BUSY)]
+    assert core.snapshot().proven == {at(99)}
 
 
 @pytest.mark.parametrize(
