@@ -690,12 +690,21 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
         1000.0  # messages 1 a second that are looked into; what is not right costs 0.1 ms: a tenth of a core
     )
     try_burst: int = 1024
+    try_link_rate: float = 250.0  # of which so many over one link: neighbours hand on what others send
+    try_link_burst: int = 256
+    links: int = 1024  # whose shares are remembered: LinkLimits.max_links
     accept_rate: float = 100.0  # handshakes a second from all others, 0.4 ms each
+    accept_link_rate: float = 50.0  # of which so many over one link
+    accept_link_burst: int = 128
     accept_host_rate: float = 400.0  # by all peers of one event loop: a sixth of a core, whoever asks
     accept_host_burst: int = 256  # 0.1 s; a longer stall would make links doubt
     accept_burst: int = 256
     accept_key_rate: float = 2.0  # of which one key gets so many: a retry repeats the same bytes
     accept_key_burst: int = 16
+    told_rate: float = (
+        0.1  # refused handshakes a second of which an event tells, and claims of pinned addresses
+    )
+    told_burst: int = 16
     accepted_keys: int = 4096  # keys whose handshakes are counted and whose times are remembered
     answers: int = 1024  # answers kept, to say them again when message 1 comes twice
     answer_seconds: float = 30.0

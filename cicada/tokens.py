@@ -1,6 +1,8 @@
-"""A token bucket: so many at once, so many a second in the long run."""
+"""A token bucket: so many at once, so many a second in the long run; and one for each of many."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 
 class TokenBucket:
@@ -36,3 +38,30 @@ class TokenBucket:
         elapsed = 0.0 if self._updated is None else max(0.0, now - self._updated)
         self._tokens = min(float(self._burst), self._tokens + elapsed * self._rate)
         self._updated = now
+
+
+class Shares:
+    """A token bucket for each of the ``number`` that were heard last: peers, keys, or the sources of their links."""
+
+    def __init__(self, rate: float, burst: int, number: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._number = number
+        self._buckets: dict[Hashable, TokenBucket] = {}
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, who: Hashable, now: float) -> bool:
+        """Whether this one may."""
+        bucket = self._buckets.pop(who, None) or TokenBucket(self._rate, self._burst)
+        self._buckets[who] = bucket
+        if len(self._buckets) > self._number:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket.take(now)
+
+    def give_back(self, who: Hashable) -> None:
+        """What it did last was in order."""
+        bucket = self._buckets.get(who)
+        if bucket is not None:
+            bucket.give_back()

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 from cicada.actors.family import Wired
 from cicada.actors.pump import Pump, Surroundings
-from cicada.events import HandshakeRefused
 from cicada.keys import io
 from cicada.keys.negotiator import Negotiator
 from cicada.keys.plain import PlainNegotiator
@@ -31,7 +30,8 @@ class CryptoActor(Pump[AnyNegotiator]):
             **dict.fromkeys(get_args(io.RouterBound), self.to_router.append),
             Identify: self.to_transport.append,
             io.PinLearned: self.to_supervisor.append,
-            io.Emit: self._observe,
+            io.NotTaken: self._not_taken,
+            io.Emit: lambda output: self.publish(output.event),
         }
 
     def on_wired(self, wired: Wired) -> None:
@@ -40,7 +40,5 @@ class CryptoActor(Pump[AnyNegotiator]):
         if are_new:
             self.feed(io.LinksChanged())
 
-    def _observe(self, output: io.Emit) -> None:
-        if type(output.event) is HandshakeRefused:
-            self.around.refusals[output.event.reason] += 1
-        self.publish(output.event)
+    def _not_taken(self, output: io.NotTaken) -> None:
+        self.around.refusals[output.reason] += 1

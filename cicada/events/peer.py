@@ -309,7 +309,8 @@ class PinMade(Event, frozen=True, kw_only=True, tag=True):
 
 
 class HandshakeRefused(Event, frozen=True, kw_only=True, tag=True):
-    """This peer did not take a session's handshake from whoever says that it is ``remote``."""
+    """This peer did not take a session's handshake from whoever says that it is ``remote``. A few a minute are told of, and all are
+    counted, by reason, among the refusals that `cicada status` shows."""
 
     remote: str
     reason: str

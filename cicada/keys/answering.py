@@ -1,7 +1,8 @@
 """Answering handshakes of others: at most so many a second, each message 1 once, and only from whoever it should be.
 
 What is too much gets no answer, so that it costs nothing: whoever opened it says the same bytes again. What a message 1 claims
-costs nobody but its sender: the share of a key is charged once the handshake has proven that key.
+costs nobody but its sender: the share of a key, and what all may have together, is charged once the handshake has proven that
+key. Before that only the link over which it came is charged, and it alone cannot use up what all links may have.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from cicada.ids import Address, Peer, peer_at, place_to_bytes
 from cicada.keys.handshakes import Heard, Opened, is_for, new_index, reason_of
 from cicada.keys.hidden import homes_in
 from cicada.keys.identity import Entropy
-from cicada.keys.io import Answered, Emit, NegotiatorOutput, PinLearned
+from cicada.keys.io import Answered, Emit, NegotiatorOutput, NotTaken, PinLearned
 from cicada.keys.memory import Memory, digest_of
 from cicada.keys.pins import Pin
-from cicada.tokens import TokenBucket
+from cicada.tokens import Shares, TokenBucket
 from cicada.wire.routed import Contact, ContactReply
 
 
@@ -31,39 +32,47 @@ class Answering:
         self._counts = counts
         limits = memory.limits
         self._tries = TokenBucket(limits.try_rate, limits.try_burst)
+        self._tries_by_link = Shares(limits.try_link_rate, limits.try_link_burst, limits.links)
         self._all = TokenBucket(limits.accept_rate, limits.accept_burst)
-        self._by_key: dict[bytes, TokenBucket] = {}
+        self._by_link = Shares(limits.accept_link_rate, limits.accept_link_burst, limits.links)
+        self._by_key = Shares(limits.accept_key_rate, limits.accept_key_burst, limits.accepted_keys)
+        self._told = TokenBucket(limits.told_rate, limits.told_burst)
+        self._told_of_keys = TokenBucket(limits.told_rate, limits.told_burst)
 
-    def answer(self, contact: Contact, crossing: Opened | None, now: float) -> list[NegotiatorOutput]:
-        """What to say to a Contact. ``crossing``: the handshake that this side has open with the same peer."""
+    def answer(
+        self, contact: Contact, link: Peer | None, crossing: Opened | None, now: float
+    ) -> list[NegotiatorOutput]:
+        """What to say to a Contact that came over the link with ``link``. ``crossing``: the handshake that this side has open with
+        the same peer."""
         peer = peer_at(Address(contact.origin))
         digest = digest_of(contact.origin.encode(), contact.selector, contact.handshake)
         known = self._memory.accepted.answer_to(digest, now)
         if known is not None:
             return [Answered(self._reply(contact, peer, known), None)]
-        may_try = is_for(contact, self._memory.own) and self._tries.take(now)
-        if not may_try or not self._memory.accepting.take(now):
-            return self._refuse(peer, "rate")
+        if not is_for(contact, self._memory.own):
+            return self._refuse(peer, "not-for-here", now)
+        if not (self._tries_by_link.take(link, now) and self._tries.take(now)):
+            return self._refuse(peer, "rate", now)
         try:
-            return self._accept(contact, peer, crossing, digest, now)
+            heard = Heard(self._memory, self._entropy, contact, peer)
+            if not self._may_open(heard.record.static_key, link, now):
+                raise PeerFault("rate")
+            return self._accept(heard, contact, crossing, digest, now)
         except PeerFault as fault:
-            return self._refuse(peer, reason_of(fault))
+            return self._refuse(peer, reason_of(fault), now)
 
     def _accept(
-        self, contact: Contact, peer: Peer, crossing: Opened | None, digest: bytes, now: float
+        self, heard: Heard, contact: Contact, crossing: Opened | None, digest: bytes, now: float
     ) -> list[NegotiatorOutput]:
         memory = self._memory
-        heard = Heard(memory, self._entropy, contact, peer)
-        record = heard.record
-        if not self._may_open(record.static_key, now):
-            raise PeerFault("rate")
+        peer, record = heard.peer, heard.record
         if self._own_wins(crossing, record.static_key, now):
             raise PeerFault("crossed")
         try:
             is_pinned = memory.trust.check(record, heard.opening.succession)
         except PeerFault as fault:
             if fault.reason == "key-changed":
-                return [*self._refuse(peer, fault.reason), self._changed(peer, record.peer_id)]
+                return [*self._refuse(peer, fault.reason, now), *self._changed(peer, record.peer_id, now)]
             raise
         memory.accepted.note_time(record.static_key, heard.opening.time_ms, memory.wall_ms())
         trust = memory.trust.trust(peer.address)
@@ -86,15 +95,14 @@ class Answering:
         is_recent = now - crossing.began < self._memory.limits.handshake_doubt
         return is_recent and self._memory.own.place < crossing.peer.place
 
-    def _may_open(self, static_key: bytes, now: float) -> bool:
-        limits = self._memory.limits
-        bucket = self._by_key.pop(static_key, None)
-        if bucket is None:
-            bucket = TokenBucket(limits.accept_key_rate, limits.accept_key_burst)
-        self._by_key[static_key] = bucket
-        if len(self._by_key) > limits.accepted_keys:
-            del self._by_key[next(iter(self._by_key))]
-        return bucket.take(now) and self._all.take(now)
+    def _may_open(self, static_key: bytes, link: Peer | None, now: float) -> bool:
+        """The narrowest share first: whoever has used up his own takes nothing of what all have."""
+        return (
+            self._by_key.take(static_key, now)
+            and self._by_link.take(link, now)
+            and self._all.take(now)
+            and self._memory.accepting.take(now)
+        )
 
     def _reply(self, contact: Contact, peer: Peer, message: bytes) -> ContactReply:
         return ContactReply(
@@ -106,13 +114,21 @@ class Answering:
             handshake=message,
         )
 
-    def _changed(self, peer: Peer, shown: str) -> Emit:
+    def _changed(self, peer: Peer, shown: str, now: float) -> list[NegotiatorOutput]:
+        if not self._told_of_keys.take(now):
+            return []
         pin = self._memory.trust.pin(peer.address)
-        return Emit(KeyChanged(address=peer.address, pinned="" if pin is None else pin.peer_id, shown=shown))
+        pinned = "" if pin is None else pin.peer_id
+        return [Emit(KeyChanged(address=peer.address, pinned=pinned, shown=shown))]
 
-    def _refuse(self, peer: Peer, reason: str) -> list[NegotiatorOutput]:
+    def _refuse(self, peer: Peer, reason: str, now: float) -> list[NegotiatorOutput]:
+        """All are counted, but few told of: a stranger must not fill a log, in whose name he likes."""
         self._counts[f"refused:{reason}"] += 1
-        return [Emit(HandshakeRefused(remote=peer.address, reason=reason))]
+        told = self._told.take(now)
+        return [
+            NotTaken(reason),
+            *([Emit(HandshakeRefused(remote=peer.address, reason=reason))] if told else []),
+        ]
 
 
 def learned(before: Pin | None, pin: Pin) -> list[NegotiatorOutput]:

@@ -45,9 +45,11 @@ class Complete(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Message 1 came. Answered by Answered, or not at all."""
+    """Message 1 came, over the link with ``link`` (None: over one with a relay of this hidden peer). Answered by Answered, or not
+    at all."""
 
     contact: Contact
+    link: Peer | None = None
 
 
 class AnswerRecord(msgspec.Struct, frozen=True):
@@ -301,10 +303,16 @@ class PinLearned(msgspec.Struct, frozen=True):
     succeeds: bytes = b""
 
 
+class NotTaken(msgspec.Struct, frozen=True):
+    """Somebody's message 1 was not taken. Nothing but counters changed."""
+
+    reason: str
+
+
 class Emit(msgspec.Struct, frozen=True):
     """Tell whoever watches."""
 
     event: KeyEvent
 
 
-NegotiatorOutput = RouterBound | Identify | PinLearned | Emit
+NegotiatorOutput = RouterBound | Identify | PinLearned | NotTaken | Emit

@@ -90,9 +90,9 @@ class Negotiator:
                 return self._abandon(input, now)
             case Complete(place, _, handshake):
                 return self._complete(place, handshake)
-            case Answer(contact):
+            case Answer(contact, link):
                 crossing = self._opened.get(peer_at(Address(contact.origin)).place)
-                return self._answering.answer(contact, crossing, now)
+                return self._answering.answer(contact, link, crossing, now)
             case AnswerRecord(question):
                 return [Reply(self._record_of(question))]
             case SignStatement():

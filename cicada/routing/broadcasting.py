@@ -18,7 +18,7 @@ from cicada.keys.io import CheckStatement, Purpose, SignStatement, StatementChec
 from cicada.limits import KEYS, WIRE, DeliveryLimits
 from cicada.routing.announcing import Announcements
 from cicada.routing.broadcastlog import BroadcastLog, Taken, broadcast_id, id_of
-from cicada.routing.checks import Checks, Doubt, Shares
+from cicada.routing.checks import Checks, Doubt
 from cicada.routing.delegating import Delegating
 from cicada.routing.digests import Digests
 from cicada.routing.io import Deliver, Forward, Reason, RouterOutput, SendBroadcast, Tell
@@ -26,6 +26,7 @@ from cicada.routing.paths import peer_named, target_of
 from cicada.routing.stating import said, took
 from cicada.routing.table import Routes
 from cicada.routing.timers import earlier
+from cicada.tokens import Shares
 from cicada.wire.routed import (
     Broadcast,
     BroadcastAck,

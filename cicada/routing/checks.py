@@ -5,38 +5,12 @@ Nobody can have more looked into than his share: what was right is not charged f
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import NamedTuple
 
 from cicada.ids import Address, Peer
 from cicada.keys.io import CheckStatement, Purpose, SignStatement
 from cicada.limits import BroadcastLimits
-from cicada.tokens import TokenBucket
 from cicada.wire.routed import Broadcast, BroadcastTaken
-
-
-class Shares:
-    """A token bucket for each of the ``number`` that were heard last: neighbours, or the sources of their links."""
-
-    def __init__(self, rate: float, burst: int, number: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._number = number
-        self._buckets: dict[Hashable, TokenBucket] = {}
-
-    def take(self, who: Hashable, now: float) -> bool:
-        """Whether this one may."""
-        bucket = self._buckets.pop(who, None) or TokenBucket(self._rate, self._burst)
-        self._buckets[who] = bucket
-        if len(self._buckets) > self._number:
-            del self._buckets[next(iter(self._buckets))]
-        return bucket.take(now)
-
-    def give_back(self, who: Hashable) -> None:
-        """What it did last was in order."""
-        bucket = self._buckets.get(who)
-        if bucket is not None:
-            bucket.give_back()
 
 
 class Doubt(NamedTuple):

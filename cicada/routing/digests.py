@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from cicada.ids import Peer, place_to_bytes
 from cicada.limits import WIRE, BroadcastLimits
 from cicada.routing.broadcastlog import BroadcastLog, Taken
-from cicada.routing.checks import Shares
 from cicada.routing.io import Forward, RouterOutput
 from cicada.routing.table import Routes, RoutingTable
+from cicada.tokens import Shares
 from cicada.wire.routed import BroadcastDigest, BroadcastPull
 
 _JITTER = 0.25

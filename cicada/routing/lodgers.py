@@ -25,10 +25,9 @@ from cicada.ids import (
 )
 from cicada.keys.io import Vouch, Vouched
 from cicada.limits import LODGING, LodgingLimits
-from cicada.routing.checks import Shares
 from cicada.routing.io import DialBack, Forward, Keep, LodgingHeard, RouterOutput
 from cicada.routing.table import Routes
-from cicada.tokens import TokenBucket
+from cicada.tokens import Shares, TokenBucket
 from cicada.transport.linkio import Need
 from cicada.wire.routed import LodgingGranted, LodgingRefused, LodgingRequest
 

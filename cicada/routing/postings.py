@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from cicada.ids import Peer, Place, place_from_bytes, place_to_bytes
 from cicada.keys.io import KeepRecord, RecordKept
 from cicada.limits import DELIVERY, LODGING, LodgingLimits
-from cicada.routing.checks import Shares
 from cicada.routing.io import Forward, RouterOutput
 from cicada.routing.table import RoutingTable
+from cicada.tokens import Shares
 from cicada.wire.routed import PutRecord
 
 _NEVER = (b"", float("-inf"), float("-inf"))

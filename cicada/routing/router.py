@@ -265,6 +265,8 @@ class Router:
         if isinstance(message, PutRecord) and self._is_for_keepers(message):
             return [] if self._is_hidden else self._shelter.postings.take(message, sender, now)
         if message.lodging is None:
+            if isinstance(message, Contact) and message.target == self._target:
+                return [Answer(message, sender)]
             return self._route(message, now)
         if message.hops >= self._limits.hop_limit:
             return self._drop("hop-limit")

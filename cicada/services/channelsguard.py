@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cicada.ids import Address, Peer
 from cicada.limits import ChannelLimits
-from cicada.routing.checks import Shares
 from cicada.services.channelsio import Blamed
 from cicada.services.channelsoutbox import Outbox
+from cicada.tokens import Shares
 
 
 class Guard:

@@ -40,9 +40,9 @@ class SealingNegotiator(PlainNegotiator):
 
     def handle(self, input: NegotiatorInput, now: float) -> list[RouterBound]:
         match input:
-            case Answer(contact):
+            case Answer(contact, link):
                 intact = self._checked(contact.origin, contact.handshake)
-                plain: NegotiatorInput = Answer(replace(contact, handshake=intact or b""))
+                plain: NegotiatorInput = Answer(replace(contact, handshake=intact or b""), link)
             case Complete():
                 intact = self._checked(input.origin, input.handshake)
                 plain = replace(input, handshake=intact or b"")

@@ -139,7 +139,7 @@ def test_a_search_that_nobody_answers_ends() -> None:
 
 
 def test_an_altered_message_1_is_refused_and_the_right_one_still_answered() -> None:
-    one, other = alice(), bob(limits=KeyLimits(try_burst=10_000, accept_host_burst=10_000))
+    one, other = alice(), bob(limits=KeyLimits(try_burst=10_000, try_link_burst=10_000))
     contact = one.opening(HIGH)
     for bit in range(0, len(contact.handshake) * 8, 7):
         assert other.answer(altered(contact, bit)) is None

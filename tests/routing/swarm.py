@@ -16,7 +16,7 @@ from cicada.events import KeyEvent, RoutingEvent
 from cicada.ids import RING_BITS, RING_SIZE, Address, Peer, Place, canonical_address, peer_at
 from cicada.keys.identity import Identity
 from cicada.keys.io import Emit as KeysEmit
-from cicada.keys.io import NegotiatorInput, PinLearned, Purpose, SignStatement
+from cicada.keys.io import NegotiatorInput, NotTaken, PinLearned, Purpose, SignStatement
 from cicada.keys.io import TimerFired as NegotiatorTimer
 from cicada.keys.memory import Memory
 from cicada.keys.negotiator import Negotiator
@@ -421,6 +421,8 @@ class Swarm:
                     node.learned.append(pin)
                 case KeysEmit(event):
                     self.key_events.append((node.peer, event))
+                case NotTaken():
+                    pass
                 case _:
                     self.feed(node.peer, output)
         deadline = negotiator.next_deadline()

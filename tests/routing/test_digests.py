@@ -12,10 +12,10 @@ from cicada.chord.io import TableChanged
 from cicada.ids import Peer, hidden_address, peer_at, place_to_bytes
 from cicada.limits import BroadcastLimits, DeliveryLimits
 from cicada.routing.broadcastlog import BroadcastLog, id_of
-from cicada.routing.checks import Shares
 from cicada.routing.digests import Digests
 from cicada.routing.io import Forward, RouterOutput
 from cicada.routing.table import Routes
+from cicada.tokens import Shares
 from cicada.wire.routed import Broadcast, BroadcastDigest, BroadcastPull
 from tests.routing.swarm import Swarm, peers_at
 

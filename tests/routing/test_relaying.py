@@ -188,7 +188,7 @@ def test_an_answer_to_nobody_is_not_answered(router: Router, answer: RoutedMessa
 
 def test_a_contact_is_put_before_the_negotiator_whose_answer_is_sent(router: Router) -> None:
     asked = contact(OWN.place)
-    assert receive(router, asked) == [Answer(asked)]
+    assert receive(router, asked) == [Answer(asked, ORIGIN)]
     sent = [Forward(ORIGIN, replace(reply(), hops=1), None)]
     assert router.handle(Answered(reply(), None), 0.0) == sent
 
