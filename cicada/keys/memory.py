@@ -52,7 +52,9 @@ class OwnRecord:
     def raw(self) -> bytes:
         """What is shown to others now."""
         now = self._wall_ms()
-        if not self._raw or not 0 <= now - self._signed_ms < self._limits.record_renewal * 1000:
+        if self._signed_ms >= now + self._limits.clock_skew * 1000:
+            self._raw, self._signed_ms = b"", 0  # the clock was set back: nobody takes records of that future
+        if not self._raw or now - self._signed_ms >= self._limits.record_renewal * 1000:
             sequence = max(now, self._signed_ms + 1)
             self._raw = sign_record(
                 self._identity, self._own.address, self._swarm, now, sequence, self._vouchers
@@ -103,11 +105,14 @@ class Accepted:
 
     def note_time(self, static_key: bytes, time_ms: int, now_ms: int) -> None:
         """Raises PeerFault ``replayed`` unless this is the newest of that key, ``clock-skew`` when its clock is too far off,
-        and ``crowded`` when no more keys can be remembered."""
+        and ``crowded`` when no more keys can be remembered.
+
+        A time that was noted while this clock was ahead itself says nothing once it is right, but to one that ``is_strict``."""
         skew = int(self._limits.clock_skew * 1000)
         if abs(time_ms - now_ms) > skew:
             raise PeerFault("clock-skew")
-        if time_ms <= self._times.get(static_key, 0):
+        noted = self._times.get(static_key, 0)
+        if time_ms <= noted and (self._is_strict or noted <= now_ms + skew):
             raise PeerFault("replayed")
         self._forget_times(now_ms - skew)
         if static_key not in self._times and len(self._times) >= self._limits.accepted_keys:
@@ -197,8 +202,11 @@ class Memory:
         return read_record(raw, self.wall_ms(), self.swarm)
 
     def next_ms(self) -> int:
-        """The time of a handshake: now, and later than that of any before."""
-        self._last_ms = max(self.wall_ms(), self._last_ms + 1)
+        """The time of a handshake: now, and later than that of any before, unless the clock was set back so far that nobody took
+        those."""
+        now = self.wall_ms()
+        is_later = self._last_ms < now + self.limits.clock_skew * 1000
+        self._last_ms = max(now, self._last_ms + 1) if is_later else now
         return self._last_ms
 
 

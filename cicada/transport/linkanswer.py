@@ -154,6 +154,7 @@ class Answerer:
                 self._recheck(core.table.remote(peer), now)
                 raise PeerFault("unproven-key")
         if proof is not None and credentials.sequence < proof.sequence:
+            self._recheck(core.table.remote(peer), now)  # its clock may have been ahead, and this one's too
             raise PeerFault("record-stale")
         if any(not link.dialled and hello.incarnation < link.incarnation for link in links):
             raise PeerFault("stale")
