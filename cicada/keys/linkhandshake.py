@@ -104,6 +104,10 @@ class LinkHandshakes:
         """As LinkSecurity promises."""
         return reason in _AFRESH
 
+    def is_fresh(self, credentials: Credentials) -> bool:
+        """As LinkSecurity promises: less than half of the record's life is over."""
+        return self._memory.left_ms(credentials.record) > KEYS.record_seconds * 500
+
     def record(self) -> bytes:
         """This peer's record."""
         return self._memory.own_record.raw()

@@ -201,6 +201,13 @@ class Memory:
         """The record in ``raw``, of whoever. Raises PeerFault."""
         return read_record(raw, self.wall_ms(), self.swarm)
 
+    def left_ms(self, raw: bytes) -> int:
+        """For how long the record in ``raw`` is good; 0: it is not, or not any more."""
+        try:
+            return self.read_any(raw).expires_ms - self.wall_ms()
+        except PeerFault:
+            return 0
+
     def next_ms(self) -> int:
         """The time of a handshake: now, and later than that of any before, unless the clock was set back so far that nobody took
         those."""

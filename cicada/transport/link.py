@@ -59,7 +59,7 @@ class Link:
         "_ack_at", "_blocked", "_cipher", "_heard_at", "_in_flight", "_keyed_at", "_limits", "_owed_at",
         "_owed_bytes", "_owed_counter", "_proofs", "_queue", "_received", "_rekey_after", "_retry_at", "_rtt",
         "_rtt_var", "_sent", "_timeout", "_used_at", "armed", "confirmed", "connection", "credentials", "dialled",
-        "flight", "incarnation", "index", "kept", "opened_at", "peer", "remote", "remote_index", "secret_id", "traffic",
+        "flight", "incarnation", "index", "kept", "peer", "remote", "remote_index", "secret_id", "traffic",
         "welcome",
     )  # fmt: skip
 
@@ -91,7 +91,6 @@ class Link:
         self.credentials: Credentials = established.credentials
         self.secret_id = established.secret_id
         self._cipher = established.cipher
-        self.opened_at = now
         self._keyed_at = now
         self._rekey_after = KEYS.rekey_frames
         self._limits = limits

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from cicada.errors import PeerFault, Unavailable
 from cicada.events import LinkClosed, LinkEvent, LinkOpened, PeerFaulted
 from cicada.ids import Address, Peer, Reach, reach_of, split_address
-from cicada.limits import KEYS, LinkLimits
+from cicada.limits import LinkLimits
 from cicada.tokens import TokenBucket
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
@@ -57,7 +57,6 @@ class LinkCore:
             None  # secrets of the swarm; None: all that handshakes accept
         )
         self._proofs: dict[Peer, Credentials] = {}  # in the order of proving
-        self._shown: dict[Peer, float] = {}  # when the record in each proof was shown
         self._by_host: dict[str, TokenBucket] = {}  # dials into the unknown
 
     # Outputs
@@ -150,21 +149,10 @@ class LinkCore:
             return remote.current.credentials
         return proof
 
-    def is_old(self, shown: float, now: float) -> bool:
-        """Whether a record that was shown then may have expired, or will soon."""
-        return now - shown >= KEYS.record_seconds / 2
-
-    def fresh_proof_of(self, peer: Peer, now: float) -> Credentials | None:
-        """Who answered at the peer's address, if the proof is kept and the record in it is not old."""
-        shown = self._shown.get(peer)
-        return None if shown is None or self.is_old(shown, now) else self._proofs[peer]
-
-    def remember_proof(self, peer: Peer, credentials: Credentials, shown: float) -> None:
-        """The peer answered at its address, and showed its record at ``shown``. The oldest proof goes when there are too
-        many."""
+    def remember_proof(self, peer: Peer, credentials: Credentials) -> None:
+        """The peer answered at its address, and showed its record. The oldest proof goes when there are too many."""
         self._forget_proof(peer)
         self._proofs[peer] = credentials
-        self._shown[peer] = shown
         if credentials.record:
             self.out.append(Met(peer, credentials.record))
         if len(self._proofs) > self.limits.max_proofs:
@@ -172,15 +160,14 @@ class LinkCore:
 
     def _forget_proof(self, peer: Peer) -> None:
         self._proofs.pop(peer, None)
-        self._shown.pop(peer, None)
 
-    def prove(self, dial: Dial, credentials: Credentials, shown: float) -> None:
-        """The dial showed who lives at its address, by a record of the time ``shown``: tell those who asked."""
+    def prove(self, dial: Dial, credentials: Credentials) -> None:
+        """The dial showed who lives at its address: tell those who asked."""
         peer = dial.remote.peer
         bucket = self._by_host.get(dial.host)
         if bucket is not None:
             bucket.give_back()
-        self.remember_proof(peer, credentials, shown)
+        self.remember_proof(peer, credentials)
         if dial.wanted:
             self.out.append(Proven(peer))
         if dial.identifies:

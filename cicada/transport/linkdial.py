@@ -46,11 +46,11 @@ class Dialler:
             dial.wanted = True
 
     def identify(self, peer: Peer, now: float) -> None:
-        """Answer Identified at once when a proof is kept, else when the dial tells. Of a proof so old that its record may have
-        expired, a new handshake tells."""
+        """Answer Identified at once when a proof is kept, else when the dial tells. When the record in it has expired, or will
+        before long, a new handshake tells."""
         core = self._core
-        proof = core.fresh_proof_of(peer, now)
-        if proof is not None:
+        proof = core.proof_of(peer)
+        if proof is not None and self._security.is_fresh(proof):
             core.out.append(Identified(peer, proof.record))
             return
         dial = core.dial(peer, now)
@@ -79,7 +79,7 @@ class Dialler:
         dial.connection = connection
         core.table.use(connection, dial)
         link = remote.current
-        is_old = link is not None and dial.identifies and core.is_old(link.opened_at, now)
+        is_old = link is not None and dial.identifies and not self._security.is_fresh(link.credentials)
         if link is None or dial.afresh or is_old:
             self._greet(dial, now)
         elif dial.wanted or dial.identifies:
@@ -150,7 +150,7 @@ class Dialler:
             core.counts["stray"] += 1
         elif hmac.compare_digest(answer, dial.challenge):
             core.counts["proofs"] += 1
-            core.prove(dial, link.credentials, link.opened_at)
+            core.prove(dial, link.credentials)
             core.end_dial(dial)
         else:
             core.counts["bad_proof"] += 1
@@ -239,7 +239,7 @@ class Dialler:
         link = self._core.make_link(peer, dial.index, connection, welcome, established, now)
         del core.table.dials[dial.index]
         dial.index = 0  # it is the link's now
-        core.prove(dial, established.credentials, now)
+        core.prove(dial, established.credentials)
         self._expose(dial.remote, established.credentials, now)
         core.open_link(link, now)
         core.end_dial(dial)

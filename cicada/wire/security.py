@@ -77,8 +77,8 @@ class Established(msgspec.Struct, frozen=True):
 
 
 class Identify(msgspec.Struct, frozen=True):
-    """To links: find out who lives at the peer's address. Answered by Identified or Unidentified, at once when a fresh proof is
-    kept."""
+    """To links: find out who lives at the peer's address. Answered by Identified or Unidentified, at once when a proof is
+    kept whose record is fresh."""
 
     peer: Peer
 
@@ -150,6 +150,11 @@ class LinkSecurity(Protocol):
         """Whether a dial refused for this reason should try afresh: what it assumed of the other side was wrong."""
         ...
 
+    def is_fresh(self, credentials: Credentials, /) -> bool:
+        """Whether the record in them is good, and will be for a while. It may have expired while this machine slept, of which a
+        monotonic clock knows nothing."""
+        ...
+
 
 class PlainCipher:
     """Changes nothing: simulations and benchmarks only."""
@@ -185,6 +190,9 @@ class Unsecured:
 
     def should_retry(self, reason: str) -> bool:
         return False
+
+    def is_fresh(self, credentials: Credentials) -> bool:
+        return True
 
 
 class _UnsecuredDial:

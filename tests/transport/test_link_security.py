@@ -115,6 +115,44 @@ def test_who_was_proven_long_ago_is_asked_for_a_record_that_has_not_expired(is_l
     assert a.count(FrameType.HELLO) == 2
 
 
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_who_was_proven_before_the_machine_slept_for_a_day_is_asked_for_a_record_at_once(
+    is_linked: bool,
+) -> None:
+    network, asleep = Network(), [0]
+
+    def wall_ms() -> int:
+        return 1_800_000_000_000 + int(network.now * 1000) + asleep[0]
+
+    a, b = (peer(network, n, security=secured(address(n), swarm=SWARM, wall_ms=wall_ms)) for n in (1, 2))
+    a.prove(b)
+    if is_linked:
+        a.send(b, data(1))
+    network.settle()
+    asleep[0] = int(KEYS.record_seconds * 1000)
+    a.identities.clear()
+    a.feed(Identify(b.peer))
+    network.settle()
+    (told,) = [told for told in a.identities if isinstance(told, Identified)]
+    assert read_record(told.record, wall_ms(), SWARM).address == b.peer.address
+    assert [told.record for told in a.identities if isinstance(told, Met)] == [told.record]
+
+
+def test_peers_whose_clocks_were_all_fast_link_again_when_they_are_set_right() -> None:
+    network, ahead = Network(), [7_200_000]
+
+    def wall_ms() -> int:
+        return 1_800_000_000_000 + int(network.now * 1000) + ahead[0]
+
+    a, b = (peer(network, n, security=secured(address(n), swarm=SWARM, wall_ms=wall_ms)) for n in (1, 2))
+    b.prove(a)
+    network.run(2 * LIMITS.idle_close)
+    assert a.links.snapshot().links == b.links.snapshot().links == ()
+    ahead[0] = 0
+    assert linked(a, b)
+    assert refusals(b)["record-stale"] == 1
+
+
 def test_whoever_was_met_before_is_dialled_with_two_messages() -> None:
     network, a, b = pair()
     a.prove(b)
