@@ -138,6 +138,9 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     idle_close: float = 60.0
     ping_interval: float = 45.0  # design: once a minute; less than idle_close, or the other end closes first
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
+    handshakes_per_source: float = 50.0  # of these by one IPv4 address or IPv6 site: a process of 200 peers there is through within a dial's time
+    handshakes_per_loopback: float = 150.0  # by this machine, where a whole swarm may be
+    sources: int = 1024  # of whose handshakes is remembered how many they were
     proof_linger: float = (
         0.5  # a link made only for a proof may be used this long: a proven head is asked at once
     )

@@ -144,6 +144,7 @@ class TransportActor(Pump[Links]):
             security=self._security,
             reach=self.around.reach if is_hidden(self.around.own.address) else None,
             sample=None if self.around.watch is None else self.around.watch.sample,
+            source=self._attachment.endpoint.source,
         )
         return links
 

@@ -6,15 +6,18 @@ where others have proven theirs, it gets no link.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cicada.errors import MalformedMessage, PeerFault
 from cicada.ids import Address, is_hidden, peer_at
-from cicada.tokens import TokenBucket
+from cicada.tokens import Shares, TokenBucket
 from cicada.transport.base import ConnectionId
 from cicada.transport.link import Link
 from cicada.transport.linkcore import LinkCore
 from cicada.transport.linkio import DropConnection, Release
 from cicada.transport.linktable import HalfOpen, Remote
 from cicada.transport.linktimers import NEVER
+from cicada.transport.strangers import LOCAL, is_loopback
 from cicada.wire.codec import decode_body, encode
 from cicada.wire.frames import PROTOCOL_VERSION, Frame, FrameType, Hello, Refusal, Welcome, encode_frame
 from cicada.wire.security import Credentials, LinkSecurity
@@ -23,12 +26,24 @@ from cicada.wire.security import Credentials, LinkSecurity
 class Answerer:
     """Answers dials. Every link it opens is entered in the core."""
 
-    def __init__(self, core: LinkCore, incarnation: int, *, swarm: str, security: LinkSecurity) -> None:
+    def __init__(
+        self,
+        core: LinkCore,
+        incarnation: int,
+        *,
+        swarm: str,
+        security: LinkSecurity,
+        source: Callable[[ConnectionId], str],
+    ) -> None:
         self._core = core
+        self._source = source
         self._incarnation = incarnation
         self._swarm = swarm
         self._security = security
         self._inbound = _bucket(core.limits.handshakes_per_second)
+        self._of_loopback = _bucket(core.limits.handshakes_per_loopback)
+        each = core.limits.handshakes_per_source
+        self._of_source = Shares(each, int(each), core.limits.sources)
         self._rechecks = _bucket(core.limits.rechecks_per_second)
 
     def on_hello(self, connection: ConnectionId, frame: Frame, now: float) -> None:
@@ -43,7 +58,7 @@ class Answerer:
             return
         if self._answer_again(connection, hello):
             return
-        objection = self._objection(hello, now)
+        objection = self._objection(hello, connection, now)
         index = 0 if objection else core.attach()
         if index == 0:
             self._refuse(connection, hello, objection or "busy")
@@ -197,7 +212,7 @@ class Answerer:
         frame = encode_frame(FrameType.REFUSED, hello.index, 0, body)
         self._core.transmit(connection, frame, Address(hello.own))
 
-    def _objection(self, hello: Hello, now: float) -> str:
+    def _objection(self, hello: Hello, connection: ConnectionId, now: float) -> str:
         """Why the HELLO is refused; empty: it is not."""
         core = self._core
         if hello.version != PROTOCOL_VERSION:
@@ -214,9 +229,15 @@ class Answerer:
             self._security.screen(hello)  # before it uses up what is there for those who may link
         except PeerFault as fault:
             return fault.reason
-        if not self._inbound.take(now):
+        if not (self._has_share(self._source(connection), now) and self._inbound.take(now)):
             return "busy"
         return "busy" if self._is_full and self._least() is None else ""
+
+    def _has_share(self, source: str, now: float) -> bool:
+        """What one source asks for beyond its share is refused before it uses up anything of the others'."""
+        if source == LOCAL:
+            return True
+        return self._of_loopback.take(now) if is_loopback(source) else self._of_source.take(source, now)
 
     @property
     def _is_full(self) -> bool:

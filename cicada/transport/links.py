@@ -6,7 +6,7 @@ and end by themselves; whatever a link had not finished is moved to another link
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import add
 from typing import get_args
 
@@ -59,7 +59,7 @@ class Links:
     """All links of the peer at ``own``. ``incarnation`` rises with each life of the peer; ``swarm`` must be equal on
     both ends. ``entropy`` must be the operating system's except in simulations; ``security`` makes the handshakes. Peers at
     addresses of less ``reach`` are not dialled (None: than ``own`` has). HopBegun is put out for the trips that ``sample`` holds
-    (None: for none)."""
+    (None: for none). ``source`` says from where a connection comes (None: each from somewhere else)."""
 
     def __init__(
         self,
@@ -73,11 +73,14 @@ class Links:
         limits: LinkLimits = LINK,
         reach: Reach | None = None,
         sample: Sample | None = None,
+        source: Callable[[ConnectionId], str] | None = None,
     ) -> None:
         least = reach_of(own) if reach is None else reach
         self._core = core = LinkCore(own, indexes=indexes, limits=limits, reach=least)
         self._dialler = Dialler(core, incarnation, swarm=swarm, entropy=entropy, security=security)
-        self._answerer = Answerer(core, incarnation, swarm=swarm, security=security)
+        self._answerer = Answerer(
+            core, incarnation, swarm=swarm, security=security, source=str if source is None else source
+        )
         self._links = core.table.links
         self._remotes = core.table.remotes
         self._sample = Sample() if sample is None else sample

@@ -31,6 +31,14 @@ def source_of(host: str) -> str:
     return str(ip)
 
 
+def is_loopback(source: str) -> bool:
+    """Whether the source is this machine: all its users, and each peer that another process hosts, are one source."""
+    try:
+        return ipaddress.ip_address(source).is_loopback
+    except ValueError:
+        return False
+
+
 class Strangers:
     """Connections that nobody authenticated yet, oldest first, in all and per source. Times in seconds."""
 
@@ -85,9 +93,7 @@ class Strangers:
     def _allowance(self, source: str) -> int:
         if source == LOCAL:
             return self._limits.max_indexes
-        try:
-            loopback = ipaddress.ip_address(source).is_loopback
-        except ValueError:
-            loopback = False
         limits = self._limits
-        return limits.unauthenticated_per_loopback if loopback else limits.unauthenticated_per_source
+        return (
+            limits.unauthenticated_per_loopback if is_loopback(source) else limits.unauthenticated_per_source
+        )

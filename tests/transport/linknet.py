@@ -175,6 +175,7 @@ class Host:
         indexes: Indexes | None,
         security: LinkSecurity | None,
         own: Address | None = None,
+        source: Callable[[ConnectionId], str] | None = None,
     ) -> None:
         self.peer = peer_at(own or address(number))
         self.network = network
@@ -189,6 +190,7 @@ class Host:
             security=security or Unsecured(),
             limits=limits,
             sample=self.sample,
+            source=source,
         )
         self.received: list[Message] = []
         self.senders: list[Peer] = []
@@ -350,9 +352,10 @@ class Network:
         indexes: Indexes | None = None,
         security: LinkSecurity | None = None,
         own: Address | None = None,
+        source: Callable[[ConnectionId], str] | None = None,
     ) -> Host:
         """A new peer, or a new life of one. Its links are secured by ``security``, or not at all. ``own``: it is not at the address
-        of that number."""
+        of that number. ``source``: from where connections come, each from somewhere else if it is None."""
         host = Host(
             self,
             number,
@@ -362,6 +365,7 @@ class Network:
             indexes=indexes,
             security=security,
             own=own,
+            source=source,
         )
         for pipe in self.pipes:
             for end, holder in pipe.ends.items():

@@ -189,6 +189,39 @@ def test_a_busy_peer_is_asked_again_until_it_has_time() -> None:
     assert a.count(FrameType.HELLO) >= 2
 
 
+def test_a_flood_of_hellos_from_one_source_keeps_nobody_else_out() -> None:
+    network = Network(
+        limits=msgspec.structs.replace(LIMITS, handshakes_per_second=20.0, handshakes_per_source=5.0)
+    )
+    victim = network.host(1)
+    flooder = Stranger(network, 9)
+    flooder.dial(victim)
+    honest = [network.host(number) for number in range(20, 30)]
+    for turn in range(200):
+        flooder.hello(victim, index=100 + turn, own=address(5000 + turn), wait=0.01)
+        if turn % 20 == 10:
+            honest[turn // 20].send(victim, data(turn))
+    network.settle()
+    assert [host.count(FrameType.HELLO) for host in honest] == [1] * 10
+    assert len(victim.received) == 10
+    assert victim.links.counters()["refused.busy"] == 200 - 5 - 9
+
+
+@pytest.mark.parametrize(("source", "most"), [("203.0.113.7", 2), ("127.0.0.1", 4), ("local", 6)])
+def test_the_share_of_a_source_depends_on_how_many_peers_may_be_there(source: str, most: int) -> None:
+    limits = msgspec.structs.replace(
+        LIMITS, handshakes_per_second=6.0, handshakes_per_source=2.0, handshakes_per_loopback=4.0
+    )
+    network = Network(limits=limits)
+    victim = network.host(1, source=lambda _: source)
+    strangers = [Stranger(network, number) for number in range(10, 30)]
+    for stranger in strangers:
+        stranger.dial(victim)
+        stranger.hello(victim, wait=0.0)
+    network.settle(0.01)
+    assert len(victim.links.snapshot().links) == most
+
+
 def test_handshakes_beyond_the_rate_are_refused_as_busy() -> None:
     network = Network(limits=msgspec.structs.replace(LIMITS, handshakes_per_second=5.0))
     a = network.host(1)
