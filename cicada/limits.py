@@ -138,7 +138,9 @@ class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
     idle_close: float = 60.0
     ping_interval: float = 45.0  # design: once a minute; less than idle_close, or the other end closes first
     handshakes_per_second: float = 200.0  # per hosted peer, inbound; a guess, four times a join storm's share
-    handshakes_per_source: float = 50.0  # of these by one IPv4 address or IPv6 site: a process of 200 peers there is through within a dial's time
+    handshakes_per_source: float = (
+        50.0  # of these by one IPv4 address or IPv6 site; 200 peers there are through within a dial's time
+    )
     handshakes_per_loopback: float = 150.0  # by this machine, where a whole swarm may be
     sources: int = 1024  # of whose handshakes is remembered how many they were
     proof_linger: float = (
@@ -712,6 +714,11 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
     answers: int = 1024  # answers kept, to say them again when message 1 comes twice
     answer_seconds: float = 30.0
     neighbours: int = 64  # whose records are kept: twice 2r
+    # Seconds that a neighbour's record still is good when it is asked for a new one. Its link's proof is then older than half
+    # of a record's life, so that it is dialled.
+    neighbour_renewal: float = 39_600.0
+    neighbour_pause: float = 30.0  # between two such questions: all were met at once when the ring formed
+    neighbour_retry: float = 3600.0  # until one that gave no answer is asked again
 
 
 class LodgingLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ neighbour gains nothing by a high sequence. A hidden address is the hash of its 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -61,9 +62,11 @@ def _others(words: Iterable[Word], signing_key: bytes) -> tuple[str, ...]:
 
 
 class Search:
-    """One place whose key is looked for, by dialling and by asking, both at once."""
+    """One place whose key is looked for, by dialling and by asking, both at once. Words of others that are no good are counted in
+    ``counts``."""
 
     __slots__ = (
+        "_counts",
         "_memory",
         "_words",
         "address",
@@ -77,8 +80,18 @@ class Search:
         "was_dialled",
     )  # fmt: skip
 
-    def __init__(self, memory: Memory, place: Place, address: Address, now: float, *, is_doubt: bool) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        place: Place,
+        address: Address,
+        now: float,
+        *,
+        is_doubt: bool,
+        counts: Counter[str] | None = None,
+    ) -> None:
         self._memory = memory
+        self._counts = Counter[str]() if counts is None else counts
         self._words: list[Word] = []
         self.place = place
         self.address = address
@@ -90,7 +103,7 @@ class Search:
         self.was_dialled = False
         self.is_fetched = False
         self.wanted = 0
-        known = memory.neighbours.get(place)
+        known = memory.neighbours.get(place, memory.wall_ms())
         if known is not None:
             self._hear(known.raw, is_neighbour=True)
             self._learn_address()
@@ -135,7 +148,8 @@ class Search:
             return
         try:
             record = self._memory.read_any(raw)
-        except PeerFault:
+        except PeerFault as fault:
+            self._counts[f"ignored:{fault.reason}"] += 1
             return
         if peer_at(Address(record.address)).place == self.place:
             self._words.append(Word(record, is_neighbour))

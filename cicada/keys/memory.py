@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from hashlib import blake2s
 
 import msgspec
 
 from cicada.errors import PeerFault
-from cicada.ids import RING_SIZE, Peer, Place
+from cicada.ids import RING_SIZE, Address, Peer, Place, peer_at
 from cicada.keys.congestion import FirstContacts, Window
 from cicada.keys.hidden import HiddenRecords
 from cicada.keys.identity import Identity
@@ -64,26 +65,54 @@ class OwnRecord:
 
 
 class Neighbours:
-    """Records of peers that this one met over links, the nearest ones after its place: others ask for them."""
+    """Records of peers that this one met over links, the nearest ones after its place: others ask for them. A record that will
+    expire before long is to be renewed by asking whose it is; one that has expired is told to nobody."""
 
     def __init__(self, own: Peer, limits: KeyLimits) -> None:
         self._own = own
         self._limits = limits
         self._records: dict[Place, Given] = {}
+        self._asked: dict[Place, float] = {}  # when those were asked for a new one
 
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, place: Place) -> bool:
+        return place in self._records
+
     def put(self, peer: Peer, given: Given) -> None:
         """Met this one."""
         self._records[peer.place] = given
+        self._asked.pop(peer.place, None)
         if len(self._records) > self._limits.neighbours:
-            farthest = max(self._records, key=lambda place: (place - self._own.place) % RING_SIZE)
-            del self._records[farthest]
+            self._forget(max(self._records, key=lambda place: (place - self._own.place) % RING_SIZE))
 
-    def get(self, place: Place) -> Given | None:
-        """The record of whoever lives at ``place``."""
-        return self._records.get(place)
+    def get(self, place: Place, wall_ms: int) -> Given | None:
+        """The record of whoever lives at ``place``, if it is good at that time."""
+        given = self._records.get(place)
+        return None if given is None or given.record.expires_ms <= wall_ms else given
+
+    def next_old(self, wall_ms: int, now: float) -> Peer | None:
+        """Who is to be asked for a new record now: whose will expire first. One is forgotten that gave none for the length of
+        another record's life."""
+        for place, given in tuple(self._records.items()):
+            if given.record.expires_ms + self._limits.record_seconds * 1000 <= wall_ms:
+                self._forget(place)
+        old = [
+            (given.record.expires_ms, place)
+            for place, given in self._records.items()
+            if given.record.expires_ms - wall_ms <= self._limits.neighbour_renewal * 1000
+            and now - self._asked.get(place, -math.inf) >= self._limits.neighbour_retry
+        ]
+        if not old:
+            return None
+        place = min(old)[1]
+        self._asked[place] = now
+        return peer_at(Address(self._records[place].record.address))
+
+    def _forget(self, place: Place) -> None:
+        del self._records[place]
+        self._asked.pop(place, None)
 
 
 class Accepted:

@@ -68,6 +68,7 @@ class Negotiator:
         self._first = memory.begin_anew()
         self.counts: Counter[str] = Counter()
         self._answering = Answering(memory, boot, entropy, self.counts)
+        self._renew_at = math.inf
 
     def __len__(self) -> int:
         return len(self._opened) + len(self._searches) + len(self._first)
@@ -75,6 +76,8 @@ class Negotiator:
     def handle(self, input: NegotiatorInput, now: float) -> list[NegotiatorOutput]:
         """What is to be done about ``input`` at ``now`` (monotonic seconds), in order."""
         outputs = self._dispatch(input, now)
+        if self._renew_at == math.inf and self._memory.neighbours:
+            self._renew_at = now + self._limits.neighbour_pause
         self._note_ends(outputs, now)
         while (candidate := self._first.begin(now)) is not None:
             begun = self._begin(candidate.place, candidate.address, now)
@@ -94,7 +97,7 @@ class Negotiator:
                 crossing = self._opened.get(peer_at(Address(contact.origin)).place)
                 return self._answering.answer(contact, link, crossing, now)
             case AnswerRecord(question):
-                return [Reply(self._record_of(question))]
+                return [Reply(self._record_of(question, now))]
             case SignStatement():
                 return [sign(self._memory, input)]
             case CheckStatement():
@@ -128,7 +131,7 @@ class Negotiator:
         deadlines = [search.began + self._limits.handshake_seconds for search in self._searches.values()]
         deadlines += [self._deadline_of(opened) for opened in self._opened.values()]
         soonest = min(deadlines, default=math.inf)
-        soonest = min(soonest, self._first.next_deadline())
+        soonest = min(soonest, self._first.next_deadline(), self._renew_at)
         return None if soonest == math.inf else soonest
 
     # Opening
@@ -154,7 +157,9 @@ class Negotiator:
         if pin is not None:
             peer = peer_at(pin.address)
             return self._open(peer, pin.static_key, pin.peer_id, is_pinned=True, conflict=False, now=now)
-        search = self._searches[place] = Search(self._memory, place, address, now, is_doubt=False)
+        search = self._searches[place] = Search(
+            self._memory, place, address, now, is_doubt=False, counts=self.counts
+        )
         outputs: list[NegotiatorOutput] = [FetchRecords(place, is_hidden(address))]
         if search.peer is not None:
             outputs.append(Identify(search.peer))
@@ -236,7 +241,7 @@ class Negotiator:
     def _on_dialled(self, peer: Peer, record: bytes | None, now: float) -> list[NegotiatorOutput]:
         search = self._searches.get(peer.place)
         if search is None:
-            return []
+            return self._meet(peer, record) if record else []
         search.dialled(record)
         opened, proven = self._opened.get(peer.place), search.proven
         is_news = opened is not None and proven is not None and proven.static_key != opened.static_key
@@ -290,11 +295,14 @@ class Negotiator:
 
     # What others ask, and what links say
 
-    def _record_of(self, question: GetRecord) -> RecordIs:
+    def _record_of(self, question: GetRecord, now: float) -> RecordIs:
         memory = self._memory
         place = place_from_bytes(question.about)
         is_own = place == memory.own.place
-        given = None if is_own else memory.neighbours.get(place)
+        given = None if is_own else memory.neighbours.get(place, memory.wall_ms())
+        if given is None and place in memory.neighbours:
+            self.counts["ignored:record-expired"] += 1
+            self._renew_at = now  # the machine slept
         kept = memory.hidden.get(place, memory.wall_ms()) if given is None else given.raw
         return RecordIs(
             target=place_to_bytes(peer_at(Address(question.origin)).place),
@@ -331,7 +339,7 @@ class Negotiator:
     # Time
 
     def _fire(self, now: float) -> list[NegotiatorOutput]:
-        outputs: list[NegotiatorOutput] = []
+        outputs = self._renew_neighbour(now)
         limit = self._limits.handshake_seconds
         for place, search in tuple(self._searches.items()):
             if now >= search.began + limit:
@@ -345,9 +353,21 @@ class Negotiator:
                 self._first.end(place, now)
             else:
                 opened.is_doubted = True
-                self._searches[place] = Search(self._memory, place, opened.peer.address, now, is_doubt=True)
+                self._searches[place] = Search(
+                    self._memory, place, opened.peer.address, now, is_doubt=True, counts=self.counts
+                )
                 outputs.append(Identify(opened.peer))
         return outputs
+
+    def _renew_neighbour(self, now: float) -> list[NegotiatorOutput]:
+        """Nothing shows the newest record of a peer whose link is kept, so it is asked who it is: its links dial it, and tell that
+        they Met it. The wall clock says when, and runs on while the machine sleeps: so it is looked at again and again."""
+        if now < self._renew_at:
+            return []
+        peer = self._memory.neighbours.next_old(self._memory.wall_ms(), now)
+        pause = self._limits.neighbour_retry if peer is None else self._limits.neighbour_pause
+        self._renew_at = now + pause
+        return [] if peer is None else [Identify(peer)]
 
     def _deadline_of(self, opened: Opened) -> float:
         doubts = opened.is_pinned and not opened.is_doubted and opened.peer.place not in self._searches

@@ -2,7 +2,8 @@
 
 An endpoint carries length-prefixed frames between addresses, over connections that hosted peers share. It knows
 nothing of links, ciphers or rings. Everything happens on one event loop, from whose thread alone it may be used; no call
-blocks; receivers are called back from the loop, never from inside a call they made.
+blocks, but that ``listen`` waits up to ``rebind_patience`` for a port that was given up a moment ago; receivers are called back
+from the loop, never from inside a call they made.
 
 A connection is *dialled* (we connected to exactly that address) or *accepted* (somebody connected to a hosted one). Both
 carry frames both ways. One dialled connection per remote address is shared by all receivers that ask for it.

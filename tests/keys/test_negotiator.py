@@ -372,7 +372,7 @@ def test_records_of_the_nearest_peers_after_it_are_kept() -> None:
     for peer in around:
         if peer != one.peer:
             one.do(Met(peer, raw_record(BOB, peer)))
-    assert [peer for peer in around if one.memory.neighbours.get(peer.place)] == list(around[5:8])
+    assert [peer for peer in around if peer.place in one.memory.neighbours] == list(around[5:8])
 
 
 def test_its_own_record_is_signed_anew_each_hour_with_a_higher_sequence() -> None:
