@@ -36,6 +36,7 @@ from launcher.runfolder import (
     is_running,
     open_run_folder,
     read_info,
+    require_own,
     running_swarms,
 )
 from launcher.serving import log_to_stderr
@@ -157,8 +158,10 @@ def prepare(config: Config, run_dir: Path | None) -> tuple[Plan, RunFolder]:
     if config.load is not None:
         require_histograms()
     planned_schedule(config)
-    if run_dir is not None and is_running(run_dir):
-        raise already_running(run_dir)
+    if run_dir is not None:
+        require_own(run_dir)  # what is wrong with the command line, before what is wrong with the machine
+        if is_running(run_dir):
+            raise already_running(run_dir)
     beside = RUNS if run_dir is None else run_dir.parent
     require_free(plan.peers, running_swarms(*{RUNS, beside}))
     return plan, open_run_folder(config.swarm.name, run_dir)

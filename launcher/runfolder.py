@@ -35,6 +35,7 @@ REPORT_FOLDER = "report"
 CONTROL_SOCKET = "launcher"
 
 _ELSEWHERE = "make room, or name another folder with --run"
+_RECORDS = (EVENTS_FILE, LOG_FILE, LOGS, REPORT_FOLDER, CONFIG_FILE, RUN_FILE)
 _LOCK_FILE = "run.lock"
 _PRIVATE = 0o700
 _SOCKET_PATH = 107  # bytes, the terminating zero included: sun_path of Linux, less on no other system we know
@@ -120,11 +121,12 @@ class RunFolder:
 def open_run_folder(name: str, path: Path | None = None, runs: Path = RUNS) -> RunFolder:
     """Create the folder (``path``, or a new one under ``runs``), lock it and point ``latest`` at it.
 
-    Raises Misuse when a swarm runs in that folder, Unavailable when the folder cannot be made. Records of an earlier
-    run in the same folder are kept under another name.
+    ``path`` is a folder that is empty, or missing, or of an earlier run, whose records are all kept under other names. Raises
+    Misuse when it has files of somebody else, which stay as they are, or a swarm runs in it; Unavailable when it cannot be made.
     """
     folder = path if path is not None else runs / _new_name(name)
     try:
+        require_own(folder)
         folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=path is not None)
         opened = RunFolder(folder.resolve(), _locked(folder))
         _keep_earlier_run(opened.path)
@@ -135,6 +137,16 @@ def open_run_folder(name: str, path: Path | None = None, runs: Path = RUNS) -> R
             f"cannot make the run folder {folder}: {(error.strerror or str(error)).lower()}; {_ELSEWHERE}"
         ) from None
     return opened
+
+
+def require_own(folder: Path) -> None:
+    """Raises Misuse for a folder with files in it that no run has made: a run would move them away."""
+    try:
+        files = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return  # it is not there; or it cannot be read, which whoever uses it will find
+    if files and not _is_run_folder(folder):
+        raise Misuse(f"{folder} is not a run folder: it has {files[0]}; name an empty folder, or a new one")
 
 
 def already_running(folder: Path) -> Misuse:
@@ -249,17 +261,24 @@ def _locked(folder: Path) -> int:
 
 def _keep_earlier_run(folder: Path) -> None:
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    for kept in (EVENTS_FILE, LOG_FILE, LOGS, REPORT_FOLDER):
+    for kept in _RECORDS:
         earlier = folder / kept
         if earlier.exists():
             earlier.rename(earlier.with_name(f"{earlier.stem}.before-{stamp}{earlier.suffix}"))
-    (folder / RUN_FILE).unlink(missing_ok=True)
+
+
+def _is_run_folder(folder: Path) -> bool:
+    """Whether a run was here: its lock is the first file that it makes, and never has anything in it."""
+    try:
+        return (folder / _LOCK_FILE).stat().st_size == 0
+    except OSError:
+        return False
 
 
 def _point_latest(folder: Path) -> None:
-    """Replace ``latest`` beside the folder in one step. A real file of that name is left alone."""
+    """Replace ``latest`` beside the folder in one step. One that leads to no run is somebody else's, and left alone."""
     link = folder.parent / LATEST
-    if link.exists() and not link.is_symlink():
+    if link.exists() and not (link.is_symlink() and _is_run_folder(link)):
         return
     fresh = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
     fresh.symlink_to(folder.name)

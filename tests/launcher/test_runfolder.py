@@ -72,15 +72,64 @@ def test_a_folder_in_use_is_refused_until_its_run_ends(tmp_path: Path) -> None:
     open_run_folder("core", chosen).close()
 
 
-def test_an_earlier_runs_events_are_kept_under_another_name(tmp_path: Path) -> None:
+def test_all_records_of_an_earlier_run_are_kept_under_other_names(tmp_path: Path) -> None:
     with open_run_folder("core", tmp_path / "run") as first:
         first.events.write_text("old\n")
+        first.write_config("# old\n")
         first.write_info(info())
+        told = (first.path / "run.json").read_text()
     with open_run_folder("core", tmp_path / "run") as second:
         assert not second.events.exists()
         assert read_info(second.path) is None
-        (kept,) = second.path.glob("events.before-*.jsonl")
-        assert kept.read_text() == "old\n"
+        second.write_config("# new\n")
+        (events,) = second.path.glob("events.before-*.jsonl")
+        (config,) = second.path.glob("config.resolved.before-*.toml")
+        (run,) = second.path.glob("run.before-*.json")
+        assert events.read_text() == "old\n"
+        assert config.read_text() == "# old\n"
+        assert run.read_text() == told
+
+
+def test_a_folder_of_somebody_elses_files_is_refused_and_nothing_in_it_is_touched(tmp_path: Path) -> None:
+    mine = tmp_path / "project"
+    (mine / "logs").mkdir(parents=True)
+    (mine / "run.json").write_text("mine")
+    with pytest.raises(Misuse, match=f"{mine} is not a run folder: it has logs; name an empty"):
+        open_run_folder("core", mine)
+    assert sorted(path.name for path in mine.iterdir()) == ["logs", "run.json"]
+    assert (mine / "run.json").read_text() == "mine"
+    assert not (tmp_path / "latest").is_symlink()
+
+
+def test_a_lock_file_that_is_not_cicadas_makes_no_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text("process 17")
+    with pytest.raises(Misuse, match="not a run folder"):
+        open_run_folder("core", tmp_path)
+
+
+def test_an_empty_folder_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with open_run_folder("core", tmp_path / "run") as folder:
+        assert folder.logs.is_dir()
+
+
+def test_a_folder_that_was_locked_and_no_more_may_be_named_again(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.lock").touch()
+    open_run_folder("core", tmp_path / "run").close()
+
+
+def test_a_link_called_latest_that_leads_to_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "release-7").mkdir()
+    (tmp_path / "latest").symlink_to("release-7")
+    open_run_folder("core", tmp_path / "run").close()
+    assert (tmp_path / "latest").readlink() == Path("release-7")
+
+
+def test_latest_moves_on_from_a_run_that_was_removed(tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to("removed")
+    open_run_folder("core", tmp_path / "run").close()
+    assert (tmp_path / "latest").readlink() == Path("run")
 
 
 def test_an_earlier_runs_report_is_not_taken_for_that_of_this_run(tmp_path: Path) -> None:
