@@ -45,6 +45,7 @@ def problems_between(document: Document) -> Iterator[Problem]:
     yield from _past_the_last_port(ranges)
     yield from _overlaps(ranges)
     yield from _endpoints(document, ranges)
+    yield from _metrics_and_watch(document)
     yield from _watch(document)
     yield from timeline_problems(document)
 
@@ -161,6 +162,25 @@ def _endpoints(document: Document, ranges: tuple[Range, ...]) -> Iterator[Proble
             if ports.host == host and ports.first <= port <= ports.last:
                 peer = f"{ports.name}-{port - ports.first}"
                 yield (section, "listen"), f"port {port} is {peer}'s: choose another one"
+
+
+def _metrics_and_watch(document: Document) -> Iterator[Problem]:
+    """The two endpoints do not meet; that of watchers has two ports."""
+    metrics, watch = (_place(_listen(document, section)) for section in ("metrics", "watch"))
+    if metrics is None or watch is None:
+        return
+    (host, port), (watched, first) = metrics, watch
+    anywhere = {"0.0.0.0", "::"}  # noqa: S104 (nothing is bound here)
+    if port in (first, first + 1) and (host == watched or anywhere & {host, watched}):
+        yield ("metrics", "listen"), f"port {port} is one of the two of [watch] listen: choose another one"
+
+
+def _place(listen: object) -> tuple[str, int] | None:
+    """Host and port of an endpoint; None when it is left out, or is no address, which is said elsewhere."""
+    try:
+        return split_address(canonical_address(*split_address(str(listen))))
+    except Misuse:
+        return None
 
 
 def _watch(document: Document) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Generic, TypeVar
 
@@ -22,15 +23,22 @@ from cicada.config.timelinechecks import EXAMPLES
 from cicada.errors import ConfigError, ConfigErrors
 
 Settings = Sequence[tuple[str, str]]
+Files = Callable[[Document, FilePath], Iterable[Problem]]
+"""What is wrong with the files that a document names; those that are not absolute stand in the folder."""
 Whole = TypeVar("Whole", bound=BaseModel)
 
 
 class Schema(msgspec.Struct, Generic[Whole], frozen=True, kw_only=True):
-    """What a kind of file holds: its model, what to write where something is missing, and rules between values."""
+    """What a kind of file holds: its model, what to write where something is missing, and rules between values.
+
+    ``own`` is the section that no such file is without, ``of_others`` what a file is that has this section instead.
+    """
 
     model: type[Whole]
     examples: Examples
     rules: Callable[[Document], Iterable[Problem]]
+    own: str = ""
+    of_others: Mapping[str, str] = {}
 
 
 LOAD_EXAMPLES: Examples = {
@@ -51,21 +59,43 @@ SWARM_FILE = Schema(
         **LOAD_EXAMPLES,
     },
     rules=problems_between,
+    own="swarm",
+    of_others={"sim": "a scenario of the simulator: `cicada sim {file}` runs it"},
 )
 
 LOAD_FILE = Schema(model=LoadFile, examples=LOAD_EXAMPLES, rules=load_problems)
 
 
 def load_config(
-    path: str | FilePath, overrides: Settings = (), counts: Mapping[str, int] | None = None
+    path: str | FilePath,
+    overrides: Settings = (),
+    counts: Mapping[str, int] | None = None,
+    files: Files | None = None,
 ) -> Config:
     """The configuration in a TOML file.
 
     ``overrides`` are dotted keys with TOML values (``("group.core.count", "300")``), ``counts`` sizes of
-    groups; they win over the file. Raises ConfigErrors with every mistake of the file and of the overrides.
+    groups; they win over the file. ``files`` looks at the files that it names. Raises ConfigErrors with every mistake of the
+    file, of the overrides, and of those.
     """
-    config = parse_config(read_text(FilePath(path)), file=str(path), overrides=overrides, counts=counts)
-    return _beside(FilePath(path).resolve().parent, config)
+    text, folder = read_text(FilePath(path)), FilePath(path).resolve().parent
+    schema = SWARM_FILE
+    if files is not None:
+        schema = msgspec.structs.replace(schema, rules=partial(_with_files, files, folder))
+    return _beside(folder, parse_as(schema, text, file=str(path), overrides=overrides, counts=counts))
+
+
+def _with_files(files: Files, folder: FilePath, document: Document) -> Iterator[Problem]:
+    yield from SWARM_FILE.rules(document)
+    yield from files(document, folder)
+
+
+def beside(folder: FilePath, file: str) -> FilePath:
+    """Where a file is that a configuration in this folder names: beside it, unless its path says otherwise."""
+    try:
+        return folder / FilePath(file).expanduser()
+    except RuntimeError:  # nobody knows whose home it is
+        return folder / file
 
 
 def load_from(path: str | FilePath | None, options: Sequence[Override]) -> RunLoad:
@@ -82,10 +112,10 @@ def load_from(path: str | FilePath | None, options: Sequence[Override]) -> RunLo
 
 
 def _beside(folder: FilePath, config: Config) -> Config:
-    """The files that the configuration names stand beside it, unless their paths say otherwise."""
+    """With the whole paths of the files that it names."""
 
     def found(file: str | None) -> str | None:
-        return file and str(folder / FilePath(file).expanduser())
+        return file and str(beside(folder, file))
 
     swarm = config.swarm.model_copy(update={"key_file": found(config.swarm.key_file)})
     peer = config.peer.model_copy(update={"keys": found(config.peer.keys)})
@@ -115,6 +145,7 @@ def parse_as(
     errors = [(position, _error(file, position, problem)) for position, problem in source.errors]
     if not source.readable:
         raise ConfigErrors(tuple(error for _, error in errors))
+    _of_this_kind(schema, source.document, file)
     applied = apply(source.document, (*overrides_from(overrides, counts or {}), *options))
     config, problems = _check(schema, source)
     errors += _located(file, source, applied, problems)
@@ -123,6 +154,13 @@ def parse_as(
     if config is None or in_file or in_flags:
         raise ConfigErrors((*in_file, *in_flags))
     return config
+
+
+def _of_this_kind(schema: Schema[Whole], document: Document, file: str) -> None:
+    """Of a file of another kind every line would be a mistake: it is told what it is instead."""
+    for section, words in schema.of_others.items():
+        if section in document and schema.own not in document:
+            raise ConfigErrors((ConfigError(words.format(file=file), file=file),))
 
 
 def to_toml(config: Config) -> str:
@@ -195,7 +233,7 @@ def _located(
     for path, problem, about_key in problems:
         words = f"{describe(path)}: {problem}"
         position = positions.of_key(path) if about_key else positions.of_value(path)
-        if flag := _flag_of(path, applied):
+        if flag := _flag_of(path, applied) or (about_key and _flag_below(path, applied, positions)):
             yield _AFTER_FILE, ConfigError(words, file=flag)
         else:
             yield position, _error(file, position, words)
@@ -205,6 +243,13 @@ def _flag_of(path: Path, applied: Applied) -> str:
     """The flag that the value at ``path``, or a table around it, comes from; empty: it comes from the file."""
     around = (path[:length] for length in range(len(path), 0, -1))
     return next((applied.flags[part] for part in around if part in applied.flags), "")
+
+
+def _flag_below(path: Path, applied: Applied, positions: Positions) -> str:
+    """The flag that made the table at ``path``; empty: the file has it too."""
+    if positions.has(path):
+        return ""
+    return next((flag for made, flag in applied.flags.items() if made[: len(path)] == path), "")
 
 
 _AFTER_FILE = Position(2**31, 1)

@@ -13,7 +13,7 @@ from cicada.config.load import Load, Thresholds, load_command
 from cicada.config.section import Section, problem
 from cicada.config.timeline import Expect, Fault
 from cicada.errors import Misuse
-from cicada.ids import Address, canonical_address, split_address
+from cicada.ids import Address, Reach, canonical_address, is_unspecified, reach_of, split_address
 from cicada.limits import CONFIG, DELIVERY, RING, SUPERVISION, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour, Kind
 
@@ -69,6 +69,17 @@ def _address(value: str) -> str:
     return canonical
 
 
+def _address_of_peers(value: str) -> str:
+    """One that others can dial: peers tell each other their addresses."""
+    address = Address(_address(value))
+    if reach_of(address) is not Reach.NOWHERE:
+        return address
+    host, port = split_address(address)
+    what = "stands for every address of a machine" if is_unspecified(address) else "is no address of one machine"
+    own = f"[::1]:{port}" if ":" in host else f"127.0.0.1:{port}"
+    raise problem(f'{host} {what}, so nobody could dial its peers: write the one they are dialled at, as "{own}"')
+
+
 def _addressproblem(value: str, reason: str) -> str:
     host, colon, port = value.rpartition(":")
     if colon and host and not host.startswith("[") and re.search("[A-Za-z]", host) and ":" not in host:
@@ -114,7 +125,7 @@ class Group(Section):
 
     name: Annotated[str, AfterValidator(_group_name), Field(json_schema_extra=_NAME_OF_GROUP)]
     count: Annotated[int, Field(ge=1)]
-    address: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS)]
+    address: Annotated[str, AfterValidator(_address_of_peers), Field(json_schema_extra=_ADDRESS)]
     behaviour: Kind | None = None
     behaviour_share: Annotated[float, BeforeValidator(_share), Field(gt=0, le=1), _SHARE] = 1.0
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any, Final
 
 import msgspec
 
 from cicada.config.positions import Path
 from cicada.config.source import Document
+
+_DEEPEST: Final = 2  # keys below a section: no table of a configuration is deeper
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,13 +77,16 @@ def _apply_one(document: Document, override: Override) -> Path | str:
     if not rest and isinstance(override.value, list):
         document[section] = override.value
         return (section,)
-    if len(rest) != 1:
-        return "write SECTION.KEY=VALUE, for example swarm.seed=7"
-    table = document.setdefault(section, {})
-    if not isinstance(table, dict):
-        return f"{section} is not a table"
-    table[rest[0]] = override.value
-    return (section, rest[0])
+    if not 1 <= len(rest) <= _DEEPEST or not all(override.keys):
+        return "write SECTION.KEY=VALUE, for example swarm.seed=7, or SECTION.TABLE.KEY=VALUE"
+    *tables, key = override.keys
+    table: Any = document
+    for depth, name in enumerate(tables, 1):
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            return f"{'.'.join(tables[:depth])} is not a table"
+    table[key] = override.value
+    return override.keys
 
 
 def _apply_to_group(document: Document, rest: Sequence[str], value: object) -> Path | str:

@@ -42,6 +42,10 @@ class Positions:
         """Where the value starts, or else the nearest thing around it."""
         return self._nearest(self._values, path)
 
+    def has(self, path: Path) -> bool:
+        """Whether the document has this key, or anything inside it."""
+        return any(key[: len(path)] == path for key in self._keys)
+
     def _nearest(self, table: dict[Path, Position], path: Path) -> Position:
         if path in table:
             return table[path]

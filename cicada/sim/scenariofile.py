@@ -189,4 +189,10 @@ def _host_problems(document: Document) -> Iterator[Problem]:
         )
 
 
-_SCHEMA = Schema(model=Scenario, examples=_EXAMPLES, rules=_rules)
+_SCHEMA = Schema(
+    model=Scenario,
+    examples=_EXAMPLES,
+    rules=_rules,
+    own="sim",
+    of_others={"swarm": "the configuration of a swarm: `cicada up {file}` starts it"},
+)

@@ -25,6 +25,7 @@ from cicada.commands import (
 )
 from cicada.config import Config
 from cicada.config.timeline import Fault
+from cicada.errors import ConfigError, ConfigErrors
 from cicada.limits import FAULT
 from launcher.faults.churn import churn
 from launcher.faults.draws import draws_of, generator_of
@@ -66,14 +67,18 @@ Schedule = tuple[Occurrence, ...]
 def schedule(config: Config, seed: int, traces: Traces | None = None) -> Schedule:
     """All occurrences by time, those of the same time in the order of the file. ``traces`` are those of its files.
 
-    Raises ConfigErrors when a trace is about peers that its entry does not select.
+    Raises ConfigErrors, once for each, when traces are about peers that their entries do not select.
     """
     everyone = candidates(config)
-    found = [
-        occurrence
-        for entry, fault in enumerate(config.faults)
-        for occurrence in _of_entry(config, entry, fault, seed, everyone, traces or {})
-    ]
+    found: list[Occurrence] = []
+    mistakes: list[ConfigError] = []
+    for entry, fault in enumerate(config.faults):
+        try:
+            found += _of_entry(config, entry, fault, seed, everyone, traces or {})
+        except ConfigErrors as errors:
+            mistakes += errors.errors
+    if mistakes:
+        raise ConfigErrors(tuple(mistakes))
     return tuple(sorted(found, key=lambda one: (one.due_s, one.entry, one.number, one.returns)))
 
 

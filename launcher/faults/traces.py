@@ -29,7 +29,16 @@ Traces = Mapping[str, Trace]
 def read_traces(config: Config, read: Callable[[str], str]) -> dict[str, Trace]:
     """The traces that a configuration names; ``read`` gives the text of a file. Raises ConfigErrors with every mistake."""
     files = dict.fromkeys(fault.file for fault in config.faults if fault.file is not None)
-    return {file: parse_trace(read(file), file) for file in files}
+    traces: dict[str, Trace] = {}
+    mistakes: list[ConfigError] = []
+    for file in files:
+        try:
+            traces[file] = parse_trace(read(file), file)
+        except ConfigErrors as errors:
+            mistakes += errors.errors
+    if mistakes:
+        raise ConfigErrors(tuple(mistakes))
+    return traces
 
 
 def parse_trace(text: str, file: str) -> Trace:

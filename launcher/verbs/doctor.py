@@ -42,11 +42,12 @@ def doctor(
         machine, needs = measure(RUNS), None
     else:
         from cicada.config import load_config
+        from launcher.inputs import file_problems
         from launcher.needs import needs_of
         from launcher.plan import plan_swarm
 
         changes = assignments(settings or (), "KEY=VALUE, for example --set swarm.seed=7")
-        loaded = load_config(config, changes, group_counts(counts or ()))
+        loaded = load_config(config, changes, group_counts(counts or ()), file_problems)
         plan = plan_swarm(loaded, os.cpu_count() or 1)
         machine, needs = measure(RUNS, plan.peers), needs_of(loaded, plan)
     findings = examine(machine, needs)

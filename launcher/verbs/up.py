@@ -161,8 +161,9 @@ def _load(config: Path, counts: Sequence[str] | None, settings: Sequence[str] | 
     sizes = group_counts(counts or ())
     changes = assignments(settings or (), "KEY=VALUE, for example --set swarm.seed=7")
     from cicada.config import load_config
+    from launcher.inputs import file_problems
 
-    return load_config(config, changes, sizes)
+    return load_config(config, changes, sizes, file_problems)
 
 
 def _announce(progress: Progress, loaded: Config) -> None:

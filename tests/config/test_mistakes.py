@@ -8,6 +8,7 @@ import pytest
 
 from cicada.config import load_config, parse_config
 from cicada.errors import ConfigError, ConfigErrors
+from cicada.sim.scenariofile import parse_scenario
 
 TEN_MISTAKES = """\
 [swarm]
@@ -106,6 +107,11 @@ def test_the_message_of_all_mistakes_has_one_line_for_each() -> None:
         (("127.0.0.1:20000", "127.0.0.1"), "write host:port"),
         (("[swarm]", "[swarm]\nkey_file = 3"), "expected text"),
         (("[swarm]", '[peer]\nidentity = "new"\n[swarm]'), "ephemeral"),
+        (("127.0.0.1", "0.0.0.0"), 'the one they are dialled at, as "127.0.0.1:20000"'),
+        (("127.0.0.1", "[::]"), 'the one they are dialled at, as "[::1]:20000"'),
+        (("127.0.0.1", "224.0.0.7"), "is no address of one machine"),
+        (("127.0.0.1", "[ff02::1]"), "is no address of one machine"),
+        (("127.0.0.1", "255.255.255.255"), "is no address of one machine"),
         (("20000", "0"), "port 0 is out of range"),
         (("20000", "70000"), "port 70000 is out of range"),
         (("20000", "65530"), "core-6 would get 65536; start at 65516 or lower"),
@@ -262,8 +268,63 @@ def test_an_override_that_is_wrong_names_its_flag() -> None:
         '--set swarm.seed=x: swarm.seed: expected a whole number, got "x"',
         "-n core=0: group[0].count: must be at least 1, got 0",
         "--set group.cor.count=3: no group 'cor': did you mean 'core'?",
-        "--set swarm=1: write SECTION.KEY=VALUE, for example swarm.seed=7",
+        "--set swarm=1: write SECTION.KEY=VALUE, for example swarm.seed=7, or SECTION.TABLE.KEY=VALUE",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("swram.seed", "swram: unknown section: did you mean 'swarm'?"),
+        ("watchh.listen", "watchh: unknown section: did you mean 'watch'?"),
+        ("group[0].count", "group[0]: unknown section: did you mean 'group'?"),
+        ("peer.nta.enabled", "peer.nta: unknown key: did you mean 'nat'?"),
+        ("peer.nat.enabeld", "peer.nat.enabeld: unknown key: did you mean 'enabled'?"),
+    ],
+)
+def test_a_section_that_an_override_misspells_is_blamed_on_its_flag(key: str, expected: str) -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config(GOOD, overrides=[(key, "8")])
+    assert [str(error) for error in raised.value.errors] == [f"--set {key}=8: {expected}"]
+
+
+def test_a_section_that_the_file_misspells_too_is_blamed_on_the_file() -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config("[swram]\nseed = 3\n" + GOOD, file="f", overrides=[("swram.seed", "8")])
+    assert [str(error) for error in raised.value.errors][0].startswith("f:1:2: swram: unknown section")
+
+
+def test_an_override_reaches_a_table_within_a_section() -> None:
+    assert parse_config(GOOD, overrides=[("peer.nat.enabled", "true")]).peer.nat.enabled
+    text = GOOD + "[peer.nat]\nenabled = true\n"
+    assert not parse_config(text, overrides=[("peer.nat.enabled", "false")]).peer.nat.enabled
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("swarm.name.first", "swarm.name is not a table"),
+        ("peer.nat.enabled.now", "SECTION.TABLE.KEY=VALUE"),
+        ("swarm..seed", "SECTION.TABLE.KEY=VALUE"),
+        (".".join("a" * 5000), "SECTION.TABLE.KEY=VALUE"),
+    ],
+)
+def test_an_override_of_no_table_is_one_clear_mistake(key: str, expected: str) -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config(GOOD, overrides=[(key, "8")])
+    (error,) = raised.value.errors
+    assert expected in str(error)
+
+
+def test_a_file_of_another_kind_is_told_what_it_is() -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        parse_config('[sim]\nname = "a"\n[[fault]]\nat = "1s"\ndo = "part"\n', file="sim.toml")
+    assert (
+        str(raised.value) == "sim.toml: a scenario of the simulator: `cicada sim sim.toml` runs it"
+    )
+    with pytest.raises(ConfigErrors) as raised:
+        parse_scenario(GOOD, file="a.toml", overrides=[("sim.seeds", "3")])
+    assert str(raised.value) == "a.toml: the configuration of a swarm: `cicada up a.toml` starts it"
 
 
 def test_an_override_mends_a_mistake_of_the_file() -> None:
@@ -280,6 +341,26 @@ def test_overrides_are_read_as_toml_and_otherwise_as_text() -> None:
     config = parse_config(GOOD, overrides=settings)
     assert (config.swarm.seed, config.swarm.name, config.launch.waves) == (7, "other", False)
     assert config.swarm.workers == "auto"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "watch", "clash"),
+    [
+        ("127.0.0.1:9620", "127.0.0.1:9620", True),
+        ("127.0.0.1:9621", "127.0.0.1:9620", True),
+        ("0.0.0.0:9621", "127.0.0.1:9620", True),
+        ("[::1]:9621", "[::]:9620", True),
+        ("127.0.0.1:9622", "127.0.0.1:9620", False),
+        ("127.0.0.1:9619", "127.0.0.1:9620", False),
+        ("127.0.0.2:9620", "127.0.0.1:9620", False),
+    ],
+)
+def test_metrics_and_watchers_have_ports_of_their_own(metrics: str, watch: str, clash: bool) -> None:
+    listen = f'[metrics]\nlisten = "{metrics}"\n[watch]\nlisten = "{watch}"\nkey_file = "k"\n'
+    found = [str(error) for error in mistakes_in(GOOD + listen)]
+    port = metrics.rpartition(":")[2]
+    expected = f"metrics.listen: port {port} is one of the two of [watch] listen: choose another one"
+    assert [mistake.partition(": ")[2] for mistake in found] == [expected] * clash
 
 
 def test_a_file_that_is_not_there_suggests_the_one_that_is(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from cicada.errors import ConfigError, ConfigErrors
 from launcher.faults.draws import draws_of
 from launcher.faults.schedule import Schedule, candidates, command_of, end_of, schedule
 from launcher.faults.text import schedule_lines, timeline_lines, timeline_plan
-from launcher.faults.traces import parse_trace
+from launcher.faults.traces import parse_trace, read_traces
 from launcher.selectors import select
 from tests.launcher.timelines import timeline
 
@@ -234,6 +234,17 @@ def test_a_trace_of_peers_that_its_entry_does_not_select_is_refused_once_for_eac
         "'core-1' is not among the 10 peers that the entry selects",
         "there is no peer 10: the entry selects 10, which count from 0",
     ]
+
+
+def test_traces_of_several_entries_are_told_at_once() -> None:
+    lines = ('do = "churn"', 'model = "trace"', 'select = "edge"')
+    config = timeline(entry(*lines, 'file = "a"') + entry(*lines, 'file = "b"'))
+    with pytest.raises(ConfigErrors) as raised:
+        schedule(config, 7, {name: parse_trace("1 core-1 D\n", name) for name in "ab"})
+    assert [error.file for error in raised.value.errors] == ["a", "b"]
+    with pytest.raises(ConfigErrors) as raised:
+        read_traces(config, lambda file: f"1 core-1 {file}\n")
+    assert [error.file for error in raised.value.errors] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
