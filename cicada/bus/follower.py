@@ -10,7 +10,7 @@ from types import TracebackType
 
 import zmq
 
-from cicada.bus.remote import WatchKeys
+from cicada.bus.remote import WatchKeys, is_ipv6
 from cicada.bus.snapshot import Snapshot, SnapshotRequest, encode_request, read_snapshot
 from cicada.bus.standing import HEEDED
 from cicada.bus.subscriber import Subscriber, readable
@@ -243,6 +243,7 @@ class Follower:
         try:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.MAXMSGSIZE, self._limits.max_snapshot)
+            socket.setsockopt(zmq.IPV6, int(is_ipv6(self._snapshots)))
             if self._keys is not None:
                 self._keys.join(socket)
             socket.connect(self._snapshots)

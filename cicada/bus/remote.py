@@ -67,6 +67,11 @@ def remote_endpoints(address: str) -> tuple[str, str]:
     return f"tcp://{host}:{port}", f"tcp://{host}:{int(port) + 1}"
 
 
+def is_ipv6(endpoint: str) -> bool:
+    """Whether its host is an IPv6 address in brackets, which sockets take only when they are told to."""
+    return endpoint.startswith("tcp://[")
+
+
 class RemoteBus:
     """Lets others watch at ``address`` (ip:port, and the port after it) what is to be had at two local endpoints. A context
     manager."""
@@ -95,7 +100,8 @@ class RemoteBus:
         except zmq.ZMQError as error:
             self.close()
             raise Unavailable(
-                f"others cannot watch at {self.events} and {self.snapshots}: {error}"
+                f"others cannot watch at {self.events} and {self.snapshots}: {error}: "
+                "free both ports, or choose an address of this machine (listen in [watch])"
             ) from error
         return self
 
@@ -121,6 +127,7 @@ class RemoteBus:
             socket.setsockopt(zmq.RCVHWM, self._limits.queue)
             socket.setsockopt(zmq.SNDHWM, self._limits.queue)
         outside.setsockopt(zmq.MAXMSGSIZE, largest)
+        outside.setsockopt(zmq.IPV6, int(is_ipv6(outer[1])))
         self._keys.serve(outside)
         outside.bind(outer[1])
         inside.connect(inner[1])

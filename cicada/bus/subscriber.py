@@ -10,7 +10,7 @@ from types import TracebackType
 import msgspec
 import zmq
 
-from cicada.bus.remote import WatchKeys
+from cicada.bus.remote import WatchKeys, is_ipv6
 from cicada.bus.topics import EVERYTHING
 from cicada.errors import DeliveryTimeout, Misuse
 from cicada.events import Envelope, SequencesTold
@@ -74,6 +74,7 @@ class Subscriber:
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, self._limits.queue)
         self._socket.setsockopt(zmq.MAXMSGSIZE, self._limits.max_event)
+        self._socket.setsockopt(zmq.IPV6, int(is_ipv6(self._endpoint)))
         for topic in self._topics:
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
         if self._keys is not None:

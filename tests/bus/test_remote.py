@@ -26,8 +26,8 @@ IMPATIENT = msgspec.structs.replace(QUICK, snapshot_wait=0.2)
 
 
 @pytest.fixture
-def address() -> str:
-    return f"127.0.0.1:{free_ports(2)}"
+def address(request: pytest.FixtureRequest) -> str:
+    return f"{getattr(request, 'param', '127.0.0.1')}:{free_ports(2)}"
 
 
 @pytest.fixture
@@ -48,6 +48,20 @@ def follower_at(address: str, keys: WatchKeys | None) -> Follower:
     return Follower(*remote_endpoints(address), limits=IMPATIENT, keys=keys)
 
 
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+without_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="there is no ::1 here")
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", pytest.param("[::1]", marks=without_ipv6)], indirect=True
+)
 async def test_who_has_the_key_follows_as_on_the_machine_itself(
     remote: RemoteBus, publisher: Publisher, folder: Path, address: str
 ) -> None:
@@ -95,7 +109,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left_behind(proxy: BusProxy
     host, port = address.split(":")
     with socket.create_server((host, int(port) + 1)):
         remote = RemoteBus(address, KEYS, events=proxy.subscribers, snapshots="ipc:///nowhere")
-        with pytest.raises(Unavailable, match=f"{int(port) + 1}"):
+        with pytest.raises(Unavailable, match=rf"{int(port) + 1}.*\(listen in \[watch\]\)"):
             remote.__enter__()
     with RemoteBus(address, KEYS, events=proxy.subscribers, snapshots="ipc:///nowhere"):
         pass
