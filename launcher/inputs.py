@@ -29,7 +29,7 @@ def file_problems(document: Document, folder: Path) -> Iterator[Problem]:
         try:
             read(path)
         except (CicadaError, ValueError) as error:  # ValueError: no path at all
-            is_missing = not os.path.exists(path)  # noqa: PTH110 (which says no where Path.exists() raises)
+            is_missing = not os.path.exists(path)  # says no where Path.exists() raises
             next_step = f"; {advice.format(path)}" if advice and is_missing else ""
             yield from ((keys, line + next_step) for line in str(error).splitlines())
 

@@ -11,6 +11,7 @@ from cicada.config import Config
 from cicada.ids import split_address
 from cicada.limits import ENDPOINT, FOOTPRINT, LOG, EndpointLimits
 from launcher.plan import Plan
+from launcher.ports import endpoints_of
 
 
 class PortRange(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +26,8 @@ class PortRange(msgspec.Struct, frozen=True, kw_only=True):
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What one swarm takes. ``worker_descriptors`` is the limit that the fullest worker needs, in its place the launcher's.
 
-    ``disk_bytes``: what its logs and its recording may grow to. ``modules``: those of extras without which it does not start,
-    or its load does not.
+    ``own_ports``: how many those of metrics and watchers are. ``disk_bytes``: what its logs and its recording may grow to.
+    ``modules``: those of extras without which it does not start, or its load does not.
     """
 
     peers: int
@@ -34,6 +35,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     fullest_worker: int
     processes: int
     ports: tuple[PortRange, ...]
+    own_ports: int
     worker_descriptors: int
     launcher_descriptors: int
     memory_bytes: int
@@ -53,6 +55,7 @@ def needs_of(config: Config, plan: Plan) -> Needs:
         fullest_worker=fullest,
         processes=FOOTPRINT.launcher_processes + workers,
         ports=_ports(config),
+        own_ports=len(endpoints_of(config)),
         worker_descriptors=descriptors_for(fullest),
         launcher_descriptors=FOOTPRINT.launcher_descriptors + workers * FOOTPRINT.descriptors_of_worker,
         memory_bytes=(

@@ -27,7 +27,7 @@ from launcher.keys.chain import Keychain, read_key_files
 from launcher.load.hdr import require_histograms
 from launcher.metrics.endpoint import require_extra
 from launcher.plan import Plan, plan_swarm
-from launcher.ports import require_free
+from launcher.ports import endpoints_of, require_free
 from launcher.process import start_fork_server
 from launcher.runfolder import (
     RUNS,
@@ -163,7 +163,7 @@ def prepare(config: Config, run_dir: Path | None) -> tuple[Plan, RunFolder]:
         if is_running(run_dir):
             raise already_running(run_dir)
     beside = RUNS if run_dir is None else run_dir.parent
-    require_free(plan.peers, running_swarms(*{RUNS, beside}))
+    require_free((*plan.peers, *endpoints_of(config)), running_swarms(*{RUNS, beside}))
     return plan, open_run_folder(config.swarm.name, run_dir)
 
 

@@ -75,9 +75,13 @@ def _address_of_peers(value: str) -> str:
     if reach_of(address) is not Reach.NOWHERE:
         return address
     host, port = split_address(address)
-    what = "stands for every address of a machine" if is_unspecified(address) else "is no address of one machine"
+    what = (
+        "stands for every address of a machine" if is_unspecified(address) else "is no address of one machine"
+    )
     own = f"[::1]:{port}" if ":" in host else f"127.0.0.1:{port}"
-    raise problem(f'{host} {what}, so nobody could dial its peers: write the one they are dialled at, as "{own}"')
+    raise problem(
+        f'{host} {what}, so nobody could dial its peers: write the one they are dialled at, as "{own}"'
+    )
 
 
 def _addressproblem(value: str, reason: str) -> str:

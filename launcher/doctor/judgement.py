@@ -11,6 +11,7 @@ import msgspec
 from cicada.limits import ENDPOINT, FOOTPRINT
 from cicada.transport.descriptors import budget_of
 from launcher.needs import Needs, descriptors_for
+from launcher.ports import IN_USE, advice_on
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "chat": ("textual",),
@@ -51,7 +52,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """An address of the swarm that cannot be listened at."""
+    """An address of the swarm that cannot be listened at: that of a peer, or of the section that ``peer`` names."""
 
     address: str
     peer: str
@@ -144,14 +145,15 @@ def _descriptors(machine: Machine, needs: Needs | None) -> Finding:
 def _ports(machine: Machine, needs: Needs | None) -> Iterator[Finding]:
     if needs is None:
         if machine.ephemeral:
-            first, last = machine.ephemeral
-            yield _ok("ports", f"{first} to {last} are handed out by the system: use others for peers")
+            lowest, highest = machine.ephemeral
+            yield _ok("ports", f"{lowest} to {highest} are handed out by the system: use others for peers")
         return
-    count = sum(ports.last - ports.first + 1 for ports in needs.ports)
+    count = needs.own_ports + sum(ports.last - ports.first + 1 for ports in needs.ports)
     if machine.taken:
-        first_taken = machine.taken[0]
-        found = f"{len(machine.taken)} of {count} are taken: {first_taken.address} ({first_taken.peer}): {first_taken.reason}"
-        yield _fail("ports", found, "end what listens there (`cicada down`?), or change [[group]] address")
+        first, reasons = machine.taken[0], {taken.reason for taken in machine.taken}
+        state = "are taken" if reasons == {IN_USE} else "cannot be listened at"
+        found = f"{len(machine.taken)} of {count} {state}: {first.address} ({first.peer}): {first.reason}"
+        yield _fail("ports", found, advice_on(reasons, [taken.peer for taken in machine.taken]))
     else:
         yield _ok("ports", f"all {count} are free")
     if shared := _shared_with_system(machine, needs):

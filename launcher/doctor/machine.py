@@ -19,16 +19,15 @@ import psutil
 
 from cicada.errors import Unavailable
 from launcher.doctor.judgement import EXTRAS, Machine, Taken
-from launcher.plan import PlannedPeer
-from launcher.ports import port_problems
+from launcher.ports import Listener, port_problems
 from launcher.runfolder import ControlFolder
 
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
-def measure(runs: Path, peers: Iterable[PlannedPeer] = ()) -> Machine:
-    """This machine now. ``runs`` is where run folders go; the addresses of ``peers`` are tried."""
+def measure(runs: Path, listeners: Iterable[Listener] = ()) -> Machine:
+    """This machine now. ``runs`` is where run folders go; the addresses of ``listeners`` are tried."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     memory = psutil.virtual_memory()
     folder = _existing(runs)
@@ -40,7 +39,7 @@ def measure(runs: Path, peers: Iterable[PlannedPeer] = ()) -> Machine:
         descriptors=_limit(soft),
         most_descriptors=_limit(hard),
         ephemeral=_ephemeral_ports(),
-        taken=tuple(Taken(address=p.address, peer=p.peer, reason=p.reason) for p in port_problems(peers)),
+        taken=tuple(Taken(address=p.address, peer=p.peer, reason=p.reason) for p in port_problems(listeners)),
         display=_display(),
         missing={extra: _missing(modules) for extra, modules in EXTRAS.items()},
         runs=str(runs),

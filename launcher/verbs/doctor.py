@@ -45,11 +45,13 @@ def doctor(
         from launcher.inputs import file_problems
         from launcher.needs import needs_of
         from launcher.plan import plan_swarm
+        from launcher.ports import endpoints_of
 
         changes = assignments(settings or (), "KEY=VALUE, for example --set swarm.seed=7")
         loaded = load_config(config, changes, group_counts(counts or ()), file_problems)
         plan = plan_swarm(loaded, os.cpu_count() or 1)
-        machine, needs = measure(RUNS, plan.peers), needs_of(loaded, plan)
+        machine = measure(RUNS, (*plan.peers, *endpoints_of(loaded)))
+        needs = needs_of(loaded, plan)
     findings = examine(machine, needs)
     if as_json:
         output.show_json({"findings": findings, "machine": machine, "needs": needs})

@@ -59,9 +59,7 @@ def has_ipv6() -> bool:
 without_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="there is no ::1 here")
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", pytest.param("[::1]", marks=without_ipv6)], indirect=True
-)
+@pytest.mark.parametrize("address", ["127.0.0.1", pytest.param("[::1]", marks=without_ipv6)], indirect=True)
 async def test_who_has_the_key_follows_as_on_the_machine_itself(
     remote: RemoteBus, publisher: Publisher, folder: Path, address: str
 ) -> None:

@@ -291,7 +291,7 @@ def test_a_section_that_an_override_misspells_is_blamed_on_its_flag(key: str, ex
 def test_a_section_that_the_file_misspells_too_is_blamed_on_the_file() -> None:
     with pytest.raises(ConfigErrors) as raised:
         parse_config("[swram]\nseed = 3\n" + GOOD, file="f", overrides=[("swram.seed", "8")])
-    assert [str(error) for error in raised.value.errors][0].startswith("f:1:2: swram: unknown section")
+    assert str(raised.value.errors[0]).startswith("f:1:2: swram: unknown section")
 
 
 def test_an_override_reaches_a_table_within_a_section() -> None:
@@ -319,9 +319,7 @@ def test_an_override_of_no_table_is_one_clear_mistake(key: str, expected: str) -
 def test_a_file_of_another_kind_is_told_what_it_is() -> None:
     with pytest.raises(ConfigErrors) as raised:
         parse_config('[sim]\nname = "a"\n[[fault]]\nat = "1s"\ndo = "part"\n', file="sim.toml")
-    assert (
-        str(raised.value) == "sim.toml: a scenario of the simulator: `cicada sim sim.toml` runs it"
-    )
+    assert str(raised.value) == "sim.toml: a scenario of the simulator: `cicada sim sim.toml` runs it"
     with pytest.raises(ConfigErrors) as raised:
         parse_scenario(GOOD, file="a.toml", overrides=[("sim.seeds", "3")])
     assert str(raised.value) == "a.toml: the configuration of a swarm: `cicada up a.toml` starts it"

@@ -21,6 +21,7 @@ from launcher.doctor.judgement import EXTRAS, Finding, Level, Machine, Taken, ex
 from launcher.doctor.machine import measure
 from launcher.needs import Needs, needs_of
 from launcher.plan import plan_swarm
+from launcher.ports import NOT_HERE
 
 from .swarms import config, free_ports
 
@@ -89,6 +90,13 @@ def test_a_machine_that_is_fit_has_nothing_to_change(wanted: Needs | None) -> No
             needs(),
             Level.FAIL,
             "change [[group]] address",
+        ),
+        (
+            "ports",
+            {"taken": (Taken(address="10.9.9.9:1", peer="[watch]", reason=NOT_HERE),)},
+            needs(),
+            Level.FAIL,
+            "change [watch] listen to an address of this machine",
         ),
         ("ports", {"ephemeral": (21100, 60999)}, needs(), Level.WARN, "below 21100"),
         ("ports", {"ephemeral": None}, needs(), Level.OK, ""),
@@ -189,6 +197,15 @@ def test_a_swarm_that_can_be_started_here_is_exit_code_0(swarm_file: Path) -> No
     assert result.exit_code == 0, result.output
     assert "all 4 are free" in result.stdout
     assert not any(line.startswith("fail") for line in result.stdout.splitlines())
+
+
+def test_the_port_of_metrics_is_looked_at_too(swarm_file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = doctor(swarm_file, "--set", f"metrics.listen=127.0.0.1:{port}")
+    assert result.exit_code == 1
+    assert f"1 of 5 are taken: 127.0.0.1:{port} ([metrics]): in use" in result.stdout
+    assert "change [metrics] listen" in result.stdout
 
 
 def test_a_port_that_is_taken_is_exit_code_1_and_named(swarm_file: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cicada.errors import ConfigErrors
 from cicada.config import load_config
+from cicada.errors import ConfigErrors
 from launcher.cli import app
 from launcher.inputs import file_problems
 

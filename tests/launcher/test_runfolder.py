@@ -10,11 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from cicada.config import parse_config
 from cicada.errors import Misuse, Unavailable
 from cicada.ids import canonical_address
 from cicada.limits import LAUNCHER
 from launcher.plan import PlannedPeer
-from launcher.ports import port_problems, require_free
+from launcher.ports import (
+    IN_USE,
+    NOT_HERE,
+    REFUSED,
+    advice_on,
+    endpoints_of,
+    port_problems,
+    require_free,
+)
 from launcher.runfolder import (
     ControlFolder,
     RunInfo,
@@ -225,7 +234,7 @@ def test_free_ports_are_no_problem(listener: socket.socket) -> None:
     assert port_problems([planned(port)]) == []
 
 
-def test_an_address_of_another_machine_cannot_be_listened_at() -> None:
+def test_an_address_of_another_machine_cannot_be_listened_at_and_its_advice_ends_nothing() -> None:
     stranger = PlannedPeer(
         name="core-0",
         group="core",
@@ -234,4 +243,47 @@ def test_an_address_of_another_machine_cannot_be_listened_at() -> None:
         worker="worker-0",
     )
     (problem,) = port_problems([stranger])
-    assert "assign requested address" in problem.reason
+    assert problem.reason == NOT_HERE
+    with pytest.raises(Unavailable) as refused:
+        require_free([stranger], {})
+    assert str(refused.value).endswith("\nchange [[group]] address to an address of this machine")
+
+
+def test_the_endpoints_of_metrics_and_of_watchers_are_tried_before_the_start(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    text = f"""
+        [swarm]
+        name = "s"
+        [[group]]
+        name = "core"
+        count = 1
+        address = "127.0.0.1:1"
+        [metrics]
+        listen = "127.0.0.2:{port}"
+        [watch]
+        listen = "127.0.0.1:{port - 1}"
+        key_file = "k"
+    """
+    endpoints = endpoints_of(parse_config(text))
+    assert [(one.name, one.address) for one in endpoints] == [
+        ("[metrics]", f"127.0.0.2:{port}"),
+        ("[watch]", f"127.0.0.1:{port - 1}"),
+        ("[watch]", f"127.0.0.1:{port}"),
+    ]
+    with pytest.raises(Unavailable) as refused:
+        require_free(endpoints[2:], {})
+    assert f"127.0.0.1:{port} ([watch]): in use" in str(refused.value)
+    assert "change [watch] listen" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("reason", "names", "advice"),
+    [
+        (IN_USE, ["core-1"], "end what listens there (`cicada down`?), or change [[group]] address"),
+        (NOT_HERE, ["[watch]", "core-1"], "change [[group]] address and [watch] listen to an address of this machine"),
+        (REFUSED, ["[metrics]"], "change [metrics] listen to a port from 1024 on, which anybody may use"),
+        ("too many open files", ["core-1"], "change [[group]] address"),
+    ],
+)  # fmt: skip
+def test_each_reason_has_its_own_advice(reason: str, names: list[str], advice: str) -> None:
+    assert advice_on({reason}, names) == advice
