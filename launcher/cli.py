@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -29,6 +30,10 @@ from launcher.verbs import swarm as verbs
 from launcher.verbs import up as upverbs
 from launcher.verbs import watch as watchverb
 from launcher.verbs.options import NewRunOption
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""How the system says that a file, or the disk under it, takes no more."""
 
 
 class _Guarded(TyperGroup):
@@ -144,5 +149,18 @@ def main() -> None:
     except Exception as error:  # the outermost boundary: a defect is one message too
         if "--debug" in sys.argv:
             raise
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _let_go_of_output()
+            what = error.filename or "what is printed"
+            output.progress(f"{what} cannot be written: {(error.strerror or str(error)).lower()}")
+            sys.exit(Exit.FAILURE)
         output.progress(f"defect: {type(error).__name__}: {error} (`cicada --debug ...` shows where)")
         sys.exit(Exit.FAILURE)
+
+
+def _let_go_of_output() -> None:
+    """Whatever is left to be printed goes nowhere; or the interpreter would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

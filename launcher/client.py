@@ -16,7 +16,7 @@ from cicada.control import RemoteRef, SyncRemoteRef
 from cicada.errors import CicadaError, DeliveryTimeout, Misuse, Unavailable
 from cicada.limits import CLI
 from launcher.exits import SwarmLost
-from launcher.runfolder import RunInfo, is_running, processes_at, read_info
+from launcher.runfolder import CONFIG_FILE, RunInfo, is_running, processes_at, read_info
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -37,11 +37,15 @@ def find_run(folder: Path) -> RunInfo:
     if not info.ended:
         raise SwarmLost(
             f"the swarm {info.name} in {folder} is lost: its launcher (pid {info.launcher_pid}) died; {_remains(info)}; "
-            f"start it again with `cicada up {folder}/config.resolved.toml -d`"
+            f"start it again with {_again(folder)}"
         )
     raise Unavailable(
-        f"the swarm {info.name} in {folder} has ended{_how(info)}: start it again with `cicada up`"
+        f"the swarm {info.name} in {folder} has ended{_how(info)}: start it again with {_again(folder)}"
     )
+
+
+def _again(folder: Path) -> str:
+    return f"`cicada up {folder}/{CONFIG_FILE} -d`"
 
 
 def _how(info: RunInfo) -> str:
@@ -139,7 +143,7 @@ class SwarmClient:
             if status.ring_proven:
                 return status
             if time.monotonic() >= give_up:
-                raise DeliveryTimeout(_unproven(status, timeout))
+                raise DeliveryTimeout(f"the ring is not proven after {timeout:g} s: {status.unproven}")
             time.sleep(CLI.poll)
 
     def down(self, timeout: float) -> None:
@@ -211,10 +215,3 @@ def _expected(answer: AnyReply, reply: type[R]) -> R:
     if not isinstance(answer, reply):
         raise CicadaError(f"the launcher answered with {type(answer).__name__}: is it another version?")
     return answer
-
-
-def _unproven(status: Status, timeout: float) -> str:
-    return (
-        f"the ring is not proven after {timeout:g} s: {status.joined} of {status.peers} peers joined, "
-        f"{status.wrong_successors} with wrong successors, {status.wrong_predecessors} with a wrong predecessor"
-    )

@@ -19,6 +19,7 @@ from cicada.commands import (
     Status,
     TimelineStatus,
 )
+from launcher.status.overview import ring_in_words
 
 _MIB = 1024 * 1024
 _NAMED = 5
@@ -80,7 +81,8 @@ def faint(text: str) -> str:
 def status_lines(status: Status) -> Iterator[str]:
     """A swarm on one screen."""
     yield f"{strong(status.name)}  {status.state}  {faint(status.run)}"
-    yield f"  ring      {_ring(status)}"
+    ring = ring_in_words(status)
+    yield f"  ring      {good(ring) if status.ring_proven else bad(ring)}"
     dead = f", {status.dead} dead" if status.dead else ""
     frozen = f", {status.frozen} frozen" if status.frozen else ""
     yield f"  peers     {status.joined} of {status.peers} joined{dead}{frozen}"
@@ -137,14 +139,6 @@ def _group_lines(status: Status) -> Iterator[str]:
         yield f"  {'' if index else 'groups':<9} {words if group.joined == group.peers else warn(words)}"
     for index, text in enumerate(status.worst):
         yield warn(f"  {'' if index else 'worst':<9} {text}")
-
-
-def _ring(status: Status) -> str:
-    if status.ring_proven:
-        after = f" {status.proven_after_s:.1f} s after the start" if status.proven_after_s is not None else ""
-        return good("proven") + after
-    wrong = f"{status.wrong_successors} wrong successor lists, {status.wrong_predecessors} wrong predecessors"
-    return bad("not proven") + f": {wrong}"
 
 
 def _traffic(counts: dict[str, int]) -> str:

@@ -37,6 +37,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_words(self) -> str:
         """What is wrong, for people."""
+        if not self.live:
+            return "no peer lives"
         counts = {
             "not answering": self.missing,
             "not joined": self.live - self.missing - self.joined,

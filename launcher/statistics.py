@@ -80,6 +80,7 @@ class Statistics:
             harmful=dict(Counter(str(m.planned.behaviour) for m in roster if m.planned.behaviour)),
             groups=census(sights),
             worst=worst(sights, LAUNCHER.worst_peers),
+            unproven="" if verdict.proven else verdict.in_words(),
         )
 
     def _sights(self, views: Mapping[str, PeerView]) -> list[Sight]:

@@ -68,8 +68,8 @@ class TimelineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(Reply, frozen=True, kw_only=True, tag=True):
-    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth. Frozen
-    peers are not dead, and the truth is without them until they are thawed.
+    """The swarm at one instant. ``ring_proven``: every live peer's list and predecessor equal the sorted truth; ``unproven`` says
+    what is wrong otherwise. Frozen peers are not dead, and the truth is without them until they are thawed.
 
     ``rounds`` of stabilize were begun, in the mean over the live peers. ``estimated_size`` and ``churn_per_s`` (members that
     come or go): what the peers in the middle believe of the ring.
@@ -105,6 +105,7 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     groups: tuple[GroupStatus, ...] = ()
     worst: tuple[str, ...] = ()
     timeline: TimelineStatus | None = None
+    unproven: str = ""
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):

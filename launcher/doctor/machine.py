@@ -43,7 +43,7 @@ def measure(runs: Path, listeners: Iterable[Listener] = ()) -> Machine:
         display=_display(),
         missing={extra: _missing(modules) for extra, modules in EXTRAS.items()},
         runs=str(runs),
-        runs_problem=_write_problem(folder),
+        runs_problem=_in_the_way(runs) or _write_problem(folder),
         free_disk_bytes=shutil.disk_usage(folder).free,
         sockets_problem=_sockets_problem(),
         wall_clock=time.time(),
@@ -96,6 +96,13 @@ def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     folder = folder.absolute()
     return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _in_the_way(folder: Path) -> str:
+    """What is there instead of a folder, of the folder or one above it; empty: nothing."""
+    folder = folder.absolute()
+    found = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    return "" if found.is_dir() else f"{found} is not a folder"
 
 
 def _write_problem(folder: Path) -> str:

@@ -72,5 +72,4 @@ def _shown(bound: Bound) -> str:
 def _ring(status: Status) -> str:
     if status.ring_proven:
         return f"proven, {status.joined} of {status.peers} peers joined"
-    wrong = f"{status.wrong_successors} wrong successor lists, {status.wrong_predecessors} wrong predecessors"
-    return f"not proven: {status.joined} of {status.peers} peers joined, {wrong}"
+    return f"not proven: {status.unproven}"

@@ -60,7 +60,7 @@ def overview(now: Status, before: Status | None = None) -> Overview:
     return Overview(
         name=now.name,
         state=now.state,
-        ring=_ring(now),
+        ring=ring_in_words(now),
         proven=now.ring_proven,
         uptime_s=now.uptime_s,
         total=_sum(now.groups),
@@ -92,12 +92,13 @@ def _rate(now: int, before: int, seconds: float) -> float:
     return max(0, now - before) / seconds if seconds > 0 else 0.0
 
 
-def _ring(status: Status) -> str:
-    if status.ring_proven:
-        after = f" {status.proven_after_s:.1f} s after the start" if status.proven_after_s is not None else ""
-        return f"proven{after}"
-    wrong = f"{status.wrong_successors} wrong successor lists, {status.wrong_predecessors} wrong predecessors"
-    return f"not proven: {wrong}"
+def ring_in_words(status: Status) -> str:
+    """Whether the ring is proven, and if not why."""
+    if not status.ring_proven:
+        return f"not proven: {status.unproven}"
+    return (
+        "proven" if status.proven_after_s is None else f"proven {status.proven_after_s:.1f} s after the start"
+    )
 
 
 def _sum(groups: Iterable[GroupStatus]) -> GroupStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -197,7 +198,9 @@ def test_every_verb_refuses_a_swarm_that_has_ended(tmp_path: Path, verb: str) ->
         folder.write_info(info("/nowhere/launcher", ended="2026"))
     result = run(*verb.split(), "--run", tmp_path / "run")
     assert (result.exit_code, result.stdout) == (1, "")
+    again = f"start it again with `cicada up {tmp_path}/run/config.resolved.toml -d`"
     assert "has ended" in result.stderr
+    assert again in result.stderr
 
 
 def test_a_swarm_whose_launcher_died_is_lost(tmp_path: Path) -> None:
@@ -211,6 +214,26 @@ def test_a_swarm_whose_launcher_died_is_lost(tmp_path: Path) -> None:
 def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
     result = run("--debug", "status", "--run", tmp_path / "none")
     assert isinstance(result.exception, Unavailable)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["schema"], ["check", str(CONFIG)], ["--help"]])
+def test_a_standard_output_that_is_full_is_one_line_and_no_defect(
+    arguments: list[str], unbuffered: str
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cicada", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    words = "what is printed cannot be written: no space left on device\n"
+    assert (done.returncode, done.stderr) == (1, words)
 
 
 def test_a_defect_is_one_line_without_a_trace(tmp_path: Path) -> None:

@@ -232,8 +232,8 @@ def test_status_shows_ring_peers_workers_messages_and_problems(run: Path) -> Non
 
 
 def test_status_of_a_ring_that_is_not_proven_says_what_is_wrong(run: Path) -> None:
-    result, _ = ask(run, change(STATUS, ring_proven=False, wrong_successors=3), "status")
-    assert "not proven: 3 wrong successor lists, 0 wrong predecessors" in result.stdout
+    result, _ = ask(run, change(STATUS, ring_proven=False, unproven="of 19 peers: 1 not answering"), "status")
+    assert "not proven: of 19 peers: 1 not answering" in result.stdout
     assert result.exit_code == 0
 
 
@@ -245,10 +245,10 @@ def test_waiting_for_the_proof_asks_until_it_is_there(run: Path) -> None:
 
 
 def test_waiting_for_a_proof_that_does_not_come_fails_and_says_what_is_wrong(run: Path) -> None:
-    unproven = change(STATUS, ring_proven=False, wrong_predecessors=2)
+    unproven = change(STATUS, ring_proven=False, unproven="of 19 peers: 2 not joined")
     result, _ = ask(run, unproven, "status", "--wait", "proven", "--timeout", "50ms")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "19 of 20 peers joined, 0 with wrong successors, 2 with a wrong predecessor" in result.stderr
+    assert "the ring is not proven after 0.05 s: of 19 peers: 2 not joined" in result.stderr
 
 
 def test_peers_are_shown_in_columns(run: Path) -> None:

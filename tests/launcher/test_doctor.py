@@ -178,6 +178,12 @@ def test_a_folder_that_cannot_be_written_and_one_on_a_full_disk_are_noticed() ->
     assert measure(Path("/proc/runs")).runs_problem  # no file can be made there, even by root
 
 
+@pytest.mark.parametrize("runs", ["runs", "runs/deeper"])
+def test_a_file_where_run_folders_go_is_noticed(tmp_path: Path, runs: str) -> None:
+    (tmp_path / "runs").write_text("")
+    assert measure(tmp_path / runs).runs_problem == f"{tmp_path}/runs is not a folder"
+
+
 def doctor(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
 

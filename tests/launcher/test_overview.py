@@ -85,13 +85,13 @@ def test_faults_in_force_are_on_the_screen_and_counted_on_the_line() -> None:
         age_s=2.0,
         left_s=18.0,
     )
-    seen = overview(change(NOW, faults=(row,), ring_proven=False, wrong_successors=4))
+    seen = overview(change(NOW, faults=(row,), ring_proven=False, unproven="of 27 peers: 1 not answering"))
     assert (
         "  faults    #1 partition  core:50% (10 peers) and the rest (10 peers), for 2 s, 18 s left"
         in plain(screen_lines(seen))
     )
     assert calm_line(seen) == (
-        "1 min 0 s: proven, ring not proven: 4 wrong successor lists, 0 wrong predecessors; "
+        "1 min 0 s: proven, ring not proven: of 27 peers: 1 not answering; "
         "27 of 30 joined, 1 joining, 1 suspect, 1 dead; 5 sent, 4 delivered, 1 failed so far; "
         "2 restarts, 1 fault in force; worst: core-3: gave up"
     )

@@ -64,10 +64,12 @@ def test_nothing_is_proven_while_one_live_peer_is_silent(live: set[Address], rng
     verdict = assess(live, views, LENGTH)
     assert verdict.missing == 1
     assert not verdict.proven
+    assert verdict.in_words() == f"of {len(live)} peers: 1 not answering"
 
 
 def test_a_swarm_without_live_peers_is_not_proven() -> None:
     assert not assess(set(), {}).proven
+    assert assess(set(), {}).in_words() == "no peer lives"
 
 
 def test_every_wrong_peer_is_counted_once_for_each_mistake() -> None:

@@ -36,9 +36,9 @@ def test_a_state_is_compared_with_its_bounds(check: str, bounds: dict[str, objec
 
 
 def test_a_ring_that_is_not_proven_says_what_is_wrong() -> None:
-    wrong = replace(STATUS, ring_proven=False, joined=18, wrong_successors=3, wrong_predecessors=1)
+    wrong = replace(STATUS, ring_proven=False, unproven="of 20 peers: 2 not joined")
     finding = judge_status(expect("ring_proven"), wrong)
-    assert finding.found == "not proven: 18 of 20 peers joined, 3 wrong successor lists, 1 wrong predecessors"
+    assert finding.found == "not proven: of 20 peers: 2 not joined"
     assert not finding.held
     restarted = judge_status(expect("no_restarts"), STATUS)
     assert (restarted.held, restarted.found) == (False, "2 restarts")
