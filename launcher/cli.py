@@ -31,7 +31,6 @@ from launcher.verbs import up as upverbs
 from launcher.verbs import watch as watchverb
 from launcher.verbs.options import NewRunOption
 
-
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """How the system says that a file, or the disk under it, takes no more."""
 

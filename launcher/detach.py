@@ -155,7 +155,7 @@ def main(
     start_fork_server()
     if lifeline is not None:
         threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
-    config = parse_config((folder / CONFIG_FILE).read_text(), file=CONFIG_FILE)
+    config = parse_config((folder / CONFIG_FILE).read_text(encoding="utf-8"), file=CONFIG_FILE)
     plan = plan_swarm(config, os.cpu_count() or 1)
     with os.fdopen(reports, "wb", buffering=0) as words, RunFolder(folder, lock) as locked:
 

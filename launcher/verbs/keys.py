@@ -11,10 +11,11 @@ import typer
 
 from cicada.commands import Done, RotateSwarmKey, RotationPhase
 from cicada.errors import ConfigErrors, Misuse
+from cicada.ids import is_canonical
 from cicada.limits import CLI
 from launcher import output
 from launcher.keys import work as keywork
-from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption
+from launcher.verbs.options import LATEST_RUN, JsonOption, RunOption, existing
 from launcher.verbs.swarm import connect
 
 app = typer.Typer(no_args_is_help=True)
@@ -205,7 +206,7 @@ def check(
     """
     from cicada.keys.store import check_file
 
-    found = check_file(file)
+    found = check_file(existing(file))
     if as_json:
         problems = tuple(keywork.Problem(error.line, error.column, error.problem) for error in found.errors)
         output.show_json(
@@ -242,6 +243,8 @@ def rotate(
 
     Phases: accept the new key beside the old; dial with the new; refuse the old, and close its links.
     """
+    if not is_canonical(what):
+        existing(Path(what))
     if keywork.is_identity(what):
         _rotate_identity(keywork.identity_file(what))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +70,20 @@ def group_counts(texts: Sequence[str]) -> dict[str, int]:
     return counts
 
 
+def existing(path: Path) -> Path:
+    """A file or folder that the command line names. Raises Misuse when there is none: it was the wrong name."""
+    if not os.path.exists(path):
+        raise Misuse(f"{path}: no such file or folder")
+    return path
+
+
+def one_run(named: Path | None, option: Path | None) -> Path:
+    """The run folder that is named as RUN or with --run; otherwise the latest. Raises Misuse for both."""
+    if named is not None and option is not None:
+        raise Misuse("RUN and --run exclude each other: give one of them")
+    return named or option or LATEST_RUN
+
+
 def payload_of(text: str, most: int) -> bytes:
     """The bytes of a text, ``-`` for those of standard input. Raises PayloadTooLarge, Misuse when there are none."""
     typed = text.encode(errors="surrogateescape")  # arguments that are no text are the bytes that they were
@@ -117,6 +132,10 @@ RunOption = Annotated[
     typer.Option(
         "--run", metavar="DIR", help="Run folder of the swarm.", autocompletion=completion.run_folders
     ),
+]
+SameRunOption = Annotated[
+    Path | None,
+    typer.Option("--run", metavar="DIR", help="The same as RUN.", autocompletion=completion.run_folders),
 ]
 NewRunOption = Annotated[
     Path | None, typer.Option("--run", metavar="DIR", help="Run folder; otherwise a new one under runs/.")

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from cicada.errors import Misuse
 from launcher import output
 from launcher.exits import Exit
-from launcher.verbs.options import LATEST_RUN, JsonOption
+from launcher.verbs.options import JsonOption, SameRunOption, existing, one_run
 
 _SHOW = "show"
 
@@ -28,7 +28,9 @@ class _ShowsByDefault(TyperGroup):
 
 app = typer.Typer(cls=_ShowsByDefault, no_args_is_help=False)
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder; otherwise the latest.")]
+RunArgument = Annotated[
+    Path | None, typer.Argument(metavar="[RUN]", help="Run folder; otherwise the latest.", show_default=False)
+]
 ASummary = Annotated[Path, typer.Argument(metavar="A", help="Run folder, or a summary.json.")]
 BSummary = Annotated[Path, typer.Argument(metavar="B", help="The same: what came after, or is to be judged.")]
 FailIfOption = Annotated[
@@ -62,7 +64,8 @@ def report() -> None:
 
 @app.command(name=_SHOW)
 def show(
-    run: RunArgument = LATEST_RUN,
+    run: RunArgument = None,
+    folder: SameRunOption = None,
     as_json: JsonOption = False,
     no_html: Annotated[bool, typer.Option("--no-html", help="Draw no page.")] = False,
     copy: OutputOption = None,
@@ -76,6 +79,7 @@ def show(
       cicada report
       cicada report runs/latest --json --no-html
     """
+    chosen = one_run(run, folder)
     if schema:
         from launcher.report.schema import schema_text
 
@@ -85,13 +89,13 @@ def show(
         raise Misuse(f"{copy} would be a copy of the page: leave --no-html out")
     from launcher.report.files import PAGE_FILE, SUMMARY_FILE, TEXT_FILE, copy_page, write_report
 
-    folder = write_report(run, html=not no_html)
-    typer.echo((folder / (SUMMARY_FILE if as_json else TEXT_FILE)).read_text(encoding="utf-8"), nl=False)
+    written = write_report(chosen, html=not no_html)
+    typer.echo((written / (SUMMARY_FILE if as_json else TEXT_FILE)).read_text(encoding="utf-8"), nl=False)
     if copy is not None:
-        copy_page(folder, copy)
+        copy_page(written, copy)
         output.progress(f"page: {copy}")
     elif not no_html:
-        output.progress(f"page: {folder / PAGE_FILE}")
+        output.progress(f"page: {written / PAGE_FILE}")
 
 
 @app.command()
@@ -116,7 +120,7 @@ def diff(
     from launcher.report.files import read_summary
 
     conditions = [parse_condition(text) for text in fail_if or ()]
-    found = compare(read_summary(a), read_summary(b), conditions)
+    found = compare(read_summary(existing(a)), read_summary(existing(b)), conditions)
     if as_json:
         output.show_json(found)
     else:

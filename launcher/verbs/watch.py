@@ -10,7 +10,7 @@ import typer
 from cicada.errors import Misuse
 from launcher import output
 from launcher.verbs import completion
-from launcher.verbs.options import LATEST_RUN
+from launcher.verbs.options import LATEST_RUN, SameRunOption, existing
 
 TargetArgument = Annotated[
     str,
@@ -82,6 +82,7 @@ def watch(
     light: LightOption = False,
     keys: KeysOption = None,
     watch_key: WatchKeyOption = None,
+    folder: SameRunOption = None,
 ) -> None:
     """Look at a swarm: its ring, its messages, its failures, live or recorded.
 
@@ -97,9 +98,12 @@ def watch(
     Press ? in the window for its keys. A run that has ended is replayed.
     Without a display it shows text; q or Ctrl-C ends that.
     """
+    target = _target(target, folder)
     _check(target, peers, replay, shot, record)
     from launcher.watching import film, look_of, recorded, shoot, subject_of, watch_own, watch_subject
 
+    if watch_key is not None:
+        existing(watch_key)
     look = look_of(size, light=light, text=text, keys=keys, speed=speed)
     run = replay or Path(target or LATEST_RUN)
     if peers:
@@ -112,6 +116,13 @@ def watch(
         where = target or str(LATEST_RUN)
         subject = recorded(run) if replay else subject_of(where, read_only=read_only, watch_key=watch_key)
         watch_subject(subject, look)
+
+
+def _target(named: str, option: Path | None) -> str:
+    """What is to be seen; a run folder may also be named with --run, as for every verb on a swarm."""
+    if named and option is not None:
+        raise Misuse("RUN and --run exclude each other: give one of them")
+    return str(option) if option is not None else named
 
 
 def _check(

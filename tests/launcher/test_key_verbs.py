@@ -291,8 +291,9 @@ def test_a_wrong_file_has_every_mistake_on_a_line_of_its_own(tmp_path: Path) -> 
     ]
 
 
-def test_a_file_that_cannot_be_read_is_exit_code_1(tmp_path: Path) -> None:
-    assert "cannot be read: No such file" in refused("check", tmp_path / "none", code=1)
+@pytest.mark.parametrize("verb", ["check", "rotate"])
+def test_a_file_that_is_not_there_was_the_wrong_name(tmp_path: Path, verb: str) -> None:
+    assert "none: no such file" in refused(verb, tmp_path / "none", code=2)
 
 
 def test_a_peer_gets_new_keys_that_the_old_ones_sign(state: Path) -> None:

@@ -116,6 +116,23 @@ def test_a_folder_and_a_file_are_compared_alike(run: Path, slower: Path) -> None
     assert {"metric", "unit", "a", "b", "delta", "delta_percent"} == set(found["rows"][0])
 
 
+def test_a_comparison_with_what_is_not_there_was_the_wrong_name(run: Path, tmp_path: Path) -> None:
+    for arguments in ((run, tmp_path / "b"), (tmp_path / "b", run)):
+        result = cicada("report", "diff", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"{tmp_path}/b: no such file" in result.stderr
+
+
+def test_the_run_may_be_named_as_for_every_other_verb(run: Path) -> None:
+    asked = (("report", run), ("report", "--run", run), ("report", "show", "--run", run))
+    one, two, three = (cicada(*words, "--no-html") for words in asked)
+    assert one.exit_code == 0
+    assert one.stdout == two.stdout == three.stdout
+    both = cicada("report", run, "--run", run)
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "exclude each other" in both.stderr
+
+
 def test_help_shows_examples_of_both() -> None:
     result = cicada("report", "--help")
     assert result.exit_code == 0

@@ -70,6 +70,9 @@ def ended(swarm: RunningSwarm) -> Path:
         (["tcp://127.0.0.1:65535"], "is no address of a bus"),
         (["tcp://127.0.0.1:5556"], "name the file of [watch] key_file with --watch-key"),
         (["--keys", "nothing.toml"], "nothing.toml cannot be read"),
+        (["tcp://127.0.0.1:5556", "--watch-key", "no.key"], "no.key: no such file"),
+        (["run", "--run", "other"], "RUN and --run exclude each other"),
+        (["--run", "run", "--peers", "3"], "RUN and --peers exclude each other"),
         (["--peers", "0"], "--peers"),
         (["--speed", "99"], "--speed"),
     ],
@@ -94,7 +97,8 @@ def test_keys_that_cannot_be_are_told_with_their_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["nowhere"], ["--replay", "nowhere"], ["nowhere", "--shot", "last", "a.png"]]
+    "words",
+    [[], ["nowhere"], ["--run", "nowhere"], ["--replay", "nowhere"], ["nowhere", "--shot", "last", "a.png"]],
 )
 def test_where_there_is_no_run_it_says_how_to_come_by_one(words: list[str]) -> None:
     code, _, text = run(*words)
@@ -145,6 +149,17 @@ def test_pictures_and_films_of_a_run_that_has_ended(ended: Path, tmp_path: Path)
         code, _, text = run(ended, "--shot", *words)
         assert code == 2
         assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("90%", "10%"), ("t=3s", "t=2s"), ("last", "first"), ("1s", "1000ms")]
+)
+def test_a_film_that_ends_before_it_begins_is_refused(tmp_path: Path, start: str, end: str) -> None:
+    (tmp_path / "events.jsonl").touch()
+    code, shown, text = run(tmp_path, "--record", "a.gif", "--from", start, "--to", end)
+    assert (code, shown) == (2, "")
+    assert "--to must be later than --from" in text
+    assert not (tmp_path / "a.gif").exists()
 
 
 def test_a_run_that_has_ended_is_replayed_as_text_where_there_is_no_display(ended: Path) -> None:
