@@ -97,7 +97,13 @@ _SENDS: Final = {SEND: 1.0}
 
 
 class Load(Section):
-    """``[load]``: what commands.RunLoad has, with sizes, times, weights and targets as people write them."""
+    """``[load]``: operations between the swarm's peers. ``ops``: weights of send, lookup and broadcast. Model "open": ``rate`` a
+    second over the whole swarm, for ``duration`` or ``count`` of them, whatever became of earlier ones. "closed": each of ``users``
+    has one in flight, and waits ``think`` before the next. ``payload``: a size such as "256B", or any between two, "64..1KiB".
+    ``duplicates``: extra copies of each attempt. ``ordered``: of one pair in order. ``warmup``: what begins before is in no figure.
+    ``targets``: "uniform", or some far more often than others, "zipf:1.2". ``group``: only between its peers. ``own_network``: also
+    where addresses are not loopback ones. ``seed``: of the operations, otherwise that of the swarm. ``timeout``: of each of them.
+    """
 
     rate: (
         Annotated[float, BeforeValidator(_rate), Field(gt=0), written(_POSITIVE, text_like(RATE))] | None

@@ -63,7 +63,7 @@ def _run(ctx: typer.Context) -> Path:
 
 def _groups(config: Path) -> Iterator[tuple[str, int]]:
     try:
-        tables = tomllib.loads(config.read_text()).get("group", [])
+        tables = tomllib.loads(config.read_text(encoding="utf-8")).get("group", [])
     except (OSError, ValueError):
         return
     for table in tables if isinstance(tables, list) else ():
