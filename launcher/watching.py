@@ -29,7 +29,7 @@ from launcher.runfolder import EVENTS_FILE, LOGS, is_running, read_info
 from visualizer import entry
 from visualizer.controls.bindings import Bindings
 from visualizer.entry import Live, Look, Recorded
-from visualizer.instants import Instant, instant
+from visualizer.instants import instant
 from visualizer.limits import WINDOW
 from visualizer.parts import NoDisplay
 from visualizer.view import Theme
@@ -177,17 +177,8 @@ def shoot(subject: Recorded, look: Look, when: str, path: Path) -> str:
 def film(subject: Recorded, look: Look, path: Path, start: str, end: str) -> str:
     """Write a film; what somebody ought to know about it."""
     first, last = instant(start), instant(end)
-    if _is_backwards(first, last):
-        raise Misuse(f"a film from {start} to {end} has no length: --to must be later than --from")
     with _filming() as progress:
         return entry.film(subject, look, path, start=first, end=last, progress=progress)
-
-
-def _is_backwards(first: Instant, last: Instant) -> bool:
-    """Whether the end comes no later than the beginning. Of a time and a share only the recording can tell."""
-    if first.share is not None and last.share is not None:
-        return first.share >= last.share
-    return first.share is None and last.share is None and first.ms >= last.ms
 
 
 @contextlib.contextmanager
