@@ -9,7 +9,7 @@ from cicada.actors.correspondence import Correspondence
 from cicada.actors.family import Announce, Enter, Locate, Submit, TakeSnapshot, Withdraw
 from cicada.chord.io import LookupFailure, OwnerNotFound
 from cicada.errors import NotBound
-from cicada.routing.io import BroadcastSettled, Reason
+from cicada.routing.io import BroadcastSettled, LifeNamed, Reason
 
 
 def answer(reply: asyncio.Future[Any], value: object) -> None:
@@ -20,11 +20,14 @@ def answer(reply: asyncio.Future[Any], value: object) -> None:
 
 def refuse(asked: object, correspondence: Correspondence, reason: Reason) -> None:
     """Nobody will do what was ``asked`` of a peer: it was CLOSED, or is OVERLOADED. What has no answer is left alone, and so is a
-    Withdraw while the peer lives: whoever asked for that waits no longer than it said."""
+    Withdraw while the peer lives: whoever asked for that waits no longer than it said. For whom a message is, is noted all the
+    same: it may leave again, from where the peer moves to."""
     is_closed = reason is Reason.CLOSED
     match asked:
         case Submit():
             correspondence.give_up(asked, reason)
+        case LifeNamed():
+            correspondence.note_life(asked)
         case Announce():
             asked.receipt.settle(BroadcastSettled(id=0, reason=reason))
         case Enter():

@@ -30,6 +30,7 @@ from cicada.routing.io import (
     Deliver,
     Fate,
     Judged,
+    LifeNamed,
     Reason,
     RoomMade,
     SendBroadcast,
@@ -73,9 +74,12 @@ class Holdings(msgspec.Struct, kw_only=True):
     failure: str = ""
 
 
-class _Outstanding(msgspec.Struct, frozen=True):
+class _Outstanding(msgspec.Struct):
     send: SendMessage
     receipt: Receipt
+    boot: int | None = (
+        None  # the life of its destination that alone may take it, once an attempt has named one
+    )
 
 
 class _Announced(msgspec.Struct, frozen=True):
@@ -121,6 +125,7 @@ class Correspondence:
         """What takes each class of message that is about messages."""
         return {
             Deliver: self._on_deliver,
+            LifeNamed: self.note_life,
             Settled: self._on_settled,
             Traced: self._on_traced,
             BroadcastSettled: self._on_broadcast_settled,
@@ -132,9 +137,16 @@ class Correspondence:
         """Another RouterActor is at work, which knows nothing of what the last one was told."""
         self._give_up_traces()
         for outstanding in self._outstanding.values():
-            self._tell(outstanding.send)
+            self._tell(replace(outstanding.send, boot=outstanding.boot))
         for announced in self._announced.values():
             self._tell(announced.send)
+
+    def note_life(self, named: LifeNamed) -> None:
+        """An attempt of a message is about to leave for that life of its destination. The first one counts: all other attempts
+        have to name it too."""
+        outstanding = self._outstanding.get(named.id)
+        if outstanding is not None and outstanding.boot is None:
+            outstanding.boot = named.boot
 
     def give_up(self, submit: Submit, reason: Reason) -> None:
         """It will never be sent."""

@@ -44,6 +44,7 @@ class RouterActor(Pump[Router]):
         return {
             **dict.fromkeys((io.Forward, io.Keep, io.DialBack), self.to_transport.append),
             io.Deliver: self.to_supervisor.append,
+            io.LifeNamed: self.to_supervisor.append,
             io.Settled: self._copies,
             io.Traced: self._copies,
             io.BroadcastSettled: self.to_supervisor.append,

@@ -66,6 +66,7 @@ __all__ = [
     "Keep",
     "KeepRecord",
     "LeaveLodging",
+    "LifeNamed",
     "LinksLost",
     "Locate",
     "Located",
@@ -189,10 +190,11 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     relays; 0: one, and more once it was lost.
 
     ``id`` is unique per boot of this peer, counted from 1; the same id sent again is the same message (a restarted
-    Router is given its unsettled messages anew, and the destination's window keeps them single). ``address`` is that of the
-    place, where it is known. With less trust than ``require`` nothing is sent. ``ordered``: it enters the mailbox after all
-    ordered ones of smaller ids to that place that enter it at all. ``fragment``: only that part of it is in ``payload``. One
-    that is not ``patient`` fails where it would wait for room in the destination's mailbox. ``service``: whom there it is for.
+    Router is given its unsettled messages anew, and the destination's window keeps them single). ``boot`` is then the life of
+    the destination that LifeNamed told: it is for no other one. ``address`` is that of the place, where it is known.
+    With less trust than ``require`` nothing is sent. ``ordered``: it enters the mailbox after all ordered ones of smaller ids
+    to that place that enter it at all. ``fragment``: only that part of it is in ``payload``. One that is not ``patient`` fails
+    where it would wait for room in the destination's mailbox. ``service``: whom there it is for.
     """
 
     id: int
@@ -206,6 +208,7 @@ class SendMessage(msgspec.Struct, frozen=True, kw_only=True):
     fragment: Fragment | None = None
     patient: bool = True
     service: int = Service.APPLICATION
+    boot: int | None = None
 
 
 class SendBroadcast(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,6 +347,14 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     service: int = Service.APPLICATION
 
 
+class LifeNamed(msgspec.Struct, frozen=True):
+    """The next attempt of SendMessage ``id`` names ``boot`` as the life of the destination that it is for. Told before that
+    attempt is forwarded, so that whoever says the message again to a Router that takes over can say for whom it is."""
+
+    id: int
+    boot: int
+
+
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """A SendMessage ended. ``hops`` and ``round_trip_s`` are those of the acknowledged copy (0 when failed).
 
@@ -441,6 +452,7 @@ RouterOutput = (
     | Keep
     | DialBack
     | Deliver
+    | LifeNamed
     | Settled
     | Traced
     | BroadcastSettled

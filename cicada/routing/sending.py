@@ -1,8 +1,8 @@
 """Messages of this peer on their way: attempts, copies, retries, and what settles them.
 
 A message leaves once there is a session with its destination, and names that life of it in every attempt, so that no two
-lives take it. Each attempt is sealed anew, and goes on other ways than the one before, where there are. What this peer
-has to do itself leaves as a Forward to itself.
+lives take it; whoever gave it is told which, so that this holds beyond the life of a Router. Each attempt is sealed anew, and
+goes on other ways than the one before, where there are. What this peer has to do itself leaves as a Forward to itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cicada.routing.copies import Attempt, departing
 from cicada.routing.credit import Moment, Turn
 from cicada.routing.departures import Departures
 from cicada.routing.introductions import Introductions
-from cicada.routing.io import Frame, Reason, RouterOutput, SendMessage, Settled, Verdict
+from cicada.routing.io import Frame, LifeNamed, Reason, RouterOutput, SendMessage, Settled, Verdict
 from cicada.routing.ordering import Order
 from cicada.routing.pace import Pace
 from cicada.routing.paths import Leg, Ways, peer_named
@@ -328,14 +328,18 @@ class Sends:
             service=asked.service,
         )
         counter, sealed = session.seal(DATA, attempt, encode_body(body))
+        named: list[RouterOutput] = []
+        if sending.boot is None:
+            named.append(LifeNamed(sending.message, session.boot))
         self._begin_attempt(sending, session, (asked.place, session.remote_index, counter), legs, now)
         self.counts["copies"] += len(legs)
-        return departing(self._own, asked.place, session, legs, counter, attempt, sealed)
+        return named + departing(self._own, asked.place, session, legs, counter, attempt, sealed)
 
     def _begin_attempt(
         self, sending: Unsettled, session: Session, frame: Frame, legs: tuple[Leg, ...], now: float
     ) -> None:
-        sending.boot = session.boot
+        if legs:  # else nothing leaves that names it
+            sending.boot = session.boot
         sending.session = session
         sending.sent_at.append(now)
         sending.frames.append(frame)

@@ -29,7 +29,7 @@ class _Transfer:
     def __init__(self, asked: SendMessage) -> None:
         self.asked = asked
         self.parts = -(-len(asked.payload) // WIRE.max_payload)
-        self.boot: int | None = None  # the life of the destination that has the first fragments
+        self.boot = asked.boot  # the life of the destination that has the first fragments
         self.attempts = 0
         self.altered = 0
         self.disjoint = True
@@ -50,6 +50,7 @@ class _Transfer:
             id=-(asked.id * MAX_PARTS + part),
             payload=asked.payload[start : start + WIRE.max_payload],
             fragment=Fragment(asked.id, part, self.parts),
+            boot=self.boot,
         )
 
 

@@ -13,7 +13,7 @@ from cicada.routing.sessions import Session
 
 
 class Unsettled:
-    """One message. ``boot`` never changes once an attempt has named it."""
+    """One message. ``boot`` never changes once an attempt has named it, also one of an earlier Router."""
 
     __slots__ = (
         "answered", "asked", "attempts", "avoid", "boot", "denied_since", "frames", "is_busy", "is_denied", "is_excused",
@@ -22,7 +22,7 @@ class Unsettled:
 
     def __init__(self, asked: SendMessage) -> None:
         self.asked = asked
-        self.boot: int | None = None
+        self.boot = asked.boot
         self.session: Session | None = None  # of the last attempt
         self.sent_at: list[float] = []  # when each attempt left
         self.frames: list[Frame] = []  # and as what

@@ -49,6 +49,7 @@ from cicada.routing.io import (
     Forward,
     Judged,
     Keep,
+    LifeNamed,
     Locate,
     Lodged,
     NextHopLost,
@@ -395,6 +396,11 @@ class SimPeer:
             case Deliver():
                 if not self._judge(output):
                     return
+            case LifeNamed(id, boot):
+                known_send = self.unsettled.get(id)
+                if known_send is not None and known_send.boot is None:
+                    self.unsettled[id] = replace(known_send, boot=boot)
+                return
             case Settled():
                 self.unsettled.pop(output.id, None)
                 self.settled[output.id] = output

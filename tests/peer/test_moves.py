@@ -19,10 +19,10 @@ from cicada.limits import ACTOR, BROADCAST, NAT
 from cicada.nat.io import Mapped, MappingLost
 from cicada.nat.reachability import Become, CannotBe, Connecting, DialledIn, Reachability, TimerFired, Watch
 from cicada.routing.broadcastlog import id_of
-from cicada.routing.io import HaveDialled, RouterInput, RouterOutput
+from cicada.routing.io import HaveDialled, LifeNamed, RouterInput, RouterOutput
 from cicada.routing.router import Router
 from cicada.wire.routed import Broadcast
-from tests.peer.encrypted import SeenRouter, seen_routers
+from tests.peer.encrypted import SeenRouter, encrypted, ring, seen_routers
 from tests.peer.moving import at, decide, hidden, hide, hosted_of, mover, moves_of, told, until
 from tests.peer.swarm import PATIENCE_S, eventually, proven, swarm
 from tests.peer.test_aio_peer import closed_port
@@ -177,6 +177,39 @@ async def test_messages_on_their_way_leave_again_from_the_new_address_and_arrive
         assert all(receipt.delivered for receipt in receipts)
         got = [(await others[0].recv(timeout=1)).data for _ in receipts]
         assert sorted(got) == sorted(b"%d" % number for number in range(20))
+
+
+async def test_no_two_lives_take_a_message_though_its_sender_moved() -> None:
+    identity = Identity.derive(bytes(32), "there")
+    there = encrypted(identity=identity)
+    async with ring(encrypted(), encrypted(), there, encrypted()) as (one, _, there, peer):
+        assert (await peer.send(there, b"first")).delivered
+        there.trial.freeze()
+        receipt = peer.send(there, b"second", timeout=PATIENCE_S)
+        outstanding = hosted_of(peer)._fixtures.correspondence._outstanding
+        await until(lambda: any(each.boot for each in outstanding.values()), "the message to leave")
+        await hide(peer)
+        there.kill()
+        async with encrypted(there.listener[1], identity=identity) as reborn:
+            await reborn.connect(one, timeout=PATIENCE_S)
+            assert (await receipt).reason == "unknown: peer restarted"
+            assert (await peer.send(reborn, b"third", timeout=PATIENCE_S)).delivered
+            assert (await reborn.recv(timeout=1)).data == b"third"
+
+
+async def test_for_whom_a_message_is_stays_known_when_the_supervisor_it_was_told_has_ended() -> None:
+    async with mover(3) as (peer, others):
+        others[1].trial.freeze()
+        receipt = peer.send(others[1], b"x", timeout=PATIENCE_S)
+        correspondence = hosted_of(peer)._fixtures.correspondence
+        await until(lambda: correspondence._outstanding, "the message to begin")
+        (id,) = correspondence._outstanding
+        supervisor = hosted_of(peer)._home.supervisor
+        await hide(peer)
+        supervisor.tell(LifeNamed(id, 77))
+        assert correspondence._outstanding[id].boot == 77
+        peer.kill()
+        assert (await receipt).reason == "this peer was closed"
 
 
 # Races

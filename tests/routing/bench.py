@@ -15,6 +15,7 @@ from cicada.routing.arrivals import digest_of
 from cicada.routing.io import (
     Alarm,
     Forward,
+    LifeNamed,
     Reason,
     RoutedReceived,
     RouterInput,
@@ -68,7 +69,8 @@ NOT_IN_RING = TableChanged(head=None, predecessor=None, known=())
 
 
 class Bench:
-    """A Router with its negotiator, the time, and what came out of it. Nothing is encrypted, so that tests can look."""
+    """A Router with its negotiator, the time, what came out of it, and apart from that what its messages ``named``.
+    Nothing is encrypted, so that tests can look."""
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Bench:
         self.now = 0.0
         self.last_id = 0
         self.acks = 0
+        self.named: list[LifeNamed] = []
         self.indexes: dict[int, int] = {}  # THERE's indexes, and the own ones that belong to them
         if table is not None:
             self.handle(table)
@@ -93,6 +96,8 @@ class Bench:
             if isinstance(output, ToNegotiator):
                 for answer in self.negotiator.handle(output, now):
                     outputs += self.handle(answer, now)
+            elif isinstance(output, LifeNamed):
+                self.named.append(output)
             else:
                 outputs.append(output)
         return outputs

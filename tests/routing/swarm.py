@@ -37,6 +37,7 @@ from cicada.routing.io import (
     Forward,
     Judged,
     Keep,
+    LifeNamed,
     Locate,
     Lodged,
     NegotiatorChanged,
@@ -391,6 +392,9 @@ class Swarm:
                 self.shelter(node, output)
             case Deliver():
                 self._at(self.now, lambda: self._judge(node, output))
+            case LifeNamed(id, boot):
+                asked = node.unsettled[id]
+                node.unsettled[id] = replace(asked, boot=asked.boot or boot)
             case Settled():
                 assert output.id not in self.settled, "a message settles once"
                 self.settled[output.id] = output

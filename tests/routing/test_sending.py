@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
+from cicada.chord.io import TableChanged
 from cicada.events import MessageSettled
 from cicada.ids import place_to_bytes
 from cicada.keys.trust import Trust
@@ -15,7 +16,9 @@ from cicada.routing.io import (
     Copy,
     Fate,
     Forward,
+    LifeNamed,
     Reason,
+    SendMessage,
     Settled,
     Status,
     Tell,
@@ -26,9 +29,11 @@ from cicada.wire.routed import Contact, Data
 from cicada.wire.sealed import AckBody, DataBody, encode_body
 from tests.routing.bench import (
     HEAD,
+    IN_RING,
     LIMITS,
     OWN,
     OWN_BOOT,
+    PEERS,
     THEIR_BOOT,
     THERE,
     Bench,
@@ -38,11 +43,16 @@ from tests.routing.bench import (
     only_data,
     outcome,
 )
+from tests.routing.swarm import clockwise
 
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+def message(id: int, boot: int | None = None) -> SendMessage:
+    return SendMessage(id=id, place=THERE.place, payload=b"hi", copies=1, deadline=9.0, boot=boot)
 
 
 def test_the_first_message_opens_a_session_and_leaves_in_it_naming_that_life(bench: Bench) -> None:
@@ -147,6 +157,35 @@ def test_a_destination_in_another_life_than_the_first_attempt_named_is_not_sent_
     outputs = bench.receive(bench.reply(contact, boot=99))
     assert outcome(outputs) == (Status.FAILED, Reason.RESTARTED, 1)
     assert inside(only_data(bench.send())).boot == 99
+
+
+def test_the_life_that_a_message_is_for_is_told_once_and_before_the_message_leaves(bench: Bench) -> None:
+    bench.meet()
+    named, *leaving = bench.router.handle(message(id=8), bench.now)
+    assert named == LifeNamed(8, THEIR_BOOT)
+    data = only_data(leaving)
+    contact = first_contact(bench.receive(bench.hint(data)))
+    assert only_data(bench.receive(bench.reply(contact))).attempt == 2
+    assert bench.named == [LifeNamed(1, THEIR_BOOT)]
+
+
+def test_a_message_that_an_earlier_router_sent_is_for_the_life_that_it_named_alone(bench: Bench) -> None:
+    bench.meet()
+    assert inside(only_data(bench.handle(message(id=8, boot=THEIR_BOOT)))).boot == THEIR_BOOT
+    assert outcome(bench.handle(message(id=9, boot=99))) == (Status.FAILED, Reason.RESTARTED, 0)
+    assert bench.named == [LifeNamed(1, THEIR_BOOT)]
+
+
+def test_an_attempt_that_never_left_names_no_life(bench: Bench) -> None:
+    bench.receive(bench.ack(only_data(bench.meet())))
+    others = clockwise(OWN, PEERS)
+    behind = others[others.index(THERE) + 1 :]
+    bench.handle(TableChanged(head=behind[0], predecessor=behind[-1], known=tuple(behind)))
+    assert bench.handle(message(id=8)) == []
+    assert bench.named == [LifeNamed(1, THEIR_BOOT)]
+    bench.handle(IN_RING)
+    only_data(bench.wait())
+    assert bench.named == [LifeNamed(1, THEIR_BOOT), LifeNamed(8, THEIR_BOOT)]
 
 
 def test_a_message_that_requires_more_trust_than_there_is_never_leaves(bench: Bench) -> None:

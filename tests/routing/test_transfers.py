@@ -164,6 +164,20 @@ def test_a_router_that_crashes_in_the_middle_costs_time_and_nothing_else(pair: P
     assert pair.held == 0
 
 
+def test_no_two_lives_take_a_large_message_though_its_sender_has_another_router(pair: Pair) -> None:
+    payload = bytes_of(4 * FULL)
+    number = pair.send(payload)
+    pair.swarm.swallows = lambda sender, receiver, message: bool(pair.mail)
+    pair.swarm.run(lambda: bool(pair.mail), 30.0)
+    former = pair.mail
+    pair.swarm.crash_router(pair.here)
+    pair.swarm.restart(pair.there)
+    pair.swarm.swallows = lambda sender, receiver, message: False
+    (fate,) = pair.settle(number)
+    assert (fate.status, fate.reason) == (Status.FAILED, Reason.RESTARTED)
+    assert (former, pair.mail) == ([payload], [])
+
+
 def test_a_deadline_in_the_middle_fails_the_message_and_what_was_held_is_given_up(pair: Pair) -> None:
     number = pair.send(bytes_of(LARGEST), timeout=0.4)
     (fate,) = pair.settle(number)

@@ -79,6 +79,30 @@ def test_a_restarted_router_carries_on_with_what_had_not_settled() -> None:
     assert len(swarm.peer(peers[3]).mailbox) == 1
 
 
+@pytest.mark.parametrize("router_restarts", [False, True])
+def test_no_two_lives_take_a_message_though_its_sender_has_another_router(router_restarts: bool) -> None:
+    swarm, peers = ring_of(12)
+    here, there = peers[:2]
+    taken: list[int] = []
+
+    def watch(now: float, peer: Peer, output: object) -> None:
+        if isinstance(output, Deliver) and peer == there and not output.broadcast:
+            taken.append(swarm.peer(there).boot)
+
+    swarm.world.observers.append(watch)
+    id = swarm.send(here, there, b"pay", timeout=20.0)
+    swarm.run_until(lambda: bool(taken), 5.0)
+    swarm.cut_where(lambda one, other: there in (one, other))  # before its ack is on its way
+    swarm.run_for(0.2)
+    if router_restarts:
+        swarm.restart_router(here)
+    swarm.heal()
+    swarm.restart(there, peers[2], peers[3])
+    assert settled(swarm, here, id).reason is Reason.RESTARTED
+    assert taken != [swarm.peer(there).boot]
+    assert len(taken) == 1
+
+
 def test_a_broadcast_reaches_everybody_once() -> None:
     swarm, peers = ring_of(30)
     id = swarm.broadcast(peers[4], b"all")
