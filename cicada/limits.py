@@ -488,6 +488,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     dedupe_hidden_share: float = (
         0.25  # of them: whom nobody can dial has as many names as it makes keys, in no time
     )
+    dedupe_stranger_share: float = 0.75  # for all first contacts together; the rest is for whom a pin knows
     dedupe_seconds: float = 60.0  # an origin silent for this long may be forgotten; copies live a few seconds
     mailbox: int = 8192  # messages; the default of an application that names no other
     mailbox_bytes: int = 64 * MIB

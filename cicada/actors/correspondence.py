@@ -20,6 +20,7 @@ from cicada.actors.receipt import Receipt, failed
 from cicada.actors.services import ServiceMail, Services
 from cicada.errors import MalformedMessage
 from cicada.events import AnyEvent, BroadcastFinished, BroadcastStarted, MessageDropped
+from cicada.hosts import naming
 from cicada.ids import Address, Peer
 from cicada.keys.memory import Memory
 from cicada.limits import BROADCAST, DELIVERY, KEYS
@@ -101,10 +102,13 @@ class Correspondence:
         self._ids = count(1)
         self._outstanding: dict[int, _Outstanding] = {}
         self._settled: WeakValueDictionary[int, Receipt] = WeakValueDictionary()  # whose copies are traced
-        self._window = DedupeWindow()
+        host_of = naming(around.ring.group_hosts)
+        self._window = DedupeWindow(host_of=host_of)
         self._announcements = count(1)
         self._announced: dict[int, _Announced] = {}
-        self._heard = DedupeWindow(HEARD)  # of broadcasts, whose origins count them apart from messages
+        self._heard = DedupeWindow(
+            HEARD, host_of
+        )  # of broadcasts, whose origins count them apart from messages
         holdings.mailbox.when_room(self._on_room)
 
     @property
@@ -269,6 +273,7 @@ class Correspondence:
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
+            trust=deliver.trust,
             has_room=has_room and not deliver.is_late,
             now=self._around.clock.now(),
             take=take,

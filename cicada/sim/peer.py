@@ -134,8 +134,8 @@ class SimPeer:
         self.announced: dict[int, BroadcastSettled] = {}
         self._ids = count(1)
         self._broadcasts = count(1)
-        self._window = DedupeWindow(self._world.delivery)
-        self._heard = DedupeWindow(self._world.delivery)
+        self._window = DedupeWindow(self._world.delivery, self._world.host_of)
+        self._heard = DedupeWindow(self._world.delivery, self._world.host_of)
         self._pending: list[tuple[Action, object, object]] = []
         self._see_nothing()
 
@@ -446,6 +446,7 @@ class SimPeer:
             deliver.origin_boot,
             deliver.message,
             peer_id=deliver.peer_id,
+            trust=deliver.trust,
             has_room=self.has_room and not deliver.is_late,
             now=self.local(),
         )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from cicada.ids import hidden_address, peer_at
+from cicada.hosts import by_ip
+from cicada.ids import Peer, hidden_address, is_hidden, peer_at
+from cicada.keys.trust import Trust
 from cicada.limits import DeliveryLimits
 from cicada.routing.dedupe import DedupeWindow, Judgement
 from cicada.routing.io import Verdict
@@ -146,4 +152,116 @@ def test_a_flood_of_hidden_origins_leaves_a_bounded_window() -> None:
         window.judge(peer_at(hidden_address(f"{number:064x}")), 1, 1, has_room=True, now=number * 100.0)
         judge(window, 1, number % 4, boot=number, now=number * 100.0)
     assert len(window) <= 3
-    assert len(window._hidden) <= 1
+    assert sum(is_hidden(address) for address, _ in window._origins) <= 1
+
+
+def address_at(host: int, port: int = 5000) -> Peer:
+    """Somebody out in the world; each ``host`` has a /24 of its own."""
+    return peer_at(f"9.{host >> 8}.{host & 255}.7:{port}")
+
+
+FEW = DeliveryLimits(dedupe_origins=64, dedupe_stranger_share=1.0, dedupe_seconds=60.0)
+
+
+@pytest.mark.parametrize("varies", ["key", "port", "life"])
+def test_one_host_with_many_keys_ports_or_lives_shuts_nobody_out(varies: str) -> None:
+    window = DedupeWindow(FEW)
+    for number in range(1000):
+        at = address_at(1, 5000 + number if varies == "port" else 5000)
+        key = f"key {number}" if varies == "key" else "key"
+        boot = number + 1 if varies == "life" else 1
+        judged = window.judge(at, boot, 1, peer_id=key + at.address, has_room=True, now=number / 100)
+        assert judged == (FRESH if number < 32 else BUSY)
+    for number in range(32):
+        newcomer = address_at(2 + number)
+        assert window.judge(newcomer, 1, 1, peer_id=f"new {number}", has_room=True, now=10.0) == FRESH
+
+
+def test_who_has_no_place_finds_one_however_many_hosts_press() -> None:
+    window = DedupeWindow(FEW)
+    for number in range(200):
+        for host in range(1, 6):
+            window.judge(address_at(host), 1, 1, peer_id=f"{host} {number}", has_room=True, now=0.0)
+    assert len(window) < 64
+    assert window.judge(address_at(99), 1, 1, peer_id="honest", has_room=True, now=0.0) == FRESH
+
+
+def test_the_oldest_of_a_crowd_makes_way_for_its_next_and_nobody_elses() -> None:
+    window = DedupeWindow(FEW)
+    assert window.judge(address_at(2), 1, 1, peer_id="honest", has_room=True, now=0.0) == FRESH
+    for number in range(40):
+        window.judge(address_at(1), 1, 1, peer_id=f"{number}", has_room=True, now=1.0)
+    held = len(window)
+    for number in range(40, 72):
+        assert window.judge(address_at(1), 1, 1, peer_id=f"{number}", has_room=True, now=61.0) == FRESH
+    assert len(window) == held
+    assert window.judge(address_at(2), 1, 1, peer_id="honest", has_room=True, now=61.0) == AGAIN
+
+
+def test_a_crowd_that_grew_too_large_takes_the_places_of_the_silent_and_of_nobody_else() -> None:
+    window = DedupeWindow(FEW)
+    for number in range(30):
+        at, key = address_at(100 + number), f"honest {number}"
+        assert window.judge(at, 1, 1, peer_id=key, has_room=True, now=float(number)) == FRESH
+    for number in range(40):
+        window.judge(address_at(1), 1, 1, peer_id=f"{number}", has_room=True, now=40.0)
+    assert window.judge(address_at(1), 1, 1, peer_id="next", has_room=True, now=59.0) == BUSY
+    assert window.judge(address_at(1), 1, 1, peer_id="next", has_room=True, now=61.0) == FRESH
+
+
+def test_every_peer_of_this_machine_is_a_host_of_its_own_unless_hosts_are_grouped() -> None:
+    here = [peer_at(f"127.0.0.1:{5000 + number}") for number in range(64)]
+    window = DedupeWindow(FEW)
+    assert all(window.judge(peer, 1, 1, has_room=True, now=0.0) == FRESH for peer in here)
+    grouped = DedupeWindow(FEW, by_ip)
+    judged = [grouped.judge(peer, 1, 1, has_room=True, now=0.0) for peer in here]
+    assert judged == [FRESH] * 32 + [BUSY] * 32
+
+
+def test_whoever_is_pinned_finds_room_though_strangers_come_from_everywhere() -> None:
+    window = DedupeWindow(replace(FEW, dedupe_stranger_share=0.75))
+    first = Trust.FIRST_CONTACT
+    for number in range(100):
+        at, key = address_at(number), f"{number}"
+        judged = window.judge(at, 1, 1, peer_id=key, trust=first, has_room=True, now=0.0)
+        assert judged == (FRESH if number < 48 else BUSY)
+    known = address_at(500)
+    judged = window.judge(known, 1, 1, peer_id="known", trust=Trust.PINNED, has_room=True, now=0.0)
+    assert judged == FRESH
+    assert window.judge(known, 1, 2, peer_id="known", trust=first, has_room=True, now=0.0) == FRESH
+    judged = window.judge(address_at(501), 1, 1, peer_id="x", trust=first, has_room=True, now=59.0)
+    assert judged == BUSY
+    judged = window.judge(address_at(501), 1, 1, peer_id="x", trust=first, has_room=True, now=60.0)
+    assert judged == FRESH
+
+
+@given(
+    arrivals=st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.integers(0, 9),
+            st.integers(1, 3),
+            st.sampled_from(Trust),
+            st.floats(0, 40),
+        ),
+        max_size=150,
+    )
+)
+def test_whoever_comes_from_wherever_nothing_is_taken_twice_within_the_time_and_all_is_bounded(
+    arrivals: list[tuple[int, int, int, Trust, float]],
+) -> None:
+    window = DedupeWindow(DeliveryLimits(dedupe_origins=8, dedupe_seconds=60.0))
+    now, heard = 0.0, dict[tuple[int, int], float]()
+    for host, key, message, trust, pause in arrivals:
+        now += pause
+        at = peer_at(hidden_address(f"{key:064x}")) if host == 5 else address_at(host)
+        judged = window.judge(at, 1, message, peer_id=f"{key}", trust=trust, has_room=True, now=now)
+        if judged.fresh:
+            assert now - heard.get((key, message), -60.0) >= 60.0
+        if judged != BUSY:
+            heard.update({each: now for each in heard if each[0] == key})
+            heard[key, message] = now
+        assert len(window) <= 8
+        members = Counter(key for crowd in window._crowds.values() for key in crowd)
+        assert set(members) == set(window._origins)
+        assert all(window._crowds.values())
