@@ -752,9 +752,10 @@ class LodgingLimits(msgspec.Struct, frozen=True, kw_only=True):
     request_rate: float = 1.0  # requests of one lodger a second; it renews twice in ten minutes, and asks to be dialled once in 5 s
     request_burst: int = 8
     stranger_rate: float = (
-        20.0  # requests of all others together a second, each of which may cost a signature
+        20.0  # requests of all others at one source a second, each of which may cost a signature
     )
     stranger_burst: int = 64
+    stranger_sources: int = 1024  # of which that is remembered: max_links
     find_rate: float = 5.0  # lookups of one lodger a second
     find_burst: int = 32
     finds_each: int = 32  # that one lodger has open

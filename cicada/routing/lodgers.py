@@ -58,7 +58,7 @@ class Lodgers:
         self._rng = rng
         self._limits = limits
         self._lodgers: dict[Place, _Lodger] = {}  # in the order of their coming
-        self._strangers = TokenBucket(limits.stranger_rate, limits.stranger_burst)
+        self._strangers = Shares(limits.stranger_rate, limits.stranger_burst, limits.stranger_sources)
         self._dials = Shares(
             limits.lodgers_per_source / limits.dialled_pause,
             limits.lodgers_per_source,
@@ -91,9 +91,7 @@ class Lodgers:
     def on_request(self, heard: LodgingHeard, request: LodgingRequest, now: float) -> list[RouterOutput]:
         """A peer asks to be served, or to be served on. Those whose vouchers have ended are served no more."""
         peer = heard.sender
-        lodger = self._lodgers.get(peer.place)
-        bucket = self._strangers if lodger is None else lodger.requests
-        if not bucket.take(now):
+        if not self._may_ask(heard, now):
             self.counts["dropped:lodging-rate"] += 1
             return []
         outputs: list[RouterOutput] = []
@@ -110,6 +108,14 @@ class Lodgers:
             is_changed = is_changed or peer.place not in self._lodgers  # as it is too when another made way
             outputs += self._serve(peer, heard.source, request, now)
         return [*(self._keep() if is_changed else ()), *outputs]
+
+    def _may_ask(self, heard: LodgingHeard, now: float) -> bool:
+        """Whether one more request is looked at. Strangers of one source take nothing from those of another; on this machine, where
+        all are of one, each has a share of its own."""
+        lodger = self._lodgers.get(heard.sender.place)
+        if lodger is not None:
+            return lodger.requests.take(now)
+        return self._strangers.take(heard.sender if _is_here(heard.source) else heard.source, now)
 
     def _serve(self, peer: Peer, source: str, request: LodgingRequest, now: float) -> list[RouterOutput]:
         lodger = self._lodgers.get(peer.place)

@@ -208,6 +208,26 @@ def test_without_any_link_nobody_lodges_here() -> None:
     assert is_taken(ask(house, hidden(1)))
 
 
+@pytest.mark.parametrize("peer", [hidden(7), MEMBERS[4]], ids=["hidden", "member"])
+def test_one_source_that_asks_too_often_leaves_others_their_answers(peer: Peer) -> None:
+    house = lodgers()
+    for number in range(LODGING.lodgers_per_source):
+        ask(house, hidden(number), SOURCES[0])
+    answered = sum(bool(ask(house, peer, SOURCES[0])) for _ in range(1000))
+    assert answered == LODGING.stranger_burst - LODGING.lodgers_per_source
+    assert house.counts["dropped:lodging-rate"] == 1000 - answered
+    assert is_taken(ask(house, hidden(100), SOURCES[1]))
+    assert is_taken(ask(house, hidden(101), "local"))
+    assert ask(house, hidden(0), SOURCES[0])  # it lodges here: it has a rate of its own
+
+
+def test_one_peer_of_this_machine_that_asks_too_often_leaves_the_others_their_answers() -> None:
+    house = lodgers()
+    for _ in range(1000):
+        ask(house, MEMBERS[4], "127.0.0.1")
+    assert is_taken(ask(house, hidden(1), "127.0.0.1"))
+
+
 def test_who_does_not_ask_again_before_its_voucher_ends_has_no_place_any_more() -> None:
     """Its link may stand: it lives, and lodges elsewhere."""
     house = lodgers()
