@@ -835,6 +835,7 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
         512  # messages handled in the wake of one actor's turn: what one chunk of frames leads to, and some
     )
     ask_timeout: float = 5.0
+    acquaintances: int = 4096  # peers that the hook ``new_peer`` was called for; many times those known at once
     prefetch: int = 16  # messages a subscriber has in its inbox: enough that it never waits for the loop to bring the next
     prefetch_most: int = 1024  # a mailbox that is emptied into an inbox keeps no sender back
     inbox_retry: float = 0.05  # seconds until a full inbox is tried again

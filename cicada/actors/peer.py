@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from cicada.actors.acquaintances import Acquaintances
 from cicada.actors.answers import answer, refuse
 from cicada.actors.correspondence import Correspondence, Holdings
 from cicada.actors.crypto import AnyNegotiator, CryptoActor
@@ -110,7 +111,7 @@ class PeerSupervisor(LoopActor):
         self._on_new_peer = on_new_peer
         self._on_pin = on_pin
         self._on_unreached = on_unreached
-        self._met: set[Peer] = {around.own}
+        self._acquaintances = Acquaintances(around.own)
         self._correspondence = correspondence
         self._membership = Membership(around.own, holdings, self._tell, self._on_relays)
         self._ids = count(1)
@@ -270,10 +271,8 @@ class PeerSupervisor(LoopActor):
             self._holdings.company.note(table.head not in (None, self._around.own))
         self._holdings.contacts = tuple(peer for peer in table.known if peer != self._around.own)
         if self._on_new_peer is not None:
-            for peer in self._holdings.contacts:
-                if peer not in self._met:
-                    self._met.add(peer)
-                    self._on_new_peer(peer)
+            for peer in self._acquaintances.meet(self._holdings.contacts):
+                self._on_new_peer(peer)
 
     def _note_neighbours(self, table: TableChanged) -> None:
         holdings = self._holdings
