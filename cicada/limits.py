@@ -258,10 +258,11 @@ class BroadcastLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: float = 120.0  # a body is signed for this long; clocks may differ by KeyLimits.clock_skew on top
     ids: int = 4096  # remembered until they expire; for earlier ones of the same origin there is a floor then
-    origin_ids: int = 1024  # of one origin, so that four have to conspire to push out what others sent
+    origin_ids: int = 1024  # of one key, and never more than are free for others
     origins: int = 16384  # lives of origins of which floors are known; the next is refused until one expires
     key_lives: int = 16  # of one key, of those; who restarts more often than that in ten minutes waits
     log_bytes: int = 2 * MIB  # payloads kept for those who lack them; 64 of the largest
+    log_share: int = 8  # one key alone may have 8/9 of that
     log_seconds: float = (
         60.0  # each is kept; all digest rounds are over within 2 log2 N * 2.5 s, 50 s at N = 1000
     )
@@ -835,7 +836,9 @@ class ActorLimits(msgspec.Struct, frozen=True, kw_only=True):
         512  # messages handled in the wake of one actor's turn: what one chunk of frames leads to, and some
     )
     ask_timeout: float = 5.0
-    acquaintances: int = 4096  # peers that the hook ``new_peer`` was called for; many times those known at once
+    acquaintances: int = (
+        4096  # peers that the hook ``new_peer`` was called for; many times those known at once
+    )
     prefetch: int = 16  # messages a subscriber has in its inbox: enough that it never waits for the loop to bring the next
     prefetch_most: int = 1024  # a mailbox that is emptied into an inbox keeps no sender back
     inbox_retry: float = 0.05  # seconds until a full inbox is tried again

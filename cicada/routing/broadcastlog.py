@@ -1,7 +1,8 @@
 """Which broadcasts were taken, and the bodies of the latest, for peers that lack them.
 
 A broadcast is remembered until no clock may say that it is still good, so that nobody can have it delivered again. When there are
-too many, the oldest go, and from then on no number up to theirs is taken from that life of their origin.
+too many, the oldest go, and from then on no number up to theirs is taken from that life of their origin. Addresses and lives are
+free, so what counts is the key: one that has as much here as is free for others pushes out what it sent itself.
 """
 
 from __future__ import annotations
@@ -67,6 +68,17 @@ class _Life:
         self.ids: dict[bytes, None] = {}
 
 
+class _Signer:
+    """What is here of one key, or, where nobody signs, of one address: oldest first."""
+
+    __slots__ = ("bodies", "bytes", "ids")
+
+    def __init__(self) -> None:
+        self.ids: dict[bytes, None] = {}
+        self.bodies: dict[bytes, None] = {}
+        self.bytes = 0
+
+
 class BroadcastLog:
     """The broadcasts taken, oldest first, bounded in number, bytes and age. ``missing`` counts numbers that origins must have
     used, between others that came, and that did not come."""
@@ -79,6 +91,7 @@ class BroadcastLog:
             _Origin, None
         ] = {}  # of these nothing is remembered but the floor, while it matters
         self._of_key: Counter[str] = Counter()
+        self._signers: dict[str, _Signer] = {}
         self._kept: dict[bytes, Taken] = {}
         self._bytes = 0
         self.missing = 0
@@ -123,10 +136,20 @@ class BroadcastLog:
         life.ids[id] = None
         self._kept[id] = taken
         self._bytes += len(body.payload)
-        if len(life.ids) > self._limits.origin_ids:
-            self._push_out(self._taken[next(iter(life.ids))], now)
+        self._keep_to_share(taken, now)
         self.expire(now)
         return taken
+
+    def _keep_to_share(self, taken: Taken, now: float) -> None:
+        """Enter it among what its key sent, and have the oldest of that make way for it if others need the room."""
+        limits, id = self._limits, taken.id
+        signer = self._signers.setdefault(_signer_of(taken), _Signer())
+        signer.ids[id] = signer.bodies[id] = None
+        signer.bytes += len(taken.body.payload) if taken.body is not None else 0
+        while len(signer.ids) > 1 and len(signer.ids) > min(limits.origin_ids, limits.ids - len(self._taken)):
+            self._push_out(self._taken[next(iter(signer.ids))], now)
+        while len(signer.bodies) > 1 and signer.bytes > limits.log_share * (limits.log_bytes - self._bytes):
+            self._drop_body(self._taken[next(iter(signer.bodies))])
 
     def expire(self, now: float) -> None:
         """Give up what is too old, and the oldest of what is too much."""
@@ -150,6 +173,10 @@ class BroadcastLog:
     def _push_out(self, taken: Taken, now: float) -> None:
         self._drop_body(taken)
         del self._taken[taken.id]
+        signer = self._signers[_signer_of(taken)]
+        del signer.ids[taken.id]
+        if not signer.ids:
+            del self._signers[_signer_of(taken)]
         life = self._lives[taken.life]
         del life.ids[taken.id]
         if taken.forget_at > now:
@@ -161,6 +188,9 @@ class BroadcastLog:
     def _drop_body(self, taken: Taken) -> None:
         if self._kept.pop(taken.id, None) is not None and taken.body is not None:
             self._bytes -= len(taken.body.payload)
+            signer = self._signers[_signer_of(taken)]
+            signer.bytes -= len(taken.body.payload)
+            del signer.bodies[taken.id]
             taken.body = None
 
     def _is_crowded(self, peer_id: str) -> bool:
@@ -187,3 +217,8 @@ class BroadcastLog:
         life.newest = max(life.newest, message)
         life.missing += change
         self.missing += change
+
+
+def _signer_of(taken: Taken) -> str:
+    peer_id, address, _ = taken.life
+    return peer_id or address

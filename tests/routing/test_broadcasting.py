@@ -120,7 +120,7 @@ def router() -> Router:
 
 
 LIMITS = DeliveryLimits(
-    hop_limit=5, lost_hop_seconds=2.0, broadcast=BroadcastLimits(ids=3, extensions=2, sample=0)
+    hop_limit=5, lost_hop_seconds=2.0, broadcast=BroadcastLimits(ids=6, extensions=2, sample=0)
 )
 WALL = 1_800_000_000_000
 SKEW = int(KEYS.clock_skew * 1000)

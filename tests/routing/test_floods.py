@@ -102,8 +102,8 @@ def broadcast(number: int) -> Broadcast:
     )
 
 
-def believe(broadcasts: Broadcasts | Router, number: int, now: float) -> None:
-    """A body arrives, and its signature is right."""
+def believe(broadcasts: Broadcasts | Router, number: int, now: float, peer_id: str = "") -> None:
+    """A body arrives, and its signature is right: that of ``peer_id``."""
     message = broadcast(number)
     if isinstance(broadcasts, Router):
         outputs = broadcasts.handle(RoutedReceived(LAST, message), now)
@@ -111,7 +111,7 @@ def believe(broadcasts: Broadcasts | Router, number: int, now: float) -> None:
         outputs = broadcasts.on_message(message, LAST, now)
     for output in outputs:
         if isinstance(output, CheckStatement):
-            answer = StatementChecked(ticket=output.ticket, reason="", wall_ms=1000 * number)
+            answer = StatementChecked(ticket=output.ticket, reason="", wall_ms=1000 * number, peer_id=peer_id)
             if isinstance(broadcasts, Router):
                 broadcasts.handle(answer, now)
             else:
@@ -153,12 +153,14 @@ def test_tickets_broadcasts_and_contacts_are_bounded() -> None:
     tickets = Tickets(LIMITS, Random(1))
     session = Sessions(OWN, 7, LIMITS).add(session_keys(), 0.0)
     broadcasts = Broadcasts(OWN, 7, routes(), LIMITS, Random(1))
+    of_many_keys = Broadcasts(OWN, 7, routes(), LIMITS, Random(1))
     contacts = Contacts(LIMITS)
     for number in range(ROUNDS):
         tickets.issue(Ticket(session, data(number), Roll()), 0.0)
         believe(broadcasts, number, 0.0)
+        believe(of_many_keys, number, 0.0, f"key {number % 9}")
         contacts.measured(Place(number), 0.1)
-    assert (len(tickets), len(broadcasts), len(contacts)) == (10, 10, 10)
+    assert (len(tickets), len(broadcasts), len(of_many_keys), len(contacts)) == (10, 5, 9, 10)
 
 
 def test_sessions_are_bounded_and_strangers_push_out_strangers_only() -> None:
