@@ -216,8 +216,9 @@ def test_a_broadcast_that_nobody_signs_fails_in_time(swarm: Swarm) -> None:
     origin = swarm.peers[0]
     id = swarm.broadcast(origin, timeout=3.0)
     swarm.nodes[origin].negotiator.handle = lambda input, now: []  # type: ignore[method-assign]
-    swarm.run()
-    assert swarm.nodes[origin].announced[id] == BroadcastSettled(id=id, reason=Reason.TIMED_OUT)
+    announced = swarm.nodes[origin].announced
+    swarm.run(lambda: id in announced)
+    assert announced[id] == BroadcastSettled(id=id, reason=Reason.TIMED_OUT)
     assert swarm.now == 3.0
 
 
