@@ -10,8 +10,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from cicada.errors import MalformedMessage
 from cicada.limits import ACTORS, WIRE
+from cicada.wire.decoding import total
 from cicada.wire.fields import Number
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=ACTORS.max_name)]
@@ -92,11 +92,5 @@ _decoder: msgspec.msgpack.Decoder[ActorRequest | ActorResponse] = msgspec.msgpac
 )
 encode_actor = msgspec.msgpack.Encoder().encode
 """The MessagePack bytes of one of these."""
-
-
-def decode_actor(raw: bytes) -> ActorRequest | ActorResponse:
-    """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
-    try:
-        return _decoder.decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"actor message: {str(error)[:200]}") from None
+decode_actor: Final = total(_decoder.decode, WIRE.max_message, "actor message")
+"""The message that its argument, bytes, encodes. Raises MalformedMessage and nothing else."""

@@ -7,14 +7,13 @@ with it say which messages they have, so that what one lacks is filled in.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from cicada.errors import MalformedMessage
 from cicada.limits import CHANNEL, WIRE
+from cicada.wire.decoding import total
 from cicada.wire.fields import Digest, NameText, Number, RecordBytes, Signature, Small, check_names
 
 ChannelName = Annotated[str, Meta(min_length=1, max_length=CHANNEL.name)]
@@ -146,7 +145,7 @@ class Want(ChannelBase, frozen=True, array_like=True, kw_only=True, tag=7):
 ChannelMessage = Attach | Attached | Redirected | Detach | Post | Compare | Want
 
 _encoder = msgspec.msgpack.Encoder()
-_decode: Callable[[bytes], ChannelMessage] = msgspec.msgpack.Decoder(ChannelMessage).decode
+_decoder: Final[msgspec.msgpack.Decoder[ChannelMessage]] = msgspec.msgpack.Decoder(ChannelMessage)
 LONGEST_CHANNEL_MESSAGE: Final = WIRE.max_payload
 
 
@@ -155,14 +154,8 @@ def encode_channel(message: ChannelMessage) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_channel(raw: bytes) -> ChannelMessage:
-    """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
-    if len(raw) > LONGEST_CHANNEL_MESSAGE:
-        raise MalformedMessage("message-size")
-    try:
-        return _decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"channel: {str(error)[:200]}") from None
+decode_channel: Final = total(_decoder.decode, LONGEST_CHANNEL_MESSAGE, "channel")
+"""The message that its argument, bytes, encodes. Raises MalformedMessage and nothing else."""
 
 
 def check_channel(name: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
+from cicada.wire.decoding import total
 from cicada.wire.frames import Hello, Refusal, Welcome
 from cicada.wire.ring import RingMessage
 from cicada.wire.routed import LodgingMessage, RouterMessage
@@ -16,11 +16,9 @@ from cicada.wire.sealed import SealedBody
 
 Message = RingMessage | RouterMessage | LodgingMessage
 HandshakeBody = Hello | Welcome | Refusal
-H = TypeVar("H", bound=HandshakeBody | SealedBody)
+H = TypeVar("H", bound=HandshakeBody)
 
 _encoder = msgspec.msgpack.Encoder()
-_decode: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
-_LONGEST = WIRE.max_frame
 
 
 def encode(message: Message | HandshakeBody | SealedBody) -> bytes:
@@ -28,21 +26,17 @@ def encode(message: Message | HandshakeBody | SealedBody) -> bytes:
     return _encoder.encode(message)
 
 
-def decode(raw: bytes) -> Message:
-    """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
-    if len(raw) > _LONGEST:
-        raise MalformedMessage("message-size")
-    try:
-        return _decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"message: {str(error)[:200]}") from None
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+decode: Final = total(_decoder.decode, WIRE.max_frame, "message")
+"""The message that its argument, bytes, encodes. Raises MalformedMessage and nothing else."""
+
+_BODIES: Final[Mapping[type[msgspec.Struct], Callable[[bytes], Any]]] = {
+    kind: total(msgspec.msgpack.Decoder(kind).decode, WIRE.max_frame, kind.__name__.lower())
+    for kind in (Hello, Welcome, Refusal)
+}
 
 
 def decode_body(raw: bytes, kind: type[H]) -> H:
     """A handshake body. Raises MalformedMessage and nothing else."""
-    if len(raw) > WIRE.max_frame:
-        raise MalformedMessage("message-size")
-    try:
-        return msgspec.msgpack.decode(raw, type=kind)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"{kind.__name__.lower()}: {str(error)[:200]}") from None
+    body: H = _BODIES[kind](raw)
+    return body

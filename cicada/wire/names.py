@@ -6,14 +6,13 @@ Each message is the payload of a service message, MessagePack as all others. Dec
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from cicada.errors import MalformedMessage
 from cicada.limits import NAMES
+from cicada.wire.decoding import total
 from cicada.wire.fields import Number
 
 NameField = Annotated[str, Meta(min_length=1, max_length=NAMES.name_bytes)]
@@ -67,7 +66,7 @@ class NameKept(msgspec.Struct, frozen=True, array_like=True, tag=4):
 NameMessage = GetName | NameHeld | PutName | NameKept
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decode: Final[Callable[[bytes], NameMessage]] = msgspec.msgpack.Decoder(NameMessage).decode
+_decoder: Final[msgspec.msgpack.Decoder[NameMessage]] = msgspec.msgpack.Decoder(NameMessage)
 
 
 def encode_name_message(message: NameMessage) -> bytes:
@@ -75,11 +74,5 @@ def encode_name_message(message: NameMessage) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_name_message(raw: bytes) -> NameMessage:
-    """The message that ``raw`` encodes. Raises MalformedMessage and nothing else."""
-    if len(raw) > NAMES.message_bytes:
-        raise MalformedMessage("name-message-size")
-    try:
-        return _decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"name-message: {str(error)[:200]}") from None
+decode_name_message: Final = total(_decoder.decode, NAMES.message_bytes, "name-message")
+"""The message that its argument, bytes, encodes. Raises MalformedMessage and nothing else."""

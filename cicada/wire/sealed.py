@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
+from cicada.wire.decoding import total
 from cicada.wire.fields import (
     Digest,
     Homes,
@@ -118,16 +119,13 @@ B = TypeVar("B", DataBody, AckBody, SessionOpening, SessionAnswer)
 encode_body = msgspec.msgpack.Encoder().encode
 """The MessagePack bytes of a body: an array of its fields in order."""
 
-_DECODERS: Final = {
-    kind: msgspec.msgpack.Decoder(kind) for kind in (DataBody, AckBody, SessionOpening, SessionAnswer)
+_DECODERS: Final[Mapping[type[msgspec.Struct], Callable[[bytes], Any]]] = {
+    kind: total(msgspec.msgpack.Decoder(kind).decode, WIRE.max_sealed, kind.__name__)
+    for kind in (DataBody, AckBody, SessionOpening, SessionAnswer)
 }
 
 
 def decode_sealed(raw: bytes, kind: type[B]) -> B:
     """The body that ``raw``, once opened, encodes. Raises MalformedMessage and nothing else."""
-    if len(raw) > WIRE.max_sealed:
-        raise MalformedMessage("message-size")
-    try:
-        return cast(B, _DECODERS[kind].decode(raw))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"{kind.__name__}: {str(error)[:200]}") from None
+    body: B = _DECODERS[kind](raw)
+    return body

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import IntEnum, unique
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from cicada.errors import MalformedMessage
 from cicada.limits import WIRE
+from cicada.wire.decoding import total
 from cicada.wire.fields import Number
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 @unique
@@ -52,12 +51,15 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False
 encode_service = msgspec.msgpack.Encoder().encode
 """The MessagePack bytes of a service's message: an array of its tag, if it has one, and its fields in order."""
 
+S = TypeVar("S", Request, Reply)
+
+_DECODERS: Final[Mapping[type[msgspec.Struct], Callable[[bytes], Any]]] = {
+    kind: total(msgspec.msgpack.Decoder(kind).decode, WIRE.max_message, kind.__name__.lower())
+    for kind in (Request, Reply)
+}
+
 
 def decode_service(raw: bytes, kind: type[S]) -> S:
     """The message of a service that ``raw`` encodes. Raises MalformedMessage and nothing else."""
-    if len(raw) > WIRE.max_message:
-        raise MalformedMessage("message-size")
-    try:
-        return msgspec.msgpack.decode(raw, type=kind)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedMessage(f"{kind.__name__.lower()}: {str(error)[:200]}") from None
+    message: S = _DECODERS[kind](raw)
+    return message

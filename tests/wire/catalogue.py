@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cicada.ids import Address, canonical_address, hidden_address, place_of, place_to_bytes
 from cicada.limits import LODGING, WIRE
 from cicada.wire import fields
-from cicada.wire.codec import HandshakeBody, Message
+from cicada.wire.codec import HandshakeBody, Message, decode_body
 from cicada.wire.frames import PROTOCOL_VERSION, Hello, Refusal, Welcome
 from cicada.wire.ring import (
     FindSuccessor,
@@ -47,7 +47,7 @@ from cicada.wire.routed import (
     PutRecord,
     RecordIs,
 )
-from cicada.wire.sealed import AckBody, DataBody, SealedBody, SessionAnswer, SessionOpening
+from cicada.wire.sealed import AckBody, DataBody, SealedBody, SessionAnswer, SessionOpening, decode_sealed
 from cicada.wire.services import Service
 
 MESSAGES: Final[tuple[type[Message], ...]] = get_args(Message)
@@ -345,6 +345,13 @@ def legal(draw: st.DrawFn, kind: type[msgspec.Struct]) -> Any:
 
 any_message = st.sampled_from(MESSAGES).flatmap(legal)
 any_body = st.sampled_from(BODIES).flatmap(legal)
+
+
+def read_body(raw: bytes, kind: type[msgspec.Struct]) -> HandshakeBody | SealedBody:
+    """A body, by the decoder that peers use for its kind."""
+    read: Any = decode_sealed if kind in get_args(SealedBody) else decode_body
+    body: HandshakeBody | SealedBody = read(raw, kind)
+    return body
 
 
 def tag_of(kind: type[msgspec.Struct]) -> int | None:

@@ -35,8 +35,10 @@ from tests.wire.catalogue import (
     OPTIONAL_ADDRESS,
     PLACE,
     A,
+    read_body,
     wire_values,
 )
+from tests.wire.mutations import MUTATIONS
 
 ROUNDS = int(os.environ.get("CICADA_FUZZ", "20000"))
 SEED = 20260101
@@ -47,41 +49,6 @@ WHERE_ADDRESSES_STAND = {
     *("home", "candidate", "others", "owner", "route", "ids"),
 }
 FOUND = wire_values(MESSAGE_SAMPLES["found"])
-Bytes = Callable[[random.Random, bytes], bytes]
-
-
-def noise(rng: random.Random, raw: bytes) -> bytes:
-    return rng.randbytes(rng.randrange(len(raw) + 32))
-
-
-def flip(rng: random.Random, raw: bytes) -> bytes:
-    changed = bytearray(raw)
-    for _ in range(rng.randint(1, 4)):
-        changed[rng.randrange(len(changed))] = rng.randrange(256)
-    return bytes(changed)
-
-
-def cut(rng: random.Random, raw: bytes) -> bytes:
-    return raw[: rng.randrange(len(raw))]
-
-
-def repeat(rng: random.Random, raw: bytes) -> bytes:
-    start = rng.randrange(len(raw))
-    end = rng.randint(start, len(raw))
-    return raw[:end] + raw[start:end] * rng.randint(1, 8) + raw[end:]
-
-
-def claim(rng: random.Random, raw: bytes) -> bytes:
-    """A header in the middle that promises far more than follows: str, bin, array, map, ext of 2^32 - 1 entries."""
-    where = rng.randrange(len(raw))
-    return raw[:where] + bytes([rng.choice((0xDB, 0xC6, 0xDD, 0xDF, 0xC9))]) + b"\xff" * 4 + raw[where:]
-
-
-def retag(rng: random.Random, raw: bytes) -> bytes:
-    return raw[:1] + bytes([rng.randrange(128)]) + raw[2:]
-
-
-MUTATIONS: tuple[Bytes, ...] = (noise, flip, flip, cut, repeat, claim, retag)
 
 
 @pytest.mark.sized
@@ -94,7 +61,7 @@ def test_fuzzed_bytes_become_a_legal_message_or_malformed_message() -> None:
         raw = rng.choice(MUTATIONS)(rng, rng.choice(valid))
         understood += is_understood(raw)
         for body in BODIES:
-            refused_or(partial(decode_body, raw, body))
+            refused_or(partial(read_body, raw, body))
         refused_or(partial(decode_frame, raw))
     assert 0.01 < understood / ROUNDS < 0.9, "the mutations no longer probe both sides of the border"
 
@@ -159,7 +126,7 @@ def test_fields_of_a_later_version_are_ignored(sample: msgspec.Struct, tail: lis
 
 @pytest.mark.parametrize("body", BODY_SAMPLES.values(), ids=BODY_SAMPLES.keys())
 def test_handshake_fields_of_a_later_version_are_ignored(body: Any) -> None:
-    assert decode_body(msgpack.packb([*wire_values(body), "later"]), type(body)) == body
+    assert read_body(msgpack.packb([*wire_values(body), "later"]), type(body)) == body
 
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)

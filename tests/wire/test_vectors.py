@@ -10,13 +10,14 @@ from typing import Any, Final
 import msgpack
 import pytest
 
-from cicada.wire.codec import decode, decode_body, encode
+from cicada.wire.codec import decode, encode
 from cicada.wire.frames import LINK_ACK, FrameType, decode_frame, encode_frame
 from tests.wire.catalogue import (
     BODIES,
     BODY_SAMPLES,
     MESSAGE_SAMPLES,
     MESSAGES,
+    read_body,
     tag_of,
     wire_values,
 )
@@ -122,7 +123,7 @@ def test_the_vectors_cover_every_class_and_every_frame_type() -> None:
 def test_a_stored_message_decodes_to_its_fields_and_encodes_to_its_bytes(vector: dict[str, Any]) -> None:
     raw = bytes.fromhex(vector["bytes"])
     bodies = {kind.__name__: kind for kind in BODIES}
-    message: Any = decode_body(raw, bodies[vector["class"]]) if vector["tag"] is None else decode(raw)
+    message: Any = read_body(raw, bodies[vector["class"]]) if vector["tag"] is None else decode(raw)
     assert type(message).__name__ == vector["class"]
     found = dict(zip(message.__struct_fields__, described(field_values(message)), strict=True))
     assert found == vector["fields"]
