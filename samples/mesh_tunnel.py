@@ -74,7 +74,7 @@ def decode(data: bytes) -> AnyFrame | None:
     """The frame, or None for bytes that are none."""
     try:
         return _DECODER.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # text that is no UTF-8, or deep nesting
         return None
 
 

@@ -110,7 +110,7 @@ class Partial:
         try:
             head = msgspec.msgpack.decode(raw[_LENGTH.size : end], type=Head)
             checked(head.chunks, digest)
-        except (msgspec.MsgspecError, MalformedMessage):
+        except (msgspec.MsgspecError, ValueError, RecursionError, MalformedMessage):
             return None
         whole = (len(raw) - end) // _ENTRY.size * _ENTRY.size
         os.ftruncate(self._journal, end + whole)  # or the next entry would follow half of one

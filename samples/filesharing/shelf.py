@@ -107,7 +107,7 @@ def _pieces(path: Path, chunk: int, progress: Progress) -> Iterator[bytes]:
 def _known(kept: Path, path: bytes, stamp: Stamp, chunk: int) -> ChunkList | None:
     try:
         found = msgspec.msgpack.decode(kept.read_bytes(), type=Kept)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return found.chunks if (found.path, found.stamp, found.chunks.chunk) == (path, stamp, chunk) else None
 
