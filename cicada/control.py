@@ -20,6 +20,7 @@ from zmq.utils.monitor import parse_monitor_message
 
 from cicada.errors import CicadaError, DeliveryTimeout, MailboxFull, Misuse, Unavailable
 from cicada.limits import ACTOR, REMOTE, RemoteLimits
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.remote import (
     Answer,
     Ask,
@@ -125,7 +126,7 @@ class RemoteRef(Generic[C, R]):
         raw = await self._request(lambda number: Ask(number, float(timeout), body), timeout)
         try:
             return self._replies.decode(raw)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNDECODABLE as error:
             raise CicadaError(
                 f"the {self._what} at {self._path} gave a reply of another family: {error}"
             ) from None
@@ -341,7 +342,7 @@ class _Connection:
                 return
             try:
                 self._on_response(_responses.decode(raw))
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 _logger.warning("ignored a response that is none: %s", error)
 
     async def _observe(self) -> None:

@@ -23,6 +23,7 @@ from typing import Self
 import msgspec
 
 from cicada.errors import Misuse, Unavailable
+from cicada.wire.decoding import UNDECODABLE
 
 RUNS = Path("runs")
 LATEST = "latest"
@@ -175,7 +176,7 @@ def read_info(folder: Path) -> RunInfo | None:
     """What ``run.json`` says; None when there is none or it is not ours."""
     try:
         return msgspec.json.decode((folder / RUN_FILE).read_bytes(), type=RunInfo)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNDECODABLE):
         return None
 
 

@@ -22,6 +22,7 @@ from cicada.actors.base import ActorExit, GuardedRef, describe
 from cicada.actors.futures import LoopFuture
 from cicada.errors import MailboxFull, Misuse, Unavailable
 from cicada.limits import REMOTE, RemoteLimits
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.remote import (
     Answer,
     Ask,
@@ -130,7 +131,7 @@ class Exported:
         try:
             client, raw = frames
             request = _requests.decode(raw)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNDECODABLE:
             self.counters["malformed-request"] += 1
             return
         if self._end is not None:
@@ -166,7 +167,7 @@ class Exported:
         """Put a command in the actor's inbox; ``timeout`` None: a tell."""
         try:
             command = self._commands.decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             self._refuse(client, number, "malformed", f"unknown command: {str(error)[:200]}")
             return
         if timeout is None:

@@ -17,6 +17,7 @@ from cicada.clock import Clock
 from cicada.errors import DeliveryTimeout, Unavailable
 from cicada.events import AnyEvent, Envelope, EventsLost
 from cicada.limits import BUS, BusLimits
+from cicada.wire.decoding import UNDECODABLE
 
 _logger = logging.getLogger("cicada.bus.recording")
 
@@ -137,7 +138,7 @@ def read_recording(path: Path) -> Iterator[Envelope]:
 def _decoded(decoder: msgspec.json.Decoder[Envelope], path: Path, number: int, line: bytes) -> Envelope:
     try:
         return decoder.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Unavailable(f"{path}:{number}: not an event: {error}") from None
 
 

@@ -14,6 +14,7 @@ from cicada.bus.standing import Told
 from cicada.bus.tolerant import EventReader, Malformed, Unknown
 from cicada.errors import Unavailable
 from cicada.events import Envelope, WorkerExited
+from cicada.wire.decoding import UNDECODABLE
 
 __all__ = [
     "Malformed",
@@ -135,7 +136,7 @@ def read_request(raw: bytes) -> SnapshotRequest | None:
     """What was asked; None: that is no request."""
     try:
         return _requests.decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         return None
 
 
@@ -143,7 +144,7 @@ def read_snapshot(raw: bytes) -> Snapshot:
     """The snapshot that was answered. Raises Unavailable when it is none; single events that are not understood are not in it."""
     try:
         travelling = _travelling.decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Unavailable(f"what was answered is no snapshot: {error}") from None
     reader = EventReader()
     items = [reader.read(event) for event in travelling.events]

@@ -15,6 +15,7 @@ from cicada.bus.topics import EVERYTHING
 from cicada.errors import DeliveryTimeout, Misuse
 from cicada.events import Envelope, SequencesTold
 from cicada.limits import BUS, BusLimits
+from cicada.wire.decoding import UNDECODABLE
 
 
 class GapDetector:
@@ -136,7 +137,7 @@ class Subscriber:
         """None: nothing for whoever merely subscribes."""
         try:
             envelope = self._decoder.decode(raw)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNDECODABLE:
             self.malformed += 1
             return None
         if type(envelope.event) is SequencesTold:

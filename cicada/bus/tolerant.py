@@ -12,10 +12,10 @@ from cicada.bus.topics import kinds
 from cicada.errors import Unavailable
 from cicada.events import EVENT_VERSION, Envelope
 from cicada.limits import BUS
+from cicada.wire.decoding import UNDECODABLE
 
 _KNOWN: Final = frozenset(kinds())
 _Bytes = bytes | memoryview | msgspec.Raw
-_FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -67,14 +67,14 @@ class EventReader:
         """Whatever it is. Never raises."""
         try:
             envelope = self._decode(raw)
-        except _FAILURES as error:
+        except UNDECODABLE as error:
             return self._otherwise(raw, error)
         return envelope if envelope.version <= EVENT_VERSION else self._otherwise(raw, ValueError())
 
     def _otherwise(self, raw: _Bytes, why: Exception) -> Envelope | Unknown | Malformed:
         try:
             header = self._header(raw)
-        except _FAILURES:
+        except UNDECODABLE:
             return Malformed(_in_words(why))
         kind = header.event.event
         if kind in _KNOWN and header.version <= EVENT_VERSION:

@@ -59,6 +59,7 @@ from cicada.wire.actors import (
     decode_actor,
     encode_actor,
 )
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.services import Service
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class ActorExchange:
         exported = self._exported[carry.name]
         try:
             command = exported.commands.decode(carry.body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             return self._feed(Refused(carry.ticket, "malformed", f"unknown command: {error}"))
         peer, peer_id = carry.caller
         reply = self._replier(carry, exported) if carry.is_ask else _ignore
@@ -368,7 +369,7 @@ class SwarmRef(Generic[C, R]):
         if isinstance(response, ActorReplied):
             try:
                 return self._replies.decode(response.body)
-            except (msgspec.MsgspecError, ValueError, RecursionError):
+            except UNDECODABLE:
                 pass
         raise CicadaError(f"{self._name} at {self._target} gave a reply of another family")
 

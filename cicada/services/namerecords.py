@@ -31,6 +31,7 @@ from cicada.ids import (
 )
 from cicada.keys.identity import SIGNATURE_BYTES, Identity, peer_id_of, verify
 from cicada.limits import KEYS, NAMES
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.fields import NameText, Number, PublicKey, Text
 
 _DOMAIN: Final = b"cicada-name-record-1"
@@ -150,7 +151,7 @@ def _verified(raw: bytes) -> NameRecord:
     body = raw[SIGNATURE_BYTES:]
     try:
         record = _decoder.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         raise PeerFault("name-malformed") from None
     if not (_is_normal(record.name) and _is_own_address(record)):
         raise PeerFault("name-malformed")

@@ -13,6 +13,7 @@ import msgspec
 
 from cicada.errors import without_bytes
 from cicada.limits import LOG
+from cicada.wire.decoding import UNDECODABLE
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?))?Z?")
 _CUT = " ..."
@@ -135,5 +136,5 @@ def decoded(line: bytes) -> Record | None:
     """The record in a line; None when there is none, as where a writer was killed."""
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         return None

@@ -28,6 +28,7 @@ from cicada.events import (
     WaveRestarted,
     WorkerExited,
 )
+from cicada.wire.decoding import UNDECODABLE
 
 _NEEDED: Final = frozenset(
     kind.__name__.encode()
@@ -98,5 +99,5 @@ def _is_needed(line: bytes) -> bool:
 def _decoded(decoder: msgspec.json.Decoder[Envelope], line: bytes, counts: LineCounts) -> Iterator[Envelope]:
     try:
         yield decoder.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         counts.bad += 1

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from cicada.errors import Misuse, Unavailable
+from cicada.wire.decoding import UNDECODABLE
 from launcher.report.eventlines import LineCounts, envelopes
 from launcher.report.fold import RunReport, fold
 from launcher.report.hlog import log_lines
@@ -99,7 +100,7 @@ def read_summary(path: Path) -> Summary:
         if version > SCHEMA:
             raise Misuse(f"{path} has schema {version}, and this program knows {SCHEMA}: use a newer one")
         return msgspec.json.decode(content, type=Summary)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Misuse(
             f"{path} is no summary of a run ({error}): name a run folder or its summary.json"
         ) from None

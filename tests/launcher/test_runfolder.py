@@ -81,6 +81,19 @@ def test_a_folder_in_use_is_refused_until_its_run_ends(tmp_path: Path) -> None:
     open_run_folder("core", chosen).close()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{}", b'{"run": "\xff\xfe"}', b'{"other": ' + b"[" * 100_000, b"\x00" * 64],
+    ids=["empty", "a list", "no fields", "no UTF-8", "nested", "zeros"],
+)
+def test_a_run_file_that_is_not_ours_says_nothing(tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.json").write_bytes(content)
+    assert read_info(folder) is None
+    assert running_swarms(tmp_path) == {}
+
+
 def test_all_records_of_an_earlier_run_are_kept_under_other_names(tmp_path: Path) -> None:
     with open_run_folder("core", tmp_path / "run") as first:
         first.events.write_text("old\n")
