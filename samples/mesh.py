@@ -22,8 +22,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Self
 
-from cicada import CicadaError
+from cicada import CicadaError, Misuse
 from cicada.aio import HostPort, Receipt, SwarmPeer
+from cicada.ids import MAX_PORT, split_address
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a script, this has only its own folder there
 
@@ -240,10 +241,13 @@ def address(text: str) -> tuple[str, int]:
     """``HOST:PORT``, or ``@`` and a peer id."""
     if text.startswith("@"):
         return text, 0
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT")
-    return host.strip("[]"), int(port)
+    try:
+        host, port = split_address(text)
+    except Misuse as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not host or port > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT: a port is {MAX_PORT} at most")
+    return host, port
 
 
 def shown(at: tuple[str, int] | HostPort) -> str:

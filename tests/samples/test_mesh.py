@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -252,3 +253,12 @@ def test_a_page_is_fetched_through_two_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["127.0.0.1:80", "[::1]:80", "@" + 64 * "a"])
 def test_addresses_are_read_as_they_are_shown(text: str) -> None:
     assert shown(address(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["127.0.0.1:99999", "127.0.0.1:65536", "127.0.0.1:\u0661\u0662", "127.0.0.1", ":80", "127.0.0.1:-1"],
+)
+def test_what_cannot_be_an_address_is_refused_before_anything_starts(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"address|HOST:PORT"):
+        address(text)
