@@ -35,8 +35,7 @@ from visualizer.parts import NoDisplay
 from visualizer.view import Theme
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
-_REMOTE = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[^:/\[\]]+):(\d{1,5})")
-_LAST_PORT = 65535
+_REMOTE = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[^:/\[\]]+):\d{1,5}")
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -204,13 +203,13 @@ def _filming() -> Iterator[Callable[[float], None]]:
 def _remote(address: str, watch_key: Path | None) -> Live:
     """A bus elsewhere. Raises Misuse for what is no such address, and without a key."""
     match = _REMOTE.fullmatch(address)
-    port = int(match[2]) if match else 0
-    if match is None or not 0 < port < _LAST_PORT:
+    if match is None:
         raise Misuse(f"{address!r} is no address of a bus: write tcp://HOST:PORT")
+    endpoints = remote_endpoints(address)
     if watch_key is None:
         raise Misuse(f"{address} lets in who has its key: name the file of [watch] key_file with --watch-key")
     keys = WatchKeys(read_swarm_key(watch_key).key_for("watch"))
-    return Live(address, *remote_endpoints(address), keys=keys)
+    return Live(address, *endpoints, keys=keys)
 
 
 def _pixels(text: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from zmq.utils import z85
 
 from cicada.bus.proxy import forward, steering, stop_forwarding
 from cicada.errors import Misuse, Unavailable
+from cicada.ids import MAX_PORT, split_address
 from cicada.limits import BUS, BusLimits
 
 _DOMAIN: Final = b"cicada-watch"
@@ -60,11 +61,14 @@ class WatchKeys:
 
 
 def remote_endpoints(address: str) -> tuple[str, str]:
-    """Where a run that listens at ``ip:port`` has its events and its snapshots: at that port, and at the next."""
-    host, _, port = address.removeprefix("tcp://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise Misuse(f"{address!r} is no ip:port")
-    return f"tcp://{host}:{port}", f"tcp://{host}:{int(port) + 1}"
+    """Where a run that listens at ``ip:port`` has its events and its snapshots: at that port, and at the next. Raises Misuse."""
+    host, port = split_address(address.removeprefix("tcp://"))
+    if not host or not 1 <= port < MAX_PORT:
+        raise Misuse(
+            f"{address!r} is no address of a bus: the port is one from 1 to {MAX_PORT - 1}, as the one after it is used too"
+        )
+    named = f"[{host}]" if ":" in host else host
+    return f"tcp://{named}:{port}", f"tcp://{named}:{port + 1}"
 
 
 def is_ipv6(endpoint: str) -> bool:

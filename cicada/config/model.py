@@ -13,7 +13,15 @@ from cicada.config.load import Load, Thresholds, load_command
 from cicada.config.section import Section, problem
 from cicada.config.timeline import Expect, Fault
 from cicada.errors import Misuse
-from cicada.ids import Address, Reach, canonical_address, is_unspecified, reach_of, split_address
+from cicada.ids import (
+    MAX_PORT,
+    Address,
+    Reach,
+    canonical_address,
+    is_unspecified,
+    reach_of,
+    split_address,
+)
 from cicada.limits import CONFIG, DELIVERY, RING, SUPERVISION, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour, Kind
 
@@ -82,6 +90,15 @@ def _address_of_peers(value: str) -> str:
     raise problem(
         f'{host} {what}, so nobody could dial its peers: write the one they are dialled at, as "{own}"'
     )
+
+
+def _watched(value: str) -> str:
+    address = _address(value)
+    if address.endswith(f":{MAX_PORT}"):
+        raise problem(
+            f"a port from 1 to {MAX_PORT - 1}, as the port after it is used too: there is none after {MAX_PORT}"
+        )
+    return address
 
 
 def _addressproblem(value: str, reason: str) -> str:
@@ -233,7 +250,7 @@ class Watch(Section):
     it is used too. ``key_file``: who does not have its key sees nothing; there is no watching without one. Made like a swarm key:
     `cicada keys new --swarm FILE`."""
 
-    listen: Annotated[str, AfterValidator(_address), Field(json_schema_extra=_ADDRESS)] | None = None
+    listen: Annotated[str, AfterValidator(_watched), Field(json_schema_extra=_ADDRESS)] | None = None
     key_file: str | None = None
 
 

@@ -99,8 +99,21 @@ def test_keys_say_nothing_of_themselves_and_short_ones_are_refused() -> None:
     assert repr(KEYS) == "WatchKeys()"
     with pytest.raises(Misuse, match="32 bytes"):
         WatchKeys(b"short")
-    with pytest.raises(Misuse, match="no ip:port"):
-        remote_endpoints("somewhere")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["somewhere", ":9620", "127.0.0.1:0", "127.0.0.1:65535", "127.0.0.1:99999", "127.0.0.1:\u0661\u0662"],
+)
+def test_a_place_without_two_ports_is_none_to_watch_at(address: str) -> None:
+    with pytest.raises(Misuse, match="address"):
+        remote_endpoints(address)
+
+
+def test_the_snapshots_are_a_port_above_the_events() -> None:
+    assert remote_endpoints("127.0.0.1:65534") == ("tcp://127.0.0.1:65534", "tcp://127.0.0.1:65535")
+    assert remote_endpoints("tcp://[::1]:9620") == ("tcp://[::1]:9620", "tcp://[::1]:9621")
+    assert remote_endpoints("tcp://there:9620") == ("tcp://there:9620", "tcp://there:9621")
 
 
 def test_a_port_that_is_taken_is_said_and_nothing_is_left_behind(proxy: BusProxy, address: str) -> None:

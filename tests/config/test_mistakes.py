@@ -451,6 +451,10 @@ def test_a_group_that_does_harm_says_to_how_many_messages() -> None:
         ('listen = "127.0.0.1:9620"', "watch.listen: add key_file: nobody watches without a key"),
         ('key_file = "watch.key"', "watch.key_file: add listen"),
         ('listen = "127.0.0.1:19999"\nkey_file = "watch.key"', "watch.listen: port 20000 is core-0's"),
+        (
+            'listen = "127.0.0.1:65535"\nkey_file = "watch.key"',
+            "watch.listen: a port from 1 to 65534, as the port after it is used too",
+        ),
         ('listen = "everywhere:1"\nkey_file = "watch.key"', "watch.listen: "),
     ],
 )

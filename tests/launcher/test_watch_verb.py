@@ -68,6 +68,8 @@ def ended(swarm: RunningSwarm) -> Path:
         (["tcp://127.0.0.1"], "is no address of a bus"),
         (["http://127.0.0.1:80"], "is no address of a bus"),
         (["tcp://127.0.0.1:65535"], "is no address of a bus"),
+        (["tcp://127.0.0.1:0"], "is no address of a bus"),
+        (["tcp://127.0.0.1:\u0661\u0662"], "is not an address"),
         (["tcp://127.0.0.1:5556"], "name the file of [watch] key_file with --watch-key"),
         (["--keys", "nothing.toml"], "nothing.toml cannot be read"),
         (["tcp://127.0.0.1:5556", "--watch-key", "no.key"], "no.key: no such file"),
