@@ -19,6 +19,7 @@ from cicada.commands import (
     Status,
     TimelineStatus,
 )
+from launcher.plaintext import counted, duration, fault_words
 from launcher.status.overview import ring_in_words
 
 _MIB = 1024 * 1024
@@ -160,20 +161,9 @@ def _in_order(counts: dict[str, int]) -> str:
 def fault_lines(rows: Iterable[FaultRow]) -> Iterator[str]:
     """One line for each fault: what it does to whom, and for how long."""
     for row in rows:
-        sides = f"{row.one} ({counted(len(row.peers), 'peer')})"
-        if row.others:
-            sides += f" and {row.other or 'the rest'} ({counted(len(row.others), 'peer')})"
+        what = fault_words(row, peers=len(row.peers), others=len(row.others))
         left = "" if row.left_s is None else f", {row.left_s:.0f} s left"
-        yield f"#{row.fault} {row.kind}{_effect(row)}  {sides}, for {row.age_s:.0f} s{left}"
-
-
-def _effect(row: FaultRow) -> str:
-    if row.percent:
-        return f" {row.percent:g}%"
-    if not row.seconds and not row.jitter:
-        return ""
-    shortest, longest = row.seconds * 1000, (row.seconds + row.jitter) * 1000
-    return f" by {shortest:g} ms" if shortest == longest else f" by {shortest:g} to {longest:g} ms"
+        yield f"{what}, for {row.age_s:.0f} s{left}"
 
 
 def peer_lines(peers: Peers) -> Iterator[str]:
@@ -257,16 +247,3 @@ def failed_by_group(groups: dict[str, tuple[int, int]]) -> str:
     """How many sends to each group failed; empty when none did, or there is one group only."""
     failed = {name: astray for name, (_, astray) in groups.items() if astray}
     return ", ".join(f"{name}: {astray}" for name, astray in failed.items()) if len(groups) > 1 else ""
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 peer``, ``2 peers``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def duration(value: float) -> str:
-    """Whole seconds, minutes and hours, as people say them."""
-    minutes, rest = divmod(int(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s")
-    return " ".join(part for part in parts if part)

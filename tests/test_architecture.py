@@ -142,7 +142,7 @@ PURE: Final = (
     "launcher.report.metrics",
     "launcher.report.model",
     "launcher.report.page",
-    "launcher.report.plaintext",
+    "launcher.plaintext",
     "launcher.report.schema",
     "launcher.report.style",
     "launcher.report.summarize",

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from cicada.config.quantities import seconds_in
 from cicada.errors import Misuse
 from cicada.ids import Address, Peer
 from cicada.limits import RingLimits
@@ -114,14 +115,14 @@ class _Stage:
                 known_peers=int(options.get("known", "32")),
             ),
             conditions=Conditions(
-                latency=(seconds(low), seconds(high or low)), loss=float(options.get("loss", "0"))
+                latency=(seconds_in(low), seconds_in(high or low)), loss=float(options.get("loss", "0"))
             ),
         )
         self._narrator = Narrator(self._swarm, self._names)
 
     def _warm(self, words: list[str], options: dict[str, str]) -> None:
         peers = self._several(words) or list(self._peers.values())
-        warm_start(self._swarm, peers, age=seconds(options.get("age", "60s")))
+        warm_start(self._swarm, peers, age=seconds_in(options.get("age", "60s")))
         self._narrator.take()
 
     def _start(self, words: list[str]) -> None:
@@ -155,11 +156,11 @@ class _Stage:
 
     def _run(self, words: list[str]) -> list[str]:
         if words[0] != "until":
-            self._swarm.run_for(seconds(words[0]))
+            self._swarm.run_for(seconds_in(words[0]))
             return []
         if words[1] != "ideal":
             raise Misuse("run until ideal")
-        patience = seconds(words[2]) if len(words) > 2 else 60.0
+        patience = seconds_in(words[2]) if len(words) > 2 else 60.0
         try:
             took = self._swarm.run_until(self._swarm.is_ideal, patience)
         except TimeoutError:
@@ -203,12 +204,3 @@ class _Stage:
 
     def _several(self, names: list[str]) -> list[Peer]:
         return [self._peer(name) for name in names]
-
-
-def seconds(text: str) -> float:
-    """Of ``5s``, ``200ms`` or ``2m``. Raises Misuse."""
-    for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0)):
-        number = text.removesuffix(unit)
-        if number != text and number.replace(".", "", 1).isdecimal():
-            return float(number) * factor
-    raise Misuse(f"{text!r} is no span of time: write 200ms, 5s or 2m")

@@ -11,6 +11,7 @@ from cicada.config import Config
 from cicada.config.timeline import Expect, Fault
 from launcher.faults.judging import Finding, in_words
 from launcher.faults.schedule import Occurrence, Schedule, end_of
+from launcher.plaintext import counted
 
 _NAMED = 6
 _SOON = 1.0  # seconds that something may take without a word about it
@@ -41,8 +42,8 @@ def timeline_lines(config: Config, occurrences: Schedule) -> Iterator[str]:
         return
     times = Counter(occurrence.entry for occurrence in occurrences)
     yield (
-        f"  timeline: {_counted(len(occurrences), 'occurrence')} of {_counted(len(config.faults), 'fault')} "
-        f"in {end_of(config, occurrences):g} s, {_counted(len(config.expects), 'expectation')}"
+        f"  timeline: {counted(len(occurrences), 'occurrence')} of {counted(len(config.faults), 'fault')} "
+        f"in {end_of(config, occurrences):g} s, {counted(len(config.expects), 'expectation')}"
     )
     for entry, fault in sorted(enumerate(config.faults), key=lambda numbered: numbered[1].at):
         yield f"    {_when(fault)}: {_what(fault)}{_how_often(fault, times[entry])}"
@@ -52,7 +53,7 @@ def timeline_lines(config: Config, occurrences: Schedule) -> Iterator[str]:
 
 def schedule_lines(plan: TimelinePlan) -> Iterator[str]:
     """One line for each occurrence, and whom it is about if everybody lives."""
-    yield f"seed {plan.seed}: {_counted(len(plan.occurrences), 'occurrence')} in {plan.ends_s:g} s"
+    yield f"seed {plan.seed}: {counted(len(plan.occurrences), 'occurrence')} in {plan.ends_s:g} s"
     for one in plan.occurrences:
         yield f"{one.due_s:10.3f} s  {_described(one)}{_names(one, one.peers)}"
     for words in plan.expectations:
@@ -109,11 +110,7 @@ def _what(fault: Fault) -> str:
 
 def _how_often(fault: Fault, times: int) -> str:
     if fault.do == "churn":
-        return f", {fault.model}: {_counted(times, 'turn')}"
+        return f", {fault.model}: {counted(times, 'turn')}"
     if fault.every is None or fault.until is None:
         return ""
     return f", every {fault.every:g} s until {fault.until:g} s"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from launcher.plaintext import number, percent, seconds
 from launcher.report.conditions import Condition, percent_change, resolved
 from launcher.report.metrics import Metric, Unit, metrics
 from launcher.report.model import SCHEMA, Description, Summary
-from launcher.report.plaintext import number, percent, seconds
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

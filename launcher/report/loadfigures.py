@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cicada.events import LoadEnded, LoadInterval, LoadStarted, OpInterval, ThresholdChecked
+from launcher.plaintext import plain, plain_counts
 from launcher.report.fold import At, LoadReport
 from launcher.report.histograms import Histogram, Spread
 from launcher.report.model import Description, Latency, Load, Op, OpPoint, Point, Threshold
-from launcher.report.plaintext import plain, plain_counts
 
 ALL: Final = "all"
 _PERCENTILES: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999)

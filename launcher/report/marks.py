@@ -6,9 +6,9 @@ import enum
 
 import msgspec
 
+from launcher.plaintext import counted, effect
 from launcher.report.model import Fault, Summary
-from launcher.report.plaintext import counted
-from launcher.report.text import degraded, effect
+from launcher.report.text import degraded
 
 _LOST = frozenset({"killed", "failed"})
 

@@ -7,9 +7,9 @@ from html import escape
 from typing import Final
 
 from cicada.limits import REPORT
+from launcher.plaintext import counted, duration, number, percent, seconds
 from launcher.report.marks import MEANINGS, Lane, Mark
 from launcher.report.model import Latency, Load, Op, Summary
-from launcher.report.plaintext import counted, duration, number, percent, seconds
 from launcher.report.style import CHIPS, STYLE
 from launcher.report.text import (
     broadcast_account,

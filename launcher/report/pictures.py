@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cicada.errors import Unavailable
 from cicada.limits import REPORT
+from launcher.plaintext import seconds
 from launcher.report.histograms import Spread, spread_of
 from launcher.report.marks import Lane, Mark, within
 from launcher.report.model import Load, Op
-from launcher.report.plaintext import seconds
 from launcher.report.style import LANE_COLOURS, LIGHT
 
 if TYPE_CHECKING:

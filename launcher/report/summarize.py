@@ -20,6 +20,7 @@ from cicada.events import (
     WorkerExited,
 )
 from cicada.limits import REPORT
+from launcher.plaintext import counted, duration, plain
 from launcher.report.fold import At, PeerGroup, RunReport
 from launcher.report.loadfigures import Trouble, load_figures
 from launcher.report.model import (
@@ -35,7 +36,6 @@ from launcher.report.model import (
     Wave,
     WorkerExit,
 )
-from launcher.report.plaintext import counted, duration, plain
 
 T = TypeVar("T")
 _OVER = frozenset({"stopped", "failed"})

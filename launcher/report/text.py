@@ -9,9 +9,9 @@ from typing import Final
 
 from cicada.limits import REPORT
 from launcher.load.histogram import nearest_rank
+from launcher.plaintext import counted, duration, fault_words, number, percent, seconds
 from launcher.report.fold import WITH_THE_RUN
 from launcher.report.model import Expectation, Fault, Load, Op, Restart, Summary, Threshold
-from launcher.report.plaintext import counted, duration, number, percent, seconds
 
 _A_TIME: Final = re.compile(r"\d\s*(?:us|ms|s|m|min|h)\s*$")
 _NAMES: Final = {"to_absent": "to peers out of the ring"}
@@ -293,18 +293,6 @@ def _restarts(restarts: Sequence[Restart]) -> str:
 
 def fault_text(fault: Fault) -> str:
     """What it did to whom, and from when to when."""
-    sides = f"{fault.one} ({counted(fault.peers, 'peer')})"
-    if fault.others:
-        sides += f" and {fault.other or 'the rest'} ({counted(fault.others, 'peer')})"
+    what = fault_words(fault, peers=fault.peers, others=fault.others)
     until = f" to {fault.until_s:.1f} s ({fault.ended})" if fault.until_s is not None else " s, not ended"
-    return f"#{fault.fault} {fault.kind}{effect(fault)}  {sides}, {fault.at_s:.1f}{until}"
-
-
-def effect(fault: Fault) -> str:
-    """How much of it: a share of the messages, or by how long they are late."""
-    if fault.percent:
-        return f" {fault.percent:g}%"
-    if not fault.seconds and not fault.jitter:
-        return ""
-    jitter = f" to {(fault.seconds + fault.jitter) * 1000:g}" if fault.jitter else ""
-    return f" by {fault.seconds * 1000:g}{jitter} ms"
+    return f"{what}, {fault.at_s:.1f}{until}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cicada.commands import GroupStatus
 from launcher import output
+from launcher.plaintext import counted, duration
 from launcher.status.overview import Overview, WorkerLoad
 
 _MIB = 1024 * 1024
@@ -14,7 +15,7 @@ _HEADER = ("group", "peers", "joined", "joining", "suspect", "dead", "restarts")
 
 def screen_lines(seen: Overview) -> Iterator[str]:
     """A screen. Its length depends on the groups, workers and faults that are shown, never on the number of peers."""
-    yield f"{output.strong(seen.name)}  {seen.state}  {output.faint('up ' + output.duration(seen.uptime_s))}"
+    yield f"{output.strong(seen.name)}  {seen.state}  {output.faint('up ' + duration(seen.uptime_s))}"
     yield f"  ring      {output.good(seen.ring) if seen.proven else output.bad(seen.ring)}"
     yield from (f"  {line}" for line in _group_lines(seen))
     yield f"  messages  {_messages(seen)}"
@@ -30,11 +31,11 @@ def screen_lines(seen: Overview) -> Iterator[str]:
 def calm_line(seen: Overview) -> str:
     """The same on one line."""
     ring = seen.state if seen.proven else f"{seen.state}, ring {seen.ring}"
-    faults = f", {output.counted(len(seen.faults), 'fault')} in force" if seen.faults else ""
+    faults = f", {counted(len(seen.faults), 'fault')} in force" if seen.faults else ""
     worst = f"; worst: {seen.worst[0]}" if seen.worst else ""
     return (
-        f"{output.duration(seen.uptime_s)}: {ring}; {_counts(seen.total)}; {_messages(seen)}; "
-        f"{output.counted(seen.restarts, 'restart')}{faults}{worst}"
+        f"{duration(seen.uptime_s)}: {ring}; {_counts(seen.total)}; {_messages(seen)}; "
+        f"{counted(seen.restarts, 'restart')}{faults}{worst}"
     )
 
 
@@ -85,7 +86,7 @@ def _worker_lines(seen: Overview) -> Iterator[str]:
 
 def _worker(load: WorkerLoad) -> str:
     worker = load.worker
-    restarts = f", {output.counted(worker.restarts, 'restart')}" if worker.restarts else ""
+    restarts = f", {counted(worker.restarts, 'restart')}" if worker.restarts else ""
     words = (
         f"{worker.name}  {worker.peers} peers, {worker.rss_bytes / _MIB:.0f} MiB, {load.cpu:.0%}{restarts}"
     )

@@ -6,11 +6,16 @@ import re
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cicada.commands import FaultRow, GroupStatus, MessageCounts, WorkerStatus
 from cicada.limits import CLI
+from launcher.output import fault_lines
+from launcher.plaintext import duration
+from launcher.report.model import Fault
+from launcher.report.text import fault_text
 from launcher.status.overview import Rates, overview
 from launcher.status.text import calm_line, screen_lines
 
@@ -91,10 +96,38 @@ def test_faults_in_force_are_on_the_screen_and_counted_on_the_line() -> None:
         in plain(screen_lines(seen))
     )
     assert calm_line(seen) == (
-        "1 min 0 s: proven, ring not proven: of 27 peers: 1 not answering; "
+        "1 min: proven, ring not proven: of 27 peers: 1 not answering; "
         "27 of 30 joined, 1 joining, 1 suspect, 1 dead; 5 sent, 4 delivered, 1 failed so far; "
         "2 restarts, 1 fault in force; worst: core-3: gave up"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "much", "words"),
+    [
+        ("partition", {}, "#4 partition  core:50% (1,200 peers) and the rest (1 peer)"),
+        ("drop", {"percent": 12.5}, "#4 drop 12.5%  core:50% (1,200 peers) and the rest (1 peer)"),
+        ("delay", {"seconds": 0.1}, "#4 delay by 100 ms  core:50% (1,200 peers) and the rest (1 peer)"),
+        (
+            "delay",
+            {"seconds": 0.1, "jitter": 0.2},
+            "#4 delay by 100 to 300 ms  core:50% (1,200 peers) and the rest (1 peer)",
+        ),
+    ],
+)
+def test_a_status_and_a_report_say_the_same_of_a_fault(kind: str, much: dict[str, float], words: str) -> None:
+    same: Any = {"fault": 4, "kind": kind, "one": "core:50%", "other": ""}
+    amount: Any = {"seconds": 0.0, "jitter": 0.0, "percent": 0.0} | much
+    row = FaultRow(**same, **amount, peers=("core-0",) * 1200, others=("core-1",), age_s=2.0, left_s=None)
+    told = Fault(**same, **amount, peers=1200, others=1, at_s=1.0, until_s=3.0, ended="healed")
+    assert list(fault_lines([row])) == [f"{words}, for 2 s"]
+    assert fault_text(told) == f"{words}, 1.0 to 3.0 s (healed)"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0.4 s"), (3599.7, "1 h"), (3600.0, "1 h")])
+def test_a_status_says_how_long_a_swarm_has_been_up_as_a_report_does(seconds: float, words: str) -> None:
+    assert calm_line(overview(change(NOW, uptime_s=seconds))).startswith(f"{words}: ")
+    assert duration(seconds) == words
 
 
 @given(groups=st.integers(1, 300), peers=st.integers(1, 10**6), workers=st.integers(1, 256))

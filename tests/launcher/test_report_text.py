@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from cicada.events import RunStateChanged
 from cicada.limits import REPORT
+from launcher.plaintext import counted, duration, number, percent, plain, plain_counts, seconds
 from launcher.report.fold import At, RunReport, fold
 from launcher.report.histograms import Histogram, spread_of
 from launcher.report.model import Summary, Threshold
-from launcher.report.plaintext import duration, number, percent, plain, plain_counts, seconds
 from launcher.report.schema import schema_text
 from launcher.report.summarize import About, summarize
 from launcher.report.text import broadcast_account, degraded, lines, threshold_value
@@ -147,9 +147,14 @@ def test_times_have_three_digits_and_a_unit(value: float | None, text: str) -> N
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
+        (duration(0.4), "0.4 s"),
         (duration(59.94), "59.9 s"),
+        (duration(59.96), "1 min"),
+        (duration(3599.7), "1 h"),
         (duration(3600.0), "1 h"),
         (duration(3725.0), "1 h 2 min 5 s"),
+        (counted(1200, "peer"), "1,200 peers"),
+        (counted(1, "peer"), "1 peer"),
         (number(1234567), "1,234,567"),
         (number(999.7), "1,000"),
         (number(999.4), "999"),

@@ -40,7 +40,7 @@ def test_on_a_terminal_it_draws_over_the_last_look_until_ctrl_c(swarm: FakeLaunc
         "status", "--watch", "--interval", "250ms", "--run", swarm.folder, folder=tmp_path
     ) as shown:
         began = time.monotonic()
-        shown.wait_for("up 1 min ", times=4)
+        shown.wait_for("up 1 min", times=4)
         looked = len(swarm.asked)
         assert looked <= 4 * (time.monotonic() - began) + 1
         shown.press(CTRL_C)

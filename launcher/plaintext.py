@@ -1,9 +1,10 @@
-"""Texts and numbers as people read them. Reasons come from strangers, so nothing in them moves a cursor."""
+"""Texts and numbers as people read them, the same in a status and in a report. Pure. Reasons come from strangers, so nothing in
+them moves a cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from cicada.limits import REPORT
 
@@ -41,7 +42,7 @@ def seconds(value: float | None) -> str:
 
 def duration(value: float) -> str:
     """A long time, in whole seconds from a minute on."""
-    if abs(value) < 60:
+    if abs(value) < 59.95:  # beyond it, a digit behind the point would say 60.0
         return f"{value:.1f} s"
     minutes, rest = divmod(round(abs(value)), 60)
     hours, minutes = divmod(minutes, 60)
@@ -68,3 +69,40 @@ def percent(share: float) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 peer``, ``2 peers``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+class LastingFault(Protocol):
+    """What a status and a report both know of a fault that lasts."""
+
+    @property
+    def fault(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def one(self) -> str: ...
+    @property
+    def other(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def jitter(self) -> float: ...
+    @property
+    def percent(self) -> float: ...
+
+
+def fault_words(fault: LastingFault, *, peers: int, others: int) -> str:
+    """Which fault it is, how much of it, and on how many peers: its first side, and the others if it has two."""
+    sides = f"{fault.one} ({counted(peers, 'peer')})"
+    if others:
+        sides += f" and {fault.other or 'the rest'} ({counted(others, 'peer')})"
+    return f"#{fault.fault} {fault.kind}{effect(fault)}  {sides}"
+
+
+def effect(fault: LastingFault) -> str:
+    """How much of it, after a blank: a share of the messages, or by how long they are late; empty for others."""
+    if fault.percent:
+        return f" {fault.percent:g}%"
+    if not fault.seconds and not fault.jitter:
+        return ""
+    shortest, longest = fault.seconds * 1000, (fault.seconds + fault.jitter) * 1000
+    return f" by {shortest:g} ms" if shortest == longest else f" by {shortest:g} to {longest:g} ms"
