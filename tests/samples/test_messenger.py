@@ -13,7 +13,7 @@ from cicada.aio import SwarmPeer
 from samples.chat import wire
 from tests.launcher.swarms import free_ports
 from tests.peer.swarm import PATIENCE_S
-from tests.samples.windows import GENERAL, QUICK, stranger, two, window
+from tests.samples.windows import GENERAL, QUICK, Window, stranger, two, window
 
 ROOT: Final = Path(__file__).parent.parent.parent
 MESSENGER: Final = ROOT / "samples" / "messenger.py"
@@ -57,25 +57,47 @@ async def test_a_message_to_nobody_and_to_somebody_who_died_fails_with_a_reason(
         )
 
 
-@pytest.mark.parametrize("met", [False, True], ids=["never met", "met before"])
-async def test_nothing_private_goes_to_somebody_else_at_the_address_of_the_name(met: bool) -> None:
+async def test_nothing_private_goes_to_somebody_else_at_the_address_of_a_name_that_was_never_met() -> None:
+    async with SwarmPeer("127.0.0.1", 0) as guide:
+        bob = SwarmPeer("127.0.0.1", 0)
+        await bob.connect(guide.listener, timeout=PATIENCE_S)
+        await bob.register("bob")
+        host, port = bob.listener
+        bob.kill()
+        async with window("alice", guide.listener) as alice:
+            await alice.reads("* connected to {}:{}".format(*guide.listener), "*")
+            async with SwarmPeer(host, port, identity="ephemeral") as impostor:
+                await impostor.connect(alice.peer.listener, timeout=PATIENCE_S)
+                await gets_no_secret(impostor, alice, alice.peer, "is not the owner of the name bob")
+
+
+async def test_nothing_private_goes_to_somebody_else_at_the_address_of_a_name_that_was_met_before() -> None:
     async with window("alice") as alice:
         bob = SwarmPeer("127.0.0.1", 0)
         await bob.connect(alice.peer.listener, timeout=PATIENCE_S)
         await bob.register("bob")
-        if met:
-            await alice.types("/msg bob hello")
-            await alice.reads("alice: hello [delivered]", "@bob")
+        await alice.types("/msg bob hello")
+        await alice.reads("alice: hello [delivered]", "@bob")
         host, port = bob.listener
         bob.kill()
-        async with SwarmPeer(host, port, identity="ephemeral") as impostor:
+        async with SwarmPeer(host, port, identity="ephemeral") as impostor, stranger(alice) as other:
             await impostor.connect(alice.peer.listener, timeout=PATIENCE_S)
-            await alice.types("/msg bob my secret")
-            await alice.until(
-                lambda: alice.lines("@bob")[-1].startswith("alice: my secret [failed: "), "a failure"
-            )
-            while impostor.peek is not None:
-                assert b"secret" not in (await impostor.recv(timeout=1)).data
+            await gets_no_secret(impostor, alice, other, "key changed")
+
+
+async def gets_no_secret(impostor: SwarmPeer, alice: Window, other: SwarmPeer, why: str) -> None:
+    """What is for bob, though it can be reached: it gets what ``other`` sends it. ``why``: what alice is told."""
+    receipt = other.send(impostor.listener, b"an ordinary word", timeout=PATIENCE_S)
+    await receipt
+    assert receipt.delivered, receipt.reason
+    await alice.types("/msg bob my secret")
+    await alice.until(lambda: alice.lines("@bob")[-1].startswith("alice: my secret [failed: "), "a failure")
+    assert why in alice.lines("@bob")[-1]
+    got = [(await impostor.recv(timeout=1)).data]
+    while impostor.peek is not None:
+        got.append((await impostor.recv(timeout=1)).data)
+    assert b"an ordinary word" in got
+    assert not any(b"secret" in data for data in got)
 
 
 async def test_who_parts_is_gone_and_reads_no_more_until_it_joins_again() -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from cicada.ids import Peer
 from cicada.limits import MIB, WIRE, RingLimits
 from cicada.routing.io import Forward, RouterInput, RouterOutput, Status
 from cicada.sim.adversary import Adversary
 from cicada.sim.conditions import Conditions
 from cicada.sim.names import peer_number
+from cicada.sim.paths import Paths
 from cicada.sim.swarm import Swarm
 from cicada.sim.warm import warm_start
 from cicada.wire.routed import Data, DataAck
 
 SMALL = RingLimits(successors=2, candidates=1, known_peers=12)
 HOPS = 5
+FRAGMENTS = WIRE.max_message // WIRE.max_payload
 PATIENCE_S = 300.0
 
 
@@ -74,9 +78,30 @@ def swarm_of(count: int, conditions: Conditions) -> Swarm:
     return swarm
 
 
-def test_links_that_lose_one_in_twenty_delay_it_and_no_more() -> None:
+def test_links_that_lose_one_in_twenty_delay_it_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = swarm_of(60, Conditions())
+    undisturbed = carried(calm, *far_apart(calm), WIRE.max_message)
+    lost = counting(monkeypatch, Paths, "is_lost")
     swarm = swarm_of(60, Conditions(loss=0.05, duplication=0.02, reordering=0.05))
-    carried(swarm, *far_apart(swarm), WIRE.max_message)
+    origin, target = far_apart(swarm)
+    disturbed = carried(swarm, origin, target, WIRE.max_message)
+    copies = swarm.peer(origin).router.counters()["copies"]
+    assert sum(lost) > 100
+    assert copies < FRAGMENTS * 1.2, "what the links repeat is not sent anew"
+    assert undisturbed < disturbed < 50 * undisturbed
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[bool]:
+    """What a method says from now on, each time that it is asked."""
+    said: list[bool] = []
+    original = getattr(owner, name)
+
+    def asked(*arguments: object) -> bool:
+        said.append(original(*arguments))
+        return said[-1]
+
+    monkeypatch.setattr(owner, name, asked)
+    return said
 
 
 def test_relays_that_drop_one_in_twenty_have_just_that_repeated() -> None:
@@ -90,9 +115,8 @@ def test_relays_that_drop_one_in_twenty_have_just_that_repeated() -> None:
     disturbed = carried(swarm, origin, target, WIRE.max_message)
     dropped = sum(dropper.dropped for dropper in droppers.values())
     copies = swarm.peer(origin).router.counters()["copies"]
-    fragments = 2 * WIRE.max_message // WIRE.max_payload
     assert dropped > 100
-    assert copies < fragments * 1.6
+    assert copies < 2 * FRAGMENTS * 1.6
     assert disturbed < 20 * undisturbed
 
 
