@@ -54,7 +54,6 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     control: str  # path of the launcher's control socket
     events: str  # endpoint to subscribe to the bus at
     launcher_pid: int
-    launcher_started: float  # seconds since 1970, as the operating system gives it
     started: str
     version: str
     git: str

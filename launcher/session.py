@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
-import psutil
 
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
@@ -280,7 +279,6 @@ class Session:
             events=self._proxy.subscribers,
             snapshots=self._snapshots.endpoint,
             launcher_pid=os.getpid(),
-            launcher_started=psutil.Process().create_time(),
             started=_now(),
             version=_version(),
             git=await asyncio.to_thread(git_revision),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import BinaryIO, Final
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from cicada.bus.topics import kinds
-from cicada.errors import Unavailable
 from cicada.events import EVENT_VERSION, Envelope
-from cicada.limits import BUS
 from cicada.wire.decoding import UNDECODABLE
 
 _KNOWN: Final = frozenset(kinds())
@@ -30,10 +27,9 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """Something that is no event. ``line`` counts from 1 in a recording; 0: it did not come from one."""
+    """Something that is no event."""
 
     reason: str
-    line: int = 0
 
 
 class _Named(msgspec.Struct):
@@ -80,39 +76,6 @@ class EventReader:
         if kind in _KNOWN and header.version <= EVENT_VERSION:
             return Malformed(_in_words(why))
         return header.unknown(kind)
-
-
-def read_tolerantly(path: Path) -> Iterator[Envelope | Unknown | Malformed]:
-    """What a recording holds, in order, whoever wrote it and whatever happened to it since: one item for each line.
-
-    Raises Unavailable when the file cannot be opened or read, and never for what is in it.
-    """
-    try:
-        with path.open("rb") as file:
-            yield from _items(file)
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _items(file: BinaryIO) -> Iterator[Envelope | Unknown | Malformed]:
-    reader = EventReader(json=True)
-    for number, line in enumerate(_lines(file), start=1):
-        if line is None:
-            yield Malformed(f"longer than {BUS.max_event} bytes", number)
-        elif line.strip():
-            item = reader.read(line)
-            yield Malformed(item.reason, number) if isinstance(item, Malformed) else item
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """Lines, None in place of one that is longer than any event: it is never held as a whole."""
-    while line := file.readline(BUS.max_event + 1):
-        if len(line) <= BUS.max_event:
-            yield line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = file.readline(BUS.max_event)
-        yield None
 
 
 def _in_words(error: Exception) -> str:

@@ -78,11 +78,6 @@ def kinds() -> dict[str, type[AnyEvent]]:
     return {kind.__name__: kind for kind in _TOPICS}
 
 
-def all_topics() -> tuple[bytes, ...]:
-    """The topics of all kinds."""
-    return tuple(_TOPICS.values())
-
-
 def state_topics() -> tuple[bytes, ...]:
     """All topics but traffic: what a recording holds by default, and what the swarm's state is a fold over."""
     return tuple(topic for topic in _TOPICS.values() if topic not in TRAFFIC)

@@ -59,8 +59,6 @@ class Posts:
         self._said_at = 0.0
         self.log = Log(limits)
         self.joined_at: float | None = None
-        self.filled = 0
-        """Messages sent because a neighbour or a member lacked them."""
 
     @property
     def has_gap(self) -> bool:
@@ -149,7 +147,6 @@ class Posts:
                 return True
             if not self._outbox.send(peer, kept.aged(now), now):
                 return True
-            self.filled += 1
         return False
 
     # Taking

@@ -24,7 +24,6 @@ from cicada.services.channels import Channels
 from cicada.services.channelsio import (
     ChannelInput,
     ChannelOutput,
-    Connected,
     Delivered,
     Join,
     Leave,
@@ -103,7 +102,6 @@ class ChannelPeer:
         self.missed: list[Missed] = []
         self.presence: dict[str, Presence] = {}
         self.joined: dict[str, float] = {}
-        self.connected_at: float | None = None
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -287,8 +285,6 @@ class ChannelSwarm:
                 peer.missed.append(output)
             case Presence(channel):
                 peer.presence[channel] = output
-            case Connected(_, depth):
-                peer.connected_at = None if depth is None else self.agenda.now
             case _:
                 pass
 

@@ -28,7 +28,6 @@ def info(control: str, *, ended: str = "") -> RunInfo:
         control=control,
         events="",
         launcher_pid=12345,
-        launcher_started=0.0,
         started="",
         version="",
         git="",

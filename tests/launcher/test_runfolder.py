@@ -41,7 +41,6 @@ def info(pid: int = 1) -> RunInfo:
         control="/somewhere/launcher",
         events="ipc:///somewhere/bus-out",
         launcher_pid=pid,
-        launcher_started=0.0,
         started="2026-01-01T00:00:00",
         version="0",
         git="",

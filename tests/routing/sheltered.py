@@ -180,14 +180,6 @@ class Sheltered(Swarm):
                 total[name] = total.get(name, 0) + number
         return total
 
-    def relayed_by(self, destination: Peer) -> set[Peer]:
-        """Who passed sealed messages on to that hidden peer."""
-        return {
-            sender
-            for sender, receiver, message in self.wire
-            if receiver == destination and isinstance(message, RoutedBase)
-        }
-
 
 def place_in(message: RoutedBase) -> int:
     """Where the hidden peer is that a message is for; 0: none."""

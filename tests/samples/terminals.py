@@ -67,10 +67,6 @@ class Terminal:
         """Wait until all of these are on the screen; the screen. Raises TimeoutError with the screen as it is instead."""
         return self.until(lambda screen: all(text in screen for text in texts), f"{texts}", seconds)
 
-    def no_longer_shows(self, text: str, seconds: float = PATIENCE) -> str:
-        """Wait until this is not on the screen; the screen. Raises as ``shows``."""
-        return self.until(lambda screen: text not in screen, f"no {text!r}", seconds)
-
     def until(self, condition: Callable[[str], bool], what: str, seconds: float = PATIENCE) -> str:
         """Wait until the screen fulfils the condition; the screen. Raises as ``shows``."""
         give_up = time.monotonic() + seconds

@@ -41,7 +41,7 @@ from cicada.events import (
 from cicada.ids import Address, place_of
 from visualizer.model import roll
 from visualizer.model.fold import SwarmFold
-from visualizer.model.peers import by_address, find_peers, neighbourhood
+from visualizer.model.peers import by_address, find_peers
 from visualizer.model.state import Kind, PeerState
 
 from .tellings import START_MS, at, folded, peer_of, ring, started, told
@@ -395,15 +395,6 @@ def test_a_copy_and_its_original_go_their_own_ways() -> None:
     assert peer_of(fold, "core-1").state is PeerState.MEMBER
     assert len(fold.state.marks) == 0
     assert peer_of(fold, "core-2") is peer_of(copied, "core-2"), "what neither changed is shared"
-
-
-def test_the_neighbourhood_is_whoever_stands_in_the_tables() -> None:
-    fold = folded([*ring(8), told(FingersChanged(added=(at(5),), removed=()), "core-0")])
-    state = fold.state
-    tables = {state.peers["core-0"].predecessor, *state.peers["core-0"].successors, at(5)}
-    expected = {"core-0", *(state.addresses[address] for address in tables)}
-    assert neighbourhood(state, {"core-0", "unknown"}) == expected
-    assert neighbourhood(state, ()) == frozenset()
 
 
 def test_peers_are_found_by_name_address_place_and_state() -> None:

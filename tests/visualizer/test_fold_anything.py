@@ -14,7 +14,7 @@ from cicada.bus.topics import kinds
 from visualizer.model import bounds
 from visualizer.model.fold import SwarmFold
 from visualizer.model.lines import RULES
-from visualizer.model.peers import find_peers, neighbourhood
+from visualizer.model.peers import find_peers
 from visualizer.model.state import FLIGHTS, REMEMBERED_LINES, PeerView, SwarmState
 
 from .tellings import made_up
@@ -56,7 +56,6 @@ def test_anything_in_any_order_is_folded_and_stays_within_bounds(seed: int) -> N
     assert set(state.addresses.values()) <= set(state.peers)
     assert 0 <= state.now_ms <= bounds.LATEST_MS
     assert all(0 <= line.time_ms <= bounds.LATEST_MS for line in state.log)
-    assert neighbourhood(state, state.peers) <= set(state.peers)
     assert set(find_peers(state, "core")) <= set(state.peers)
 
 

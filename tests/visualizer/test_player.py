@@ -128,11 +128,11 @@ def test_the_next_fault_is_shown_as_it_begins() -> None:
         history.add(envelope)
     history.add(told(WorkerStarted(worker="w", pid=1), ms=9_000))
     player, playback = player_of(history, is_live=False)
-    assert player.to_next_fault()
-    assert playback.at_ms == START_MS + 5_000
+    at = history.next_fault(playback.at_ms)
+    assert at == START_MS + 5_000
+    player.seek(at)
     assert player.advance(100.0).health.members == 2
-    assert not player.to_next_fault()
-    assert playback.at_ms == START_MS + 5_000
+    assert history.next_fault(playback.at_ms) is None
 
 
 @pytest.mark.parametrize("is_live", [True, False])
@@ -142,7 +142,6 @@ def test_before_anything_came_there_is_an_empty_swarm(is_live: bool) -> None:
     for act in (player.step, player.home, player.toggle_pause, player.toggle_pause):
         act()
         assert player.advance(101.0).peers == {}
-    assert not player.to_next_fault()
     for envelope in ring(2):
         history.add(envelope)
     player.go_live()
@@ -179,7 +178,7 @@ def test_whatever_is_pressed_the_picture_stays_within_the_history(acts: list[str
         "seek": lambda: player.seek(START_MS + ms / 2),
         "home": player.home,
         "live": player.go_live,
-        "fault": player.to_next_fault,
+        "fault": lambda: player.seek(history.next_fault(playback.at_ms) or playback.at_ms),
         "event": lambda: history.add(told(PeerStopped(how="killed"), "core-0", ms=ms)),
         "wait": lambda: None,
     }

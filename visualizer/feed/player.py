@@ -95,10 +95,3 @@ class Player:
         playback = self._playback
         playback.live, playback.paused = True, False
         playback.at_ms = self._history.last_ms
-
-    def to_next_fault(self) -> bool:
-        """Show the next trouble. False: there is none after this instant, and nothing changes."""
-        at = self._history.next_fault(self._playback.at_ms)
-        if at is not None:
-            self.seek(at)
-        return at is not None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from visualizer.model.bounds import place_in
 from visualizer.model.state import PeerView, SwarmState
 
@@ -30,18 +28,6 @@ def group_of(name: str) -> str:
     """The group of a peer by its name, ``group-7``. Empty for a name of another form."""
     group, dash, number = name.rpartition("-")
     return group if dash and number.isdigit() else ""
-
-
-def neighbourhood(state: SwarmState, names: Collection[str]) -> frozenset[str]:
-    """These peers, and everybody in their ring tables: predecessors, successors, fingers."""
-    near = {name for name in names if name in state.peers}
-    for name in tuple(near):
-        peer = state.peers[name]
-        for address in (peer.predecessor, *peer.successors, *peer.fingers):
-            found = by_address(state, address)
-            if found is not None:
-                near.add(found.name)
-    return frozenset(near)
 
 
 def find_peers(state: SwarmState, text: str) -> list[str]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from visualizer.model.peers import by_address, find_peers, neighbourhood
 from visualizer.model.state import Health, PeerView, SwarmState, WrongLink
-
-__all__ = ["by_address", "find_peers", "health_of", "neighbourhood", "ring_of"]
 
 
 def ring_of(state: SwarmState) -> tuple[PeerView, ...]:

@@ -87,14 +87,11 @@ def _digest(text: str) -> int:
 
 
 class Placed(NamedTuple):
-    """A label with its place: the left upper corner, and the point of the peer that it belongs to."""
+    """A label with its place: the left upper corner."""
 
     label: Label
     x: float
     y: float
-    peer_x: float
-    peer_y: float
-    pushed: int  # steps away from where it would be first
 
 
 PUSHES: Final = 4
@@ -117,7 +114,7 @@ def place_labels(
             box = x - 2, y - 1, x + width + 2, y + height + 1
             if not _inside(box, within) or any(_overlap(box, other) for other in boxes):
                 continue
-            placed.append(Placed(label, x, y, pixel[0], pixel[1], push))
+            placed.append(Placed(label, x, y))
             boxes.append(box)
             break
     return placed
