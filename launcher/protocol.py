@@ -191,6 +191,20 @@ class Shutdown(WorkerCommand, frozen=True, kw_only=True, tag=True):
     """End all peers without a farewell, since the whole swarm ends, and then the process. Answered by Report."""
 
 
+TrafficCommand = (
+    FindOwner
+    | SendOne
+    | WatchBroadcast
+    | SendBroadcast
+    | CountBroadcast
+    | PrepareLoad
+    | StartLoad
+    | HaltLoad
+    | CollectLoad
+    | EndLoad
+)
+"""What concerns messages through peers."""
+
 HostingCommand = (
     SetKeys
     | StartPeers
@@ -201,16 +215,7 @@ HostingCommand = (
     | StopPeers
     | KillPeers
     | CrashActors
-    | FindOwner
-    | SendOne
-    | WatchBroadcast
-    | SendBroadcast
-    | CountBroadcast
-    | PrepareLoad
-    | StartLoad
-    | HaltLoad
-    | CollectLoad
-    | EndLoad
+    | TrafficCommand
     | SetLevels
     | Shutdown
 )

@@ -30,20 +30,8 @@ from launcher.protocol import (
     SendBroadcast,
     SendOne,
     StartLoad,
+    TrafficCommand,
     WatchBroadcast,
-)
-
-TrafficCommand = (
-    FindOwner
-    | SendOne
-    | WatchBroadcast
-    | SendBroadcast
-    | CountBroadcast
-    | PrepareLoad
-    | StartLoad
-    | HaltLoad
-    | CollectLoad
-    | EndLoad
 )
 
 

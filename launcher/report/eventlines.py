@@ -8,50 +8,11 @@ from typing import Final
 
 import msgspec
 
-from cicada.events import (
-    ChildExited,
-    ChildRestarted,
-    Envelope,
-    Escalated,
-    EventsLost,
-    ExpectationChecked,
-    FaultEnded,
-    FaultStarted,
-    LoadEnded,
-    LoadInterval,
-    LoadStarted,
-    PeerStarted,
-    PeerStopped,
-    RunStateChanged,
-    ScheduledFaultDone,
-    ThresholdChecked,
-    WaveRestarted,
-    WorkerExited,
-)
+from cicada.events import Envelope
 from cicada.wire.decoding import UNDECODABLE
+from launcher.report.fold import FOLDED
 
-_NEEDED: Final = frozenset(
-    kind.__name__.encode()
-    for kind in (
-        ChildExited,
-        ChildRestarted,
-        Escalated,
-        EventsLost,
-        ExpectationChecked,
-        FaultEnded,
-        FaultStarted,
-        LoadEnded,
-        LoadInterval,
-        LoadStarted,
-        PeerStarted,
-        PeerStopped,
-        RunStateChanged,
-        ScheduledFaultDone,
-        ThresholdChecked,
-        WaveRestarted,
-        WorkerExited,
-    )
-)
+_NEEDED: Final = frozenset(kind.__name__.encode() for kind in FOLDED)
 _KIND: Final = b'"event":{"event":"'  # no text of an event can hold it: quotes inside are escaped
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -87,6 +87,18 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     lost: tuple[At[EventsLost], ...] = ()
 
 
+_OfLoad = LoadStarted | LoadInterval | LoadEnded | ThresholdChecked
+_LISTED: Final = frozenset(
+    kind
+    for several in get_type_hints(RunReport).values()
+    for one in get_args(several)
+    if get_origin(one) is At
+    for kind in get_args(one)
+)
+FOLDED: Final = frozenset({PeerStarted, PeerStopped, *get_args(_OfLoad), *_LISTED})
+"""The kinds of events that a report is made of. Of others it knows when they were."""
+
+
 def fold(envelopes: Iterable[Envelope]) -> RunReport:
     """The report of these events, in the order in which they were recorded. It holds what they say and nothing else: a
     recording that ends early gives a report that does."""
@@ -142,9 +154,7 @@ class _Run:
                 self._stopping |= isinstance(event, RunStateChanged) and event.state in ENDING
                 self._told.setdefault(type(event), []).append((at_s, event, envelope.peer))
 
-    def _take_of_load(
-        self, event: LoadStarted | LoadInterval | LoadEnded | ThresholdChecked, at_s: float
-    ) -> None:
+    def _take_of_load(self, event: _OfLoad, at_s: float) -> None:
         load = self._loads.get(event.load)
         if load is None:
             load = self._loads[event.load] = _Load(max(0.0, at_s - _own_seconds(event)))
@@ -184,7 +194,7 @@ class _Run:
         )
 
 
-def _own_seconds(event: LoadStarted | LoadInterval | LoadEnded | ThresholdChecked) -> float:
+def _own_seconds(event: _OfLoad) -> float:
     """How long the load runs when this is told, where its beginning was not."""
     match event:
         case LoadInterval():

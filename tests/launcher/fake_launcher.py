@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from typer.testing import CliRunner, Result
 
 from cicada.actors.loop import LoopDispatcher
 from cicada.actors.remote import export
 from cicada.commands import AnyCommand, AnyReply, Refused
+from launcher.cli import app
 from launcher.runfolder import RunFolder, RunInfo, open_run_folder
 from launcher.serving import CommandActor
 
@@ -101,3 +103,11 @@ def fake_launcher(run: Path, answer: Answer) -> Iterator[FakeLauncher]:
             yield launcher
         finally:
             launcher.stop()
+
+
+def ask(run: Path, answer: Answer | AnyReply, *arguments: str) -> tuple[Result, list[AnyCommand]]:
+    """Run one verb against a launcher that gives this answer; also returns what the launcher was asked."""
+    reply: Answer = answer if callable(answer) else lambda _: answer
+    with fake_launcher(run, reply) as launcher:
+        result = CliRunner().invoke(app, [*arguments, "--run", str(launcher.folder)])
+        return result, launcher.asked

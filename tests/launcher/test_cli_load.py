@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from cicada.commands import (
     AnyCommand,
@@ -31,11 +31,10 @@ from cicada.commands import (
     ThresholdResult,
 )
 from cicada.limits import CLI
-from launcher.cli import app
 from launcher.load.text import load_lines
 from launcher.verbs.progress import ProgressLine, progress_line, sparkline
 
-from .fake_launcher import Answer, fake_launcher
+from .fake_launcher import ask
 
 DONE = Done()
 LOADED = LoadResult(
@@ -90,14 +89,6 @@ FROM_CONFIG = RunLoad(
 
 def change(reply: Any, **fields: object) -> Any:
     return msgspec.structs.replace(reply, **fields)
-
-
-def ask(run: Path, answer: Answer | AnyReply, *arguments: str) -> tuple[Result, list[AnyCommand]]:
-    """Run the verb against a launcher that gives this answer; also returns what the launcher was asked."""
-    reply: Answer = answer if callable(answer) else lambda _: answer
-    with fake_launcher(run, reply) as launcher:
-        result = CliRunner().invoke(app, [*arguments, "--run", str(launcher.folder)])
-        return result, launcher.asked
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from cicada.commands import (
     Add,
@@ -42,7 +42,7 @@ from cicada.commands import (
 )
 from launcher.cli import app
 
-from .fake_launcher import Answer, FakeLauncher, fake_launcher
+from .fake_launcher import FakeLauncher, ask, fake_launcher
 
 STATUS = Status(
     run="run-1",
@@ -106,14 +106,6 @@ DONE = Done(peers=("core-1", "core-2"))
 
 def change(reply: Any, **fields: object) -> Any:
     return msgspec.structs.replace(reply, **fields)
-
-
-def ask(run: Path, answer: Answer | AnyReply, *arguments: str) -> tuple[Result, list[AnyCommand]]:
-    """Run one verb against a launcher that gives this answer; also returns what the launcher was asked."""
-    reply: Answer = answer if callable(answer) else lambda _: answer
-    with fake_launcher(run, reply) as launcher:
-        result = CliRunner().invoke(app, [*arguments, "--run", str(launcher.folder)])
-        return result, launcher.asked
 
 
 @pytest.fixture

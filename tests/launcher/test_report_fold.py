@@ -6,7 +6,7 @@ import io
 import random
 from functools import cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import pytest
@@ -18,7 +18,9 @@ from cicada.events import (
     Envelope,
     EventsLost,
     FaultEnded,
+    LoadEnded,
     LoadInterval,
+    LoadStarted,
     OpInterval,
     PeerStarted,
     PeerStopped,
@@ -27,7 +29,7 @@ from cicada.events import (
     ThresholdChecked,
 )
 from launcher.report.eventlines import LineCounts, envelopes
-from launcher.report.fold import RunReport, fold
+from launcher.report.fold import FOLDED, RunReport, fold
 from launcher.report.model import Load, Op, Summary
 from launcher.report.summarize import About, summarize
 from tests.launcher.runevents import at, broken_run, ended, fault, fault_end, interval, lines, op, started
@@ -63,6 +65,18 @@ def test_events_that_a_report_does_not_need_change_nothing() -> None:
     needed = [envelope for envelope in short_run() if not isinstance(envelope.event, PinMade)]
     assert len(needed) < len(short_run())
     assert read(recording())[0] == fold(needed) == fold(short_run())
+
+
+def test_every_kind_that_a_report_lists_is_decoded_and_no_other_kind() -> None:
+    listed = set(RunReport.__struct_fields__) - {"start_ms", "seconds", "loads", "peers"}
+    of_loads = {LoadStarted, LoadInterval, LoadEnded, ThresholdChecked}
+    assert len(FOLDED - of_loads - {PeerStarted, PeerStopped}) == len(listed)
+    assert {*of_loads, PeerStarted, PeerStopped, EventsLost} < FOLDED
+    for kind in get_args(AnyEvent):
+        broken = (
+            b'{"source":"worker-0","event":{"event":"%s","of":"a later version"}}\n' % kind.__name__.encode()
+        )
+        assert read(broken + recording())[1].bad == (kind in FOLDED)
 
 
 def test_lines_of_other_kinds_are_not_decoded_but_for_the_last_which_ends_the_axis() -> None:

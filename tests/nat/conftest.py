@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.nat.igd import Igd
 from tests.nat.lab import Lab, laboratory, why_no_lab
 from tests.nat.loopback import own_gateway
 from tests.nat.portserver import PortServer
+from tests.nat.reaching import PORT, Listener
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,13 @@ def lab(_lab_is_possible: None, tmp_path: Path) -> Iterator[Lab]:
     """A lab of its own for a test; it stands within a few tenths of a second. No router runs a daemon yet."""
     with laboratory(tmp_path) as built:
         yield built
+
+
+@pytest.fixture
+def listener(lab: Lab) -> Iterator[Listener]:
+    """At PORT of the LAN's host."""
+    with closing(Listener(lab.lan, PORT)) as listening:
+        yield listening
 
 
 @pytest.fixture

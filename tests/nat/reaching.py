@@ -8,6 +8,8 @@ from typing import Final
 
 from tests.nat.lab import Host
 
+PORT: Final = 7001
+"""Where a host of the LAN listens, unless a test says otherwise."""
 REFUSED_SECONDS: Final = 0.4
 """A connection takes a millisecond and its first repetition goes out after a second: what is not through by then is dropped."""
 ACCEPT_SECONDS: Final = 5.0

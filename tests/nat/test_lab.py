@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,17 +15,11 @@ from tests.nat import rawclients as raw
 from tests.nat.lab import ALL, MAPPING_PORT, NAT_PMP, PCP, UPNP, Host, Lab, Standing
 from tests.nat.namespaces import FOLDER, has_ended, pids_in, remove_leftovers
 from tests.nat.programs import Program
-from tests.nat.reaching import Listener, connects
+from tests.nat.reaching import PORT, Listener, connects
 
-PORT, EXTERNAL = 7001, 40001
+EXTERNAL = 40001
 Map = Callable[[Host, int, int, int], raw.Granted]
 PROTOCOLS: dict[str, Map] = {PCP: raw.pcp_map, NAT_PMP: raw.nat_pmp_map, UPNP: raw.upnp_map}
-
-
-@pytest.fixture
-def listener(lab: Lab) -> Iterator[Listener]:
-    with closing(Listener(lab.lan, PORT)) as listening:
-        yield listening
 
 
 def test_a_lan_host_reaches_the_internet_as_its_router(lab: Lab) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from typing import Any
 
 import psutil
@@ -15,9 +15,8 @@ from tests.nat import rawclients as raw
 from tests.nat.lab import NAT_PMP, PCP, UPNP, Lab, Standing
 from tests.nat.namespaces import has_ended
 from tests.nat.programs import Program
-from tests.nat.reaching import Listener, comes_to_connect, connects
+from tests.nat.reaching import PORT, Listener, comes_to_connect, connects
 
-PORT = 7001
 EACH_AND_ALL = [
     pytest.param((), id="all"),
     *(pytest.param((name,), id=name) for name in (PCP, NAT_PMP, UPNP)),
@@ -38,12 +37,6 @@ with PortMapping({port}) as pm:
 """
 QUICK = ("check=1", "knock=0.3", "knock_pause=1", "gateway_look=1")
 """So that the logic is seen in seconds; how long it takes with the usual figures is for the long proofs."""
-
-
-@pytest.fixture
-def listener(lab: Lab) -> Iterator[Listener]:
-    with closing(Listener(lab.lan, PORT)) as listening:
-        yield listening
 
 
 def holding(lab: Lab, *changes: str, port: int = PORT) -> Program:

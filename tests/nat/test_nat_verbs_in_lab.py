@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.nat.lab import NAT_PMP, PCP, UPNP, Lab
 from tests.nat.programs import Program
-from tests.nat.reaching import Listener, connects
+from tests.nat.reaching import PORT, Listener, connects
 
-PORT, EXTERNAL = 7001, 40001
+EXTERNAL = 40001
 CICADA = ("-m", "launcher", "nat")
 
 
@@ -38,12 +36,6 @@ def shown(lab: Lab, *arguments: object, code: int = 0) -> dict[str, Any]:
     assert done.code == code, done
     found: dict[str, Any] = json.loads(done.said)
     return found
-
-
-@pytest.fixture
-def listener(lab: Lab) -> Iterator[Listener]:
-    with closing(Listener(lab.lan, PORT)) as listening:
-        yield listening
 
 
 def test_status_shows_what_a_mapping_would_look_like_and_makes_none(lab: Lab) -> None:

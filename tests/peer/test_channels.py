@@ -16,19 +16,15 @@ from cicada.limits import CHANNEL, SERVICE
 from cicada.services.channelssigned import place_of_channel
 from cicada.wire.channels import Detach, encode_channel
 from cicada.wire.services import Service
-from tests.peer.swarm import PATIENCE_S, eventually, proven
+from tests.peer.swarm import PATIENCE_S, eventually, swarm
 
 PEERS = 6
 
 
 @pytest.fixture
 async def peers() -> AsyncIterator[list[SwarmPeer]]:
-    peers = [SwarmPeer("127.0.0.1", 0, name=f"peer-{number}") for number in range(PEERS)]
-    await asyncio.gather(*(peer.connect(peers[0], timeout=PATIENCE_S) for peer in peers[1:]))
-    await proven(peers)
-    yield peers
-    for peer in peers:
-        peer.kill()
+    async with swarm(PEERS) as peers:
+        yield peers
 
 
 async def joined(peers: list[SwarmPeer], name: str = "#general") -> list[Channel]:

@@ -20,19 +20,15 @@ from cicada.limits import NAMES
 from cicada.services.io import FoundOwner, Sent
 from cicada.services.namerecords import place_of_name, rank_of, sign_name
 from cicada.testing import LocalSwarm, virtual
-from tests.peer.swarm import PATIENCE_S, eventually, proven
+from tests.peer.swarm import PATIENCE_S, eventually, proven, swarm
 
 PEERS = 6
 
 
 @pytest.fixture
 async def peers() -> AsyncIterator[list[SwarmPeer]]:
-    peers = [SwarmPeer("127.0.0.1", 0, name=f"peer-{number}") for number in range(PEERS)]
-    await asyncio.gather(*(peer.connect(peers[0], timeout=PATIENCE_S) for peer in peers[1:]))
-    await proven(peers)
-    yield peers
-    for peer in peers:
-        peer.kill()
+    async with swarm(PEERS) as peers:
+        yield peers
 
 
 async def test_a_registered_name_is_resolved_everywhere_to_a_target_of_send(peers: list[SwarmPeer]) -> None:
