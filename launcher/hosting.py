@@ -52,7 +52,7 @@ _logger = logging.getLogger("cicada.launcher.worker")
 Publish = Callable[[str, AnyEvent], None]
 
 
-class HostedPeer:
+class WorkerPeer:
     """A peer of this worker, and the task that empties its mailbox."""
 
     def __init__(self, name: str, peer: SwarmPeer, on_message: Callable[[str, Message], None]) -> None:
@@ -79,7 +79,7 @@ class Hosting:
         self._log = log
         self._spec = spec
         self._watch = watch
-        self._hosted: dict[str, HostedPeer] = {}
+        self._hosted: dict[str, WorkerPeer] = {}
         self._ended = Counters()
         self._traffic = Traffic(self._hosted)
         self._faults = NO_FAULTS
@@ -166,7 +166,7 @@ class Hosting:
         peer.bind(*split_address(address), create=False)
         if self._faults.rules:
             peer.trial.set_faults(self._faults)
-        self._hosted[name] = HostedPeer(name, peer, self._traffic.received)
+        self._hosted[name] = WorkerPeer(name, peer, self._traffic.received)
 
     async def _join(self, name: str, seed: str, timeout: float) -> None:
         if seed:
@@ -200,7 +200,7 @@ class Hosting:
         if self._peer(name).bound:
             self._peer(name).trial.thaw()
 
-    async def _view(self, hosted: HostedPeer) -> PeerView:
+    async def _view(self, hosted: WorkerPeer) -> PeerView:
         if hosted.name in self._frozen:
             return _silent(hosted, FROZEN)
         return await _view(hosted)
@@ -230,7 +230,7 @@ class Hosting:
         return report
 
 
-def _counters(hosted: HostedPeer) -> Counters:
+def _counters(hosted: WorkerPeer) -> Counters:
     stats = hosted.peer.stats()
     return Counters(
         sent=stats.sent,
@@ -242,7 +242,7 @@ def _counters(hosted: HostedPeer) -> Counters:
     )
 
 
-async def _view(hosted: HostedPeer) -> PeerView:
+async def _view(hosted: WorkerPeer) -> PeerView:
     try:
         snapshot = await hosted.peer.snapshot(LAUNCHER.snapshot)
     except CicadaError as error:
@@ -250,7 +250,7 @@ async def _view(hosted: HostedPeer) -> PeerView:
     return _seen(hosted, snapshot)
 
 
-def _seen(hosted: HostedPeer, snapshot: RingSnapshot) -> PeerView:
+def _seen(hosted: WorkerPeer, snapshot: RingSnapshot) -> PeerView:
     predecessor = snapshot.predecessor
     return PeerView(
         name=hosted.name,
@@ -267,7 +267,7 @@ def _seen(hosted: HostedPeer, snapshot: RingSnapshot) -> PeerView:
     )
 
 
-def _silent(hosted: HostedPeer, reason: str) -> PeerView:
+def _silent(hosted: WorkerPeer, reason: str) -> PeerView:
     return PeerView(
         name=hosted.name,
         phase="failed" if hosted.peer.failed else "unknown",

@@ -55,7 +55,7 @@ class PeerGroup(msgspec.Struct, frozen=True, kw_only=True):
     named: tuple[str, ...]
 
 
-class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedLoad(msgspec.Struct, frozen=True, kw_only=True):
     """One load as far as it was recorded. ``offset_s`` is where its own second 0 lies in the run; of each threshold
     the last word is kept."""
 
@@ -73,7 +73,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     start_ms: int = 0
     seconds: float = 0.0
     states: tuple[At[RunStateChanged], ...] = ()
-    loads: tuple[LoadReport, ...] = ()
+    loads: tuple[RecordedLoad, ...] = ()
     faults: tuple[At[FaultStarted], ...] = ()
     fault_ends: tuple[At[FaultEnded], ...] = ()
     scheduled: tuple[At[ScheduledFaultDone], ...] = ()
@@ -116,8 +116,8 @@ class _Load:
     thresholds: dict[str, At[ThresholdChecked]] = field(default_factory=dict)
     ended: LoadEnded | None = None
 
-    def report(self, load: int) -> LoadReport:
-        return LoadReport(
+    def report(self, load: int) -> RecordedLoad:
+        return RecordedLoad(
             load=load,
             offset_s=self.offset_s,
             started=self.started,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from launcher.report.fold import LoadReport, RunReport
+from launcher.report.fold import RecordedLoad, RunReport
 from launcher.report.histograms import Histogram
 
 _UNFIT: Final = re.compile(r"[^\w.-]", re.ASCII)
@@ -30,7 +30,7 @@ def log_lines(report: RunReport, when: str) -> Iterator[str]:
         yield from _of_load(load, f"load{load.load}." if several else "")
 
 
-def _of_load(load: LoadReport, prefix: str) -> Iterator[str]:
+def _of_load(load: RecordedLoad, prefix: str) -> Iterator[str]:
     for interval in sorted(load.intervals, key=lambda interval: interval.start_s):
         start, length = load.offset_s + interval.start_s, interval.end_s - interval.start_s
         for op in () if interval.warmup else interval.ops:

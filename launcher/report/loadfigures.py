@@ -8,7 +8,7 @@ from typing import Final
 
 from cicada.events import LoadEnded, LoadInterval, LoadStarted, OpInterval, ThresholdChecked
 from launcher.plaintext import plain, plain_counts
-from launcher.report.fold import At, LoadReport
+from launcher.report.fold import At, RecordedLoad
 from launcher.report.histograms import Histogram, Spread
 from launcher.report.model import Description, Latency, Load, Op, OpPoint, Point, Threshold
 
@@ -42,7 +42,7 @@ class _Interval:
         return self.target > 0 or any(op.started for parts in self.ops.values() for op in parts)
 
 
-def load_figures(load: LoadReport, trouble: Trouble) -> Load:
+def load_figures(load: RecordedLoad, trouble: Trouble) -> Load:
     """All figures of a load. Raises Unavailable when latencies cannot be read for want of the library."""
     intervals = _intervals(load.intervals)
     measured = _until_last_begun([interval for interval in intervals if not interval.warmup])

@@ -26,7 +26,7 @@ class CreatePeers(Line, frozen=True, kw_only=True):
     group: str = ""
 
 
-class JoinPeers(Line, frozen=True, kw_only=True):
+class JoinLine(Line, frozen=True, kw_only=True):
     """Have peers join that are in no ring."""
 
     select: str = "all"
@@ -39,7 +39,7 @@ class LookUp(Line, frozen=True, kw_only=True):
     via: str = ""
 
 
-class StopPeers(Line, frozen=True, kw_only=True):
+class StopLine(Line, frozen=True, kw_only=True):
     """Have peers leave and end."""
 
     select: str
@@ -77,7 +77,7 @@ class Quit(Line, frozen=True, kw_only=True):
 
 
 AnyLine = (
-    CreatePeers | JoinPeers | LookUp | StopPeers | ListPeers | SendTo | SendToEach | ShowStatus | Help | Quit
+    CreatePeers | JoinLine | LookUp | StopLine | ListPeers | SendTo | SendToEach | ShowStatus | Help | Quit
 )
 
 USAGE: Final = {
@@ -118,11 +118,11 @@ def render(line: AnyLine) -> str:
     match line:
         case CreatePeers(count=count, group=group):
             return f"create {count} {group}".rstrip()
-        case JoinPeers(select=select):
+        case JoinLine(select=select):
             return f"join {select}"
         case LookUp(value=value, via=via):
             return f"lookup {value} {via}".rstrip()
-        case StopPeers(select=select):
+        case StopLine(select=select):
             return f"stop {select}"
         case ListPeers(select=select):
             return f"list {select}"
@@ -173,9 +173,9 @@ def _create(rest: str) -> CreatePeers:
     return CreatePeers(count=int(count), group="".join(group))
 
 
-def _join(rest: str) -> JoinPeers:
+def _join(rest: str) -> JoinLine:
     words = _words(rest, "join", 0, 1)
-    return JoinPeers(select=words[0]) if words else JoinPeers()
+    return JoinLine(select=words[0]) if words else JoinLine()
 
 
 def _lookup(rest: str) -> LookUp:
@@ -183,8 +183,8 @@ def _lookup(rest: str) -> LookUp:
     return LookUp(value=value, via="".join(via))
 
 
-def _stop(rest: str) -> StopPeers:
-    return StopPeers(select=_words(rest, "stop", 1, 1)[0])
+def _stop(rest: str) -> StopLine:
+    return StopLine(select=_words(rest, "stop", 1, 1)[0])
 
 
 def _list(rest: str) -> ListPeers:

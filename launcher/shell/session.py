@@ -35,14 +35,14 @@ from launcher.shell.lines import (
     AnyLine,
     CreatePeers,
     Help,
-    JoinPeers,
+    JoinLine,
     ListPeers,
     LookUp,
     Quit,
     SendTo,
     SendToEach,
     ShowStatus,
-    StopPeers,
+    StopLine,
     completions,
     help_lines,
     parse_line,
@@ -152,9 +152,9 @@ def carry_out(swarm: SwarmClient, asked: AnyLine) -> bool:
     match asked:
         case CreatePeers(count=count, group=group):
             _change(swarm, Add(group=group or _first_group(swarm), count=count), "created")
-        case JoinPeers(select=select):
+        case JoinLine(select=select):
             _change(swarm, Join(select=select), "joined")
-        case StopPeers(select=select):
+        case StopLine(select=select):
             _change(swarm, Stop(select=select), "stopped")
         case LookUp(value=value, via=via):
             return _look_up(swarm, value, via)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from cicada.aio import HostPort, Message, SwarmPeer
-from launcher.hosting import HostedPeer
+from launcher.hosting import WorkerPeer
 
 
 class EndedPeer:
@@ -21,7 +21,7 @@ class EndedPeer:
 
 async def test_mail_that_was_acknowledged_is_read_before_an_ended_peer_is_forgotten() -> None:
     read: list[tuple[str, int]] = []
-    hosted = HostedPeer(
+    hosted = WorkerPeer(
         "core-1", cast(SwarmPeer, EndedPeer()), lambda name, message: read.append((name, message.id))
     )
     await hosted.end()
