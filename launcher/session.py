@@ -42,7 +42,7 @@ from launcher.logs.control import LogLevels
 from launcher.logs.records import level_named
 from launcher.metrics.endpoint import MetricsEndpoint
 from launcher.monitor import Monitor, RunState
-from launcher.orchestrator import Orchestrator
+from launcher.orchestrator import Orchestrator, Publish
 from launcher.plan import Plan
 from launcher.pool import WorkerPool
 from launcher.process import WorkerSpec
@@ -104,30 +104,8 @@ class Session:
         )
         self._supervisor = WorkerSupervisor(self.swarm, config.supervision, publish, self._lost)
         self.faults = Faults(self.swarm, publish)
-        self._statistics = Statistics(
-            folder.run,
-            config.swarm.name,
-            self.swarm,
-            self.monitor,
-            self._supervisor,
-            self._keeper,
-            self.faults,
-            lambda: self.timeline.status(),
-            lambda: self.recording_problem,
-        )
-        self.orchestrator = Orchestrator(
-            self.swarm,
-            self.monitor,
-            self._statistics,
-            LogLevels(self.swarm, self._log),
-            self.faults,
-            Rotation(self.pool, keychain),
-            publish,
-            seed=config.swarm.seed,
-            folder=folder.path,
-            on_down=lambda: self.end(""),
-            recorded=self._recorded,
-        )
+        self._statistics = self._counting()
+        self.orchestrator = self._commanding(publish)
         self.timeline = Timeline(config, schedule, self.orchestrator, self.swarm, publish, say, self._load())
 
     @property
@@ -286,6 +264,34 @@ class Session:
             host=platform.node(),
             seed=self._config.swarm.seed,
             argv=tuple(sys.argv),
+        )
+
+    def _counting(self) -> Statistics:
+        return Statistics(
+            self._folder.run,
+            self._config.swarm.name,
+            self.swarm,
+            self.monitor,
+            self._supervisor,
+            self._keeper,
+            self.faults,
+            lambda: self.timeline.status(),
+            lambda: self.recording_problem,
+        )
+
+    def _commanding(self, publish: Publish) -> Orchestrator:
+        return Orchestrator(
+            self.swarm,
+            self.monitor,
+            self._statistics,
+            LogLevels(self.swarm, self._log),
+            self.faults,
+            Rotation(self.pool, self._keychain),
+            publish,
+            seed=self._config.swarm.seed,
+            folder=self._folder.path,
+            on_down=lambda: self.end(""),
+            recorded=self._recorded,
         )
 
     def _load(self) -> ConfiguredLoad | None:
