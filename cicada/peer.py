@@ -45,6 +45,7 @@ __all__ = ["SwarmPeer", "SyncSwarmRef"]
 C = TypeVar("C")
 R = TypeVar("R")
 T = TypeVar("T")
+_Run = Callable[[Coroutine[Any, Any, Any], float | None], Any]
 
 
 class SwarmPeer:
@@ -374,6 +375,11 @@ class SwarmPeer:
             )
         return lease.run(work, timeout)
 
+    def _inside(self) -> tuple[aio.SwarmPeer, _Run] | None:
+        """The peer on the loop that blocking peers share, and what runs something there for so many seconds; None when it has
+        none, as it was closed. For ``cicada.testing``, which does something with several peers at once."""
+        return None if self._lease is None else (self._peer, self._run)
+
     def _end_lease(self) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
@@ -383,9 +389,7 @@ class SwarmPeer:
 class SyncSwarmRef(Generic[C, R]):
     """A SwarmRef whose methods block, from any thread."""
 
-    def __init__(
-        self, ref: SwarmRef[C, R], run: Callable[[Coroutine[Any, Any, Any], float | None], Any]
-    ) -> None:
+    def __init__(self, ref: SwarmRef[C, R], run: _Run) -> None:
         self._ref = ref
         self._run = run
 

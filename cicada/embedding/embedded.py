@@ -96,6 +96,10 @@ class Embedded:
             raise NotBound(self._hosted.failure or "this peer is closed: make a new one")
         return self._hosted
 
+    async def _gone(self) -> None:
+        """Returns once the last of its actors has ended. For ``cicada.testing``, which leaves nothing behind."""
+        await self._bound(closed_is_fine=True).gone
+
     def _own(self, *, closed_is_fine: bool = False) -> HostedPeer:
         """The same, where it may be used."""
         hosted = self._bound(closed_is_fine=closed_is_fine)

@@ -50,7 +50,7 @@ class _Members(Generic[P]):
 
     @property
     def live(self) -> list[P]:
-        return [member for member in self.started if _on_loop(member).bound]
+        return [member for member in self.started if member.bound]
 
     @property
     def ring(self) -> RingLimits:
@@ -240,14 +240,15 @@ class SyncSwarm:
 
     def _run(self, work: Callable[[tuple[aio.SwarmPeer, ...]], Awaitable[None]], timeout: float) -> None:
         """On the loop that blocking peers share."""
-        live = self._members.live
-        if not live:
+        inside = [found for member in self._members.live if (found := member._inside()) is not None]
+        if not inside:
             return
 
         async def whole() -> None:
-            await work(tuple(member._peer for member in live))
+            await work(tuple(member for member, _ in inside))
 
-        live[0]._run(whole(), timeout + HARNESS.end)
+        _, run = inside[0]
+        run(whole(), timeout + HARNESS.end)
 
 
 async def _joined(peers: tuple[aio.SwarmPeer, ...], timeout: float, ring: RingLimits) -> None:
@@ -264,17 +265,15 @@ async def _joined(peers: tuple[aio.SwarmPeer, ...], timeout: float, ring: RingLi
 async def _end(member: aio.SwarmPeer) -> None:
     member.kill()
     async with asyncio.timeout(HARNESS.end):
-        await member._bound(closed_is_fine=True).gone
+        await member._gone()
 
 
 def _end_blocking(member: peer.SwarmPeer) -> None:
-    if member._lease is None:  # it was closed
+    inside = member._inside()
+    if inside is None:
         return
+    within, run = inside
     try:
-        member._run(_end(member._peer), HARNESS.end)
+        run(_end(within), HARNESS.end)
     finally:
         member.close()
-
-
-def _on_loop(member: aio.SwarmPeer | peer.SwarmPeer) -> aio.SwarmPeer:
-    return member if isinstance(member, aio.SwarmPeer) else member._peer
