@@ -13,7 +13,7 @@ import psutil
 
 from cicada.config import Config
 from cicada.errors import Unavailable
-from cicada.ids import MAX_PORT, Address, canonical_address, split_address
+from cicada.ids import Address, canonical_address, split_address
 from cicada.limits import LAUNCHER
 
 IN_USE: Final = "in use"
@@ -64,7 +64,7 @@ def _endpoints(config: Config) -> Iterator[Endpoint]:
         yield Endpoint("[metrics]", Address(config.metrics.listen))
     if config.watch.listen is not None:
         host, port = split_address(config.watch.listen)
-        for number in range(port, min(port + 1, MAX_PORT) + 1):
+        for number in (port, port + 1):
             yield Endpoint("[watch]", canonical_address(host, number))
 
 
