@@ -24,7 +24,7 @@ from cicada.errors import Unavailable
 from cicada.limits import CLI
 from launcher import output
 from launcher.client import SwarmClient
-from launcher.detach import spawn_detached
+from launcher.detach import lifeline, spawn_detached
 from launcher.exits import Exit
 from launcher.load.hdr import require_histograms
 from launcher.load.text import is_flawless, load_lines
@@ -65,12 +65,13 @@ def run_demo(run_dir: Path | None, around: Callable[[Path, Tour], bool] = lambda
     since = time.monotonic()
     config = demo_config()
     output.show([f"starting {config.peer_count} peers in worker processes ..."])
-    folder = Path(spawn_detached(config, run_dir, since=since).run_dir)
-    try:
-        right = around(folder, lambda: _toured(folder))
-    finally:
-        with SwarmClient(folder) as swarm:
-            swarm.down(CLI.down)
+    with lifeline() as life:
+        folder = Path(spawn_detached(config, run_dir, since=since, lifeline=life).run_dir)
+        try:
+            right = around(folder, lambda: _toured(folder))
+        finally:
+            with SwarmClient(folder) as swarm:
+                swarm.down(CLI.down)
     output.show(["", f"the swarm has ended and nothing of it is running; its record is in {folder}"])
     return Exit.OK if right else Exit.FAILURE
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,7 +60,7 @@ def spawn_detached(
     It logs to ``launcher.log`` in the run folder. Ctrl-C before the return ends the swarm. Raises as run_swarm does; but when
     the ring is not proven within ``wait`` seconds the swarm goes on, so that it can be looked at.
 
-    ``lifeline``: the end of a pipe to read from. When nobody has the other end any more, the swarm ends in order.
+    ``lifeline``: what a swarm is tied to that must not outlive its starter (``lifeline()``).
     """
     begun = time.monotonic() if since is None else since
     _, folder = prepare(config, run_dir)
@@ -86,6 +87,18 @@ def spawn_detached(
             f" `cicada status --run {folder.path}`, end it with `cicada down --run {folder.path}`"
         )
     return proven
+
+
+@contextlib.contextmanager
+def lifeline() -> Iterator[int]:
+    """Ties a swarm to this process, when given to spawn_detached: it ends in order when this is left, or when the process is gone,
+    however that came."""
+    theirs, ours = os.pipe()
+    try:
+        yield theirs
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 def _end(folder: Path, started: Progress | None) -> None:

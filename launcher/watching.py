@@ -6,7 +6,6 @@ The only part of the launcher that knows the visualizer; itself loaded by the co
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
 import threading
@@ -23,7 +22,7 @@ from cicada.limits import CLI
 from launcher import output
 from launcher.client import SwarmClient
 from launcher.demo import Tour, demo_config, run_demo
-from launcher.detach import spawn_detached
+from launcher.detach import lifeline, spawn_detached
 from launcher.exits import Exit
 from launcher.runfolder import EVENTS_FILE, LOGS, is_running, read_info
 from visualizer import entry
@@ -147,12 +146,8 @@ def watch_own(peers: int, look: Look, *, read_only: bool) -> None:
 @contextlib.contextmanager
 def own_swarm(peers: int) -> Iterator[Path]:
     """The run folder of a swarm that lives as long as this is entered, and not longer than this process."""
-    ours, theirs = os.pipe()
-    with os.fdopen(theirs, "wb"):  # the launcher ends when nobody has this end any more
-        try:
-            started = spawn_detached(demo_config(peers, "watch"), wait=CLI.demo_wait, lifeline=ours)
-        finally:
-            os.close(ours)
+    with lifeline() as life:
+        started = spawn_detached(demo_config(peers, "watch"), wait=CLI.demo_wait, lifeline=life)
         folder = Path(started.run_dir)
         try:
             yield folder

@@ -123,6 +123,7 @@ class Shell:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "PATH": f"{programs}:{os.environ['PATH']}",
+            "CICADA_STATE": str(folder / "state"),  # one page's identities are in no other's way
         }
         self._process = subprocess.Popen(
             ["bash", "--norc"],

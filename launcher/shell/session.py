@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from cicada.limits import BROADCAST, CLI, DELIVERY, LAUNCHER, SCRIPT
 from launcher import output
 from launcher.client import SwarmClient
 from launcher.demo import demo_config
-from launcher.detach import spawn_detached
+from launcher.detach import lifeline, spawn_detached
 from launcher.exits import Exit, SwarmLost, exit_code
 from launcher.shell.lines import (
     AnyLine,
@@ -63,9 +62,8 @@ def swarm_of(run: Path | None, default: Path, *, own: bool) -> Iterator[SwarmCli
         return
     config = demo_config(SCRIPT.own_peers, "shell")
     output.progress(f"starting a swarm of {config.peer_count} peers of its own ...")
-    theirs, ours = os.pipe()
-    try:
-        folder = Path(spawn_detached(config, run, lifeline=theirs).run_dir)
+    with lifeline() as life:
+        folder = Path(spawn_detached(config, run, lifeline=life).run_dir)
         with SwarmClient(folder) as swarm:
             try:
                 swarm.wait_proven(CLI.demo_wait)
@@ -74,9 +72,6 @@ def swarm_of(run: Path | None, default: Path, *, own: bool) -> Iterator[SwarmCli
             finally:
                 swarm.down(CLI.down)
                 output.progress(f"the swarm has ended; its record is in {folder}")
-    finally:
-        os.close(theirs)
-        os.close(ours)
 
 
 def _running(run: Path | None, default: Path) -> SwarmClient | None:

@@ -17,7 +17,7 @@ from cicada.commands import AnyCommand, AnyReply, Down, GetStatus, Refused, Stat
 from cicada.config import Config, parse_config
 from cicada.control import SyncRemoteRef
 from cicada.errors import CicadaError
-from launcher.detach import spawn_detached
+from launcher.detach import lifeline, spawn_detached
 from launcher.run import Progress
 
 PATIENCE = 30.0
@@ -129,16 +129,12 @@ def still_running(processes: Iterable[psutil.Process], seconds: float) -> list[p
 @contextmanager
 def running(config: Config, folder: Path) -> Iterator[RunningSwarm]:
     """A swarm whose ring is proven. It ends with this process, too, however that ends."""
-    theirs, ours = os.pipe()
-    try:
-        swarm = RunningSwarm(spawn_detached(config, folder, wait=PATIENCE, lifeline=theirs), config)
+    with lifeline() as life:
+        swarm = RunningSwarm(spawn_detached(config, folder, wait=PATIENCE, lifeline=life), config)
         try:
             yield swarm
         finally:
             swarm.end()
-    finally:
-        os.close(theirs)
-        os.close(ours)
 
 
 def _runs(process: psutil.Process) -> bool:

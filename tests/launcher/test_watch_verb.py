@@ -220,6 +220,18 @@ def test_a_swarm_of_its_own_ends_with_it_however_that_comes(
         assert "the swarm has ended; its record is in" in text
 
 
+def until_caught(pid: int, number: signal.Signals) -> None:
+    """Wait until the process does something of its own when it gets the signal."""
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        text = Path(f"/proc/{pid}/status").read_text()
+        caught = int(next(line.split()[1] for line in text.splitlines() if line.startswith("SigCgt")), 16)
+        if caught >> (number - 1) & 1:
+            return
+        assert time.monotonic() < give_up, f"{number!r} is not caught"
+        time.sleep(0.05)
+
+
 @pytest.mark.prove
 def test_the_demo_is_shown_in_a_window_and_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -240,7 +252,8 @@ def test_the_demo_is_shown_in_a_window_and_ends_with_it(
             shown += line
             if "the tour is over" in line:
                 break
-        demo.send_signal(signal.SIGTERM)  # which SDL makes the end of the window of
+        until_caught(demo.pid, signal.SIGTERM)  # which SDL makes the end of the window of, once there is one
+        demo.send_signal(signal.SIGTERM)
         rest, _ = demo.communicate(timeout=PATIENCE)
         assert demo.returncode == 0, shown + rest
         assert "ring proven again" in shown

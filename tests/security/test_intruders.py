@@ -112,5 +112,7 @@ async def messages(members: list[SwarmPeer]) -> Counter[str]:
             if source is not target:
                 receipt = await source.send(target, b"carry on")
                 outcomes["delivered" if receipt.delivered else f"{receipt.status}: {receipt.reason}"] += 1
+                if receipt.delivered:
+                    await target.recv(timeout=20)  # or its mailbox is full in the end
     except asyncio.CancelledError:
         return outcomes
