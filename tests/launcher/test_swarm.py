@@ -267,7 +267,7 @@ def test_a_second_swarm_in_the_same_folder_is_refused(swarm: RunningSwarm) -> No
 def test_a_swarm_on_the_same_ports_is_refused_and_told_whose_they_are(
     swarm: RunningSwarm, tmp_path: Path
 ) -> None:
-    with pytest.raises(Unavailable, match="20 of the swarm's addresses") as refused:
+    with pytest.raises(Unavailable, match=f"{PEERS + 1} of the swarm's addresses") as refused:  # its metrics
         spawn_detached(swarm.config, swarm.folder.parent / "another")
     assert f"cicada down --run {swarm.folder}" in str(refused.value)
     assert "core-0" in str(refused.value)
