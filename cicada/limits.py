@@ -390,6 +390,7 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     banned: float = (
         300.0  # who passed on a wrong signature, or withheld messages, is no neighbour for this long
     )
+    silences: int = 3  # questions in a row that an owner takes and does not answer, then it is passed over
     heirs: int = 4  # who follow the owner of a place, and may stand in for it
     pleas: int = 3  # hosts that take nothing from it, then a follower does
     bans: int = 256

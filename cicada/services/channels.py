@@ -153,8 +153,11 @@ class Channels:
 
     def _sent(self, number: int, delivered: bool, now: float) -> None:
         sending = self._outbox.sent(number)
+        node = None if sending is None else self._nodes.get(sending.channel)
         if sending is not None and not delivered:
             self._failed(sending.channel, sending.peer, now)
+        elif sending is not None and node is not None:
+            node.tree.taken(sending.peer)
 
     def _failed(self, channel: str, peer: Peer, now: float) -> None:
         node = self._nodes.get(channel)

@@ -19,6 +19,8 @@ class Search:
         self._stack: list[Peer] = []
         self._tried: set[Address] = set()
         self.asked: Peer | None = None
+        self.is_taken = False
+        """Whether the question came to who is asked."""
         self.attempt = 0
         """How often the whole search led nowhere."""
         self.asked_until = 0.0
@@ -45,7 +47,7 @@ class Search:
 
     def next(self, now: float) -> Peer | None:
         """Whom to ask now; None: nobody is left, and the search begins again at ``retry_at``."""
-        self.asked = None
+        self.asked, self.is_taken = None, False
         while self._stack:
             candidate = self._stack.pop()
             if candidate.address not in self._tried:

@@ -76,6 +76,10 @@ class Tree:
         self._refresh_at = 0.0
         self._push_at: float | None = None
         self._rootless_since: float | None = None
+        self._silent: Address | None = (
+            None  # an owner of the place that took the last question and did not answer it
+        )
+        self._silences = 0  # of that one, in a row
         self.role = Role.NONE
         self.parent: Neighbour | None = None
         self.children: dict[Address, Neighbour] = {}
@@ -166,6 +170,11 @@ class Tree:
         self._hear(peer, message.count, message.members, now)
         return child is None
 
+    def taken(self, peer: Peer) -> None:
+        """What was sent to a peer came there."""
+        if self.is_asked(peer.address):
+            self._search.is_taken = True
+
     def confirm(self, peer: Peer, now: float, *, is_new: bool, is_more: bool) -> None:
         """Tell a child that it is one."""
         child = self.children.get(peer.address)
@@ -174,6 +183,7 @@ class Tree:
 
     def on_attached(self, peer: Peer, message: Attached, now: float) -> None:
         """The parent, or who was asked to be, says that it is."""
+        self._note_answer(peer)
         was_asked = self.is_asked(peer.address)
         if was_asked:
             self._gain_parent(peer, now)
@@ -197,6 +207,7 @@ class Tree:
 
     def on_redirected(self, peer: Peer, message: Redirected, now: float) -> None:
         """Whoever was asked, or the parent, names others."""
+        self._note_answer(peer)
         if self.is_asked(peer.address):
             self._search.add(self._trusted(message.to, now))
             self._advance(now)
@@ -255,9 +266,25 @@ class Tree:
 
     # Search
 
+    def _note_answer(self, peer: Peer) -> None:
+        if peer.address == self._silent:
+            self._silent, self._silences = None, 0
+
+    def _note_silence(self, asked: Peer, now: float) -> None:
+        """An owner of the place that takes questions and answers none is passed over, as one is that withholds messages. Who
+        cannot be reached is not: it may be dead, and the ring will say so."""
+        if asked.address != self._ring.owner or not self._search.is_taken:
+            return
+        self._silences = self._silences + 1 if asked.address == self._silent else 1
+        self._silent = asked.address
+        if self._silences >= self._limits.silences:
+            self._note_answer(asked)
+            self._guard.blame(asked, "channel-silent", now)
+
     def _go_on(self, now: float) -> None:
         if self.role is Role.SEEKING:
             if self._search.asked is not None and self._search.asked_until <= now:
+                self._note_silence(self._search.asked, now)
                 self._advance(now)
             elif self._search.retry_at is not None and self._search.retry_at <= now:
                 self._seek(now)

@@ -67,6 +67,7 @@ class Bench:
         self.owners = owners or (own,)
         self.memory = memory_of(own)
         self.machine = Channels(own, KeySigning(self.memory), Random(1), limits, by_ip)
+        self.dead: set[Peer] = set()  # who cannot be reached
         self.outputs: list[ChannelOutput] = []
 
     def give(self, *inputs: object) -> list[ChannelOutput]:
@@ -79,7 +80,7 @@ class Bench:
                 if isinstance(output, Find):
                     waiting.append(FoundOwner(output.number, self.owners[: output.count]))
                 elif isinstance(output, Send) and output.number:
-                    waiting.append(Sent(output.number, delivered=True))
+                    waiting.append(Sent(output.number, output.peer not in self.dead))
         self.outputs += told
         return told
 
@@ -298,6 +299,42 @@ def test_the_ring_is_asked_for_followers_of_an_owner_only_where_somebody_takes_n
     assert [find.count for find in of(Find, bench.hear(ALICE, attach()))] == [1]
     bench.now += 2 * CHANNEL.check_owner
     assert [find.count for find in of(Find, bench.hear(BOB, attach(attempt=1)))] == [CHANNEL.heirs]
+
+
+def test_an_owner_that_takes_all_questions_and_answers_none_is_passed_over() -> None:
+    bench = Bench(owners=(CAROL, BOB))
+    bench.give(Join(ROOM))
+    told = bench.wait(CHANNEL.silences * (CHANNEL.answer + CHANNEL.retry_most))
+    assert of(Blamed, told) == [Blamed(CAROL, "channel-silent")]
+    assert {to for to, _ in sent(Attach, bench.wait(60.0))} == {BOB}
+
+
+def test_an_owner_that_cannot_be_reached_or_answers_late_is_asked_again() -> None:
+    bench = Bench(owners=(CAROL, BOB))
+    bench.dead = {CAROL}
+    bench.give(Join(ROOM))
+    assert of(Blamed, bench.wait(120.0)) == []
+    bench = Bench(owners=(CAROL, BOB))
+    bench.give(Join(ROOM))
+    for _ in range(2 * CHANNEL.silences):
+        told = bench.wait(CHANNEL.answer)
+        while not sent(Attach, told):
+            told = bench.wait(1.0)
+        bench.hear(CAROL, Redirected(channel=ROOM, to=()))  # to the question before
+    assert of(Blamed, bench.outputs) == []
+
+
+def test_silences_of_one_owner_are_not_those_of_the_next() -> None:
+    bench = Bench(owners=(CAROL,))
+    bench.give(Join(ROOM))
+    while len(sent(Attach, bench.outputs)) < CHANNEL.silences - 1:
+        bench.wait(1.0)
+    bench.owners = (BOB,)
+    while len(sent(Attach, bench.outputs)) < 2 * CHANNEL.silences - 2:
+        bench.wait(1.0)
+    assert [to for to, _ in sent(Attach, bench.outputs)] == [CAROL, CAROL, BOB, BOB]
+    bench.wait(CHANNEL.answer)
+    assert of(Blamed, bench.outputs) == []
 
 
 # Messages
