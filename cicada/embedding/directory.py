@@ -51,6 +51,7 @@ class Directory:
         self._asked: dict[int, Register | Resolve] = {}
         self._held: dict[str, float] = {}  # leases
         self._releasing: dict[str, asyncio.Future[None]] = {}
+        self._leases: dict[str, float] = {}  # of those: for so long their records may be good
         self._tenancy = Tenancy(hosted, self)
         hosted.when_neighbours_changed(lambda: self._tenancy.mention(RingChanged()))
 
@@ -61,7 +62,7 @@ class Directory:
             answer = await self._ask(number := next(self._numbers), Register(number, normal, lease), timeout)
         except BaseException:  # it is not to be this peer's later, when nobody is left who wants it
             if normal not in self._held:
-                self._release(normal)
+                self._release(normal, lease)
             raise
         if isinstance(answer, Registered):
             self._held[normal] = lease
@@ -83,8 +84,7 @@ class Directory:
     def release(self, name: str) -> None:
         """As SwarmPeer.release promises it."""
         normal = normal_name(name)
-        self._held.pop(normal, None)
-        self._release(normal)
+        self._release(normal, self._held.pop(normal, 0.0))
 
     async def farewell(self, timeout: float) -> None:
         """Wait until the replicas of names that were given back know it, at most so long."""
@@ -115,7 +115,7 @@ class Directory:
 
     def began(self) -> None:
         for name in list(self._releasing):
-            self._tenancy.tell(Release(name))
+            self._tenancy.tell(Release(name, self._leases[name]))
         for name, lease in self._held.items():
             self._tenancy.tell(Register(0, name, lease, again=True))
         for question in self._asked.values():  # it may be told them twice, and answers once
@@ -131,12 +131,14 @@ class Directory:
             _logger.warning("the name %r is this peer's no more: %s", name, reason)
             self._on_name_lost(name, reason, _id_of(holder))
 
-    def _release(self, name: str) -> None:
-        if self._tenancy.tell(Release(name)) and name not in self._releasing:
-            self._releasing[name] = asyncio.get_running_loop().create_future()
+    def _release(self, name: str, lease: float) -> None:
+        if self._tenancy.tell(Release(name)):
+            self._leases[name] = max(lease, self._leases.get(name, 0.0))
+            self._releasing.setdefault(name, asyncio.get_running_loop().create_future())
 
     def _released(self, name: str) -> None:
         done = self._releasing.pop(name, None)
+        self._leases.pop(name, None)
         if done is not None and not done.done():
             done.set_result(None)
 

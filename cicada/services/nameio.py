@@ -29,9 +29,11 @@ class Resolve(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """Give the name back, so that others can have it at once. Without effect when it is not this peer's."""
+    """Give the name back, so that others can have it at once. Without effect when it is not this peer's. ``lease``: it was this
+    peer's when an earlier machine of it ended, whose records of it may be good for so many seconds yet."""
 
     name: str
+    lease: float = 0.0
 
 
 class RingChanged(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 from cicada.errors import Misuse, PeerFault
@@ -106,22 +105,31 @@ class Owner:
         entry.asked, entry.lease = None if asked.again else asked.request, asked.lease
         self._renew(entry, now)
 
-    def release(self, name: str, now: float) -> None:
-        """Give a name back."""
+    def release(self, name: str, lease: float, now: float) -> None:
+        """Give a name back; also one of an earlier machine, whose records may be good for ``lease`` seconds yet. It is signed at
+        once: whatever this peer signs of the name from now on counts more."""
+        lasts = min(lease, self._limits.lease_max) if lease > 0 else 0.0
+        until = self._wall_ms() + int(lasts * 1000)
+        last = None
         entry = self._names.pop(name, None)
-        if entry is None:
-            self._asking.outputs.append(Released(name))
-            return
-        self._answer(entry, "released")
-        entry.step += 1
+        if entry is not None:
+            self._answer(entry, "released")
+            entry.step += 1
+            last = entry.signed
+            until = max(until, last.record.expires_ms if last else 0)
+        release = self._release_of(name, last, until)
 
         def told(_: Answers[NameKept], __: float) -> None:
             self._asking.outputs.append(Released(name))
 
         def found(owners: Owners, now: float) -> None:
-            self._put_release(entry, owners, now, told)
+            if release is not None:
+                self._asking.put(owners, release.raw, now, told)
 
-        self._asking.find(place_of_name(name), now, found)
+        if release is None:
+            told([], now)
+        else:
+            self._asking.find(place_of_name(name), now, found)
 
     # A renewal, of which registration is the first
 
@@ -240,31 +248,26 @@ class Owner:
         self._answer(entry, reason, self._holder(answers))
         entry.step += 1
         took = tuple(peer for peer, answer in answers if answer is None or answer.verdict is Verdict.KEPT)
-        self._put_release(entry, took, now)
+        release = self._release_of(
+            entry.name, entry.signed, entry.signed.record.expires_ms if entry.signed else 0
+        )
+        if release is not None:
+            self._asking.put(took, release.raw, now)
 
-    def _put_release(
-        self,
-        entry: _Own,
-        owners: Owners,
-        now: float,
-        told: Callable[[Answers[NameKept], float], None] | None = None,
-    ) -> None:
-        """A release counts as long as any record that it makes void might."""
-        signed = entry.signed
-        if signed is None or signed.record.expires_ms <= self._wall_ms():
-            if told is not None:
-                told([], now)
-            return
-        release = sign_name(
+    def _release_of(self, name: str, last: SignedRecord | None, until_ms: int) -> SignedRecord | None:
+        """A release counts as long as any record that it makes void might; None: there is none."""
+        now_ms = self._wall_ms()
+        if until_ms <= now_ms:
+            return None
+        return sign_name(
             self._identity,
-            entry.name,
+            name,
             "",
             self._swarm,
-            sequence=self._next_sequence(signed),
-            now_ms=signed.record.issued_ms,
-            expires_ms=signed.record.expires_ms,
+            sequence=self._next_sequence(last),
+            now_ms=now_ms,
+            expires_ms=until_ms,
         )
-        self._asking.put(owners, release.raw, now, told)
 
     def _answer(self, entry: _Own, reason: str, holder: SignedRecord | None = None) -> None:
         if entry.asked is not None:

@@ -64,8 +64,8 @@ class Names:
                 self._owner.register(input, now)
             case Resolve():
                 self._resolver.resolve(input, now)
-            case Release(name):
-                self._release(name, now)
+            case Release():
+                self._release(input, now)
             case RingChanged():
                 self._keeper.look_soon(now)
             case TimerFired():
@@ -77,14 +77,14 @@ class Names:
         """When TimerFired is wanted next; it may be in the past when much was due at once."""
         return self._asking.next_deadline()
 
-    def _release(self, name: str, now: float) -> None:
+    def _release(self, release: Release, now: float) -> None:
         try:
-            normal = normal_name(name)
+            normal = normal_name(release.name)
         except Misuse:
-            self._asking.outputs.append(Released(name))
+            self._asking.outputs.append(Released(release.name))
             return
         self._resolver.forget(normal)
-        self._owner.release(normal, now)
+        self._owner.release(normal, release.lease, now)
 
     def _receive(self, received: Received, now: float) -> None:
         peer, message = received.peer, received.message

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from cicada import peer as sync
+from cicada.actors.family import Crash
 from cicada.aio import SwarmPeer
 from cicada.embedding.tenancy import Moved, Reply, Tenancy
 from cicada.errors import Misuse, NameTaken, NotBound, RingNotReady
@@ -179,6 +180,22 @@ def test_a_name_that_was_released_before_closing_is_free_when_the_peer_has_close
             return (await other.register("heidi", timeout=PATIENCE_S)).address == other.address
 
     assert virtual(main, seed=3, latency=latency)
+
+
+@pytest.mark.parametrize("fate", [Moved, Crash])
+def test_a_release_that_is_under_way_is_not_forgotten_when_the_machine_begins_anew(fate: type) -> None:
+    async def main() -> bool:
+        async with LocalSwarm(5, seed=1) as swarm:
+            one, other = swarm[1], swarm[2]
+            await one.register("ivan")
+            await asyncio.sleep(NAMES.settle + 1.0)  # nobody is as early as another
+            one.release("ivan")
+            assert one._directory is not None
+            one._directory._tenancy.tell(fate())
+            await asyncio.sleep(PATIENCE_S)
+            return (await other.register("ivan")).address == other.address
+
+    assert virtual(main, seed=3)
 
 
 async def test_what_the_machine_before_a_move_had_asked_is_no_answer_to_the_next_ones_questions(

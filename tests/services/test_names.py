@@ -25,7 +25,7 @@ from cicada.services.nameio import (
     Resolved,
     RingChanged,
 )
-from cicada.services.namerecords import SignedRecord, place_of_name, read_name, sign_name
+from cicada.services.namerecords import NameRecord, SignedRecord, place_of_name, read_name, sign_name
 from cicada.services.names import Names
 from cicada.sim.names import peer_number
 from cicada.wire.names import GetName, NameHeld, NameKept, PutName, Verdict
@@ -363,6 +363,48 @@ def test_a_name_is_released_when_the_replicas_know_it_or_had_their_time(desk: De
         if not answers:
             desk.sleep(NAMES.ask)
         assert desk.said(Released) == [Released("alice")]
+
+
+def put_of(desk: Desk, sends: list[Send]) -> NameRecord:
+    return read_name(messages(sends, PutName)[0].record, desk.wall_ms(), "meadow").record
+
+
+def test_a_release_whose_lookup_takes_long_makes_no_later_registration_void(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    for send in desk.place():
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    (slow,) = (output for output in desk.feed(Release("alice")) if isinstance(output, Find))
+    desk.now += 0.5
+    desk.feed(Register(2, "alice"))
+    registered = put_of(desk, desk.place())
+    desk.now += 0.5
+    desk.feed(FoundOwner(slow.number, REPLICAS))
+    released = put_of(desk, desk.said(Send))
+    assert released.is_release
+    assert released.sequence < registered.sequence
+
+
+def test_a_release_of_a_name_that_an_earlier_machine_held_counts_as_long_as_its_records_may(
+    desk: Desk,
+) -> None:
+    before = record(desk, ALICE, sequence=desk.wall_ms())
+    desk.now += 60.0
+    assert desk.feed(Release("Alice", 600.0)) == desk.said(Find), "it is released when the replicas know it"
+    sends = desk.place()
+    released = put_of(desk, sends)
+    assert released.is_release
+    assert released.sequence > before.record.sequence
+    assert released.expires_ms >= before.record.expires_ms
+    for send in sends:
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+    assert desk.said(Released) == [Released("alice")]
+
+
+@pytest.mark.parametrize("lease", [float("nan"), -1.0, float("inf"), 1e12])
+def test_a_release_counts_no_longer_than_any_record(desk: Desk, lease: float) -> None:
+    if desk.feed(Release("alice", lease)) != [Released("alice")]:
+        released = put_of(desk, desk.place())  # read_name refuses a lease that is longer than anybody's
+        assert released.expires_ms - released.issued_ms == NAMES.lease_max * 1000
 
 
 def test_a_sequence_of_an_earlier_life_is_exceeded(desk: Desk) -> None:
