@@ -132,9 +132,16 @@ class Directory:
             self._on_name_lost(name, reason, _id_of(holder))
 
     def _release(self, name: str, lease: float) -> None:
-        if self._tenancy.tell(Release(name)):
-            self._leases[name] = max(lease, self._leases.get(name, 0.0))
-            self._releasing.setdefault(name, asyncio.get_running_loop().create_future())
+        for number in [
+            number
+            for number, asked in self._asked.items()
+            if asked.name == name and isinstance(asked, Register)
+        ]:
+            del self._asked[number]
+            self._answer(Refused(number, "released"))
+        self._leases[name] = max(lease, self._leases.get(name, 0.0))
+        self._releasing.setdefault(name, asyncio.get_running_loop().create_future())
+        self._tenancy.want(Release(name))
 
     def _released(self, name: str) -> None:
         done = self._releasing.pop(name, None)
@@ -145,9 +152,8 @@ class Directory:
     async def _ask(self, number: int, question: Register | Resolve, timeout: float) -> Any:
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            if not self._tenancy.tell(question):
-                raise RingNotReady("the directory has too much to do: try again")
             self._asked[number] = question
+            self._tenancy.want(question)
             return await answered(waiting, timeout, f"the name {question.name!r}")
         finally:
             self._waiting.pop(number, None)

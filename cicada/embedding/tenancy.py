@@ -132,10 +132,7 @@ class Tenancy:
 
     def tell(self, message: object) -> bool:
         """Give the actor an input, or an Ask. False when it is starting and has too many waiting."""
-        if self._supervisor is None:
-            self._supervisor = Supervisor(Child(self._name, self._start), name=self._name)
-            self.hosted.adopt(self._supervisor)
-            self._supervisor.begin()
+        self._begin()
         if self._ref is not None and self._ref.is_alive():
             self._ref.tell(message)
             return True
@@ -143,6 +140,11 @@ class Tenancy:
             return False
         self._early.append(message)
         return True
+
+    def want(self, message: object) -> None:
+        """Give the actor an input that the tenant says again to each fresh machine: while there is none it waits nowhere else."""
+        self._begin()
+        self.mention(message)
 
     def mention(self, message: object) -> None:
         """Give the actor an input if there is one; else nobody needs to know."""
@@ -209,6 +211,12 @@ class Tenancy:
         except DeliveryTimeout:
             return None
         return answer.owner if isinstance(answer, OwnerFound) else None
+
+    def _begin(self) -> None:
+        if self._supervisor is None:
+            self._supervisor = Supervisor(Child(self._name, self._start), name=self._name)
+            self.hosted.adopt(self._supervisor)
+            self._supervisor.begin()
 
     def _start(self) -> GuardedRef[Any]:
         return ServiceActor.start(self)

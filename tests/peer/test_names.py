@@ -226,6 +226,23 @@ async def test_a_released_name_is_not_lost() -> None:
     assert losses.empty()
 
 
+async def test_a_name_that_is_released_first_of_all_can_be_registered_then() -> None:
+    async with SwarmPeer("127.0.0.1", 0) as peer:
+        peer.release("judy")
+        assert (await peer.register("judy")).address == peer.address
+        assert held(peer) == ["judy"]
+
+
+async def test_a_registration_that_is_under_way_ends_with_its_release() -> None:
+    async with SwarmPeer("127.0.0.1", 0) as peer:
+        registering = asyncio.create_task(peer.register("judy", timeout=PATIENCE_S))
+        await asyncio.sleep(0)
+        peer.release("judy")
+        with pytest.raises(RingNotReady, match="released"):
+            await registering
+        assert (await peer.register("judy")).address == peer.address
+
+
 async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
     with pytest.raises(Misuse, match="spaces"):
         await peers[0].register("no spaces")
