@@ -44,10 +44,11 @@ class Seen:
 class Life:
     """One membership of an origin whose key is ``peer_id``; ``until`` then nobody takes a message of it again that was taken."""
 
-    __slots__ = ("line", "origin", "peer_id", "seen", "until")
+    __slots__ = ("boot", "line", "origin", "peer_id", "seen", "until")
 
-    def __init__(self, peer_id: str, origin: str, limits: ChannelLimits) -> None:
+    def __init__(self, peer_id: str, origin: str, boot: int, limits: ChannelLimits) -> None:
         self.peer_id = peer_id
+        self.boot = boot
         self.origin = origin
         self.seen = Seen(limits.window)
         self.line = Line(limits)
@@ -83,6 +84,8 @@ class Log:
         self._limits = limits
         self._lives: dict[bytes, Life] = {}
         self._lives_of: Counter[str] = Counter()
+        # Memberships of a holder up to this boot are over, and nothing of them is taken; so long that matters.
+        self._over: dict[str, tuple[int, float]] = {}
         self._kept: dict[tuple[bytes, int], Kept] = {}
         self._of: dict[str, dict[tuple[bytes, int], int]] = {}  # sizes, by holder
         self._bytes: Counter[str] = Counter()
@@ -105,14 +108,19 @@ class Log:
         known = self._lives.get(life)
         return known is not None and number in known.seen
 
-    def room_for(self, id: bytes, peer_id: str, origin: str, now: float) -> Life | None:
-        """The membership; a new one, if there is room, else None."""
+    def room_for(self, id: bytes, peer_id: str, origin: str, boot: int, now: float) -> Life | None:
+        """The membership; a new one, if there is room, else None. Of too many of one holder the first one makes way: a peer has
+        one at a time, so that one is over."""
         known = self._lives.get(id)
         if known is not None:
             return known
-        life = Life(peer_id, origin, self._limits)
+        life = Life(peer_id, origin, boot, self._limits)
+        if boot <= self._over.get(life.holder, (0, 0.0))[0]:
+            return None
         if self._lives_of[life.holder] >= self._limits.key_lives or len(self._lives) >= self._limits.lives:
             self._forget(now)
+        if self._lives_of[life.holder] >= self._limits.key_lives:
+            self._end_first(life)
         if self._lives_of[life.holder] >= self._limits.key_lives or len(self._lives) >= self._limits.lives:
             return None
         self._lives[id] = life
@@ -195,15 +203,32 @@ class Log:
         if not self._of[holder]:
             del self._of[holder], self._bytes[holder]
 
+    def _end_first(self, newcomer: Life) -> None:
+        """Of the memberships of its holder, when the newcomer is later than that one."""
+        own = [(id, life) for id, life in self._lives.items() if life.holder == newcomer.holder]
+        id, first = min(own, key=lambda item: item[1].boot)
+        over = self._over.get(first.holder)
+        if first.boot >= newcomer.boot or (over is None and len(self._over) >= self._limits.lives):
+            return
+        for key in [key for key in self._kept if key[0] == id]:
+            self._drop(key)
+        self._over[first.holder] = (first.boot, max(first.until, 0.0 if over is None else over[1]))
+        self._remove(id, first)
+
+    def _remove(self, id: bytes, life: Life) -> None:
+        del self._lives[id]
+        self._lives_of[life.holder] -= 1
+        if not self._lives_of[life.holder]:
+            del self._lives_of[life.holder]
+
     def _forget(self, now: float) -> None:
         """Memberships of which no message can be taken any more, nor is kept."""
         kept = {life for life, _ in self._kept}
         for id, life in list(self._lives.items()):
             if life.until <= now and id not in kept and not len(life.line):
-                del self._lives[id]
-                self._lives_of[life.holder] -= 1
-                if not self._lives_of[life.holder]:
-                    del self._lives_of[life.holder]
+                self._remove(id, life)
+        for holder in [holder for holder, (_, until) in self._over.items() if until <= now]:
+            del self._over[holder]
 
 
 def _spans(life: bytes, numbers: list[int]) -> list[Span]:

@@ -157,7 +157,7 @@ class Posts:
         checked = self._signing.check(digest, self._own.address, record, signature)
         signed = replace(post, record=record, signature=signature)
         id = life_of(signed, checked.peer_id)
-        if self.log.room_for(id, checked.peer_id, post.origin, now) is None:
+        if self.log.room_for(id, checked.peer_id, post.origin, post.boot, now) is None:
             self._drop("channel-crowded")
             return None
         self._number, self._said_at = post.number, now
@@ -170,7 +170,7 @@ class Posts:
             return Took(Outcome.KNOWN)
         if not self._guard.origins.take((self._channel, checked.peer_id or post.origin), now):
             return self._drop("channel-flood")
-        life = self.log.room_for(id, checked.peer_id, post.origin, now)
+        life = self.log.room_for(id, checked.peer_id, post.origin, post.boot, now)
         if life is None:
             return self._drop("channel-crowded")
         kept = self.log.add(post, id, self._until(post, checked, now), now)

@@ -492,6 +492,16 @@ def test_each_membership_counts_anew_under_a_number_of_its_own() -> None:
     assert second[0].boot > first[0].boot
 
 
+def test_a_message_of_each_of_many_memberships_is_delivered_and_published() -> None:
+    bench = a_root(ALICE)
+    for boot in range(1, 3 * CHANNEL.key_lives):
+        heard = bench.hear(ALICE, Bench(BOB).post(boot=boot, payload=b"%d" % boot))
+        assert [message.payload for message in of(Delivered, heard)] == [b"%d" % boot]
+        bench.give(Leave(ROOM), Join(ROOM))
+        assert of(Published, bench.give(Publish(ROOM, b"mine")))
+    assert reasons(bench.outputs) == []
+
+
 def test_own_messages_that_come_back_are_not_delivered() -> None:
     bench = a_root(ALICE, BOB)
     ((_, post), _) = sent(Post, bench.give(Publish(ROOM, b"x")))

@@ -136,7 +136,9 @@ def test_the_log_keeps_to_its_bounds_and_its_summary_is_what_it_keeps(
 ) -> None:
     log = Log(SMALL)
     for now, (life, number, size) in enumerate(entered):
-        if log.room_for(life, f"key {life[0] % 2}", ORIGIN, now) is not None and not log.has(life, number):
+        if log.room_for(life, f"key {life[0] % 2}", ORIGIN, life[0], now) is not None and not log.has(
+            life, number
+        ):
             log.add(post(number, bytes(size)), life, until=now + 10, now=now)
         assert len(log) <= SMALL.log_messages
         assert log.total_bytes <= SMALL.log_bytes
@@ -150,22 +152,66 @@ def test_the_log_keeps_to_its_bounds_and_its_summary_is_what_it_keeps(
 def test_whoever_says_much_pushes_out_nothing_of_others() -> None:
     log = Log(ChannelLimits(log_bytes=1000, log_messages=10))
     for life, key in ((LIVES[0], "quiet"), (LIVES[1], "loud")):
-        log.room_for(life, key, ORIGIN, 0.0)
+        log.room_for(life, key, ORIGIN, 1, 0.0)
     log.add(post(1, b"hello"), LIVES[0], 10.0, 0.0)
     for number in range(1, 100):
         log.add(post(number, bytes(300)), LIVES[1], 10.0, 0.0)
     assert [kept.post.payload for kept in log.within([Span(LIVES[0], 1, 1)])] == [b"hello"]
 
 
-def test_one_key_has_only_so_many_lives_and_they_end() -> None:
-    log = Log(SMALL)
-    for life in LIVES[:2]:
-        log.room_for(life, "key", ORIGIN, 0.0)
+def two_lives(limits: ChannelLimits = SMALL) -> Log:
+    """As many as one key has; nobody takes a message of them after 100 s."""
+    log = Log(limits)
+    for boot, life in enumerate(LIVES[:2], start=1):
+        log.room_for(life, "key", ORIGIN, boot, 0.0)
         log.add(post(1), life, until=100.0, now=0.0)
-    assert log.room_for(LIVES[2], "key", ORIGIN, 1.0) is None
-    assert log.room_for(LIVES[3], "other", ORIGIN, 1.0) is not None
+    return log
+
+
+def test_one_key_has_only_so_many_lives_of_which_the_first_makes_way_for_a_later_one() -> None:
+    log = two_lives()
+    assert log.room_for(LIVES[2], "key", ORIGIN, 3, 1.0) is not None
+    assert (log.life(LIVES[0]), log.lives) == (None, 2)
+    assert [kept.life for kept in log.beyond(())] == [LIVES[1]]
+
+
+def test_what_is_said_in_a_life_that_made_way_is_not_taken_again() -> None:
+    log = two_lives()
+    log.room_for(LIVES[2], "key", ORIGIN, 3, 1.0)
+    log.add(post(1), LIVES[2], until=101.0, now=1.0)
+    assert log.room_for(LIVES[0], "key", ORIGIN, 1, 1.0) is None
+    log.expire(99.0)
+    assert log.room_for(LIVES[3], "key", ORIGIN, 4, 99.0) is not None
+    assert log.room_for(LIVES[0], "key", ORIGIN, 1, 99.0) is None
+    assert log.room_for(LIVES[1], "key", ORIGIN, 2, 99.0) is None
+
+
+def test_a_life_that_began_before_those_that_are_remembered_has_no_room() -> None:
+    log = two_lives()
+    assert log.room_for(LIVES[2], "key", ORIGIN, 0, 1.0) is None
+    assert log.lives == 2
+
+
+def test_lives_end_and_then_there_is_room_for_those_of_others() -> None:
+    log = two_lives(ChannelLimits(lives=2, key_lives=2))
+    assert log.room_for(LIVES[3], "other", ORIGIN, 1, 1.0) is None
     log.expire(101.0)
-    assert log.room_for(LIVES[2], "key", ORIGIN, 101.0) is not None
+    assert log.room_for(LIVES[3], "other", ORIGIN, 1, 101.0) is not None
+
+
+def test_that_lives_made_way_is_remembered_of_so_many_keys_and_then_none_makes_way() -> None:
+    log = Log(ChannelLimits(lives=6, key_lives=1, log_messages=1))
+    ended = 0
+    for number in range(20):
+        first, second = (bytes([number, boot]) * 8 for boot in (1, 2))
+        now = 2.0 * number
+        assert log.room_for(first, f"key {number}", ORIGIN, 1, now) is not None
+        log.add(post(1), first, until=1000.0, now=now)
+        later = log.room_for(second, f"key {number}", ORIGIN, 2, now)
+        ended += later is not None
+        log.life(first if later is None else second).until = now  # type: ignore[union-attr]
+        log.room_for(first, "nobody", ORIGIN, 1, now + 1.0)
+    assert ended == 6
 
 
 def test_a_summary_of_a_liar_costs_no_more_than_the_limit() -> None:
@@ -176,7 +222,7 @@ def test_a_summary_of_a_liar_costs_no_more_than_the_limit() -> None:
 
 def test_a_message_ages_by_the_time_that_it_is_kept() -> None:
     log = Log(CHANNEL)
-    log.room_for(LIVES[0], "key", ORIGIN, 0.0)
+    log.room_for(LIVES[0], "key", ORIGIN, 1, 0.0)
     kept = log.add(post(1, age_ms=500), LIVES[0], 10.0, now=4.0)
     assert kept.aged(6.0).age_ms == 2500
     old = log.add(post(2, age_ms=(1 << 63) - 1), LIVES[0], 10.0, now=4.0)
