@@ -42,7 +42,7 @@ from cicada.ids import Peer, is_hidden
 from cicada.keys.identity import Identity
 from cicada.keys.psks import OPEN, PreShared, SwarmKeys
 from cicada.keys.trust import Trust, TrustStore
-from cicada.limits import ACTOR, BROADCAST, DELIVERY, NAMES, RING, WIRE, DeliveryLimits, RingLimits
+from cicada.limits import ACTOR, BROADCAST, CHANNEL, DELIVERY, NAMES, RING, WIRE, DeliveryLimits, RingLimits
 from cicada.routing.behaviour import Behaviour
 from cicada.routing.mailstore import MailboxPolicy
 from cicada.services.namerecords import NameRecord
@@ -350,7 +350,8 @@ class SwarmPeer(Embedded):
 
     async def close(self, timeout: float = 5.0) -> None:
         """Leave the ring and end, within about ``timeout`` seconds. What the peer learned of others' keys stands in its file of
-        pins then. Mail that was received can still be taken. Idempotent; in a forked child, whose peer it is not, it does
+        pins then; others have what it published in channels, and know of names that it released, unless that took too long.
+        Mail that was received can still be taken. Idempotent; in a forked child, whose peer it is not, it does
         nothing. Cancelled, the peer ends without the rest of its farewell.
         """
         if self._hosted is None or self._hosted.ownership.is_foreign:
@@ -363,8 +364,7 @@ class SwarmPeer(Embedded):
         try:
             if not self._hosted.ended:
                 with contextlib.suppress(DeliveryTimeout, NotBound):  # one that ended or is stuck says none
-                    if self._directory is not None:
-                        await self._directory.farewell(min(timeout / 2, NAMES.farewell))
+                    await self._last_words(timeout / 2)
                     await self.disconnect(max(ends - loop.time(), 0.0))
         finally:
             self._hosted.end("left")
@@ -372,6 +372,15 @@ class SwarmPeer(Embedded):
         await answered(asyncio.shield(self._hosted.gone), left, "ending")
         await self._hosted.part(max(ends - loop.time(), _LAST_WORDS))
         await self._hosted.keep_pins(max(ends - loop.time(), _LAST_WORDS))
+
+    async def _last_words(self, timeout: float) -> None:
+        """Wait until others have what the application said at last, at most so long."""
+        words = []
+        if self._channels is not None:
+            words.append(self._channels.farewell(min(timeout, CHANNEL.carried)))
+        if self._directory is not None:
+            words.append(self._directory.farewell(min(timeout, NAMES.farewell)))
+        await asyncio.gather(*words)
 
     def kill(self) -> None:
         """End at once without a farewell: actors, links and listener are dropped as if the process had died."""

@@ -397,6 +397,9 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     names: int = 256  # of members, in one report: with hidden ones 17 KB
     members: int = 1 << 24  # more are not believed
+    carried: float = (
+        2.0  # a block that ends, or a peer that closes, waits so long until another has what it said
+    )
     grace: float = 20.0  # a member that nobody reports any more has left; parts that attach anew take less
     redirects: int = 16  # peers named to one who is refused
 

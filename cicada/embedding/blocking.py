@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from cicada.actors.mailbox import HostPort
 from cicada.embedding.channels import Channel, ChannelMessage
-from cicada.errors import NotBound
+from cicada.errors import DeliveryTimeout, NotBound
+from cicada.limits import CHANNEL
 
 T = TypeVar("T")
 
@@ -54,6 +56,10 @@ class BlockingChannel:
         """Give ``data`` to all other members; returns its number when it is on its way."""
         return self._run(self._channel.publish(data, timeout), timeout)
 
+    def carried(self, timeout: float = CHANNEL.carried) -> None:
+        """Returns when a neighbour in the tree has all that was published here, or raises DeliveryTimeout."""
+        self._run(self._channel.carried(timeout), timeout)
+
     def recv(self, timeout: float | None = None) -> ChannelMessage:
         """The next message, or DeliveryTimeout after ``timeout`` seconds (None: never)."""
         return self._run(self._channel.recv(timeout), timeout)
@@ -76,7 +82,14 @@ class BlockingChannel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.leave()
+        """Leaves, as soon as a neighbour has what was published, or ``CHANNEL.carried`` seconds later; at once when the block was
+        interrupted."""
+        try:
+            if kind is None or issubclass(kind, Exception):
+                with contextlib.suppress(DeliveryTimeout, NotBound):
+                    self.carried()
+        finally:
+            self.leave()
 
     def __repr__(self) -> str:
         return repr(self._channel)

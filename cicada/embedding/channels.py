@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -15,6 +16,7 @@ from cicada.actors.mailbox import HostPort
 from cicada.actors.pump import Core, Handlers
 from cicada.embedding.sending import payload_of
 from cicada.embedding.tenancy import Ask, Tenancy
+from cicada.embedding.underway import Underway
 from cicada.embedding.waiting import answered
 from cicada.errors import DeliveryTimeout, MailboxFull, Misuse, NotBound, RingNotReady
 from cicada.ids import Address
@@ -22,6 +24,7 @@ from cicada.limits import CHANNEL
 from cicada.services.channels import Channels
 from cicada.services.channelsio import (
     Blamed,
+    Carried,
     Connected,
     Delivered,
     Dropped,
@@ -65,6 +68,7 @@ class Channel:
         self._messages: deque[ChannelMessage] = deque()
         self._news = asyncio.Event()
         self._connected = asyncio.Event()
+        self._underway = Underway(CHANNEL.log_seconds)
         self._is_joined = False
 
     async def join(self, timeout: float = 10.0) -> None:
@@ -84,6 +88,7 @@ class Channel:
             self._is_joined = False
             self._connected.clear()
             self._news.set()
+            self._underway.clear()
             self._hub.leave(self)
 
     async def publish(self, data: bytes | str, timeout: float = 5.0) -> int:
@@ -92,7 +97,22 @@ class Channel:
         payload = payload_of(data, CHANNEL.payload, "message of a channel")
         if not self._is_joined:
             raise NotBound(f"this peer is not in channel {self.name!r}: join it first")
-        return await self._hub.publish(self.name, payload, timeout)
+        return await self._hub.publish(self, payload, timeout)
+
+    async def carried(self, timeout: float = CHANNEL.carried) -> None:
+        """Returns when a neighbour in the tree has all that was published here, and passes it on whatever becomes of this peer; at
+        once where nobody else has been in the channel for a while. Raises DeliveryTimeout when that takes longer than ``timeout``
+        seconds, and NotBound when the channel is left. What nobody took within a minute is lost, and not waited for; nor is what
+        was on its way when this peer moved to another address."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._underway.over(asyncio.get_running_loop().time())
+        except TimeoutError:
+            raise DeliveryTimeout(
+                f"nobody in channel {self.name!r} has the last message after {timeout} s"
+            ) from None
+        if not self._is_joined:
+            raise NotBound(f"this peer is not in channel {self.name!r}: join it first")
 
     async def recv(self, timeout: float | None = None) -> ChannelMessage:
         """The next message. Raises DeliveryTimeout when none came within ``timeout`` seconds (None: for ever), NotBound when the
@@ -122,7 +142,14 @@ class Channel:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.leave()
+        """Leaves, as soon as a neighbour has what was published, or ``CHANNEL.carried`` seconds later; at once when the block was
+        cancelled or interrupted."""
+        try:
+            if kind is None or issubclass(kind, Exception):
+                with contextlib.suppress(DeliveryTimeout, NotBound):
+                    await self.carried()
+        finally:
+            self.leave()
 
     def __repr__(self) -> str:
         return f"<Channel {self.name}{'' if self._is_joined else ' left'}>"
@@ -141,6 +168,11 @@ class Channel:
             self._connected.set()
         else:
             self._connected.clear()
+
+    @property
+    def underway(self) -> Underway:
+        """What it published that no neighbour has yet."""
+        return self._underway
 
     async def _iterate(self) -> AsyncIterator[ChannelMessage]:
         while True:
@@ -185,18 +217,26 @@ class ChannelHub:
         if not self._hosted.ended:
             self._tenancy.tell(Leave(channel.name))
 
-    async def publish(self, name: str, payload: bytes, timeout: float) -> int:
-        published: asyncio.Future[int | str] = asyncio.get_running_loop().create_future()
+    async def publish(self, channel: Channel, payload: bytes, timeout: float) -> int:
+        loop = asyncio.get_running_loop()
+        published: asyncio.Future[int | str] = loop.create_future()
+        said = channel.underway.begin(loop.time())
 
         def answer(outputs: list[Any]) -> None:
+            outcome = _number_in(outputs)
+            if isinstance(outcome, int):
+                channel.underway.number(said, outcome)
+            else:
+                channel.underway.end(said)
             if not published.done():
-                published.set_result(_number_in(outputs))
+                published.set_result(outcome)
 
-        if not self._tenancy.tell(Ask(Publish(name, payload), answer)):
-            raise MailboxFull(f"channel {name!r} has too much to do: publish later")
-        outcome = await answered(published, timeout, f"publishing in {name!r}")
+        if not self._tenancy.tell(Ask(Publish(channel.name, payload), answer)):
+            channel.underway.end(said)
+            raise MailboxFull(f"channel {channel.name!r} has too much to do: publish later")
+        outcome = await answered(published, timeout, f"publishing in {channel.name!r}")
         if isinstance(outcome, str):
-            raise MailboxFull(f"channel {name!r} did not take the message ({outcome}): publish later")
+            raise MailboxFull(f"channel {channel.name!r} did not take the message ({outcome}): publish later")
         return outcome
 
     # The tenant of the service
@@ -209,6 +249,7 @@ class ChannelHub:
     def carriers(self) -> Handlers:
         return {
             Published: lambda _: None,
+            Carried: self._on_carried,
             Delivered: self._on_delivered,
             Missed: self._on_missed,
             Presence: self._on_presence,
@@ -217,9 +258,16 @@ class ChannelHub:
             Dropped: lambda dropped: self._hosted.drop(dropped.reason),
         }
 
+    async def farewell(self, timeout: float) -> None:
+        """Wait until others have what was published, at most so long."""
+        if self._joined:
+            waits = (channel.carried(timeout) for channel in self._joined.values())
+            await asyncio.gather(*waits, return_exceptions=True)
+
     def began(self) -> None:
         for name, channel in self._joined.items():
             channel.note(connected=False)
+            channel.underway.clear()
             self._tenancy.tell(Join(name))
 
     def _on_delivered(self, delivered: Delivered) -> None:
@@ -234,6 +282,11 @@ class ChannelHub:
                 number=delivered.number,
             )
             channel.take(message)
+
+    def _on_carried(self, carried: Carried) -> None:
+        channel = self._joined.get(carried.channel)
+        if channel is not None:
+            channel.underway.carried(carried.number)
 
     def _on_missed(self, missed: Missed) -> None:
         channel = self._joined.get(missed.channel)

@@ -157,7 +157,7 @@ class Channels:
         if sending is not None and not delivered:
             self._failed(sending.channel, sending.peer, now)
         elif sending is not None and node is not None:
-            node.tree.taken(sending.peer)
+            node.taken(sending.peer, sending.own)
 
     def _failed(self, channel: str, peer: Peer, now: float) -> None:
         node = self._nodes.get(channel)

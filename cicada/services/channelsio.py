@@ -35,6 +35,13 @@ class Published(msgspec.Struct, frozen=True):
     number: int
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """Output: another peer has the message of that number, which passes it on: it goes its way without this peer."""
+
+    channel: str
+    number: int
+
+
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     """Output: a message of another member, once and in the order of its origin. ``peer_id``: whose key signed it, empty without
     encryption; ``trust``: how sure it is that this is the peer at ``origin``. ``boot`` tells the origin's memberships apart."""
@@ -91,4 +98,6 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 ChannelInput = Join | Leave | Publish | Received | Sent | FoundOwner | TimerFired
-ChannelOutput = Send | Find | Published | Delivered | Missed | Presence | Connected | Blamed | Dropped
+ChannelOutput = (
+    Send | Find | Published | Carried | Delivered | Missed | Presence | Connected | Blamed | Dropped
+)

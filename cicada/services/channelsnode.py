@@ -9,7 +9,7 @@ from cicada.ids import Address, Peer, peer_at
 from cicada.limits import ChannelLimits
 from cicada.services.channelsguard import Guard
 from cicada.services.channelslog import Kept
-from cicada.services.channelsoutbox import Outbox
+from cicada.services.channelsoutbox import Outbox, Own
 from cicada.services.channelsposts import Outcome, Posts
 from cicada.services.channelsroster import Roster
 from cicada.services.channelssigned import Signing, place_of_channel
@@ -100,6 +100,7 @@ class ChannelNode:
         kept = self.posts.publish(payload, now)
         if kept is not None:
             self._pass_on(kept, None, now)
+            self._note_alone(now)
 
     # Others
 
@@ -123,6 +124,12 @@ class ChannelNode:
                 self.posts.serve(peer, spans, now)
         self._look_after(now)
 
+    def taken(self, peer: Peer, own: Own | None) -> None:
+        """Something came to a peer; what of this peer's application was in it."""
+        self.tree.taken(peer)
+        if own is not None:
+            self.posts.carried(own)
+
     def failed(self, peer: Peer, now: float) -> None:
         """Something did not reach a peer: if it lives, it is to attach anew, and lacks nothing then."""
         if peer.address in self.tree.children:
@@ -140,6 +147,7 @@ class ChannelNode:
         """Do what is due."""
         self.posts.expire(now)
         self.tree.expire(now)
+        self._note_alone(now)
         if self._compare_at is not None and self._compare_at <= now:
             self._compare_at = now + self._jittered(self._limits.compare)
             self._compare(now, 1)
@@ -181,9 +189,19 @@ class ChannelNode:
         post = kept.aged(now)
         for neighbour in self.tree.neighbours():
             is_wanted = neighbour != sender and neighbour.address != post.origin
-            if is_wanted and not self._outbox.send(neighbour, post, now):
+            if is_wanted and not self._outbox.send(neighbour, post, now, self.posts.own(kept)):
                 self._outbox.drop("channel-slow", self._channel)
                 self.failed(neighbour, now)
+
+    def _note_alone(self, now: float) -> None:
+        """Where nobody else is, nobody is to have what was published. A root that has just become one cannot know: the one before
+        it attaches with all the others when it has asked the ring."""
+        if (
+            self.tree.role is Role.ROOT
+            and self.roster.is_alone
+            and now - self.tree.since >= self._limits.lease
+        ):
+            self.posts.all_carried()
 
     def _part_with(self, peer: Peer, now: float) -> None:
         self._asked.pop(peer.address, None)

@@ -12,12 +12,20 @@ from cicada.services.io import Find, Send
 from cicada.wire.channels import ChannelMessage
 
 
+class Own(NamedTuple):
+    """Which message of this peer's application: of which membership, and its number."""
+
+    life: bytes
+    number: int
+
+
 class Sending(NamedTuple):
-    """A message on its way. ``until``: then it counts as lost."""
+    """A message on its way. ``until``: then it counts as lost. ``own``: what of this peer's application is in it."""
 
     channel: str
     peer: Peer
     until: float
+    own: Own | None
 
 
 class Outbox:
@@ -46,12 +54,12 @@ class Outbox:
         self.counts[f"dropped:{reason}"] += 1
         self._outputs.append(Dropped(reason, channel))
 
-    def send(self, peer: Peer, message: ChannelMessage, now: float) -> bool:
+    def send(self, peer: Peer, message: ChannelMessage, now: float, own: Own | None = None) -> bool:
         """Send a message whose fate matters. False: too much is on its way to that peer already, or to all."""
         if self._to[peer.address] >= self._limits.outstanding or len(self._sending) >= self._limits.sends:
             return False
         self._last += 1
-        self._sending[self._last] = Sending(message.channel, peer, now + self._limits.send)
+        self._sending[self._last] = Sending(message.channel, peer, now + self._limits.send, own)
         self._to[peer.address] += 1
         self._put(Send(self._last, peer, message))
         return True

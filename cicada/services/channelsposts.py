@@ -12,10 +12,10 @@ from cicada.ids import Address, Peer
 from cicada.keys.io import StatementChecked
 from cicada.limits import KEYS, ChannelLimits
 from cicada.services.channelsguard import Guard
-from cicada.services.channelsio import Delivered, Missed, Published
+from cicada.services.channelsio import Carried, Delivered, Missed, Published
 from cicada.services.channelslog import Kept, Life, Log
 from cicada.services.channelsorder import Waiting
-from cicada.services.channelsoutbox import Outbox
+from cicada.services.channelsoutbox import Outbox, Own
 from cicada.services.channelssigned import Signing, life_of, said
 from cicada.wire.channels import Post, Span, Want
 
@@ -56,6 +56,8 @@ class Posts:
         self._holding: dict[bytes, Life] = {}
         self._number = 0
         self._boot = 0
+        self._told = 0  # all up to this number are carried
+        self._life = b""  # this membership, once something was published in it
         self._said_at = 0.0
         self.log = Log(limits)
         self.joined_at: float | None = None
@@ -68,10 +70,11 @@ class Posts:
     def join(self, boot: int, now: float) -> None:
         """From now on messages are delivered. ``boot`` names this membership: a higher one than the last."""
         self.joined_at, self._boot, self._number = now, boot, 0
+        self._told, self._life = 0, b""
 
     def leave(self) -> None:
         """From now on none is."""
-        self.joined_at = None
+        self.joined_at, self._life = None, b""
         self._holding.clear()
 
     def publish(self, payload: bytes, now: float) -> Kept | None:
@@ -135,6 +138,21 @@ class Posts:
             peer, (kept for kept in self.log.beyond(spans) if now - kept.entered_at >= settled), now
         )
 
+    def own(self, kept: Kept) -> Own | None:
+        """Which message of this membership it is; None: it is none."""
+        return Own(kept.life, kept.post.number) if kept.life == self._life else None
+
+    def all_carried(self) -> None:
+        """Nobody else is to have any of them."""
+        for number in range(self._told + 1, self._number + 1):
+            self._outbox.tell(Carried(self._channel, number))
+        self._told = self._number
+
+    def carried(self, own: Own) -> None:
+        """A neighbour has that message, and passes it on."""
+        if own.life == self._life:
+            self._outbox.tell(Carried(self._channel, own.number))
+
     def serve(self, peer: Peer, spans: Sequence[Span], now: float) -> None:
         """Send what a peer wants."""
         self._send(peer, self.log.within(spans), now)
@@ -145,7 +163,7 @@ class Posts:
             size += len(kept.post.payload)
             if size > self._limits.fill_bytes or number >= self._limits.fill_messages:
                 return True
-            if not self._outbox.send(peer, kept.aged(now), now):
+            if not self._outbox.send(peer, kept.aged(now), now, self.own(kept)):
                 return True
         return False
 
@@ -160,7 +178,7 @@ class Posts:
         if self.log.room_for(id, checked.peer_id, post.origin, post.boot, now) is None:
             self._drop("channel-crowded")
             return None
-        self._number, self._said_at = post.number, now
+        self._number, self._said_at, self._life = post.number, now, id
         self._outbox.tell(Published(self._channel, post.number))
         return self.log.add(signed, id, self._until(signed, checked, now), now)
 

@@ -44,6 +44,11 @@ class Roster:
         self._is_member = value
         self._has_changed = True
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else was reported lately."""
+        return not self._reports and not set(self._seen) - {self._own}
+
     def report(self, neighbour: str, count: int, names: Sequence[str] | None) -> bool:
         """What a neighbour says of its side. No names: they are as it said last. Whether that is news."""
         known = tuple(name for name in names if name != self._own) if names is not None else None

@@ -85,7 +85,7 @@ class Tree:
         self.children: dict[Address, Neighbour] = {}
         self.path: tuple[str, ...] = ()
         self.since = 0.0
-        """Since when ``parent`` is the parent."""
+        """Since when ``parent`` is the parent, or this peer the root."""
 
     # Questions
 
@@ -337,6 +337,7 @@ class Tree:
             self._remove_parent(now)
         self._search.succeed()
         self.role = Role.ROOT
+        self.since = now
         self._refresh_at = now + self._jittered(self._limits.refresh)
         self._set_path((self._own.address,), now)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from msgspec.structs import replace
 
 from cicada.actors.services import ServiceMail
 from cicada.aio import Channel, Lookup, SwarmPeer
-from cicada.errors import Misuse, NotBound, PayloadTooLarge
+from cicada.embedding.underway import Underway
+from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge
 from cicada.ids import peer_at
 from cicada.limits import CHANNEL, SERVICE
 from cicada.services.channelssigned import place_of_channel
+from cicada.testing import LocalSwarm, network, virtual
 from cicada.wire.channels import Detach, encode_channel
 from cicada.wire.services import Service
 from tests.peer.swarm import PATIENCE_S, eventually, swarm
@@ -27,7 +30,7 @@ async def peers() -> AsyncIterator[list[SwarmPeer]]:
         yield peers
 
 
-async def joined(peers: list[SwarmPeer], name: str = "#general") -> list[Channel]:
+async def joined(peers: Sequence[SwarmPeer], name: str = "#general") -> list[Channel]:
     channels = [peer.channel(name) for peer in peers]
     for channel in channels:
         await channel.join(PATIENCE_S)
@@ -155,6 +158,65 @@ async def test_what_a_busy_peer_cannot_take_over_it_refuses(peers: list[SwarmPee
     )
     taken = [services.give(Service.CHANNEL, mail) for _ in range(SERVICE.waiting + 50)]
     assert taken == [True] * SERVICE.waiting + [False] * 50
+
+
+@pytest.mark.parametrize("way", ["block", "error", "close", "carried"])
+def test_the_last_word_before_a_member_goes_is_heard_though_some_is_lost(way: str) -> None:
+    words = [b"bye %d" % number for number in range(20)]
+
+    async def speak(peer: SwarmPeer, word: bytes) -> None:
+        channel = peer.channel("#general")
+        await channel.join(PATIENCE_S)
+        if way in ("block", "error"):
+            with contextlib.suppress(RuntimeError):
+                async with channel:
+                    await channel.publish(word)
+                    if way == "error":
+                        raise RuntimeError
+        else:
+            await channel.publish(word)
+            if way == "carried":  # who has just become the root is soon found by the one before
+                await channel.carried(PATIENCE_S)
+        await peer.close()
+
+    async def main() -> list[bytes]:
+        async with LocalSwarm(4, seed=2) as swarm:
+            stays, _ = await joined(swarm.peers[:2])
+            network().everywhere(latency=0.05, loss=0.1)
+            for word in words:
+                await speak(await swarm.add(), word)
+            network().everywhere(latency=0.05)
+            return [data for _, data in await said(stays, len(words))]
+
+    assert sorted(virtual(main, seed=1)) == sorted(words)
+
+
+async def test_a_block_that_is_cancelled_is_left_at_once(
+    peers: list[SwarmPeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = await joined(peers[:2], "#other")
+    monkeypatch.setattr(Underway, "carried", lambda *_: None)  # nobody ever has anything
+    entered = asyncio.Event()
+
+    async def speak() -> None:
+        async with peers[0].channel("#general") as channel:
+            await channel.publish(b"hello")
+            entered.set()
+            await asyncio.Event().wait()
+
+    speaking = asyncio.create_task(speak())
+    await entered.wait()
+    speaking.cancel()
+    await asyncio.wait([speaking], timeout=CHANNEL.carried / 2)
+    assert speaking.cancelled()
+    await one.publish(b"hello")
+    with pytest.raises(DeliveryTimeout):
+        await one.carried(0.1)
+    waiting = asyncio.create_task(one.carried(PATIENCE_S))
+    await asyncio.sleep(0)
+    one.leave()
+    with pytest.raises(NotBound):
+        await waiting
 
 
 async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:

@@ -20,6 +20,7 @@ from cicada.limits import CHANNEL, KEYS, ChannelLimits
 from cicada.services.channels import Channels
 from cicada.services.channelsio import (
     Blamed,
+    Carried,
     ChannelOutput,
     Connected,
     Delivered,
@@ -500,6 +501,29 @@ def test_a_message_of_each_of_many_memberships_is_delivered_and_published() -> N
         bench.give(Leave(ROOM), Join(ROOM))
         assert of(Published, bench.give(Publish(ROOM, b"mine")))
     assert reasons(bench.outputs) == []
+
+
+def test_a_message_is_carried_when_it_came_to_a_neighbour_or_where_nobody_else_has_been_for_a_while() -> None:
+    bench = a_root()
+    assert of(Carried, bench.give(Publish(ROOM, b"early"))) == [], "another root may not know of this one yet"
+    assert of(Carried, bench.wait(CHANNEL.lease + CHANNEL.refresh * 1.2)) == [Carried(ROOM, 1)]
+    assert of(Carried, bench.give(Publish(ROOM, b"alone"))) == [Carried(ROOM, 2)]
+    bench.dead = {ALICE}
+    bench.hear(ALICE, attach(members=(ALICE.address,)))
+    assert of(Carried, bench.give(Publish(ROOM, b"lost"))) == [], "she is there, though nothing comes to her"
+    bench.dead = set()
+    filled = bench.hear(ALICE, attach(members=(ALICE.address,)))
+    assert [post.payload for _, post in sent(Post, filled)] == [b"early", b"alone", b"lost"]
+    assert of(Carried, filled) == [Carried(ROOM, number) for number in (1, 2, 3)]
+    assert of(Carried, bench.hear(ALICE, Bench(BOB).post())) == []
+
+
+def test_a_message_of_an_earlier_membership_that_came_says_nothing_of_this_one() -> None:
+    bench = a_root(ALICE)
+    (post,) = of(Send, bench.machine.handle(Publish(ROOM, b"before"), bench.now))
+    bench.give(Leave(ROOM), Join(ROOM))
+    assert of(Published, bench.machine.handle(Publish(ROOM, b"now"), bench.now))
+    assert of(Carried, bench.machine.handle(Sent(post.number, True), bench.now)) == []
 
 
 def test_own_messages_that_come_back_are_not_delivered() -> None:

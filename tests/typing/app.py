@@ -167,6 +167,7 @@ async def in_company() -> None:
         channel: aio.Channel = peer.channel("#general")
         async with channel:
             number: int = await channel.publish("hello")
+            await channel.carried(timeout=1.0)
             said: aio.ChannelMessage = await channel.recv(timeout=1.0)
             print(number, said.source, said.trust, channel.members, channel.missed)
         record: aio.NameRecord = await peer.register("alice", lease=600.0)
@@ -195,6 +196,7 @@ def in_company_with_threads() -> None:
         with peer.channel("#general") as channel:
             for said in channel:
                 print(channel.publish(said.data), answer.data)
+                channel.carried()
                 break
         record: aio.NameRecord = peer.register("alice")
         names: tuple[str, ...] = peer.names
