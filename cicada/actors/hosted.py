@@ -26,7 +26,7 @@ from cicada.actors.standstill import Standstill
 from cicada.actors.transport import Attachment
 from cicada.actors.tree import Supervisor
 from cicada.actors.watch import Figures
-from cicada.errors import MailboxFull, Misuse
+from cicada.errors import MailboxFull, Misuse, NotBound
 from cicada.events import AnyEvent, MessageDropped, PeerStopped
 from cicada.ids import Peer
 from cicada.keys.memory import Memory
@@ -229,6 +229,16 @@ class HostedPeer:
     def when_neighbours_changed(self, callback: Callable[[], object]) -> None:
         """Have this called whenever it has another successor or predecessor in the ring."""
         self._holdings.on_neighbours.append(callback)
+
+    def when_ended(self, callback: Callable[[], object]) -> None:
+        """Have this called once, when it has ended."""
+        self.gone.add_done_callback(lambda _: callback())
+
+    def check(self) -> None:
+        """Raises NotBound when it has ended, and Misuse where it is not to be used."""
+        if self.ended:
+            raise NotBound(self.failure or "this peer is closed: make a new one")
+        self.ownership.check()
 
     def drop(self, reason: str) -> None:
         """Count and tell what was for this peer and is not delivered."""

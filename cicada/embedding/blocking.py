@@ -50,7 +50,8 @@ class BlockingChannel:
 
     def leave(self) -> None:
         """Be no member any more. Idempotent."""
-        self._call(self._channel.leave)
+        with contextlib.suppress(NotBound):  # the peer has ended
+            self._call(self._channel.leave)
 
     def publish(self, data: bytes | str, timeout: float = 5.0) -> int:
         """Give ``data`` to all other members; returns its number when it is on its way."""

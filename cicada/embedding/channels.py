@@ -73,18 +73,20 @@ class Channel:
 
     async def join(self, timeout: float = 10.0) -> None:
         """Be a member, and return when the channel's tree has a place for this peer. Raises RingNotReady when it has none within
-        ``timeout`` seconds; the peer goes on looking until ``leave``."""
+        ``timeout`` seconds; the peer goes on looking until ``leave``. Raises NotBound when the peer has ended."""
         self._hub.join(self)
         self._is_joined = True
         try:
             async with asyncio.timeout(timeout):
                 await self._connected.wait()
+                self._hub.check()
         except TimeoutError:
             raise RingNotReady(f"no place in channel {self.name!r} within {timeout} s") from None
 
     def leave(self) -> None:
         """Be no member any more. Messages that came can still be taken. Idempotent."""
         if self._is_joined:
+            self._hub.check_place()
             self._is_joined = False
             self._connected.clear()
             self._news.set()
@@ -95,15 +97,16 @@ class Channel:
         """Give ``data``, at most ``CHANNEL.payload`` bytes, to all other members, once each; returns its number when it is on its
         way. Raises PayloadTooLarge, NotBound before ``join``, and MailboxFull when too much is on its way."""
         payload = payload_of(data, CHANNEL.payload, "message of a channel")
-        if not self._is_joined:
-            raise NotBound(f"this peer is not in channel {self.name!r}: join it first")
+        self._hub.check()
+        self._check_joined()
         return await self._hub.publish(self, payload, timeout)
 
     async def carried(self, timeout: float = CHANNEL.carried) -> None:
         """Returns when a neighbour in the tree has all that was published here, and passes it on whatever becomes of this peer; at
         once where nobody else has been in the channel for a while. Raises DeliveryTimeout when that takes longer than ``timeout``
-        seconds, and NotBound when the channel is left. What nobody took within a minute is lost, and not waited for; nor is what
-        was on its way when this peer moved to another address."""
+        seconds, and NotBound when the channel is left or the peer ends. What nobody took within a minute is lost, and not waited
+        for; nor is what was on its way when this peer moved to another address."""
+        self._hub.check_place()
         try:
             async with asyncio.timeout(timeout):
                 await self._underway.over(asyncio.get_running_loop().time())
@@ -111,17 +114,16 @@ class Channel:
             raise DeliveryTimeout(
                 f"nobody in channel {self.name!r} has the last message after {timeout} s"
             ) from None
-        if not self._is_joined:
-            raise NotBound(f"this peer is not in channel {self.name!r}: join it first")
+        self._check_joined()
 
     async def recv(self, timeout: float | None = None) -> ChannelMessage:
         """The next message. Raises DeliveryTimeout when none came within ``timeout`` seconds (None: for ever), NotBound when the
-        channel was left and nothing waits."""
+        channel was left or the peer has ended, and nothing waits."""
+        self._hub.check_place()
         try:
             async with asyncio.timeout(timeout):
                 while not self._messages:
-                    if not self._is_joined:
-                        raise NotBound(f"this peer is not in channel {self.name!r}: join it first")
+                    self._check_joined()
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -154,6 +156,13 @@ class Channel:
     def __repr__(self) -> str:
         return f"<Channel {self.name}{'' if self._is_joined else ' left'}>"
 
+    def end(self) -> None:
+        """Its peer has ended. Messages that came can still be taken."""
+        self._is_joined = False
+        self._news.set()
+        self._connected.set()
+        self._underway.clear()
+
     def take(self, message: ChannelMessage) -> None:
         """It came."""
         if len(self._messages) >= CHANNEL.waiting:
@@ -173,6 +182,11 @@ class Channel:
     def underway(self) -> Underway:
         """What it published that no neighbour has yet."""
         return self._underway
+
+    def _check_joined(self) -> None:
+        if not self._is_joined:
+            self._hub.check()
+            raise NotBound(f"this peer is not in channel {self.name!r}: join it first")
 
     async def _iterate(self) -> AsyncIterator[ChannelMessage]:
         while True:
@@ -194,6 +208,15 @@ class ChannelHub:
         self._hosted = hosted
         self._joined: dict[str, Channel] = {}
         self._tenancy = Tenancy(hosted, self)
+        hosted.when_ended(self._end)
+
+    def check(self) -> None:
+        """Raises NotBound when the peer has ended, and Misuse where it is not to be used."""
+        self._hosted.check()
+
+    def check_place(self) -> None:
+        """Raises Misuse where the peer is not to be used; one that has ended may be."""
+        self._hosted.ownership.check()
 
     def channel(self, name: str) -> Channel:
         """The channel of that name, not joined yet unless it was. Raises Misuse for what cannot be a name."""
@@ -205,6 +228,7 @@ class ChannelHub:
 
     def join(self, channel: Channel) -> None:
         """Raises Misuse when it is joined through another Channel, or the peer is in too many."""
+        self.check()
         if self._joined.setdefault(channel.name, channel) is not channel:
             raise Misuse(f"channel {channel.name!r} is joined already: use the Channel that joined it")
         if len(self._joined) > CHANNEL.joined:
@@ -269,6 +293,11 @@ class ChannelHub:
             channel.note(connected=False)
             channel.underway.clear()
             self._tenancy.tell(Join(name))
+
+    def _end(self) -> None:
+        joined, self._joined = self._joined, {}
+        for channel in joined.values():
+            channel.end()
 
     def _on_delivered(self, delivered: Delivered) -> None:
         channel = self._joined.get(delivered.channel)

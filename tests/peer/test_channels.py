@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from msgspec.structs import replace
 
+from cicada import peer as sync
 from cicada.actors.services import ServiceMail
 from cicada.aio import Channel, Lookup, SwarmPeer
 from cicada.embedding.underway import Underway
@@ -217,6 +219,100 @@ async def test_a_block_that_is_cancelled_is_left_at_once(
     one.leave()
     with pytest.raises(NotBound):
         await waiting
+
+
+@pytest.mark.parametrize("how", ["closed", "failed"])
+async def test_whoever_reads_a_channel_hears_that_its_peer_has_ended(
+    peers: list[SwarmPeer], how: str
+) -> None:
+    one, other = await joined(peers[:2])
+    is_heard = asyncio.Event()
+
+    async def listen() -> None:
+        async for message in other:
+            assert message.data == b"before"
+            is_heard.set()
+
+    iterating = asyncio.create_task(listen())
+    waiting = asyncio.create_task(peers[1].channel("#second").join(PATIENCE_S))
+    await one.publish(b"before")
+    await asyncio.wait_for(is_heard.wait(), PATIENCE_S)
+    reading = asyncio.create_task(other.recv(None))
+    await waiting
+    if how == "closed":
+        await peers[1].close()
+    else:
+        peers[1]._bound()._on_family_failed("of a test")
+    await asyncio.wait_for(iterating, PATIENCE_S)
+    reason = "closed" if how == "closed" else "of a test"
+    with pytest.raises(NotBound, match=reason):
+        await asyncio.wait_for(reading, PATIENCE_S)
+    for verb in (other.publish(b"late"), other.recv(1.0), other.carried(1.0), other.join(1.0)):
+        with pytest.raises(NotBound, match=reason):
+            await verb
+    other.leave()
+    other.leave()
+
+
+async def test_joining_ends_with_the_peer(peers: list[SwarmPeer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Channel, "note", lambda channel, *, connected: None)  # it never hears of its place
+    joining = asyncio.create_task(peers[0].channel("#general").join(PATIENCE_S * 10))
+    await asyncio.sleep(0)
+    await peers[0].close()
+    with pytest.raises(NotBound, match="closed"):
+        await asyncio.wait_for(joining, PATIENCE_S)
+
+
+def test_what_came_before_the_peer_ended_can_still_be_read() -> None:
+    async def main() -> bytes:
+        async with LocalSwarm(3, seed=1) as swarm:
+            one, other = await joined(swarm.peers[:2])
+            await one.publish(b"before")
+            await asyncio.sleep(1.0)
+            await swarm[1].close()
+            message = (await other.recv(None)).data
+            with pytest.raises(NotBound):
+                await other.recv(None)
+            return message
+
+    assert virtual(main, seed=1) == b"before"
+
+
+async def test_a_channel_is_used_on_the_loop_of_its_peer(peers: list[SwarmPeer]) -> None:
+    (channel,) = await joined(peers[:1])
+
+    def use() -> None:
+        for verb in (
+            lambda: channel.join(1.0),
+            lambda: channel.publish(b"x"),
+            lambda: channel.recv(1.0),
+        ):
+            with pytest.raises(Misuse, match="loop"):
+                asyncio.run(verb())
+        with pytest.raises(Misuse, match="loop"):
+            channel.leave()
+
+    await asyncio.to_thread(use)
+    await channel.publish(b"it works yet")
+
+
+def test_without_a_loop_whoever_reads_a_channel_hears_that_its_peer_has_ended_and_leaving_is_idempotent() -> (
+    None
+):
+    with sync.SwarmPeer("127.0.0.1", 0) as other, sync.SwarmPeer("127.0.0.1", 0) as peer:
+        other.connect(peer.listener, timeout=PATIENCE_S)
+        channel = peer.channel("#general")
+        channel.join(PATIENCE_S)
+        channel.carried(PATIENCE_S)
+        reader = threading.Thread(target=lambda: list(channel))
+        reader.start()
+        with peer.channel("#second"):
+            peer.close()
+        reader.join(PATIENCE_S)
+        assert not reader.is_alive()
+        channel.leave()
+        with pytest.raises(NotBound):
+            channel.publish(b"late")
 
 
 async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
