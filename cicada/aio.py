@@ -438,8 +438,9 @@ class SwarmPeer(Embedded):
         return SwarmRef(self._actors, target, name, commands=commands, replies=replies, require=trust)
 
     def _actors(self) -> ActorExchange:
+        hosted = self._own()
         if self._exchange is None:
-            self._exchange = ActorExchange(self._own())
+            self._exchange = ActorExchange(hosted)
         return self._exchange
 
     @property

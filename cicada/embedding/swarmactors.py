@@ -24,6 +24,7 @@ from cicada.errors import (
     MailboxFull,
     MalformedMessage,
     Misuse,
+    NotBound,
     PayloadTooLarge,
     Unavailable,
 )
@@ -118,6 +119,7 @@ class ActorExchange:
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         hosted.services.offer(Service.ACTOR, self._take)
+        hosted.when_ended(self._end)
 
     def is_exported(self, name: str, handle: SwarmExport) -> bool:
         """Whether this is the present export of that name."""
@@ -198,6 +200,20 @@ class ActorExchange:
             return ended.result()
         finally:
             self._watched.pop(number, None)
+
+    def _end(self) -> None:
+        """The peer has ended: nothing is exported any more, and no answer comes."""
+        self._exported.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        waiting: list[asyncio.Future[Any]] = [
+            *self._waiting.values(),
+            *(end for _, end in self._watched.values()),
+        ]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(NotBound(self._hosted.failure or "this peer was closed"))
+                future.exception()  # of a watch that asks just now, only the request is awaited
 
     def _take(self, mail: ServiceMail) -> bool:
         try:
@@ -332,9 +348,9 @@ class SwarmRef(Generic[C, R]):
     """Reference to the actor that the peer at ``target`` exports as ``name``, in whatever life of both.
 
     Every method that waits raises DeliveryTimeout when there is no answer in time, Unavailable when no such actor is exported to
-    this peer, or it ended, or the peer cannot be reached, KeyChanged when that one shows another key than the pinned one,
-    MailboxFull when the actor or its peer has too much to do, Misuse for a command that the actor does not know. An actor that
-    fails at it raises CicadaError here. Use on the peer's event loop.
+    this peer, or it ended, or the peer cannot be reached, KeyChanged when that one shows another key than the pinned one, NotBound
+    when this peer has ended, MailboxFull when the actor or its peer has too much to do, Misuse for a command that the actor does
+    not know. An actor that fails at it raises CicadaError here. Use on the peer's event loop.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from cicada.actors import LoopDispatcher
 from cicada.aio import SwarmPeer
 from cicada.embedding import swarmactors
 from cicada.embedding.swarmactors import SwarmCall, SwarmRef
-from cicada.errors import CicadaError, DeliveryTimeout, Misuse, Unavailable
+from cicada.errors import CicadaError, DeliveryTimeout, Misuse, NotBound, Unavailable
 from cicada.keys.identity import Identity
 from cicada.limits import ActorsLimits
 from cicada.peer import SyncSwarmRef
@@ -128,6 +128,33 @@ async def test_whoever_watches_hears_that_an_export_was_closed_and_nobody_can_st
         assert (terminated.failed, terminated.reason) == (False, "it is exported no more")
         assert not hasattr(ref, "stop")
         assert actor.is_alive()
+        await stop(actor)
+
+
+async def test_whoever_asks_or_watches_hears_that_its_own_peer_has_ended() -> None:
+    heard: list[Any] = []
+    async with swarm(2) as (server, client):
+        actor = served(server, heard)
+        ref = ref_to(client, server)
+        watching = asyncio.create_task(ref.watch())
+        await ref.ask(Add(1, 1))
+        asking = asyncio.create_task(ref.ask(Later(), timeout=PATIENCE * 10))
+        await eventually(lambda: has_later(heard))
+        own = Server.start(client.dispatcher, [])
+        exported = client.export(own, "own", commands=AnyCall, replies=AnyAnswer)
+        assert exported.is_open
+        await client.close()
+        for waiting in (watching, asking):
+            with pytest.raises(NotBound, match="closed"):
+                await asyncio.wait_for(waiting, PATIENCE)
+        assert not exported.is_open
+        for verb in (ref.ask(Add(1, 1)), ref.tell(Add(1, 1)), ref.watch()):
+            with pytest.raises(NotBound, match="closed"):
+                await verb
+        with pytest.raises(NotBound, match="closed"):
+            client.export(own, "late", commands=AnyCall, replies=AnyAnswer)
+        exported.close()
+        await stop(own)
         await stop(actor)
 
 
