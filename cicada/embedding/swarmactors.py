@@ -82,7 +82,7 @@ class SwarmCall(RemoteCall, frozen=True):
 
 
 class SwarmExport:
-    """An actor's export to the swarm. It ends with ``close``, with the actor, and with the peer. Use on the peer's event loop."""
+    """An actor's export to the swarm. It ends with ``close``, with the actor, and with the peer. For any thread."""
 
     def __init__(self, exchange: ActorExchange, name: str) -> None:
         self._exchange = exchange
@@ -94,8 +94,9 @@ class SwarmExport:
         return self._exchange.is_exported(self.name, self)
 
     def close(self) -> None:
-        """Others can reach the actor no more; it lives on. Whoever waits for it hears that. Idempotent."""
-        self._exchange.withdraw(self, ActorExit(urn="", failed=False, reason="it is exported no more"))
+        """Others can reach the actor no more; it lives on. Whoever waits for it hears that. On another thread than the peer's this is
+        done soon after. Idempotent."""
+        self._exchange.withdraw_soon(self, ActorExit(urn="", failed=False, reason="it is exported no more"))
 
 
 class _Exported(msgspec.Struct):
@@ -140,8 +141,12 @@ class ActorExchange:
         self._exported[name] = _Exported(ref, msgspec.msgpack.Decoder(commands), replies, handle)
         life = self._hosted.around.entropy.getrandbits(62)
         self._feed(Offered(name, life, require))
-        ref.watch(lambda end: self._on_loop(self.withdraw, handle, end))
+        ref.watch(lambda end: self.withdraw_soon(handle, end))
         return handle
+
+    def withdraw_soon(self, handle: SwarmExport, end: ActorExit) -> None:
+        """``withdraw``, from any thread."""
+        self._on_loop(self.withdraw, handle, end)
 
     def withdraw(self, handle: SwarmExport, end: ActorExit) -> None:
         """Nobody reaches it any more. Idempotent."""

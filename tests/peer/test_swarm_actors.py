@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -142,7 +143,6 @@ async def test_whoever_asks_or_watches_hears_that_its_own_peer_has_ended() -> No
         await eventually(lambda: has_later(heard))
         own = Server.start(client.dispatcher, [])
         exported = client.export(own, "own", commands=AnyCall, replies=AnyAnswer)
-        assert exported.is_open
         await client.close()
         for waiting in (watching, asking):
             with pytest.raises(NotBound, match="closed"):
@@ -217,7 +217,8 @@ async def test_the_death_of_a_watched_actors_peer_is_noticed(monkeypatch: pytest
 def test_the_sync_peer_asks_and_exports_too() -> None:
     with cicada.SwarmPeer("127.0.0.1", 0) as server, cicada.SwarmPeer("127.0.0.1", 0) as client:
         client.connect(server)
-        actor = Server.start(server.dispatcher, [])
+        heard: list[Any] = []
+        actor = Keeper.start(server.dispatcher, heard)
         exported = server.export(actor, "server", commands=AnyCall, replies=AnyAnswer, require=None)
         ref: SyncSwarmRef[AnyCall, AnyAnswer] = client.actor(
             server, "server", commands=AnyCall, replies=AnyAnswer
@@ -227,6 +228,19 @@ def test_the_sync_peer_asks_and_exports_too() -> None:
         with pytest.raises(DeliveryTimeout):
             ref.watch(timeout=0.05)
         assert exported.is_open
+        other = server.export(actor, "other", commands=AnyCall, replies=AnyAnswer, require=None)
+        of_other: SyncSwarmRef[AnyCall, AnyAnswer] = client.actor(
+            server, "other", commands=AnyCall, replies=AnyAnswer
+        )
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(of_other.ask, Later(), PATIENCE)
+            while Later() not in [call.command for call in heard]:
+                assert not asking.done()
+            other.close()
+            with pytest.raises(Unavailable, match="exported no more"):
+                asking.result(PATIENCE)
+        other.close()
+        assert not other.is_open
         actor.stop()
         with pytest.raises(Unavailable, match="no actor"):
             ref.ask(Add(2, 3))
