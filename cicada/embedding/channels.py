@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -269,6 +269,9 @@ class ChannelHub:
         memory, around = hosted.memory, hosted.around
         signing = PlainSigning(around.clock.wall_ms) if memory is None else KeySigning(memory)
         return Channels(around.own, signing, around.entropy)
+
+    def move(self, fresh: Core, before: Core, now: float) -> None:
+        cast("Channels", fresh).go_on_from(cast("Channels", before), now)
 
     def carriers(self) -> Handlers:
         return {

@@ -104,6 +104,9 @@ class Directory:
             raise Misuse("names are signed: a peer with encrypt=False has no directory")
         return Names(memory.own, memory.identity, memory.swarm, memory.wall_ms, NAMES)
 
+    def move(self, fresh: Core, before: Core, now: float) -> None:
+        """It is told all again."""
+
     def carriers(self) -> Handlers:
         return {
             Registered: self._answer,

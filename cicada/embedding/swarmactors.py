@@ -94,8 +94,8 @@ class SwarmExport:
         return self._exchange.is_exported(self.name, self)
 
     def close(self) -> None:
-        """Others can reach the actor no more; it lives on. Whoever waits for it hears that. On another thread than the peer's this is
-        done soon after. Idempotent."""
+        """Others can reach the actor no more; it lives on. Whoever waits for it hears that. Called on another thread than the
+        peer's, it is done soon after. Idempotent."""
         self._exchange.withdraw_soon(self, ActorExit(urn="", failed=False, reason="it is exported no more"))
 
 

@@ -55,6 +55,10 @@ class Tenant(Protocol):
         """A fresh machine for the peer as it is now."""
         ...
 
+    def move(self, fresh: Core, before: Core, now: float) -> None:
+        """A fresh machine takes over from one at another address."""
+        ...
+
     def decode(self, raw: bytes) -> msgspec.Struct:
         """A message of another peer. Raises MalformedMessage."""
         ...
@@ -101,7 +105,8 @@ class ServiceActor(Pump[Core]):
 
     def _begin_anew(self) -> None:
         self.around = self._tenancy.hosted.around
-        self.core = self.make_core()
+        before, self.core = self.core, self.make_core()
+        self._tenancy.tenant.move(self.core, before, self._instant)
         self._tenancy.settled(self.actor_ref)
 
     def _on_reply(self, reply: Reply) -> None:

@@ -65,6 +65,16 @@ class Channels:
         """What this peer has of a channel; for questions only."""
         return self._nodes.get(channel)
 
+    def go_on_from(self, before: Channels, now: float) -> None:
+        """This is the same peer at another address, and a member where that one was: what was said and heard in its channels goes
+        along, in the same memberships. Only where its key tells it from others; else each Join begins another one."""
+        if not self._signing.peer_id:
+            return
+        self._boot = before._boot
+        for channel, node in before._nodes.items():
+            if node.is_joined:
+                self._new(channel, "").go_on_from(node.posts, now)
+
     def handle(self, input: ChannelInput, now: float) -> list[ChannelOutput]:
         """What is to be done about ``input``. Raises ValueError for a Join whose name no channel can have, and nothing else."""
         match input:

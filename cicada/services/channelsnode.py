@@ -85,9 +85,12 @@ class ChannelNode:
     def join(self, boot: int, now: float) -> None:
         """Be a member."""
         self.posts.join(boot, now)
-        self.tree.join(now)
-        self._compare_at = now + self._jittered(self._limits.compare)
-        self._tell_presence(now)
+        self._enter(now)
+
+    def go_on_from(self, before: Posts, now: float) -> None:
+        """Be the member that this peer was at another address."""
+        self.posts.go_on_from(before)
+        self._enter(now)
 
     def leave(self, now: float) -> None:
         """Be none."""
@@ -167,6 +170,11 @@ class ChannelNode:
             self._repair_at,
         )
         return min((at for at in found if at is not None), default=None)
+
+    def _enter(self, now: float) -> None:
+        self.tree.join(now)
+        self._compare_at = now + self._jittered(self._limits.compare)
+        self._tell_presence(now)
 
     # Messages of the channel
 

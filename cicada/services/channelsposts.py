@@ -72,6 +72,12 @@ class Posts:
         self.joined_at, self._boot, self._number = now, boot, 0
         self._told, self._life = 0, b""
 
+    def go_on_from(self, before: Posts) -> None:
+        """The same membership, at another address."""
+        self.log, self._holding = before.log, before._holding
+        self.joined_at, self._boot, self._life = before.joined_at, before._boot, before._life
+        self._number, self._told, self._said_at = before._number, before._told, before._said_at
+
     def leave(self) -> None:
         """From now on none is."""
         self.joined_at, self._life = None, b""

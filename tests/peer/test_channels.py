@@ -12,15 +12,17 @@ from msgspec.structs import replace
 
 from cicada import peer as sync
 from cicada.actors.services import ServiceMail
-from cicada.aio import Channel, Lookup, SwarmPeer
+from cicada.aio import Channel, HostPort, Lookup, SwarmPeer
 from cicada.embedding.underway import Underway
 from cicada.errors import DeliveryTimeout, Misuse, NotBound, PayloadTooLarge
-from cicada.ids import peer_at
+from cicada.ids import Address, peer_at
 from cicada.limits import CHANNEL, SERVICE
+from cicada.nat.reachability import Become
 from cicada.services.channelssigned import place_of_channel
 from cicada.testing import LocalSwarm, network, virtual
 from cicada.wire.channels import Detach, encode_channel
 from cicada.wire.services import Service
+from tests.peer.moving import decide
 from tests.peer.swarm import PATIENCE_S, eventually, swarm
 
 PEERS = 6
@@ -219,6 +221,45 @@ async def test_a_block_that_is_cancelled_is_left_at_once(
     one.leave()
     with pytest.raises(NotBound):
         await waiting
+
+
+def test_a_member_that_moves_again_and_again_misses_nothing_and_is_missed_by_nobody() -> None:
+    spoken, moves = 100, 3
+
+    async def main() -> tuple[list[list[tuple[HostPort, bytes]]], int]:
+        network().everywhere(latency=0.05, jitter=0.02)
+        peers = [SwarmPeer(f"10.0.{number}.1", 5000) for number in range(5)]
+        for peer in peers[1:]:
+            await peer.connect(peers[0])
+        stays, hears, moves_about = channels = await joined(peers[:3])
+        heard: list[list[tuple[HostPort, bytes]]] = [[], []]
+
+        async def listen(index: int) -> None:
+            async for message in (hears, moves_about)[index]:
+                heard[index].append((message.source, message.data))
+
+        listening = [asyncio.create_task(listen(index)) for index in range(2)]
+        for number in range(spoken):
+            await stays.publish(b"%d" % number)
+            await moves_about.publish(b"own %d" % number)
+            if number % 30 == 15:
+                decide(peers[2], Become(Address(f"10.0.9.{number}:5000")))
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(40.0)
+        for task in listening:
+            task.cancel()
+        for peer in peers:
+            peer.kill()
+        return heard, sum(channel.missed for channel in channels)
+
+    heard, missed = virtual(main, seed=1)
+    said_by_one = [b"%d" % number for number in range(spoken)]
+    by_mover = [data for _, data in heard[0] if data.startswith(b"own")]
+    assert [data for _, data in heard[0] if not data.startswith(b"own")] == said_by_one
+    assert by_mover == [b"own %d" % number for number in range(spoken)]
+    assert [data for _, data in heard[1]] == said_by_one
+    assert len({source for source, data in heard[0] if data.startswith(b"own")}) == 1 + moves
+    assert missed == 0
 
 
 @pytest.mark.parametrize("how", ["closed", "failed"])

@@ -631,6 +631,44 @@ def test_what_a_member_said_at_another_address_or_in_an_earlier_life_does_not_co
     assert [one.payload for one in of(Delivered, bench.hear(ALICE, Bench(ALICE).post()))] == [b"hello"]
 
 
+def moved(bench: Bench, to: Peer, *, signs: bool = True) -> Bench:
+    """The same peer, at another address."""
+    there = Bench(to)
+    there.memory = Memory(
+        to, bench.memory.identity, swarm="swarm", wall_ms=lambda: NOW, trust=TrustStore.load(())
+    )
+    signing = KeySigning(there.memory) if signs else PlainSigning(lambda: NOW)
+    there.machine = Channels(to, signing, Random(2), CHANNEL, by_ip)
+    there.now = bench.now
+    there.machine.go_on_from(bench.machine, there.now)
+    return there
+
+
+def test_a_member_that_moved_goes_on_in_the_same_membership() -> None:
+    bench, carol = a_root(ALICE), Bench(CAROL)
+    bench.hear(ALICE, carol.post(1), carol.post(3))
+    (said,) = of(Published, bench.give(Publish(ROOM, b"before")))
+    there = moved(bench, BOB)
+    assert there.give(Publish(ROOM, b"at once"))
+    there.give(Join(ROOM))
+    assert [said.number, *(one.number for one in of(Published, there.outputs))] == [1, 2]
+    filled = there.hear(ALICE, attach(members=(ALICE.address,)))
+    posts = [post for _, post in sent(Post, filled)]
+    assert [post.payload for post in posts if post.boot != 7] == [b"before", b"at once"]
+    assert len({post.boot for post in posts if post.boot != 7}) == 1
+    heard = of(Delivered, there.hear(ALICE, carol.post(1), carol.post(2), carol.post(3)))
+    assert [message.number for message in heard] == [2, 3], "what it had is not delivered again, nor lost"
+    there.give(Leave(ROOM), Join(ROOM))
+    assert [one.number for one in of(Published, there.give(Publish(ROOM, b"anew")))] == [1]
+
+
+def test_a_member_without_a_key_that_moved_begins_anew() -> None:
+    there = moved(a_root(ALICE), BOB, signs=False)
+    assert len(there.machine) == 0
+    there.give(Join(ROOM))
+    assert [one.number for one in of(Published, there.give(Publish(ROOM, b"anew")))] == [1]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
