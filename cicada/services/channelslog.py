@@ -103,6 +103,11 @@ class Log:
         """The membership, if it is remembered."""
         return self._lives.get(id)
 
+    def forget_order(self) -> None:
+        """Nobody is told messages any more: what comes when somebody is again follows nothing that was told before."""
+        for life in self._lives.values():
+            life.line = Line(self._limits)
+
     def has(self, life: bytes, number: int) -> bool:
         """Whether it came, or may have come."""
         known = self._lives.get(life)

@@ -82,6 +82,7 @@ class Posts:
         """From now on none is."""
         self.joined_at, self._life = None, b""
         self._holding.clear()
+        self.log.forget_order()
 
     def publish(self, payload: bytes, now: float) -> Kept | None:
         """Sign a message, and keep it. None: that would be more than one origin's share."""

@@ -27,6 +27,7 @@ from cicada.services.channelsio import (
     Dropped,
     Join,
     Leave,
+    Missed,
     Presence,
     Publish,
     Published,
@@ -538,6 +539,20 @@ def test_what_was_said_before_joining_is_passed_on_and_not_delivered() -> None:
     outputs = bench.hear(ALICE, replace(Bench(peer(9)).post(1), age_ms=9_000), Bench(peer(9)).post(2))
     assert [message.number for message in of(Delivered, outputs)] == [2]
     assert [message.number for _, message in sent(Post, outputs)] == [1, 2]
+
+
+def test_a_root_that_left_and_joins_again_waits_for_nothing_that_was_said_meanwhile() -> None:
+    bench, carol = a_root(ALICE), Bench(CAROL)
+    bench.hear(ALICE, carol.post(1), carol.post(2), carol.post(4))  # the third is waited for
+    bench.give(Leave(ROOM))
+    bench.now += 1.0
+    assert of(Delivered, bench.hear(ALICE, carol.post(3), carol.post(5))) == []
+    bench.now += 1.0
+    bench.give(Join(ROOM))
+    bench.now += 1.0
+    late = signed(replace(carol.post(6), quiet_ms=2000), carol.memory)
+    assert [message.number for message in of(Delivered, bench.hear(ALICE, late))] == [6]
+    assert of(Missed, bench.wait(2 * CHANNEL.hold)) == []
 
 
 def test_peers_that_do_not_encrypt_believe_who_does_not_sign() -> None:
