@@ -5,7 +5,7 @@ A name is shown as its own only when the directory says that it belongs to the p
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from random import Random
@@ -55,7 +55,8 @@ from samples.chat.limits import LIMITS, NAME, ChatLimits
 from samples.chat.names import Names, Standing
 from samples.chat.roster import Member, Roster
 from samples.chat.text import clean, short
-from samples.chat.wire import Announce, Farewell, Said, Whispered, decode_direct, decode_in_channel
+from samples.chat.whispers import Whispers
+from samples.chat.wire import Announce, Farewell, Said, Whispered, decode_in_channel
 
 
 class Chat:
@@ -80,7 +81,7 @@ class Chat:
         self._channels: tuple[str, ...] = ()
         self._numbers = 0
         self._sending: dict[int, str] = {}
-        self._held: deque[tuple[str, Whispered]] = deque()
+        self._whispers = Whispers(self.names, self.talks, self.dropped, limits)
         self._checked = float("-inf")
 
     def handle(self, input: Input, now: float) -> list[Output]:
@@ -100,7 +101,7 @@ class Chat:
             case FromChannel():
                 return self._heard(input, now)
             case Direct():
-                return self._whispered(input, now)
+                return [*self._whispers.heard(input, now)]
             case Settled():
                 self._settled(input, now)
             case Found():
@@ -250,7 +251,7 @@ class Chat:
         done = "delivered" if key.startswith("@") else "sent"
         self.talks[key].settle(input.number, f"failed: {input.problem}" if input.problem else done)
         if input.peer_id and not input.problem:
-            self._meet(key, input.peer_id, now)
+            self._whispers.meet(key, input.peer_id, now)
 
     # Channels
 
@@ -327,60 +328,7 @@ class Chat:
         """A member's name with what is known of it."""
         return shown_name(who.name, who.peer_id, self.names.standing(who.name, who.peer_id))
 
-    # Private messages
-
-    def _whispered(self, input: Direct, now: float) -> list[Output]:
-        try:
-            message = decode_direct(input.data)
-        except MalformedMessage:
-            self.dropped["malformed"] += 1
-            return []
-        if not isinstance(message, Whispered):
-            return []
-        of_sender = sum(peer_id == input.peer_id for peer_id, _ in self._held)
-        if len(self._held) >= self._limits.held or of_sender >= self._limits.held // 8:
-            self.dropped["private-unverified"] += 1
-            return []
-        self._held.append((input.peer_id, message))
-        return self._release(now)
-
-    def _release(self, now: float) -> list[Output]:
-        """Show private messages of whose names there is a fresh answer; ask for the others."""
-        waiting, self._held = self._held, deque()
-        asked: list[Output] = []
-        for peer_id, message in waiting:
-            if self.names.is_answered(message.name, now, self._limits.fresh):
-                self._show_private(peer_id, message, now)
-            else:
-                self._held.append((peer_id, message))
-                asked += self.names.ask_anew(message.name, now, self._limits.fresh)
-        return asked
-
-    def _show_private(self, peer_id: str, message: Whispered, now: float) -> None:
-        text = clean(message.text)
-        standing = self.names.standing(message.name, peer_id)
-        if not self.names.is_known(message.name):  # what was known before may have changed
-            standing = Standing.UNKNOWN
-        if standing is Standing.FALSE:
-            self.dropped["private-false-name"] += 1
-            self._problem(HOME, f"refused a private message: {short(peer_id)} is not {message.name}", now)
-        elif not text:
-            self.dropped["empty"] += 1
-        elif standing is Standing.UNKNOWN or self.talks.open(f"@{message.name}") is None:
-            alone = f"(to you alone) {text}"
-            self.talks.add(HOME, Line(now, Kind.SAID, alone, message.name, peer_id, standing))
-        else:
-            self._meet(f"@{message.name}", peer_id, now)
-            self.talks.add(f"@{message.name}", Line(now, Kind.SAID, text, message.name, peer_id, standing))
-
-    def _meet(self, key: str, peer_id: str, now: float) -> None:
-        """A private conversation is with this peer now; a name that changed hands is told."""
-        talk = self.talks[key]
-        if talk.peer_id not in {"", peer_id}:
-            self._problem(
-                key, f"{key[1:]} is another peer now: {short(peer_id)}, before {short(talk.peer_id)}", now
-            )
-        talk.peer_id = peer_id
+    # The directory
 
     def _found(self, found: Found, now: float) -> list[Output]:
         self.names.found(found, now)
@@ -389,7 +337,7 @@ class Chat:
             talk.judge(found.name, {peer: self.names.standing(found.name, peer) for peer in judged})
         is_lost = found.name == self.name and not found.problem and found.owner != self.own
         again = [Register(self.name)] if is_lost else []  # what comes of it says whose the name is
-        return [*again, *self._release(now)]
+        return [*again, *self._whispers.release(now)]
 
     # Time
 
@@ -401,7 +349,7 @@ class Chat:
         if now - self._checked >= self._limits.believed:
             self._checked = now
             outputs += [LookUp(self.name)] if self.is_registered else [Register(self.name)]
-        return [*outputs, *self._release(now), *self._announcements(now)]
+        return [*outputs, *self._whispers.release(now), *self._announcements(now)]
 
     def _doubts(self, now: float) -> Iterator[LookUp]:
         for roster in self.rosters.values():
