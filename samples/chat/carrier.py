@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -17,8 +18,7 @@ from samples.chat.wire import encode
 
 CONNECT_S: Final = 15.0
 ENTER_S: Final = 10.0
-GRACE_S: Final = 0.3
-FAREWELL_S: Final = 1.0
+FAREWELL_S: Final = 2.5  # a word that was lost is said again after a second
 CLOSE_S: Final = 3.0
 JOBS: Final = 256  # at once; what comes on top is dropped, and counted
 
@@ -160,10 +160,12 @@ class Carrier:
     # What is done once
 
     async def _leave(self, name: str) -> None:
-        """After a while: nobody says when a neighbour has what was published, and it goes on only from there."""
-        await asyncio.sleep(GRACE_S)
-        if channel := self._channels.pop(name, None):
+        """Once a neighbour has what was published: it goes on from there."""
+        if channel := self._channels.get(name):
+            with suppress(CicadaError):
+                await channel.carried(FAREWELL_S)
             channel.leave()
+        self._channels.pop(name, None)
         self._leaving.pop(name, None)
 
     def _come_back(self, channel: str) -> None:

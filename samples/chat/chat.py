@@ -357,6 +357,8 @@ class Chat:
                 yield from self.names.ask(member.name, member.peer_id, now)
 
     def _announcements(self, now: float) -> list[Output]:
+        if self.closing:  # the farewell is the last word
+            return []
         due = [(channel, roster.announces(now)) for channel, roster in self.rosters.items()]
         return [
             Publish(channel, Announce(self.name, fresh=is_fresh))

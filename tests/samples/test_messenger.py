@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import pytest
 
 from cicada.aio import SwarmPeer
-from samples.chat import wire
+from cicada.testing import network, virtual
+from samples.chat import io, wire
+from samples.chat.carrier import Carrier
 from tests.launcher.swarms import free_ports
 from tests.peer.swarm import PATIENCE_S
 from tests.samples.windows import GENERAL, QUICK, Window, stranger, two, window
@@ -210,3 +213,40 @@ async def test_who_speaks_under_a_name_of_another_is_shown_by_its_peer_id() -> N
             await alice.sees(f"?{record.peer_id[:8]}: it is me")
         await bob.types("no, me")
         await alice.sees("bob: no, me")
+
+
+def test_a_quit_is_told_at_once_though_some_of_what_is_sent_is_lost() -> None:
+    guests, soon = 15, 5.0
+
+    async def visit(host: Carrier, number: int) -> bool:
+        """Whether a guest is seen to come, and soon seen to leave."""
+        name, peer = f"bob{number}", SwarmPeer(f"10.0.1.{number}", 5000)
+        guest = Carrier(peer, name, Random(number), seeds=[("10.0.0.1", 5000)], channels=[GENERAL])
+        staying = asyncio.create_task(guest.run())
+
+        async def until(is_here: bool, seconds: float) -> None:
+            async with asyncio.timeout(seconds):
+                while any(member.name == name for member in host.chat.rosters[GENERAL]) is not is_here:
+                    await asyncio.sleep(0.1)
+
+        await until(True, PATIENCE_S * 3)
+        await asyncio.sleep(4.0)
+        guest.feed(io.Typed("/quit"))
+        await staying
+        try:
+            await until(False, soon)
+        except TimeoutError:
+            return False
+        return True
+
+    async def main() -> list[bool]:
+        host = Carrier(SwarmPeer("10.0.0.1", 5000), "alice", Random(1), channels=[GENERAL])
+        hosting = asyncio.create_task(host.run())
+        await asyncio.sleep(5.0)
+        network().everywhere(latency=0.05, jitter=0.03, loss=0.1)
+        seen = [await visit(host, number) for number in range(1, guests + 1)]
+        host.feed(io.Typed("/quit"))
+        await hosting
+        return seen
+
+    assert virtual(main, seed=1) == [True] * guests

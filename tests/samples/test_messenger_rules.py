@@ -317,6 +317,13 @@ def test_quitting_leaves_all_channels_once() -> None:
     assert typed(chat, "/quit") == []
 
 
+def test_whoever_quits_announces_itself_no_more() -> None:
+    chat = begun(None, GENERAL)
+    typed(chat, "/quit")
+    outputs = [output for seconds in range(100) for output in chat.handle(io.Ticked(), float(seconds))]
+    assert [output for output in outputs if isinstance(output, io.Publish)] == []
+
+
 def test_a_swarm_that_cannot_be_entered_is_told_and_can_be_tried_again() -> None:
     chat = Chat("alice", Random(1))
     seeds = (("127.0.0.1", 1),)
