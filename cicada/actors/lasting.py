@@ -143,9 +143,17 @@ class SyncLastingRef(SyncRemoteRef[C, R]):
         self._ref = LastingRef(path, commands=commands, replies=replies, what=what)
 
     def tell(self, command: C, timeout: float = ACTOR.ask_timeout) -> None:
-        self._run(self._ref.connect(timeout))  # nothing was noticed since the last call
-        self._run(self._ref.tell(command, timeout))
+        self._run(self._tell(command, timeout))
 
     def ask(self, command: C, timeout: float = ACTOR.ask_timeout) -> R:
-        self._run(self._ref.connect(timeout))
-        return self._run(self._ref.ask(command, timeout))
+        return self._run(self._ask(command, timeout))
+
+    async def _tell(self, command: C, timeout: float) -> None:
+        remaining = _Remaining(timeout)
+        await self._ref.connect(remaining())  # nothing was noticed since the last call
+        await self._ref.tell(command, remaining())
+
+    async def _ask(self, command: C, timeout: float) -> R:
+        remaining = _Remaining(timeout)
+        await self._ref.connect(remaining())
+        return await self._ref.ask(command, remaining())

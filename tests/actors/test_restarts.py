@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cicada.actors import LastingRef, LoopDispatcher
+from cicada.actors import LastingRef, LoopDispatcher, SyncLastingRef
 from cicada.actors.remote import _answers, export
 from cicada.errors import Misuse, Unavailable
 from tests.actors.calls import Add, AnyAnswer, AnyCall, Later, Server, Sum
@@ -99,3 +99,25 @@ async def test_nobody_who_comes_within_the_time_out_is_unavailable(tmp_path: Pat
             await ref.tell(Add(1, 1), timeout=0)
     with pytest.raises(Misuse, match="closed"):
         await ref.ask(Add(1, 1))
+
+
+@pytest.mark.parametrize("verb", ["tell", "ask"])
+def test_without_a_loop_meeting_the_actor_is_part_of_the_time_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    left: list[float] = []
+
+    async def takes_a_while(_: object, timeout: float) -> None:
+        left.append(timeout)
+        await asyncio.sleep(0.05)
+
+    async def wants(_: object, __: object, timeout: float) -> Sum:
+        left.append(timeout)
+        return Sum(1)
+
+    monkeypatch.setattr(LastingRef, "connect", takes_a_while)
+    monkeypatch.setattr(LastingRef, verb, wants)
+    with SyncLastingRef[AnyCall, AnyAnswer](tmp_path / "actor", commands=AnyCall, replies=AnyAnswer) as ref:
+        getattr(ref, verb)(Add(1, 1), 2.0)
+    first, second = left
+    assert second <= first - 0.05
