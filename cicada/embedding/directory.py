@@ -32,7 +32,24 @@ from cicada.wire.services import Service
 
 _logger = logging.getLogger("cicada.names")
 _UNKNOWN: Final = "no-such-name"
-_MISTAKES: Final = frozenset({"name-invalid", "lease-invalid", "too-many-names"})
+_MISTAKES: Final = {
+    "name-invalid": "see normal_name for what a name may be",
+    "lease-invalid": f"give a lease of {NAMES.lease_min:,.0f} to {NAMES.lease_max:,.0f} seconds",
+    "too-many-names": f"a peer has {NAMES.own} names at most: release one first",
+}
+"""What to do instead, by the reason."""
+_AGAIN: Final = {
+    "busy": f"it is being registered here already, or this peer had more than {NAMES.key_burst} new names in a row, after which one"
+    f" comes free every {1 / NAMES.key_rate:.0f} s: try again then",
+    "full": "those who would keep it have no room, or enough names of this peer: try again later, or another name",
+    "elsewhere": "the ring is changing: try again in some seconds",
+    "invalid": "those who would keep it refuse it: look at this machine's clock, and whether the swarm's name is the same",
+    "stale": "another process with this peer's keys registers it: end one of the two",
+    "no-answer": "too few of those who would keep it answered: try again",
+    "disputed": "those who keep it name different owners: try again in a minute",
+    "released": "it was released meanwhile: register it again if you want it",
+}
+"""When to try again, by the reason."""
 
 
 class Directory:
@@ -70,15 +87,23 @@ class Directory:
         if answer.reason == "taken":
             raise NameTaken(normal, _id_of(answer.holder))
         if answer.reason in _MISTAKES:
-            raise Misuse(f"the name {normal!r} cannot be registered like this: {answer.reason}")
-        raise RingNotReady(f"the name {normal!r} could not be registered: {answer.reason}; try again")
+            advice = _MISTAKES[answer.reason]
+            raise Misuse(f"the name {normal!r} cannot be registered like this ({answer.reason}): {advice}")
+        raise RingNotReady(
+            f"the name {normal!r} could not be registered ({answer.reason}): {_advice(answer.reason)}"
+        )
 
     async def resolve(self, name: str, timeout: float) -> NameRecord | None:
         """As SwarmPeer.resolve promises it."""
         normal = normal_name(name)
         answer: Resolved = await self._ask(number := next(self._numbers), Resolve(number, normal), timeout)
         if answer.record is None and answer.reason != _UNKNOWN:
-            raise RingNotReady(f"the name {normal!r} could not be resolved: {answer.reason}; try again")
+            advice = (
+                "too much is asked here at once: try again"
+                if answer.reason == "busy"
+                else _advice(answer.reason)
+            )
+            raise RingNotReady(f"the name {normal!r} could not be resolved ({answer.reason}): {advice}")
         return answer.record
 
     def release(self, name: str) -> None:
@@ -161,6 +186,10 @@ class Directory:
         finally:
             self._waiting.pop(number, None)
             self._asked.pop(number, None)
+
+
+def _advice(reason: str) -> str:
+    return _AGAIN.get(reason, "try again")
 
 
 def _id_of(holder: NameRecord | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,14 +14,17 @@ from msgspec.structs import replace
 from cicada import peer as sync
 from cicada.actors.family import Crash
 from cicada.aio import SwarmPeer
+from cicada.embedding import directory
 from cicada.embedding.tenancy import Moved, Reply, Tenancy
 from cicada.errors import Misuse, NameTaken, NotBound, RingNotReady
 from cicada.ids import Peer, Place
 from cicada.keys.identity import Identity
 from cicada.limits import NAMES
 from cicada.services.io import FoundOwner, Sent
+from cicada.services.nameio import Refused, Resolved
 from cicada.services.namerecords import place_of_name, rank_of, sign_name
 from cicada.testing import LocalSwarm, virtual
+from cicada.wire.names import Verdict
 from tests.peer.swarm import PATIENCE_S, eventually, proven, swarm
 
 PEERS = 6
@@ -254,6 +258,43 @@ async def test_mistakes_are_said_at_once(peers: list[SwarmPeer]) -> None:
     with pytest.raises(Misuse, match="encrypt"):
         await plain.resolve("alice")
     plain.kill()
+
+
+async def test_a_registration_that_cannot_work_says_what_would(peers: list[SwarmPeer]) -> None:
+    for lease in (5.0, 1e6):
+        with pytest.raises(Misuse, match=r"lease-invalid.*60 to 86,400 seconds"):
+            await peers[0].register("mallory", lease=lease)
+    async with SwarmPeer("127.0.0.1", 0) as alone:
+        for number in range(NAMES.key_burst):
+            await alone.register(f"name-{number}")
+        with pytest.raises(RingNotReady, match=r"busy.*16 new names in a row.*every 30 s"):
+            await alone.register("one-more")
+
+
+async def test_who_has_as_many_names_as_a_peer_may_have_is_told_to_release_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cicada.embedding.directory.NAMES", replace(NAMES, own=2))
+    async with SwarmPeer("127.0.0.1", 0) as peer:
+        await peer.register("one")
+        await peer.register("two")
+        with pytest.raises(Misuse, match=r"too-many-names.*32 names at most: release one"):
+            await peer.register("three")
+
+
+def test_each_reason_of_the_directory_has_its_advice() -> None:
+    """Of those that Refused and Resolved name; some are told in other ways."""
+    docs = f"{Refused.__doc__} {Resolved.__doc__}"
+    named = set(re.findall(r"``([a-z]+(?:-[a-z]+)*)``", docs)) - {
+        "taken",
+        "no-such-name",
+        "holder",
+        "record",
+        "reason",
+    }
+    assert named <= {*directory._MISTAKES, *directory._AGAIN}
+    verdicts = {verdict.name.lower() for verdict in Verdict} - {"kept", "taken"}
+    assert verdicts <= set(directory._AGAIN)
 
 
 async def test_a_name_is_not_nobodys_when_the_ring_did_not_say_who_all_its_replicas_are(
