@@ -7,6 +7,7 @@ answer are answers too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -24,10 +25,15 @@ Answers = list[tuple[Peer, A | None]]
 _AT_ONCE = 256
 
 
+Late = Callable[[Peer, NameKept, float], None]
+"""What to do with an answer that came when nobody waited for it any more."""
+
+
 class _Question(msgspec.Struct, frozen=True):
     peer: Peer
     kind: type[NameHeld] | type[NameKept]
     then: Callable[[NameHeld | NameKept | None, float], None]
+    late: Late | None = None
 
 
 class Asking:
@@ -47,6 +53,7 @@ class Asking:
         self._later: dict[int, Callable[[float], None]] = {}
         self._finds: dict[int, Callable[[Owners, float], None]] = {}
         self._questions: dict[int, _Question] = {}
+        self._silent: dict[int, _Question] = {}  # whose answer may come yet; the oldest first
         self.outputs: list[NameOutput] = []
 
     @property
@@ -82,9 +89,10 @@ class Asking:
         record: bytes,
         now: float,
         then: Callable[[Answers[NameKept], float], None] | None = None,
+        late: Late | None = None,
     ) -> None:
-        """Have all of them keep a record, likewise."""
-        self._gather(peers, lambda number: PutName(number, record), NameKept, now, then)
+        """Have all of them keep a record, likewise. ``late``: whose answer came after all."""
+        self._gather(peers, lambda number: PutName(number, record), NameKept, now, then, late)
 
     def say(self, peer: Peer, message: NameMessage) -> None:
         """Send a message that nobody answers."""
@@ -101,14 +109,18 @@ class Asking:
 
     def answered(self, peer: Peer, answer: NameHeld | NameKept, now: float) -> bool:
         """A replica answered. False: it was not asked that, or too long ago."""
-        question = self._questions.get(answer.number)
+        question = self._questions.get(answer.number) or self._silent.get(answer.number)
         if question is None or question.peer != peer or not isinstance(answer, question.kind):
             return False
-        self._close(answer.number, answer, now)
+        if self._silent.pop(answer.number, None) is None:
+            self._close(answer.number, answer, now)
+        elif question.late is not None and isinstance(answer, NameKept):
+            question.late(peer, answer, now)
         return True
 
     def undelivered(self, number: int, now: float) -> None:
         """A question did not reach its replica."""
+        self._silent.pop(number, None)
         self._close(number, None, now)
 
     def next_deadline(self) -> float | None:
@@ -123,7 +135,7 @@ class Asking:
             if then is not None:
                 then(now)
             self.found(number, (), now)
-            self._close(number, None, now)
+            self._give_up(number, now)
         return len(due) == _AT_ONCE
 
     # Parts
@@ -135,6 +147,7 @@ class Asking:
         kind: type[A],
         now: float,
         then: Callable[[Answers[A], float], None] | None,
+        late: Late | None = None,
     ) -> None:
         answers: Answers[A] = []
 
@@ -146,7 +159,7 @@ class Asking:
         if not peers and then is not None:
             then(answers, now)
         for peer in peers:
-            self._ask(peer, message, kind, now, heard)
+            self._ask(peer, message, kind, now, heard, late)
 
     def _ask(
         self,
@@ -155,6 +168,7 @@ class Asking:
         kind: type[NameHeld] | type[NameKept],
         now: float,
         heard: Callable[[Peer, NameHeld | NameKept | None, float], None],
+        late: Late | None,
     ) -> None:
         if peer == self._own:
             heard(peer, self._answer_self(message(0), now), now)
@@ -162,7 +176,8 @@ class Asking:
             heard(peer, None, now)
         else:
             number = self._next()
-            self._questions[number] = _Question(peer, kind, lambda answer, at: heard(peer, answer, at))
+            then = partial(heard, peer)
+            self._questions[number] = _Question(peer, kind, then, late)
             self._timers.set(number, now + self._limits.ask)
             self.outputs.append(Send(number, peer, message(number)))
 
@@ -171,6 +186,15 @@ class Asking:
         if question is not None:
             self._timers.clear(number)
             question.then(answer, now)
+
+    def _give_up(self, number: int, now: float) -> None:
+        """No answer came in time. Where a late one is of use it is known for a while which question it answers."""
+        question = self._questions.get(number)
+        if question is not None and question.late is not None:
+            self._silent[number] = question
+            if len(self._silent) > self._limits.waiting:
+                del self._silent[next(iter(self._silent))]
+        self._close(number, None, now)
 
     def _next(self) -> int:
         self._number += 1

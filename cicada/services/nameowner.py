@@ -30,6 +30,7 @@ class _Own:
         "is_again",
         "is_registered",
         "is_settled",
+        "keepers",
         "lease",
         "name",
         "signed",
@@ -42,6 +43,7 @@ class _Own:
         self.asked: int | None = None
         self.lease = 0.0
         self.signed: SignedRecord | None = None
+        self.keepers: set[Peer] = set()  # replicas that have said so of this record, in time or not
         self.is_again = False  # it was this peer's before, and so is not given up for want of answers
         self.is_registered = False
         self.is_settled = False  # nobody who registered at the same time can have it any more
@@ -145,6 +147,7 @@ class Owner:
             now_ms=now_ms,
             expires_ms=now_ms + int(entry.lease * 1000),
         )
+        entry.keepers = set()
         self._deposit(entry, now)
 
     def _next_sequence(self, last: SignedRecord | None) -> int:
@@ -160,8 +163,11 @@ class Owner:
             return
 
         def found(owners: Owners, now: float) -> None:
+            def late(peer: Peer, answer: NameKept, now: float) -> None:
+                self._heard_late(entry, signed, owners, peer, answer, now)
+
             if step == entry.step:
-                self._asking.put(owners, signed.raw, now, kept)
+                self._asking.put(owners, signed.raw, now, kept, late)
 
         def kept(answers: Answers[NameKept], now: float) -> None:
             if step == entry.step and self._names.get(entry.name) is entry:
@@ -172,7 +178,9 @@ class Owner:
     def _settle(self, entry: _Own, signed: SignedRecord, answers: Answers[NameKept], now: float) -> None:
         """The replicas have spoken."""
         verdicts = Counter(answer.verdict for _, answer in answers if answer is not None)
-        if 2 * verdicts[Verdict.KEPT] > len(answers):
+        entry.keepers |= {peer for peer, answer in answers if answer and answer.verdict is Verdict.KEPT}
+        silent = sum(answer is None and peer in entry.keepers for peer, answer in answers)
+        if 2 * (verdicts[Verdict.KEPT] + silent) > len(answers):
             self._confirmed(entry, signed, now)
         elif self._is_superseded(entry, answers) and entry.tries < _TRIES:
             entry.tries += 1
@@ -188,6 +196,17 @@ class Owner:
             self._lose(entry, "taken", answers, now)
         else:
             self._try_again(entry, answers, now)
+
+    def _heard_late(
+        self, entry: _Own, signed: SignedRecord, owners: Owners, peer: Peer, answer: NameKept, now: float
+    ) -> None:
+        """A replica answered when nobody waited for it any more: far away, a first contact may take longer than that."""
+        is_held = self._names.get(entry.name) is entry and entry.signed is signed
+        if not is_held or answer.verdict is not Verdict.KEPT:
+            return
+        entry.keepers.add(peer)
+        if not entry.is_registered and 2 * len(entry.keepers.intersection(owners)) > len(owners):
+            self._confirmed(entry, signed, now)
 
     def _confirmed(self, entry: _Own, signed: SignedRecord, now: float) -> None:
         is_new, entry.is_registered, entry.tries = not entry.is_registered, True, 0

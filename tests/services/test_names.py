@@ -251,6 +251,44 @@ def test_to_register_a_name_most_replicas_have_to_keep_it(desk: Desk) -> None:
     assert desk.said(Registered) == [Registered(1, signed)]
 
 
+def test_a_replica_that_says_so_late_keeps_the_name_all_the_same(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    first = desk.place()
+    desk.sleep(NAMES.ask)
+    assert desk.said(Refused) == []
+    desk.tell(ONE, NameKept(first[0].number, Verdict.KEPT))
+    desk.tell(STRANGER, NameKept(first[1].number, Verdict.KEPT))
+    desk.tell(THIRD, NameKept(first[2].number, Verdict.FULL))
+    assert desk.said(Registered) == []
+    desk.sleep(NAMES.repair_tries)
+    second = desk.place()
+    desk.feed(Sent(second[0].number, False))  # ONE has it already
+    desk.tell(OTHER, NameKept(second[1].number, Verdict.KEPT))
+    desk.tell(THIRD, NameKept(second[2].number, Verdict.FULL))
+    assert [registered.request for registered in desk.said(Registered)] == [1]
+
+
+def test_most_replicas_may_say_so_late_and_then_nothing_more_is_waited_for(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    sends = desk.place()
+    desk.sleep(NAMES.ask)
+    desk.tell(ONE, NameKept(sends[0].number, Verdict.KEPT))
+    desk.tell(OTHER, NameKept(sends[1].number, Verdict.KEPT))
+    assert [registered.request for registered in desk.said(Registered)] == [1]
+    desk.tell(THIRD, NameKept(sends[2].number, Verdict.KEPT))
+    assert desk.outputs == []
+
+
+def test_a_late_word_of_a_name_that_was_given_back_means_nothing(desk: Desk) -> None:
+    desk.feed(Register(1, "alice"))
+    sends = desk.place()
+    desk.sleep(NAMES.ask)
+    desk.feed(Release("alice"))
+    for send in sends:
+        desk.tell(send.peer, NameKept(send.number, Verdict.KEPT))
+        assert desk.said(Registered) == []
+
+
 @pytest.mark.parametrize(
     ("verdicts", "reason"),
     [
