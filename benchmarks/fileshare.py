@@ -115,8 +115,9 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def _peak_mib(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    """Zero for a process that has ended."""
+    _, found, rest = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")
+    return int(rest.split()[0]) / 1024 if found else 0.0
 
 
 @contextlib.contextmanager
@@ -138,11 +139,15 @@ def fetch(them: Sharers, folder: Path) -> subprocess.Popen[bytes]:
 
 def finished(process: subprocess.Popen[bytes]) -> Row:
     """Wait for its success; the most memory that it had in use, and seconds of processor time."""
+    peak = 0.0  # not ru_maxrss: that counts what this process had in use when it started the other
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        peak = max(peak, _peak_mib(process.pid))
+        time.sleep(LOOK_S)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"a fetch ended with {process.returncode}")
-    return {"fetcher MiB": usage.ru_maxrss / 1024, "fetcher cpu s": usage.ru_utime + usage.ru_stime}
+    return {"fetcher MiB": peak, "fetcher cpu s": usage.ru_utime + usage.ru_stime}
 
 
 def kill_in_the_middle(process: subprocess.Popen[bytes], folder: Path, size: int) -> float:
