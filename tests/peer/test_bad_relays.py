@@ -29,6 +29,8 @@ ALTER, DROP = PEERS // 5, PEERS // 10
 COPIES: Final = 4
 MESSAGES: Final = 10 * PEERS
 AT_ONCE: Final = 32
+# Of 200 peers, two or three in a hundred pairs have no first contact within 20 s (docs/delivery.md).
+DELIVERED: Final = 0.995 if PEERS <= 40 else 0.96
 OVER_RELAYS: Final = replace(DELIVERY, direct=False)
 
 
@@ -134,7 +136,7 @@ async def test_receipts_name_as_altered_what_was_altered_and_nothing_else() -> N
         mail = [await mailbox(peer) for peer in honest]
     received = Counter(payload for payloads in mail for payload in payloads)
     delivered = [each for each in sent if each.receipt.delivered]
-    assert len(delivered) >= 0.995 * len(sent)
+    assert len(delivered) >= DELIVERED * len(sent)
     assert received.keys() <= {each.payload for each in sent}, "something altered was accepted"
     assert max(received.values()) == 1
     assert {each.payload for each in delivered} <= received.keys()
