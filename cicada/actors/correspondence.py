@@ -76,11 +76,11 @@ class Holdings(msgspec.Struct, kw_only=True):
 
 
 class _Outstanding(msgspec.Struct):
+    """``boot``: the life of its destination that alone may take it, once an attempt has named one."""
+
     send: SendMessage
     receipt: Receipt
-    boot: int | None = (
-        None  # the life of its destination that alone may take it, once an attempt has named one
-    )
+    boot: int | None = None
 
 
 class _Announced(msgspec.Struct, frozen=True):
@@ -106,9 +106,8 @@ class Correspondence:
         self._window = DedupeWindow(host_of=host_of)
         self._announcements = count(1)
         self._announced: dict[int, _Announced] = {}
-        self._heard = DedupeWindow(
-            HEARD, host_of
-        )  # of broadcasts, whose origins count them apart from messages
+        # of broadcasts, whose origins count them apart from messages
+        self._heard = DedupeWindow(HEARD, host_of)
         holdings.mailbox.when_room(self._on_room)
 
     @property

@@ -17,9 +17,8 @@ class Proofs:
     def __init__(self) -> None:
         self._proven: set[Peer] = set()
         self._dials: dict[Peer, float] = {}
-        self._delayed: dict[
-            Peer, float
-        ] = {}  # those of them that could not be begun, and when they are tried again
+        # those of them that could not be begun, and when they are tried again
+        self._delayed: dict[Peer, float] = {}
 
     def __contains__(self, peer: Peer) -> bool:
         return peer in self._proven

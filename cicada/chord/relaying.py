@@ -25,9 +25,8 @@ class Relay:
         self._admission = Admission(
             ring.limits.waiting_joiners, ring.timings.admission_hold, ring.timings.join_timeout
         )
-        self._askers: dict[
-            Peer, float
-        ] = {}  # until when they may hear of their lookups; in the order of time
+        # until when they may hear of their lookups; in the order of time
+        self._askers: dict[Peer, float] = {}
         self._tokens = TokenBucket(ring.timings.visit_rate, ring.timings.visit_burst)
 
     def on_find_successor(self, message: FindSuccessor) -> None:

@@ -23,6 +23,7 @@ from cicada.keys.psks import SwarmKeys, Terms, Use, secret_id
 from cicada.keys.record import Record
 from cicada.limits import KEYS
 from cicada.wire.codec import encode
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.fields import Handshake as Bytes
 from cicada.wire.fields import Number
 from cicada.wire.frames import Hello, Welcome
@@ -245,5 +246,5 @@ P = TypeVar("P", _Opening, _Reply)
 def _decode(payload: bytes, kind: type[P]) -> P:
     try:
         return msgspec.msgpack.decode(payload, type=kind)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         raise PeerFault("payload-malformed") from None

@@ -17,6 +17,7 @@ from cicada.keys.identity import PUBLIC_BYTES, SIGNATURE_BYTES, Identity, peer_i
 from cicada.keys.jsondoc import Parsed, Reader
 from cicada.keys.jsonscan import Item
 from cicada.limits import KEYS
+from cicada.wire.decoding import UNDECODABLE
 
 By = Literal["first-use", "user"]
 FIRST_USE: Final = "first-use"
@@ -197,7 +198,7 @@ def _as_written(text: str) -> tuple[Pin, ...] | None:
             )
             for row in rows
         )
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         return None
     are_right = len({pin.address for pin in pins}) == len(pins) and all(map(_is_right, pins))
     return pins if are_right else None

@@ -17,6 +17,7 @@ from cicada.errors import PeerFault
 from cicada.ids import Address, hidden_address, is_canonical, is_hidden
 from cicada.keys.identity import SIGNATURE_BYTES, Identity, peer_id_of, verify
 from cicada.limits import KEYS, LODGING
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.fields import NameText, Number, PublicKey, Text, VoucherBytes
 
 _DOMAIN: Final = b"cicada-record-1"
@@ -89,7 +90,7 @@ def _verified(raw: bytes) -> Record:
     body = raw[SIGNATURE_BYTES:]
     try:
         record = _decoder.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         raise PeerFault("record-malformed") from None
     if not _is_own_address(record):
         raise PeerFault("record-malformed")

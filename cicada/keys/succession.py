@@ -14,6 +14,7 @@ from msgspec import Meta
 from cicada.errors import PeerFault
 from cicada.keys.identity import PUBLIC_BYTES, SIGNATURE_BYTES, Identity, verify
 from cicada.limits import KEYS
+from cicada.wire.decoding import UNDECODABLE
 
 _DOMAIN: Final = b"cicada-succession-1"
 _Key = Annotated[bytes, Meta(min_length=PUBLIC_BYTES, max_length=PUBLIC_BYTES)]
@@ -35,6 +36,6 @@ def read_succession(raw: bytes) -> tuple[bytes, bytes]:
             raise PeerFault("succession")
         old, new = _decoder.decode(body)
         verify(old, _DOMAIN + body, raw[:SIGNATURE_BYTES])
-    except (msgspec.MsgspecError, ValueError, PeerFault):
+    except (*UNDECODABLE, PeerFault):
         raise PeerFault("succession") from None
     return old, new

@@ -15,6 +15,7 @@ from cicada.errors import PeerFault
 from cicada.ids import Address
 from cicada.keys.identity import Identity, verify
 from cicada.limits import LODGING
+from cicada.wire.decoding import UNDECODABLE
 from cicada.wire.fields import AddressText, Number, PublicKey, Signature, check_addresses
 
 _DOMAIN: Final = b"cicada-voucher-1"
@@ -52,7 +53,7 @@ def read_voucher(raw: bytes, lodger: Address, swarm: str, now_ms: int) -> Vouche
         raise PeerFault("voucher-malformed")
     try:
         voucher = _decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNDECODABLE:
         raise PeerFault("voucher-malformed") from None
     if not now_ms < voucher.expires_ms <= now_ms + int(LODGING.voucher_longest * 1000):
         raise PeerFault("voucher-expired")

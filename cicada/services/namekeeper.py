@@ -15,8 +15,9 @@ from cicada.keys.memory import WallClock
 from cicada.limits import NameLimits
 from cicada.services.nameasking import Answers, Asking, Owners
 from cicada.services.namerecords import NameRecord, SignedRecord, place_of_name, read_name
-from cicada.services.namestore import Meter, NameStore
+from cicada.services.namestore import NameStore
 from cicada.services.namevotes import Word, behind, count, should_yield
+from cicada.tokens import Shares
 from cicada.wire.names import GetName, NameHeld, NameKept, PutName, Verdict
 
 _SOON = 0.2  # of ``repair``, over which looks are spread that a change of the ring calls for
@@ -33,7 +34,7 @@ class Keeper:
         self._asking: Asking
         self._looks: dict[str, float] = {}  # when each name is looked at next
         self._placing = 0
-        self._puts = Meter(limits.put_rate, limits.put_burst, limits.metered)
+        self._puts = Shares(limits.put_rate, limits.put_burst, limits.metered)
         self.store = NameStore(limits)
         self.counted: Counter[str] = Counter()
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from cicada.limits import NAMES, NameLimits
 from cicada.routing.shares import may_hold
 from cicada.services.namerecords import SKEW_MS, NameRecord, SignedRecord, rank_of
-from cicada.tokens import TokenBucket
+from cicada.tokens import Shares
 from cicada.wire.names import Verdict
 
 T = TypeVar("T")
@@ -28,24 +28,6 @@ class _Holding:
         self.since = since  # when this key got the name, here
 
 
-class Meter:
-    """A token bucket for each of many, of which the oldest are forgotten."""
-
-    def __init__(self, rate: float, burst: int, remembered: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._remembered = remembered
-        self._buckets: dict[str | bytes, TokenBucket] = {}
-
-    def take(self, who: str | bytes, now: float) -> bool:
-        """Take a token of ``who``, if there is one."""
-        bucket = self._buckets.pop(who, None) or TokenBucket(self._rate, self._burst)
-        self._buckets[who] = bucket
-        if len(self._buckets) > self._remembered:
-            del self._buckets[next(iter(self._buckets))]
-        return bucket.take(now)
-
-
 class NameStore:
     """Records by name. ``now`` is monotonic seconds, ``now_ms`` wall-clock milliseconds; what comes in has been read already."""
 
@@ -54,8 +36,8 @@ class NameStore:
         self._holdings: dict[str, _Holding] = {}
         self._by_key: Counter[bytes] = Counter()
         self._by_sender: Counter[str] = Counter()
-        self._keys = Meter(limits.key_rate, limits.key_burst, limits.metered)
-        self._senders = Meter(limits.sender_rate, limits.sender_burst, limits.metered)
+        self._keys = Shares(limits.key_rate, limits.key_burst, limits.metered)
+        self._senders = Shares(limits.sender_rate, limits.sender_burst, limits.metered)
 
     def __len__(self) -> int:
         return len(self._holdings)
