@@ -28,7 +28,7 @@ from cicada.clock import SystemClock
 from cicada.commands import AnyCommand, AnyReply, Refused
 from cicada.config import Config, to_toml
 from cicada.errors import CicadaError, Unavailable
-from cicada.events import AnyEvent
+from cicada.events import AnyEvent, RunStateChanged, WorkerExited
 from cicada.limits import LAUNCHER
 from launcher.faults.control import Faults
 from launcher.faults.schedule import Schedule
@@ -161,6 +161,8 @@ class Session:
             await self.pool.shut_down(0.0 if self._immediately else LAUNCHER.shutdown)
             await self.monitor.enter(RunState.STOPPED)
             await asyncio.sleep(LAUNCHER.last_words)
+            for kind in (WorkerExited, RunStateChanged):
+                await self._recorded(kind)
         finally:
             await self._stack.aclose()
             self._control.close()

@@ -102,7 +102,7 @@ class Recorder:
 async def record(subscriber: Subscriber, recorder: Recorder, *, limits: BusLimits = BUS) -> None:
     """Write what the subscriber gets until cancelled, at most ``recording_flush`` seconds behind.
 
-    Both must be open. What was received before the cancellation is in the file afterwards.
+    Both must be open. What had come before the cancellation is in the file afterwards.
     """
     loop = asyncio.get_running_loop()
     flush_at = loop.time() + limits.recording_flush
@@ -114,6 +114,8 @@ async def record(subscriber: Subscriber, recorder: Recorder, *, limits: BusLimit
                 recorder.flush()
                 flush_at = loop.time() + limits.recording_flush
     finally:
+        for envelope in subscriber.at_hand():  # it may have rested
+            recorder.append(envelope)
         recorder.flush()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 
 import msgspec
@@ -128,6 +128,13 @@ class Subscriber:
             if envelope is not None:
                 return envelope
         raise DeliveryTimeout(f"no event within {timeout} s")
+
+    def at_hand(self) -> Iterator[Envelope]:
+        """What has come and was not taken yet, without waiting for more."""
+        while (raw := self._take()) is not None:
+            envelope = self._read(raw)
+            if envelope is not None:
+                yield envelope
 
     async def _envelopes(self) -> AsyncIterator[Envelope]:
         while self._socket is not None:

@@ -293,6 +293,22 @@ async def test_an_event_that_comes_while_a_subscriber_rests_is_in_time(
         assert (await subscriber.receive(1.0)).event == phase(2)
 
 
+async def test_what_is_at_hand_is_taken_without_waiting(proxy: BusProxy, publisher_of: Open) -> None:
+    publisher = publisher_of()
+    async with Subscriber(proxy.subscribers) as subscriber:
+        await until_wanted(publisher, PhaseChanged)
+        assert list(subscriber.at_hand()) == []
+        publisher.publish("a", phase(1))
+        got: list[AnyEvent] = []
+
+        def has_come() -> bool:
+            got.extend(one.event for one in subscriber.at_hand())
+            return bool(got)
+
+        await until(has_come)
+        assert got == [phase(1)]
+
+
 async def test_a_publisher_can_wait_for_its_first_subscription(proxy: BusProxy, publisher_of: Open) -> None:
     publisher = publisher_of()
     assert not await publisher.subscribed(0.01)

@@ -147,5 +147,31 @@ async def test_a_swarms_state_is_recorded_and_its_traffic_is_not(
     assert [one.event for one in read_recording(tmp_path / "events.jsonl")] == [phase(1)]
 
 
+class Resting(Subscriber):
+    """One that rests while something has come."""
+
+    def __init__(self) -> None:
+        super().__init__("ipc://nowhere")
+        self.is_asked = asyncio.Event()
+
+    async def receive(self, timeout: float | None) -> Envelope:
+        self.is_asked.set()
+        return await asyncio.Future()
+
+    def at_hand(self) -> Iterator[Envelope]:
+        yield envelope(1)
+
+
+async def test_what_has_come_is_recorded_though_the_recording_ends_meanwhile(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    resting = Resting()
+    task = asyncio.create_task(record(resting, recorder))
+    await resting.is_asked.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert list(read_recording(tmp_path / "events.jsonl")) == [envelope(1)]
+
+
 def settled() -> MessageSettled:
     return MessageSettled(message=1, status="delivered", reason="", attempts=1, hops=2, round_trip_s=0.1)
